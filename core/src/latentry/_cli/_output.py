@@ -1,0 +1,54 @@
+"""Printing: JSON for programs, tables and blocks for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+PIPE_WIDTH = 160
+"""Columns where the output is no terminal, so that a pipe gets one record a line."""
+
+
+def print_json(value: Any) -> None:
+    """Print with sorted keys, so that two outputs can be compared."""
+    print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; cells are text, never markup."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def print_block(title: str, values: Mapping[str, Any]) -> None:
+    """Print every field of one record."""
+    print(title)
+    for name, value in values.items():
+        print(f"  {name}: {words(value)}")
+
+
+def words(value: Any) -> str:
+    """A plain value as a person reads it."""
+    match value:
+        case None | "" | []:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(words(item) for item in value)
+        case dict():
+            return " ".join(
+                f"{name}={words(item)}" for name, item in value.items() if item not in (None, "", [])
+            )
+    return str(value)

@@ -1,0 +1,63 @@
+"""Following a generation: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latentry._engine import Progress, ProgressEvent
+
+
+@contextmanager
+def following(*, silent: bool) -> Iterator[Progress | None]:
+    """What to give to the engine as ``progress``; warnings of the library go to standard error meanwhile."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logger = logging.getLogger("latentry")
+    logger.addHandler(handler)
+    try:
+        if silent:
+            yield None
+        elif sys.stderr.isatty():
+            with _bar() as progress:
+                yield progress
+        else:
+            yield _lines()
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def progress(event: ProgressEvent) -> None:
+            bar.update(task, description=event.text, completed=event.done, total=event.total or None)
+
+        yield progress
+
+
+def _lines() -> Progress:
+    """A line for each stage, and for each tenth of the sampling."""
+    said: set[str] = set()
+
+    def progress(event: ProgressEvent) -> None:
+        tenth = event.done * 10 // event.total if event.total else 0
+        text = f"{event.text} {event.done}/{event.total}" if event.stage == "sample" else event.text
+        key = f"{event.stage} {tenth}" if event.stage == "sample" else text
+        if key not in said:
+            said.add(key)
+            print(text, file=sys.stderr, flush=True)
+
+    return progress

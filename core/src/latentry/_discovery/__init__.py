@@ -1,0 +1,10 @@
+"""Finding plugins, and surviving the broken ones: records first, code on use."""
+
+from __future__ import annotations
+
+from latentry._discovery._host import PluginHost
+from latentry._discovery._problems import Problem
+from latentry._discovery._registry import Registry
+from latentry._discovery._sources import Plugin, Provenance
+
+__all__ = ["Plugin", "PluginHost", "Problem", "Provenance", "Registry"]

@@ -1,0 +1,125 @@
+"""Between a plugin's module and pluggy: what is registered, and how each hook is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from latentry import hookspecs
+from latentry._discovery._kinds import KINDS, Kind
+from latentry._errors import PluginError
+
+HOOKS = tuple(kind.hook for kind in KINDS)
+
+
+class HookSet:
+    """All that pluggy sees of a plugin: its marked functions.
+
+    Given the module, pluggy might read every attribute that ``dir()`` gives, and so import the lazy ones.
+    """
+
+    def __init__(self, plugin: object) -> None:
+        found = vars(plugin) if isinstance(plugin, ModuleType) else _members(plugin)
+        routines = {name: value for name, value in found.items() if inspect.isroutine(value)}
+        self.marked = {name: value for name, value in routines.items() if _mark(value) is not None}
+        self.unmarked = sorted(set(HOOKS) & (routines.keys() - self.marked.keys()))
+        vars(self).update(self.marked)
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A manager that knows the hooks and no plugin."""
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def register(manager: pluggy.PluginManager, key: str, plugin: object) -> HookSet:
+    """Register a plugin's hooks; a plugin with any mistake in them is not accepted."""
+    hooks = HookSet(plugin)
+    _check_marks(hooks)
+    for name, function in hooks.marked.items():
+        _check_hook(name, function)
+    manager.register(hooks, name=key)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError:
+        manager.unregister(hooks)
+        raise
+    return hooks
+
+
+def hook_names(manager: pluggy.PluginManager, hooks: HookSet) -> tuple[str, ...]:
+    """The hooks that a plugin implements."""
+    return tuple(sorted(caller.name for caller in manager.get_hookcallers(hooks) or ()))
+
+
+def call(manager: pluggy.PluginManager, hooks: HookSet, kind: Kind[Any]) -> list[object]:
+    """One plugin's answer to one hook; the others are left out, so its failure is its own."""
+    others = [plugin for plugin in manager.get_plugins() if plugin is not hooks]
+    answers: list[object] = manager.subset_hook_caller(kind.hook, others)()
+    if not answers:
+        raise PluginError(
+            f"hook '{kind.hook}' gave nothing.", remedy=f"It is to yield {kind.record.__name__} records."
+        )
+    records: list[object] = []
+    for answer in answers:
+        if not isinstance(answer, Iterable):
+            raise PluginError(
+                f"hook '{kind.hook}' gave {type(answer).__name__} where an iterable is due.",
+                remedy=f"It is to yield {kind.record.__name__} records.",
+            )
+        records.extend(answer)
+    return records
+
+
+def _members(plugin: object) -> dict[str, object]:
+    return {name: getattr(plugin, name, None) for name in dir(plugin)}
+
+
+def _mark(function: object) -> dict[str, Any] | None:
+    mark = getattr(function, f"{hookspecs.GROUP}_impl", None)
+    return mark if isinstance(mark, dict) else None
+
+
+def _check_marks(hooks: HookSet) -> None:
+    if hooks.unmarked:
+        raise PluginError(
+            f"function '{hooks.unmarked[0]}' is named like a hook and not marked as one.",
+            remedy="Write @latentry.hookimpl above it.",
+        )
+    if not hooks.marked:
+        raise PluginError(
+            "it implements no hook.",
+            remedy=f"Mark at least one of these with @latentry.hookimpl: {', '.join(HOOKS)}.",
+        )
+
+
+def _check_hook(name: str, function: Callable[..., object]) -> None:
+    """What pluggy would find out, told so that the author can act on it."""
+    options = _mark(function) or {}
+    hook = options.get("specname") or name
+    if hook not in HOOKS:
+        if options.get("optionalhook"):
+            return
+        near = get_close_matches(hook, HOOKS, n=1, cutoff=0.5)
+        raise PluginError(
+            f"this core has no hook '{hook}'.",
+            why=f"The hooks are {', '.join(HOOKS)}.",
+            remedy=f"Did the author mean '{near[0]}'?" if near else "A newer core may have it.",
+        )
+    asked = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind < parameter.VAR_POSITIONAL
+    ]
+    if asked:
+        raise PluginError(
+            f"hook '{hook}' asks for {', '.join(map(repr, asked))}, which this core does not give.",
+            why=f"The hook takes no argument: {hook}().",
+            remedy="If it was written for a newer core: pip install --upgrade latentry.",
+        )

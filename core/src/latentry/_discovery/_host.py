@@ -1,0 +1,124 @@
+"""The plugin host: everything a program knows about plugins, in one object it owns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from latentry._discovery._installed import core_version, installed_sources
+from latentry._discovery._kinds import (
+    ATTENTION_BACKENDS,
+    CHECKPOINTS,
+    FAMILIES,
+    SCHEDULERS,
+    SIGMA_SCHEDULES,
+    Kind,
+    S,
+)
+from latentry._discovery._loading import Loader
+from latentry._discovery._loose import loose_sources
+from latentry._discovery._names import Entry, Names
+from latentry._discovery._problems import Ledger, Problem
+from latentry._discovery._registry import Registry
+from latentry._discovery._sources import Plugin, Provenance, Source
+from latentry._errors import PluginError
+
+
+class PluginHost:
+    """Finds plugins, takes in their records, and survives the broken ones.
+
+    It reads no environment variable and shares nothing with other hosts. What is wrong with a plugin is a
+    value in ``problems``; the host always starts.
+
+    Args:
+        load: load only these plugins or distributions; None for all. The core's own plugin, ``latentry``, is
+            no exception.
+        block: leave out these plugins or distributions.
+        strict: raise ``PluginError`` at the first problem instead.
+        plugin_dirs: files or folders to load as plugins without installing them, whatever ``load`` says.
+
+    Attributes:
+        core_version: the installed core's version; empty where the core was never installed.
+        plugins: what loaded.
+        schedulers, sigma_schedules, families, attention_backends, checkpoints: the records by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        load: Collection[str] | None = None,
+        block: Collection[str] = (),
+        strict: bool = False,
+        plugin_dirs: Sequence[Path | str] = (),
+    ) -> None:
+        if isinstance(load, str) or isinstance(block, str):
+            raise TypeError("load and block take a collection of names, not one string")
+        self._ledger = Ledger(strict=strict)
+        installed = installed_sources(self._ledger)
+        chosen = self._chosen(installed, load, block)
+        self._left_out = frozenset(s.prefix for s in installed) - {s.prefix for s in chosen}
+        chosen += [
+            s for s in self._loose(plugin_dirs, {s.prefix for s in installed}) if not _names(s) & set(block)
+        ]
+        self.core_version = core_version()
+        loader = Loader(self._ledger, self.core_version)
+        for source in chosen:
+            loader.load(source)
+        self.plugins: tuple[Plugin, ...] = tuple(loader.plugins)
+        self.schedulers = self._registry(SCHEDULERS, loader.entries)
+        self.sigma_schedules = self._registry(SIGMA_SCHEDULES, loader.entries)
+        self.families = self._registry(FAMILIES, loader.entries)
+        self.attention_backends = self._registry(ATTENTION_BACKENDS, loader.entries)
+        self.checkpoints = self._registry(CHECKPOINTS, loader.entries)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything found wrong so far; a record whose target fails on first use adds to it."""
+        return self._ledger.problems
+
+    def _chosen(
+        self, installed: Sequence[Source], load: Collection[str] | None, block: Collection[str]
+    ) -> list[Source]:
+        wanted = set(load or ())
+        for name in sorted(wanted.difference(*(_names(source) for source in installed))):
+            fault = PluginError("it is not installed.", remedy="`latentry plugins` lists what is.")
+            self._ledger.add(Provenance(name, "", ""), "find", fault)
+        return [s for s in installed if (load is None or _names(s) & wanted) and not _names(s) & set(block)]
+
+    def _loose(self, paths: Iterable[Path | str], taken: set[str]) -> list[Source]:
+        """The loose plugins; one whose qualified names another plugin has already is refused."""
+        found: list[Source] = []
+        for path in paths:
+            place = Source(Provenance(Path(path).stem, str(path), ""), "", lambda: None)
+            for source in self._ledger.attempt(place, "find", partial(loose_sources, Path(path))) or ():
+                if source.prefix in taken:
+                    fault = PluginError(
+                        f"another plugin is called '{source.prefix}' already.", remedy="Rename it."
+                    )
+                    self._ledger.add(source.owner, "find", fault)
+                else:
+                    taken.add(source.prefix)
+                    found.append(source)
+        return found
+
+    def _registry(self, kind: Kind[S], entries: Mapping[str, Sequence[Entry[Any]]]) -> Registry[S]:
+        names: Names[S] = Names(entries[kind.attribute])
+        for name, claims in names.contested.items():
+            for claim in claims:
+                self._ledger.add(claim.source.owner, "collision", _collision(kind, name, claim, claims))
+        return Registry(kind, names, self._ledger, self._left_out)
+
+
+def _names(source: Source) -> set[str]:
+    return {source.owner.plugin, source.owner.distribution, source.prefix}
+
+
+def _collision(kind: Kind[Any], name: str, claim: Entry[Any], claims: Sequence[Entry[Any]]) -> PluginError:
+    others = " and ".join(dict.fromkeys(other.source.owner.label for other in claims if other is not claim))
+    what = "name" if claim.spec.name == name else "alias"
+    return PluginError(
+        f"it gives the {kind.noun} {what} '{name}', and so does {others}; the name stands for neither.",
+        remedy=f"Ask for {' or '.join(other.qualified for other in claims)}.",
+    )

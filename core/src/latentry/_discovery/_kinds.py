@@ -1,0 +1,45 @@
+"""The kinds of record a host collects: one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from latentry._specs import (
+    AttentionBackendSpec,
+    CheckpointSpec,
+    ModelFamilySpec,
+    SchedulerSpec,
+    SigmaScheduleSpec,
+    Spec,
+)
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """A kind of record.
+
+    Attributes:
+        attribute: the host's attribute that holds the records.
+        hook: the hook that yields them.
+        record: their class.
+        noun: what messages call one.
+    """
+
+    attribute: str
+    hook: str
+    record: type[S]
+    noun: str
+
+
+SCHEDULERS = Kind("schedulers", "latentry_schedulers", SchedulerSpec, "scheduler")
+SIGMA_SCHEDULES = Kind("sigma_schedules", "latentry_sigma_schedules", SigmaScheduleSpec, "sigma schedule")
+FAMILIES = Kind("families", "latentry_model_families", ModelFamilySpec, "model family")
+ATTENTION_BACKENDS = Kind(
+    "attention_backends", "latentry_attention_backends", AttentionBackendSpec, "attention backend"
+)
+CHECKPOINTS = Kind("checkpoints", "latentry_checkpoints", CheckpointSpec, "model")
+
+KINDS: tuple[Kind[Any], ...] = (SCHEDULERS, SIGMA_SCHEDULES, FAMILIES, ATTENTION_BACKENDS, CHECKPOINTS)

@@ -1,0 +1,111 @@
+"""The records of one kind, by name, and the way from a record to what it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from importlib import import_module
+from typing import Any, Generic
+
+from latentry._discovery._kinds import Kind, S
+from latentry._discovery._names import Entry, Names
+from latentry._discovery._options import create
+from latentry._discovery._problems import Ledger
+from latentry._discovery._sources import Provenance
+from latentry._discovery._unknown import unknown_name
+from latentry._errors import LatentryError, PluginError
+
+
+class Registry(Mapping[str, S], Generic[S]):
+    """Records by name: ``registry["ddim"]``, an alias, or ``registry["latentry-ddim:ddim"]``.
+
+    Iterating gives one name a record: the short one, or ``distribution:name`` where two distributions give
+    the short one. A name that stands for nothing raises ``UnknownName``.
+    """
+
+    def __init__(
+        self, kind: Kind[S], names: Names[S], ledger: Ledger, left_out: frozenset[str] = frozenset()
+    ) -> None:
+        self._kind = kind
+        self._names = names
+        self._ledger = ledger
+        self._left_out = left_out
+
+    def __getitem__(self, name: str) -> S:
+        return self._entry(name).spec
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names.listed())
+
+    def __len__(self) -> int:
+        return len(self._names.qualified)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._names.resolve(name) is not None
+
+    def __repr__(self) -> str:
+        return f"<{self._kind.attribute}: {', '.join(self) or 'none'}>"
+
+    def names(self) -> tuple[str, ...]:
+        """One name a record, sorted."""
+        return tuple(self)
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """The aliases that resolve to a record; those it lost to another record are left out."""
+        entry = self._entry(name)
+        return tuple(alias for alias in entry.spec.aliases if self._names.aliases.get(alias) is entry)
+
+    def qualified(self, name: str) -> str:
+        """``distribution:name``, which no other plugin can take over."""
+        return self._entry(name).qualified
+
+    def provenance(self, name: str) -> Provenance:
+        """Who registered a record."""
+        return self._entry(name).source.owner
+
+    def load(self, name: str, field: str = "target") -> Any:
+        """Import what a record points at, by its target or another such field, e.g. ``detector``."""
+        entry = self._entry(name)
+        target: str = getattr(entry.spec, field)
+        module, _, attribute = target.partition(":")
+        try:
+            return reduce(getattr, attribute.split("."), import_module(entry.source.real_module(module)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            fault = PluginError(
+                f"the {self._kind.noun} '{entry.spec.name}' cannot be loaded from {target}.",
+                why=f"{type(error).__name__}: {error}",
+                remedy=_repair(entry.source.owner, error),
+            )
+            fault.__cause__ = error
+            raise self._ledger.add(entry.source.owner, "load", fault).as_error() from error
+
+    def create(self, name: str, /, **options: Any) -> Any:
+        """Make one with these options; an option it does not know or accept is an ``OptionError``."""
+        entry, target = self._entry(name), self.load(name)
+        try:
+            return create(f"The {self._kind.noun} '{entry.spec.name}'", target, options)
+        except (LatentryError, MemoryError):
+            raise
+        except Exception as error:
+            fault = PluginError(
+                f"the {self._kind.noun} '{entry.spec.name}' cannot be made.",
+                why=f"{type(error).__name__}: {error}",
+                remedy=_repair(entry.source.owner, error),
+            )
+            raise self._ledger.add(entry.source.owner, "load", fault).as_error() from error
+
+    def _entry(self, name: str) -> Entry[S]:
+        entry = self._names.resolve(name)
+        if entry is None:
+            raise unknown_name(self._kind, name, self._names, self._ledger.problems, self._left_out)
+        return entry
+
+
+def _repair(owner: Provenance, error: BaseException) -> str:
+    if not owner.version:
+        return "Mend the file."
+    if isinstance(error, ModuleNotFoundError):
+        return f"Install what it needs: pip install --upgrade --force-reinstall {owner.distribution}."
+    return f"Look for a newer release: pip install --upgrade {owner.distribution}."

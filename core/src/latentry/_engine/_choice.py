@@ -1,0 +1,177 @@
+"""Which scheduler, sigma schedule and settings a request gets, decided before any weight is loaded.
+
+The scheduler: the request's, else the most preferred of the model's variant that is installed. The sigma schedule:
+the request's, else what the checkpoint demands, else the scheduler's own preference. The process and the prediction
+type always come from the checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from latentry._discovery import PluginHost
+from latentry._engine._locate import Located
+from latentry._engine._noise_settings import NoiseSettings
+from latentry._engine._request import GenerationRequest
+from latentry._errors import IncompatibleError, PluginError, UnknownName
+from latentry._numerics._plan import Plan
+from latentry._numerics._scheduler import Scheduler
+from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
+from latentry._specs import Final, ProcessKind, SigmaPreference
+
+
+@dataclass(frozen=True)
+class ChosenScheduler:
+    """A scheduler made with its options.
+
+    Attributes:
+        name: ``distribution:name``.
+        scheduler: the object.
+    """
+
+    name: str
+    scheduler: Scheduler
+
+
+@dataclass(frozen=True)
+class ChosenSigmas:
+    """A sigma schedule made with its options, and the ending.
+
+    Attributes:
+        name: ``distribution:name``; None for the caller's own list.
+        schedule: the object.
+        final: where the run ends.
+    """
+
+    name: str | None
+    schedule: SigmaSchedule
+    final: Final
+
+
+def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Located) -> ChosenScheduler:
+    """See the module.
+
+    Raises:
+        UnknownName, OptionError: the request's scheduler or options.
+        IncompatibleError: it is not made for the family's process.
+        PluginError: none of the preferred schedulers is installed and none was named.
+    """
+    name = request.scheduler if request.scheduler is not None else _preferred(host, located)
+    spec = host.schedulers[name]
+    kind = host.families[located.family].process
+    if kind not in spec.processes:
+        fitting = [other for other in host.schedulers if kind in host.schedulers[other].processes]
+        raise IncompatibleError(
+            f"The scheduler {spec.name!r} cannot be used with {located.name}.",
+            why=f"It is right on {', '.join(sorted(spec.processes))} processes; this model's is {kind}.",
+            remedy=f"Use one of: {', '.join(fitting) or 'none installed'}.",
+        )
+    return ChosenScheduler(host.schedulers.qualified(name), host.schedulers.create(name, **request.scheduler_options))
+
+
+def _preferred(host: PluginHost, located: Located) -> str:
+    for name in located.variant.schedulers:
+        if name in host.schedulers:
+            return name
+    distributions = dict.fromkeys(name.split(":")[0] for name in located.variant.schedulers)
+    installed = f"Installed are {', '.join(host.schedulers)}." if len(host.schedulers) else "No scheduler is installed."
+    raise PluginError(
+        f"None of the schedulers that {located.variant.name} prefers is installed.",
+        why=installed,
+        remedy=f"pip install {' or '.join(distributions)}, or name another with --scheduler.",
+    )
+
+
+def choose_sigmas(
+    host: PluginHost, request: GenerationRequest, noise: NoiseSettings, scheduler: str, steps: int
+) -> ChosenSigmas:
+    """See the module.
+
+    Raises:
+        UnknownName, OptionError: the request's schedule or options.
+        IncompatibleError: the schedule makes no sense on the checkpoint's process.
+    """
+    if isinstance(request.sigmas, tuple):
+        return ChosenSigmas(None, ExactSigmas(values=request.sigmas), request.final or "zero")
+    if request.sigmas is not None:
+        return _made(host, request.sigmas, request.sigma_options, request.final or "zero", noise.process.kind)
+    preference = noise.demand or _preference(host, scheduler, steps, noise.process.kind)
+    options = dict(preference.options) | request.sigma_options
+    return _made(host, preference.name, options, request.final or preference.final, noise.process.kind)
+
+
+def _preference(host: PluginHost, scheduler: str, steps: int, kind: ProcessKind) -> SigmaPreference:
+    spec = host.schedulers[scheduler]
+    for preference in spec.sigmas_for(steps):
+        if preference.name in host.sigma_schedules and kind in host.sigma_schedules[preference.name].processes:
+            return preference
+    raise IncompatibleError(
+        f"None of the sigma schedules that {spec.name!r} prefers can be used here.",
+        why=f"It prefers {', '.join(p.name for p in spec.sigmas)}; the model's noise process is {kind}.",
+        remedy=f"Name one with --sigmas: {', '.join(_fitting(host, kind)) or 'none installed'}.",
+    )
+
+
+def _made(
+    host: PluginHost, name: str, options: dict[str, Any], final: Final, kind: ProcessKind
+) -> ChosenSigmas:
+    spec = host.sigma_schedules[name]
+    if kind not in spec.processes:
+        raise IncompatibleError(
+            f"The sigma schedule {spec.name!r} makes no sense on this model.",
+            why=f"It is for {', '.join(sorted(spec.processes))} processes; this model's is {kind}.",
+            remedy=f"Use one of: {', '.join(_fitting(host, kind)) or 'none installed'}.",
+        )
+    return ChosenSigmas(host.sigma_schedules.qualified(name), host.sigma_schedules.create(name, **options), final)
+
+
+def _fitting(host: PluginHost, kind: ProcessKind) -> list[str]:
+    return [name for name in host.sigma_schedules if kind in host.sigma_schedules[name].processes]
+
+
+def lay_out(chosen: ChosenScheduler, sigmas: ChosenSigmas, noise: NoiseSettings, steps: int) -> Plan:
+    """The plan of a request."""
+    if isinstance(sigmas.schedule, ExactSigmas):
+        steps = len(sigmas.schedule.values)
+    return chosen.scheduler.plan(
+        steps, process=noise.process, prediction=noise.prediction, sigmas=sigmas.schedule, final=sigmas.final
+    )
+
+
+def choose_attention(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
+    """``distribution:name`` of an attention backend; None leaves the networks' own way.
+
+    ``auto`` takes the highest rank among the installed that declare this device and dtype and whose probe says yes.
+
+    Raises:
+        UnknownName: no such backend.
+        IncompatibleError: it was asked for by name and cannot serve here.
+    """
+    if name != "auto":
+        if (reason := _cannot(host, name, device, dtype)) is not None:
+            raise IncompatibleError(
+                f"The attention backend {name!r} cannot serve here.",
+                why=reason,
+                remedy="See `latentry attention`, or use --attention auto.",
+            )
+        return host.attention_backends.qualified(name)
+    ranked = sorted(host.attention_backends, key=lambda n: (-host.attention_backends[n].rank, n))
+    able = (n for n in ranked if _cannot(host, n, device, dtype) is None)
+    best = next(able, None)
+    return None if best is None else host.attention_backends.qualified(best)
+
+
+def _cannot(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
+    spec = host.attention_backends[name]
+    if device not in spec.devices:
+        return f"It runs on {', '.join(sorted(spec.devices))}, not on {device}."
+    if dtype not in spec.dtypes:
+        return f"It takes {', '.join(sorted(spec.dtypes))}, not {dtype}."
+    try:
+        reason: str | None = host.attention_backends.create(name).probe()
+    except UnknownName:
+        raise
+    except PluginError as error:
+        return str(error)
+    return reason

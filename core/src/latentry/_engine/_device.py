@@ -1,0 +1,65 @@
+"""Where and in which dtype networks run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from latentry._errors import OptionError, ResourceError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; ``auto`` takes CUDA, then Apple's GPU, then the CPU.
+
+    Raises:
+        OptionError: the name is no device.
+        ResourceError: the machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise OptionError(f"{name!r} is no device.", remedy="Use auto, cpu, cuda, cuda:1 or mps.") from error
+    if not _present(device):
+        raise ResourceError(
+            f"The device {name!r} is not there.",
+            why=f"This torch ({torch.__version__}) sees {torch.cuda.device_count()} CUDA devices.",
+            remedy="Use --device auto or cpu, or install a torch build for the device.",
+        )
+    return device
+
+
+def _present(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available())
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of a name; ``auto`` is float16 on a GPU and float32 elsewhere."""
+    if name == "auto":
+        return torch.float16 if device.type in ("cuda", "mps") else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+@contextmanager
+def out_of_memory_told(what: str) -> Iterator[None]:
+    """Turns a failed allocation, on any device, into one clear error."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        failed = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not failed and "not enough memory" not in text and "can't allocate memory" not in text:
+            raise
+        raise ResourceError(
+            f"Out of memory while {what}.",
+            why=text.splitlines()[0] if text else "",
+            remedy="Ask for a smaller --width and --height, fewer pictures at once (--batch 1), or --dtype float16.",
+        ) from error

@@ -1,0 +1,35 @@
+"""How a host follows a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from latentry._numerics._run import Run
+
+Stage = Literal["load", "encode", "sample", "decode", "done"]
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One moment of a generation.
+
+    Attributes:
+        stage: what is going on.
+        done: steps done over all batches.
+        total: steps of all batches; 0 before that is known.
+        text: one short line for people.
+        run: the run of the current batch while sampling, for previews; its sample may be looked at, not changed.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    text: str
+    run: Run | None = None
+
+
+Progress = Callable[[ProgressEvent], None]
+"""Called at every moment; an exception raised in it cancels the generation and reaches the caller."""

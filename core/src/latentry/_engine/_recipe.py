@@ -1,0 +1,135 @@
+"""A picture's recipe: everything needed to make it again, carried in the PNG."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latentry._discovery import PluginHost
+from latentry._engine._request import GenerationRequest
+from latentry._errors import RecipeError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+KEY = "latentry"
+"""Name of the PNG text chunk."""
+
+
+class Ingredient(BaseModel):
+    """A plugin that took part.
+
+    Attributes:
+        name: ``distribution:name`` of the record.
+        distribution: its distribution.
+        version: that distribution's version.
+        revision: the scheduler's numerics revision.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    distribution: str
+    version: str
+    revision: int | None = None
+
+
+class Recipe(BaseModel):
+    """How a picture was made; ``request`` has every choice filled in.
+
+    Attributes:
+        request: the request with scheduler, steps, seed, size and all else that was decided.
+        index: which of the request's pictures it is, from 0.
+        plugins: the plugins that took part, by role.
+        core: version of the core.
+        model: the folder's fingerprint, by which another checkpoint of the same name is told.
+        environment: torch's version, the device and the dtype, on which the last bit depends.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    request: GenerationRequest
+    index: int = Field(ge=0)
+    plugins: Mapping[str, Ingredient]
+    core: str
+    model: str
+    environment: Mapping[str, str]
+
+    def obstacles(self, host: PluginHost) -> tuple[str, ...]:
+        """Why the same pixels cannot be expected with what is installed: one sentence for each plugin at odds."""
+        found = []
+        for role, used in self.plugins.items():
+            registry = {
+                "scheduler": host.schedulers,
+                "sigmas": host.sigma_schedules,
+                "family": host.families,
+                "attention": host.attention_backends,
+                "checkpoint": host.checkpoints,
+            }[role]
+            if used.name not in registry:
+                found.append(f"The {role} {used.name} is missing: pip install {used.distribution}=={used.version}")
+                continue
+            here = registry.provenance(used.name).version or "unversioned"
+            if here != used.version:
+                side = "newer" if _ordered(here) > _ordered(used.version) else "older"
+                found.append(
+                    f"The {role} {used.name} is {side} here ({here}) than in the picture ({used.version}): "
+                    f"pip install {used.distribution}=={used.version}"
+                )
+        return tuple(found)
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def save_picture(picture: Image, path: Path, recipe: Recipe) -> None:
+    """Writes a PNG with its recipe; a failure leaves no half-written file."""
+    from PIL.PngImagePlugin import PngInfo
+
+    about = PngInfo()
+    about.add_itxt(KEY, recipe.model_dump_json())
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        picture.save(part, format="PNG", pnginfo=about)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """The recipe of a PNG that Latentry wrote.
+
+    Raises:
+        RecipeError: no such file, no picture, or no recipe in it.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            text = picture.info.get(KEY)
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no file {path}.", remedy="Give the path of a PNG that Latentry made.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise RecipeError(
+            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a PNG that Latentry made."
+        ) from error
+    if text is None:
+        raise RecipeError(
+            f"{path} carries no recipe.",
+            why="It was not made by Latentry, or its metadata was stripped on the way.",
+            remedy="Give the original PNG.",
+        )
+    try:
+        return Recipe.model_validate_json(text)
+    except ValidationError as error:
+        raise RecipeError(
+            f"The recipe in {path} cannot be understood.",
+            why=f"{error.error_count()} fields do not fit; it may be from another version of Latentry.",
+            remedy="Upgrade Latentry, or look at it with any PNG metadata viewer.",
+        ) from error

@@ -1,0 +1,97 @@
+"""The stretch of a grid that one step covers, and the evaluations a multistep method remembers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from latentry._numerics._denoised import Denoised
+from latentry._numerics._point import Point
+from latentry._numerics._process import Process
+
+Form = Literal["x0", "eps", "v"]
+
+
+class Node(NamedTuple):
+    """A past evaluation: where, and the value a solver keeps of it."""
+
+    point: Point
+    value: Tensor
+
+
+class History(NamedTuple):
+    """The memory of a multistep method: its past evaluations, newest first."""
+
+    nodes: tuple[Node, ...] = ()
+
+
+class NoMemory(NamedTuple):
+    """The memory of a method that has none."""
+
+
+def remember(nodes: Sequence[Node], evaluation: Denoised, form: Form, keep: int) -> tuple[Node, ...]:
+    """The nodes with this evaluation at their head, ``keep`` at most, newest first.
+
+    An evaluation that a step cache made up serves its own step only: it is left out, and the caller sees that from
+    ``nodes[0].point``.
+    """
+    if not evaluation.real:
+        return tuple(nodes[:keep])
+    return (Node(evaluation.point, getattr(evaluation, form)), *nodes[: keep - 1])
+
+
+class Interval(NamedTuple):
+    """One step's stretch of the grid.
+
+    Attributes:
+        start: the level x has.
+        end: the level the step is to reach.
+        index: which step of the plan, from 0.
+        count: steps of the plan.
+        process: makes points off the grid.
+    """
+
+    start: Point
+    end: Point
+    index: int
+    count: int
+    process: Process
+
+    @property
+    def h(self) -> float:
+        """λ_end − λ_start; infinite where the interval is singular."""
+        return self.end.lam - self.start.lam
+
+    @property
+    def remaining(self) -> int:
+        """Steps left, this one included."""
+        return self.count - self.index
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the last step."""
+        return self.remaining == 1
+
+    @property
+    def singular(self) -> bool:
+        """Whether the step leaves pure noise or touches σ = 0, where only the first-order step is defined."""
+        return not math.isfinite(self.h)
+
+    def at(self, *, lam: float | None = None, s: float | None = None, timestep: float | None = None) -> Point:
+        """A level of the same process that need not lie on the grid."""
+        return self.process.at(lam=lam, s=s, timestep=timestep)
+
+    def order(self, wanted: int, nodes: Sequence[Node], *, lower_final: bool = True) -> int:
+        """The highest order that can be used on this interval.
+
+        1 where the interval is singular or the evaluation at its start is not among the nodes (a step cache made it
+        up); else no more than ``wanted``, than the newest nodes with finite λ, and, with ``lower_final``, than the
+        steps that remain.
+        """
+        if self.singular or not nodes or nodes[0].point != self.start:
+            return 1
+        usable = next((i for i, n in enumerate(nodes) if not math.isfinite(n.point.lam)), len(nodes))
+        return max(1, min(wanted, usable, self.remaining if lower_final else wanted))

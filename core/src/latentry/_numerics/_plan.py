@@ -1,0 +1,189 @@
+"""A plan: a scheduler laid out on a grid. Frozen, shareable between threads, good for any number of runs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from latentry._errors import IncompatibleError, OptionError
+from latentry._numerics._denoised import Denoised
+from latentry._numerics._noise import Clock, KeyedNoise, NoiseSource
+from latentry._numerics._point import Point, Query
+from latentry._numerics._prediction import Prediction
+from latentry._numerics._process import Process
+from latentry._numerics._run import Run
+from latentry._numerics._scheduler import Scheduler
+from latentry._numerics._sigma_schedule import SigmaSchedule
+from latentry._numerics._state import RunState
+from latentry._specs import Final
+
+InitialNoise = Literal["unit", "sigma"]
+"""How the noise a run begins from is scaled, see ``Plan.noise_scale``."""
+Hook = Callable[[Denoised], Denoised]
+"""Applied to every evaluation before the solver sees it: thresholding, blending."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scheduler on N intervals between N + 1 boundaries.
+
+    A slice of a plan is a plan (image to image cuts the noisy end off); ``reversed`` goes from clean to noisy. Two
+    boundaries that are the same level make an empty interval, which is passed over without an evaluation.
+
+    Attributes:
+        scheduler: the sampler.
+        process: how the checkpoint's noise was added.
+        prediction: what its network emits.
+        points: the boundaries, each no noisier than the one before (or each no cleaner, reversed).
+        hooks: applied in order to every evaluation.
+    """
+
+    scheduler: Scheduler
+    process: Process
+    prediction: Prediction
+    points: tuple[Point, ...]
+    hooks: tuple[Hook, ...] = ()
+
+    def __post_init__(self) -> None:
+        lams = [point.lam for point in self.points]
+        if len(lams) < 2:
+            raise OptionError("A plan needs at least one step.", remedy="Ask for one step or more.")
+        if lams != sorted(lams) and lams != sorted(lams, reverse=True):
+            raise IncompatibleError(
+                "The noise levels of a plan must fall from step to step.",
+                why=f"They are, as σ/α: {', '.join(f'{p.s:.4g}' for p in self.points)}.",
+                remedy="Sort the sigmas from noisiest to cleanest.",
+            )
+        self._refuse_blind_evaluations()
+
+    def _refuse_blind_evaluations(self) -> None:
+        starts = self.points[:-1]
+        if self.prediction is Prediction.EPSILON and any(point.alpha == 0.0 for point in starts):
+            raise IncompatibleError(
+                "A model that predicts noise cannot start from pure noise (zero terminal SNR).",
+                why="Where α = 0 the sample is the noise, so the prediction carries no information.",
+                remedy="Use a v-prediction checkpoint, or a process without zero-terminal-SNR rescaling.",
+            )
+        if self.prediction is Prediction.X0 and any(point.sigma == 0.0 for point in starts):
+            raise IncompatibleError(
+                "A model that predicts x₀ cannot be asked about the noise at σ = 0.",
+                remedy="Begin at a level with some noise.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.points) - 1
+
+    def __getitem__(self, steps: slice) -> Plan:
+        """The plan of some consecutive steps: ``plan[5:]`` leaves out the five noisiest."""
+        start, stop, stride = steps.indices(len(self))
+        if stride != 1:
+            raise ValueError("a plan can be cut, not thinned: the slice's step must be 1")
+        return replace(self, points=self.points[start : stop + 1])
+
+    def reversed(self) -> Plan:
+        """The same grid walked from clean to noisy, for inversion."""
+        return replace(self, points=self.points[::-1])
+
+    def start(
+        self, x: Tensor, *, seed: int = 0, samples: Sequence[int] | None = None, noise: NoiseSource | None = None
+    ) -> Run:
+        """A run from a sample at the plan's first level.
+
+        Args:
+            x: (batch, …); half precision is raised to float32, float64 stays.
+            seed: of the run's noise.
+            samples: the index of each row within the request, part of its noise's key; 0, 1, … by default.
+            noise: draws of the caller's own instead.
+        """
+        return Run(self, x, noise or self._keyed(x, seed, samples))
+
+    def resume(
+        self, state: RunState, *, seed: int = 0, samples: Sequence[int] | None = None, noise: NoiseSource | None = None
+    ) -> Run:
+        """Goes on from ``Run.state()``, bit for bit, given the same noise.
+
+        Raises:
+            IncompatibleError: the state belongs to another plan.
+        """
+        if state.plan != self.fingerprint:
+            raise IncompatibleError(
+                "The saved run belongs to another plan.",
+                why=f"It was made with {state.plan}; this plan is {self.fingerprint}.",
+                remedy="Resume with the scheduler, options, grid and prediction type it was started with.",
+            )
+        x, memory, answers = state.unpack(self.scheduler.Memory)
+        source = noise or self._keyed(x, seed, samples)
+        return Run(self, x, source, index=state.index, point=state.point, memory=memory, answers=answers)
+
+    @staticmethod
+    def _keyed(x: Tensor, seed: int, samples: Sequence[int] | None) -> NoiseSource:
+        return KeyedNoise(seed, range(x.shape[0]) if samples is None else samples)
+
+    def noise_scale(self, convention: InitialNoise = "unit") -> float:
+        """What standard normal noise is multiplied by to begin.
+
+        ``unit`` gives x the variance the process has at its noisy end: 1 where that is bounded (σ of the first level
+        on EDM). ``sigma`` is σ of the first level itself, as diffusers' Euler does it on linspace and trailing grids.
+        """
+        first = self.points[0].sigma
+        return first if convention == "sigma" else max(1.0, first)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What makes two plans the same: scheduler, options, prediction and levels (hooks are not seen)."""
+        levels = ", ".join(p.lam.hex() if math.isfinite(p.lam) else str(p.lam) for p in self.points)
+        return f"{self.scheduler!r} {self.process.kind} {self.prediction} [{levels}]"
+
+    @cached_property
+    def queries(self) -> tuple[Query, ...] | None:
+        """Every evaluation in order, found by a dry run on one number; None where the grid is chosen at run time."""
+        if self.scheduler.adaptive:
+            return None
+        # v is the one prediction that is defined at both ends
+        dry = replace(self, prediction=Prediction.V, hooks=())
+        run = Run(dry, torch.zeros(1, dtype=torch.float64), _no_noise)
+        found: list[Query] = []
+        while (query := run.query) is not None:
+            found.append(query)
+            run.advance(torch.zeros_like(query.x), uncond=torch.zeros_like(query.x))
+        return tuple(found)
+
+    @property
+    def evaluations(self) -> int | None:
+        """How many evaluations a run takes; None where that is decided at run time."""
+        return None if self.queries is None else len(self.queries)
+
+    @property
+    def evaluations_by_step(self) -> tuple[int, ...] | None:
+        """Evaluations of each step; None where that is decided at run time."""
+        if self.queries is None:
+            return None
+        counts = Counter(query.index for query in self.queries)
+        return tuple(counts[i] for i in range(len(self)))
+
+
+def lay_out(
+    scheduler: Scheduler,
+    steps: int | None,
+    process: Process,
+    prediction: Prediction,
+    sigmas: SigmaSchedule,
+    final: Final,
+    hooks: tuple[Hook, ...],
+) -> Plan:
+    """A plan from a rule: N starting levels and the ending."""
+    if steps is None or steps < 1:
+        raise OptionError(f"{steps} steps cannot be laid out.", remedy="Ask for one step or more.")
+    end = process.clean() if final == "zero" else process.cleanest
+    return Plan(scheduler, process, prediction, (*sigmas.points(steps, process), end), hooks)
+
+
+def _no_noise(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Any:
+    return torch.zeros_like(like)

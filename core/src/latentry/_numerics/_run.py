@@ -1,0 +1,163 @@
+"""A run: one request's way through a plan, with control turned inside out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from latentry._numerics._denoised import Denoised
+from latentry._numerics._interval import Interval
+from latentry._numerics._noise import Noise, NoiseSource
+from latentry._numerics._point import Point, Query
+from latentry._numerics._prediction import forms
+from latentry._numerics._scheduler import Result, Step
+from latentry._numerics._state import RunState
+
+if TYPE_CHECKING:
+    from latentry._numerics._plan import Plan
+
+
+class Answer(NamedTuple):
+    """What the host gave to a query; kept within a step, so that a saved half step can be replayed."""
+
+    output: Tensor
+    uncond: Tensor | None = None
+    real: bool = True
+
+
+class Run:
+    """Position, sample and memory of one request.
+
+    The host asks for ``query``, evaluates the network when and with whom it likes, and calls ``advance``; at the end
+    ``query`` is None and ``sample`` the result. A step is opened only when its query is asked for: until then the
+    host may ``replace`` the sample. A run belongs to one request and one thread at a time.
+
+    Attributes:
+        plan: what is being run.
+        sample: the sample at ``point``, at least float32.
+        index: steps done.
+        point: the level of ``sample``.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        x: Tensor,
+        noise: NoiseSource,
+        *,
+        index: int = 0,
+        point: Point | None = None,
+        memory: Any = None,
+        answers: Sequence[Answer] = (),
+    ) -> None:
+        self.plan, self.index = plan, index
+        self.sample = x if x.dtype == torch.float64 else x.float()
+        self.point = plan.points[index] if point is None else point
+        self._memory = plan.scheduler.Memory() if memory is None else memory
+        self._noise = noise
+        self._answers: list[Answer] = []
+        self._step: Step | None = None
+        self._query: Query | None = None
+        self._skip_empty()
+        for output, uncond, real in answers:
+            self.advance(output, uncond=uncond, real=real)
+
+    @property
+    def done(self) -> bool:
+        """Whether every step is done."""
+        return self.index == len(self.plan)
+
+    @property
+    def query(self) -> Query | None:
+        """The evaluation that is wanted next; None at the end. Asking opens the next step."""
+        while self._query is None and not self.done:
+            self._open()
+        return self._query
+
+    def denoise(self, output: Tensor, *, uncond: Tensor | None = None, real: bool = True) -> Denoised:
+        """The pending query's answer as the solver will see it, hooks applied; for previews of x₀.
+
+        Args:
+            output: the guided network output, of the query's shape; raised to the sample's dtype.
+            uncond: the output without guidance, for schedulers that need it.
+            real: False for an output that a step cache made up.
+        """
+        query = self._pending()
+        shape = forms(self.plan.prediction, query.point, self.plan.process.data_std)
+        lone = None if uncond is None else uncond.to(query.x.dtype)
+        answer = Denoised(query.x, query.point, output.to(query.x.dtype), shape, uncond=lone, real=real)
+        for hook in self.plan.hooks:
+            answer = hook(answer)
+        return answer
+
+    def advance(self, output: Tensor, *, uncond: Tensor | None = None, real: bool = True) -> None:
+        """Answers the pending query and goes on to the next one; arguments as for ``denoise``."""
+        needed = self.plan.scheduler.needs
+        if "uncond" in needed and uncond is None:
+            raise ValueError(f"{type(self.plan.scheduler).__name__} needs the unguided output too: pass uncond=")
+        answer = self.denoise(output, uncond=uncond, real=real)
+        self._answers.append(Answer(output, uncond, real))
+        self._query = None
+        self._proceed(answer)
+
+    def replace(self, sample: Tensor) -> None:
+        """Puts another sample in place of the current one, between two steps.
+
+        Raises:
+            RuntimeError: a step is open, so the sample has been used already.
+        """
+        if self._query is not None:
+            raise RuntimeError("the sample can be replaced only before the step's query is asked for")
+        if sample.shape != self.sample.shape:
+            raise ValueError(f"the sample has shape {tuple(self.sample.shape)}, not {tuple(sample.shape)}")
+        self.sample = sample.to(self.sample.dtype)
+
+    def reopen(self, sample: Tensor) -> None:
+        """Begins the open step again from another sample; only while none of its evaluations is answered."""
+        if self._answers:
+            raise RuntimeError("an evaluation of this step has been answered already")
+        self._step = self._query = None
+        self.replace(sample)
+
+    def state(self) -> RunState:
+        """Everything needed to go on later, at any time; outputs given within an open step are replayed."""
+        answers = tuple(tuple(answer) for answer in self._answers)
+        return RunState.pack(self.plan.fingerprint, self.index, self.point, (self.sample, self._memory, answers))
+
+    def _pending(self) -> Query:
+        query = self.query
+        if query is None:
+            raise RuntimeError("the run is done: there is no query to answer")
+        return query
+
+    def _open(self) -> None:
+        end = self.plan.points[self.index + 1]
+        interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
+        noise = Noise(self._noise, self.sample, self.index)
+        self._step = self.plan.scheduler.step(self.sample, interval, self._memory, noise)
+        self._proceed(None)
+
+    def _proceed(self, answer: Denoised | None) -> None:
+        assert self._step is not None
+        try:
+            query = next(self._step) if answer is None else self._step.send(answer)
+        except StopIteration as stop:
+            self._close(stop.value)
+        else:
+            self._query = query._replace(index=self.index, stage=len(self._answers))
+
+    def _close(self, result: Result) -> None:
+        self.sample, self._memory = result[0], result[1]
+        self._answers, self._step = [], None
+        self._reach(result[2] if len(result) == 3 else self.plan.points[self.index + 1])
+
+    def _reach(self, point: Point) -> None:
+        self.point = point
+        self._skip_empty()
+
+    def _skip_empty(self) -> None:
+        while not self.done and self.point.lam == self.plan.points[self.index + 1].lam:
+            self.index += 1

@@ -1,0 +1,141 @@
+"""The stepwise interface this field knows, derived from a plan and a run."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentry._errors import IncompatibleError
+from latentry._numerics._noise import Clock, KeyedNoise
+from latentry._numerics._plan import Plan
+from latentry._numerics._point import Point, Query
+from latentry._numerics._run import Run
+
+
+class Stepwise:
+    """``set timesteps, scale, evaluate, step`` for loops that are written that way.
+
+    One call of ``step`` is one evaluation, so a two-stage scheduler has more timesteps than steps. The first call
+    may use any timestep at which a step begins (image to image); the calls after it go in order.
+
+    Attributes:
+        timesteps: (evaluations,) float32: what the network is to be told.
+        sigmas: (evaluations + 1,) float32: σ of x at each evaluation, and at the end.
+        init_noise_sigma: what unit noise is multiplied by to begin.
+    """
+
+    def __init__(self, plan: Plan, *, seed: int = 0) -> None:
+        scheduler = plan.scheduler
+        if plan.queries is None or scheduler.needs:
+            wants = f"needs {', '.join(sorted(scheduler.needs))}" if scheduler.needs else "chooses its own steps"
+            raise IncompatibleError(
+                f"{type(scheduler).__name__} cannot be used step by step.",
+                why=f"It {wants}, which a fixed list of timesteps and one output a call cannot express.",
+                remedy="Use plan(...).start(x) and its queries.",
+            )
+        self.plan, self._seed = plan, seed
+        self._queries: tuple[Query, ...] = plan.queries
+        levels = [query.point.sigma for query in plan.queries]
+        self.timesteps = torch.tensor([query.timestep for query in plan.queries], dtype=torch.float32)
+        self.sigmas = torch.tensor([*levels, plan.points[-1].sigma], dtype=torch.float32)
+        self.init_noise_sigma = plan.noise_scale()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets a run, so that the next ``step`` begins another."""
+        self._run: Run | None = None
+        self._at: int | None = None
+        self._sent: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+    def scale_model_input(self, sample: Tensor, timestep: Tensor | float) -> Tensor:
+        """The sample times the level's input scale; (batch, …) in and out."""
+        scale = self._queries[self._index(timestep)].point.scale
+        return sample if scale == 1.0 else sample * scale
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: Tensor | float,
+        sample: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Answers one evaluation and returns the tensor that the network is to see next, at the end the result.
+
+        Args:
+            model_output: what the network gave for the (scaled) sample at this timestep.
+            timestep: the entry of ``timesteps`` that was used.
+            sample: what the last call returned, or a changed copy of it; in the first call the start.
+            generator: draws noise, in order; without one the noise is keyed by the seed given to ``build``.
+
+        Raises:
+            ValueError: the timestep is not the next one, or a first one at which no step begins.
+        """
+        index = self._index(timestep)
+        if self._run is None:
+            self._begin(index, sample, generator)
+        elif sample is not self._sent:
+            self._take_over(sample)
+        assert self._run is not None
+        self._run.advance(model_output)
+        query = self._run.query
+        self._at = index + 1
+        self._sent = (self._run.sample if query is None else query.x).to(sample.dtype)
+        if query is None:
+            self._run = self._at = None
+        return self._sent
+
+    def add_noise(self, original: Tensor, noise: Tensor, timestep: Tensor | float) -> Tensor:
+        """α·original + σ·noise at the level of a timestep, or of one timestep for each row of the batch."""
+        wanted = torch.as_tensor(timestep, dtype=torch.float64).flatten().tolist()
+        points = [self._level(t) for t in wanted]
+        if len(points) == 1:
+            return points[0].mix(original, noise)
+        rows = (point.mix(original[i], noise[i]) for i, point in enumerate(points))
+        return torch.stack(tuple(rows))
+
+    def _begin(self, index: int, sample: Tensor, generator: torch.Generator | None) -> None:
+        query = self._queries[index]
+        if query.stage != 0:
+            raise ValueError(f"timestep {query.timestep} lies inside a step: begin at one where a step begins")
+        noise = KeyedNoise(self._seed, range(sample.shape[0])) if generator is None else _Drawn(generator)
+        x = sample if sample.dtype == torch.float64 else sample.float()
+        self._run = Run(self.plan, x, noise, index=query.index)
+
+    def _take_over(self, sample: Tensor) -> None:
+        """The caller blended something into the sample: a step that has not used it yet begins anew with it."""
+        assert self._run is not None
+        query = self._run.query
+        if query is None or query.stage == 0:
+            self._run.reopen(sample)
+        elif self._sent is None or not torch.equal(sample, self._sent):
+            raise ValueError("the sample may be changed between steps only, not between a step's evaluations")
+
+    def _index(self, timestep: Tensor | float) -> int:
+        wanted = float(timestep)
+        if self._at is not None:
+            if abs(self._queries[self._at].timestep - wanted) > 1e-2:
+                expected = self._queries[self._at].timestep
+                raise ValueError(f"timestep {wanted:g} is out of order: {expected:g} comes next; reset() begins anew")
+            return self._at
+        index = next((i for i, q in enumerate(self._queries) if abs(q.timestep - wanted) < 1e-2), None)
+        if index is None:
+            raise ValueError(f"timestep {wanted:g} is not among this plan's timesteps")
+        return index
+
+    def _level(self, timestep: float) -> Point:
+        known = (query.point for query in self._queries if abs(query.timestep - timestep) < 1e-2)
+        return next(known, None) or self.plan.process.at(timestep=timestep)
+
+
+class _Drawn:
+    """Noise in order from the caller's generator, as diffusers draws it."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+
+    def __call__(self, like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
+        device = self._generator.device
+        return torch.randn(like.shape, generator=self._generator, device=device).to(like)

@@ -1,0 +1,209 @@
+"""What plugins register: small frozen records that import nothing heavy.
+
+A record says what a thing is and can do; its ``target`` (``package.module:attribute``) is imported on first use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+API: tuple[int, int] = (1, 0)
+"""The contract version: a plugin made for another major, or for a newer minor, is quarantined."""
+
+ProcessKind = Literal["vp", "flow", "edm"]
+Final = Literal["zero", "table"]
+"""Where a run ends: at σ = 0, or at the least noisy level the checkpoint was trained on."""
+
+ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every record has.
+
+    Attributes:
+        name: lower case with dashes or underscores; unique among the records of one kind.
+        target: ``package.module:attribute``, imported on first use.
+        summary: one line for listings.
+        aliases: further names; a name beats an alias, colliding aliases resolve to nothing.
+        citation: the source, e.g. ``Song et al. 2020, arXiv:2010.02502``.
+        api: the contract version the record was written for.
+    """
+
+    name: str
+    target: str
+    summary: str
+    aliases: tuple[str, ...] = ()
+    citation: str = ""
+    api: tuple[int, int] = API
+
+
+@dataclass(frozen=True)
+class SigmaPreference:
+    """A sigma schedule a scheduler is good with, up to a number of steps.
+
+    Attributes:
+        name: the sigma schedule, as ``distribution:name``.
+        options: its options as (name, value) pairs.
+        final: where the run ends.
+        max_steps: the preference holds for at most that many steps; None for any number.
+    """
+
+    name: str
+    options: tuple[tuple[str, float | int | str | bool], ...] = ()
+    final: Final = "zero"
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerSpec(Spec):
+    """A sampler and what it can do; decides what fits before any weight is loaded.
+
+    Attributes:
+        processes: noise processes it is right on.
+        order: order of convergence of the deterministic method (weak order of a stochastic one).
+        evaluations: model evaluations a step, at most; 0 where it is chosen at run time.
+        stochastic: draws noise under its default options.
+        off_grid: evaluates the model at noise levels that are not boundaries of the grid.
+        adaptive: chooses its own steps.
+        needs: outputs beyond the guided one, e.g. ``uncond``.
+        sigmas: preferred sigma schedules, best first; the first that holds for the steps and the process is used.
+        revision: raised whenever results change under unchanged options.
+        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
+    """
+
+    processes: frozenset[ProcessKind] = ALL_PROCESSES
+    order: int = 1
+    evaluations: int = 1
+    stochastic: bool = False
+    off_grid: bool = False
+    adaptive: bool = False
+    needs: frozenset[str] = frozenset()
+    sigmas: tuple[SigmaPreference, ...] = (SigmaPreference("latentry:trailing"),)
+    revision: int = 1
+    exemptions: tuple[tuple[str, str], ...] = ()
+
+    def sigmas_for(self, steps: int) -> tuple[SigmaPreference, ...]:
+        """The preferences that hold for this number of steps, best first."""
+        return tuple(p for p in self.sigmas if p.max_steps is None or steps <= p.max_steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmaScheduleSpec(Spec):
+    """A rule that places the boundaries of N steps.
+
+    Attributes:
+        processes: noise processes on which the rule makes sense.
+        variant: whose rule it is, where peers differ under one name.
+    """
+
+    processes: frozenset[ProcessKind] = ALL_PROCESSES
+    variant: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantSpec:
+    """One checkpoint type of a family.
+
+    Attributes:
+        name: e.g. ``sd15``.
+        summary: one line for listings.
+        schedulers: preferred schedulers as ``distribution:name``, best first.
+        tasks: what it is for, e.g. ``text-to-image``.
+        size: height and width in pixels it was trained at, where known.
+        steps: steps that suit it.
+        guidance: guidance scale that suits it.
+    """
+
+    name: str
+    summary: str
+    schedulers: tuple[str, ...]
+    tasks: tuple[str, ...] = ("text-to-image",)
+    size: int | None = None
+    steps: int = 25
+    guidance: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFamilySpec(Spec):
+    """An architecture: how to recognise its checkpoints and which variants there are.
+
+    ``target`` is a class with ``load(path, *, variant, device, dtype) -> Model``.
+
+    Attributes:
+        detector: ``package.module:function``; the function takes a path and gives a ``Detection`` or None, from
+            headers and configs alone, without torch.
+        variants: the checkpoint types, the most usual first.
+        process: the kind of noise process its checkpoints are trained on.
+    """
+
+    detector: str
+    variants: tuple[VariantSpec, ...]
+    process: ProcessKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionBackendSpec(Spec):
+    """An attention kernel and what it can honour.
+
+    ``target`` is a class with ``probe() -> str | None`` (None: available; else why not) and
+    ``attend(q, k, v, *, mask=None, scale=None, causal=False)`` on (batch, heads, tokens, head size).
+
+    Attributes:
+        devices: device types, e.g. ``cuda``.
+        dtypes: dtypes by torch's name, e.g. ``float16``.
+        max_head_size: largest head size, None for any.
+        head_multiple: the head size must be a multiple of this.
+        masks: honours a mask.
+        causal: honours causality.
+        rank: the higher, the sooner ``auto`` takes it.
+        extra: what to install for it, e.g. ``latentry-attention-flash[cuda]``.
+    """
+
+    devices: frozenset[str]
+    dtypes: frozenset[str]
+    max_head_size: int | None = None
+    head_multiple: int = 1
+    masks: bool = True
+    causal: bool = True
+    rank: int = 0
+    extra: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSpec(Spec):
+    """A named local model; ``target`` is a function without arguments that gives its path.
+
+    Attributes:
+        family: the family it belongs to, as ``distribution:name``.
+        variant: its variant there.
+        size: height and width in pixels it draws best.
+        licence: SPDX identifier of the weights' licence.
+        guidance: guidance scale that suits it, None for the variant's.
+        default: offered where a host asks for no model; among several the first by name is taken.
+    """
+
+    family: str
+    variant: str
+    size: int
+    licence: str
+    guidance: float | None = None
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A family's answer to "is this yours?".
+
+    Attributes:
+        variants: the variants it can be; more than one where headers cannot tell them apart.
+        score: 0 to 1; how sure the family is.
+        evidence: the observations behind the score, one short sentence each.
+        missing: what a complete checkpoint would have and this one lacks.
+    """
+
+    variants: tuple[str, ...]
+    score: float
+    evidence: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = field(default=())

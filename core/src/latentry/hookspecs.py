@@ -1,0 +1,50 @@
+"""The hooks a plugin can implement. All of them register; none is called inside a numeric loop.
+
+A plugin is a module (or a loose file) with functions of these names, each marked ``@latentry.hookimpl`` and giving
+an iterable of records. It is found through an entry point in the group ``latentry``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from latentry._specs import (
+    AttentionBackendSpec,
+    CheckpointSpec,
+    ModelFamilySpec,
+    SchedulerSpec,
+    SigmaScheduleSpec,
+)
+
+GROUP = "latentry"
+"""Name of the entry-point group and of the pluggy project."""
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def latentry_schedulers() -> Iterable[SchedulerSpec]:  # type: ignore[empty-body]
+    """Schedulers (samplers)."""
+
+
+@hookspec
+def latentry_sigma_schedules() -> Iterable[SigmaScheduleSpec]:  # type: ignore[empty-body]
+    """Sigma schedules: where the boundaries of N steps lie."""
+
+
+@hookspec
+def latentry_model_families() -> Iterable[ModelFamilySpec]:  # type: ignore[empty-body]
+    """Model families: architectures and how to recognise their checkpoints."""
+
+
+@hookspec
+def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:  # type: ignore[empty-body]
+    """Attention backends."""
+
+
+@hookspec
+def latentry_checkpoints() -> Iterable[CheckpointSpec]:  # type: ignore[empty-body]
+    """Named local models."""

@@ -1,0 +1,46 @@
+"""Stable Diffusion 1.5 and 2.1: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import ModelFamilySpec, VariantSpec, hookimpl
+
+_SCHEDULERS = ("latentry-ddim:ddim", "latentry-euler:euler")
+
+
+@hookimpl
+def latentry_model_families() -> Iterable[ModelFamilySpec]:
+    """The one family of this distribution."""
+    yield ModelFamilySpec(
+        name="sd",
+        aliases=("stable-diffusion",),
+        target="latentry_sd.checkpoint:open_checkpoint",
+        detector="latentry_sd.detect:detect",
+        summary="Stable Diffusion 1.5 and 2.1",
+        citation="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752",
+        process="vp",
+        variants=(
+            VariantSpec(
+                name="sd15",
+                summary="Stable Diffusion 1.x: CLIP-L, noise prediction",
+                schedulers=_SCHEDULERS,
+                size=512,
+                guidance=7.5,
+            ),
+            VariantSpec(
+                name="sd21-base",
+                summary="Stable Diffusion 2.x base: OpenCLIP-H, noise prediction",
+                schedulers=_SCHEDULERS,
+                size=512,
+                guidance=7.5,
+            ),
+            VariantSpec(
+                name="sd21",
+                summary="Stable Diffusion 2.x: OpenCLIP-H, v-prediction",
+                schedulers=_SCHEDULERS,
+                size=768,
+                guidance=7.5,
+            ),
+        ),
+    )

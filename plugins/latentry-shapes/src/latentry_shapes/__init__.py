@@ -1,0 +1,25 @@
+"""A small Stable Diffusion that draws coloured shapes, and the tools that train and judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import CheckpointSpec, hookimpl
+
+
+@hookimpl
+def latentry_checkpoints() -> Iterable[CheckpointSpec]:
+    """The trained model that ships with this package."""
+    return [
+        CheckpointSpec(
+            name="shapes",
+            target="latentry_shapes._checkpoint:folder",
+            summary="One or two coloured shapes on a plain background, 64x64, trained on drawings.",
+            family="latentry-sd:sd",
+            variant="sd15",
+            size=64,
+            licence="Apache-2.0",
+            guidance=3.0,
+            default=True,
+        )
+    ]

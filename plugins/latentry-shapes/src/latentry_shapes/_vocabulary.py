@@ -1,0 +1,47 @@
+"""The vocabulary of the captions by byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909).
+
+Worked out here and not by a library's trainer, whose ids differ from call to call: a text encoder is worth
+nothing with any ids but those it was trained on.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+Pair = tuple[str, str]
+WORD_END = "</w>"
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[Pair]]:
+    """Ids of all pieces and the merges that spell each word as a single piece.
+
+    Every character has an id, within a word and at its end, so that unknown words can be spelt. ``END`` has
+    the last id: CLIP pools its states at the largest one.
+    """
+    characters = sorted(string.ascii_lowercase + string.digits + string.punctuation)
+    last = [letter + WORD_END for letter in string.ascii_lowercase]
+    ids = {piece: i for i, piece in enumerate([*characters, *last])}
+    merges: list[Pair] = []
+    spelt = [[*word[:-1], word[-1] + WORD_END] for word in words]
+    while counts := Counter(pair for pieces in spelt for pair in pairwise(pieces)):
+        most = min(counts, key=lambda pair: (-counts[pair], ids[pair[0]], ids[pair[1]]))
+        merges.append(most)
+        ids["".join(most)] = len(ids)
+        spelt = [_merge(pieces, most) for pieces in spelt]
+    for piece in [*(character + WORD_END for character in characters), START, END]:
+        ids.setdefault(piece, len(ids))
+    return ids, merges
+
+
+def _merge(pieces: Sequence[str], pair: Pair) -> list[str]:
+    merged: list[str] = []
+    for piece in pieces:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged

@@ -1,0 +1,80 @@
+"""What a picture can show, how a caption says it, and which colour-shape pairs training never sees."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+RGB = tuple[int, int, int]
+
+COLORS: Mapping[str, RGB] = MappingProxyType(
+    {
+        "red": (215, 20, 30),
+        "orange": (255, 125, 0),
+        "yellow": (255, 230, 40),
+        "green": (20, 150, 50),
+        "cyan": (40, 210, 220),
+        "blue": (30, 60, 230),
+        "purple": (140, 30, 170),
+        "pink": (255, 140, 200),
+    }
+)
+BACKGROUNDS: Mapping[str, RGB] = MappingProxyType(
+    {"black": (0, 0, 0), "white": (255, 255, 255), "gray": (128, 128, 128)}
+)
+SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "diamond", "cross", "ring")
+RELATIONS: tuple[str, ...] = ("left of", "right of", "above", "below")
+SIZE = 64
+"""Height and width of a picture in pixels."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: a colour and a shape."""
+
+    color: str
+    shape: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows; ``relation`` places the first of two things relative to the second."""
+
+    background: str
+    things: tuple[Thing, ...]
+    relation: str | None = None
+
+    def caption(self, *, background: bool = True) -> str:
+        """The prompt for this scene, e.g. ``a red circle left of a blue square on a black background``."""
+        names = [f"{article(thing.color)} {thing.color} {thing.shape}" for thing in self.things]
+        words = names[0] if self.relation is None else f"{names[0]} {self.relation} {names[1]}"
+        return f"{words} on a {self.background} background" if background else words
+
+
+def article(word: str) -> str:
+    """``an`` before a vowel, else ``a``."""
+    return "an" if word[0] in "aeiou" else "a"
+
+
+PAIRS: tuple[Thing, ...] = tuple(Thing(c, s) for c, s in itertools.product(COLORS, SHAPES))
+HELD_OUT: tuple[Thing, ...] = tuple(Thing(color, SHAPES[i % len(SHAPES)]) for i, color in enumerate(COLORS))
+"""One pair for each colour: drawn by the judge, never by training."""
+TRAINED: tuple[Thing, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
+
+
+def random_scene(rng: random.Random, pairs: Sequence[Thing] = TRAINED, singles: float = 0.25) -> Scene:
+    """A scene of one thing (with probability ``singles``) or two different ones from ``pairs``."""
+    background = rng.choice(tuple(BACKGROUNDS))
+    if rng.random() < singles:
+        return Scene(background, (rng.choice(pairs),))
+    first, second = rng.sample(pairs, 2)
+    return Scene(background, (first, second), rng.choice(RELATIONS))
+
+
+def words() -> tuple[str, ...]:
+    """Every word a caption can hold, in a fixed order."""
+    text = ["a", "an", "on", "background", *COLORS, *BACKGROUNDS, *SHAPES]
+    return tuple(dict.fromkeys([*text, *(word for relation in RELATIONS for word in relation.split())]))

@@ -65,9 +65,7 @@ def test_json_has_the_record_and_its_provenance(sound: Site) -> None:
 
 def test_tables_say_what_and_from_where(sound: Site) -> None:
     table = sound.latentry("schedulers", **ONLY).stdout
-    assert all(
-        word in table for word in ("sound", "noise", "edm, flow, vp", "For a test.", "latentry-sound 1.0")
-    )
+    assert all(word in table for word in ("sound", "noise", "edm, flow, vp", "For a test.", "latentry-sound 1.0"))
     assert "citation: Someone 2020" in sound.latentry("schedulers", "--verbose", **ONLY).stdout
 
 

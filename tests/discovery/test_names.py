@@ -120,9 +120,7 @@ def test_a_record_keeps_its_provenance(crowd: Site) -> None:
         registry = PluginHost().schedulers
         print(registry.provenance("good"), registry.qualified("good"), len(registry) == len(list(registry)))
     """
-    expected = (
-        "Provenance(plugin='fine', distribution='latentry-fine', version='1.0') latentry-fine:fine True"
-    )
+    expected = "Provenance(plugin='fine', distribution='latentry-fine', version='1.0') latentry-fine:fine True"
     assert crowd.python(code) == expected
 
 

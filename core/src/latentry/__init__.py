@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from latentry._numerics._denoised import Denoised
     from latentry._numerics._edm import EDM
     from latentry._numerics._flow import Flow
-    from latentry._numerics._interval import Form, History, Interval, NoMemory, Node, remember
+    from latentry._numerics._interval import Form, History, Interval, Node, NoMemory, remember
     from latentry._numerics._linear import combine
     from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
     from latentry._numerics._plan import Hook, InitialNoise, Plan
@@ -117,6 +117,7 @@ _LAZY = {
 __all__ = [
     "ALL_PROCESSES",
     "API",
+    "EDM",
     "AttentionBackend",
     "AttentionBackendSpec",
     "Checkpoint",
@@ -124,7 +125,6 @@ __all__ = [
     "Conditioning",
     "Denoised",
     "Detection",
-    "EDM",
     "Engine",
     "ExactSigmas",
     "Final",

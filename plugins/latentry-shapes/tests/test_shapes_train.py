@@ -109,9 +109,12 @@ def test_export_loads_in_diffusers_and_leaves_the_networks_alone(tmp_path: Path)
 
 def test_a_model_can_be_trained_from_the_command_line(tmp_path: Path) -> None:
     small = ["--autoencoder-steps", "1", "--denoiser-steps", "1", "--pictures", "4", "--batch", "2"]
-    assert train.main(["--out", str(tmp_path), *small]) == 0
-    assert (tmp_path / "model_index.json").is_file()
-    assert (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    out = tmp_path / "model"
+    assert train.main(["--out", str(out), *small]) == 0
+    assert (out / "model_index.json").is_file()
+    assert (out / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    assert {file.suffix for file in out.rglob("*") if file.is_file()} == {".json", ".safetensors"}
+    assert (tmp_path / "model-training" / "denoiser.pt").is_file()
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:

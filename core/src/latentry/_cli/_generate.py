@@ -130,7 +130,9 @@ def _check_output(output: Path) -> None:
         raise OptionError(f"--output {output} is a folder.", remedy=f"Give a file, e.g. {output / 'picture.png'}.")
     if output.suffix.lower() not in ("", ".png"):
         raise OptionError(
-            f"--output {output} is no PNG.", why="Only PNG carries the recipe.", remedy=f"Use {output.with_suffix('.png')}."
+            f"--output {output} is no PNG.",
+            why="Only PNG carries the recipe.",
+            remedy=f"Use {output.with_suffix('.png')}.",
         )
     try:
         output.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,5 @@ def words(value: Any) -> str:
         case list():
             return ", ".join(words(item) for item in value)
         case dict():
-            return " ".join(
-                f"{name}={words(item)}" for name, item in value.items() if item not in (None, "", [])
-            )
+            return " ".join(f"{name}={words(item)}" for name, item in value.items() if item not in (None, "", []))
     return str(value)

@@ -28,11 +28,11 @@ def check_requirements(distribution: str, requires: Iterable[str], core: str) ->
         name = NAME.match(requirement)
         if name is None or canonical(name[1]) != CORE:
             continue
-        bound = _simple_miss(requirement, core)
-        if bound is None:
-            bound = _thorough_miss(requirement, core)
-        if bound:
-            _refuse(distribution, requirement, core, core_is_older=_release(core) < _release(bound))
+        missed = _simple_miss(requirement, core)
+        if missed is None:
+            missed = _thorough_miss(requirement, core)
+        if missed:
+            _refuse(distribution, requirement, core, *missed)
 
 
 def check_api(distribution: str, spec: Spec) -> None:
@@ -50,8 +50,8 @@ def check_api(distribution: str, spec: Spec) -> None:
     )
 
 
-def _simple_miss(requirement: str, core: str) -> str | None:
-    """The bound that fails, "" where all hold, None where only ``packaging`` can tell.
+def _simple_miss(requirement: str, core: str) -> tuple[str, ...] | None:
+    """Operator and version of the clause that fails, () where all hold, None where only ``packaging`` can tell.
 
     By hand, because importing ``packaging`` costs more than reading all metadata does.
     """
@@ -63,8 +63,8 @@ def _simple_miss(requirement: str, core: str) -> str | None:
         if clause is None:
             return None
         if not _holds(core, clause[1], clause[2]):
-            return clause[2]
-    return ""
+            return clause[1], clause[2]
+    return ()
 
 
 def _holds(core: str, operator: str, bound: str) -> bool:
@@ -94,18 +94,20 @@ def _release(version: str) -> tuple[int, ...]:
     return numbers + (0,) * (8 - len(numbers))
 
 
-def _thorough_miss(requirement: str, core: str) -> str:
+def _thorough_miss(requirement: str, core: str) -> tuple[str, ...]:
     """The same for markers, extras, wildcards and development versions."""
     from packaging.requirements import Requirement
 
     parsed = Requirement(requirement)
     if parsed.marker is not None and not parsed.marker.evaluate({"extra": ""}):
-        return ""
-    misses = (clause.version for clause in parsed.specifier if not clause.contains(core, prereleases=True))
-    return next(misses, "")
+        return ()
+    missed = (clause for clause in parsed.specifier if not clause.contains(core, prereleases=True))
+    return next(((clause.operator, clause.version) for clause in missed), ())
 
 
-def _refuse(distribution: str, requirement: str, core: str, *, core_is_older: bool) -> NoReturn:
+def _refuse(distribution: str, requirement: str, core: str, operator: str, bound: str) -> NoReturn:
+    ours, theirs = _release(core), _release(bound)
+    core_is_older = ours < theirs or (ours == theirs and operator in (">=", ">", "~=", "=="))
     wanted = requirement.partition(";")[0].strip()
     raise PluginError(
         f"it was made for {wanted}, and this is {CORE} {core}.",

@@ -63,9 +63,7 @@ def call(manager: pluggy.PluginManager, hooks: HookSet, kind: Kind[Any]) -> list
     others = [plugin for plugin in manager.get_plugins() if plugin is not hooks]
     answers: list[object] = manager.subset_hook_caller(kind.hook, others)()
     if not answers:
-        raise PluginError(
-            f"hook '{kind.hook}' gave nothing.", remedy=f"It is to yield {kind.record.__name__} records."
-        )
+        raise PluginError(f"hook '{kind.hook}' gave nothing.", remedy=f"It is to yield {kind.record.__name__} records.")
     records: list[object] = []
     for answer in answers:
         if not isinstance(answer, Iterable):

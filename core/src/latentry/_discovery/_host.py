@@ -59,9 +59,7 @@ class PluginHost:
         installed = installed_sources(self._ledger)
         chosen = self._chosen(installed, load, block)
         self._left_out = frozenset(s.prefix for s in installed) - {s.prefix for s in chosen}
-        chosen += [
-            s for s in self._loose(plugin_dirs, {s.prefix for s in installed}) if not _names(s) & set(block)
-        ]
+        chosen += [s for s in self._loose(plugin_dirs, {s.prefix for s in installed}) if not _names(s) & set(block)]
         self.core_version = core_version()
         loader = Loader(self._ledger, self.core_version)
         for source in chosen:
@@ -94,9 +92,7 @@ class PluginHost:
             place = Source(Provenance(Path(path).stem, str(path), ""), "", lambda: None)
             for source in self._ledger.attempt(place, "find", partial(loose_sources, Path(path))) or ():
                 if source.prefix in taken:
-                    fault = PluginError(
-                        f"another plugin is called '{source.prefix}' already.", remedy="Rename it."
-                    )
+                    fault = PluginError(f"another plugin is called '{source.prefix}' already.", remedy="Rename it.")
                     self._ledger.add(source.owner, "find", fault)
                 else:
                     taken.add(source.prefix)

@@ -48,9 +48,7 @@ class Loader:
             provides[attribute] = tuple(entry.spec.name for entry in accepted)
         heavy = tuple(name for name in light if name in sys.modules)
         owner = source.owner
-        self.plugins.append(
-            Plugin(owner.plugin, owner.distribution, owner.version, provides, source.path, heavy)
-        )
+        self.plugins.append(Plugin(owner.plugin, owner.distribution, owner.version, provides, source.path, heavy))
 
     def _registered(self, source: Source) -> _hooks.HookSet | None:
         """The registered hooks.
@@ -65,9 +63,7 @@ class Loader:
         imported = ledger.attempt(source, "import", lambda: (source.load(),))
         if imported is None:
             return None
-        return ledger.attempt(
-            source, "register", lambda: _hooks.register(self._manager, source.key, *imported)
-        )
+        return ledger.attempt(source, "register", lambda: _hooks.register(self._manager, source.key, *imported))
 
     def _records(self, source: Source, hooks: _hooks.HookSet) -> dict[str, list[Entry[Any]]] | None:
         """The records by attribute; None, and the plugin unregistered, where one is for another contract."""
@@ -78,17 +74,13 @@ class Loader:
                 ask = partial(_hooks.call, self._manager, hooks, kind)
                 specs[kind] = self._typed(source, kind, self._ledger.attempt(source, "hook", ask) or [])
         for spec in (spec for typed in specs.values() for spec in typed):
-            if not self._ledger.survives(
-                source, "contract", partial(check_api, source.owner.distribution, spec)
-            ):
+            if not self._ledger.survives(source, "contract", partial(check_api, source.owner.distribution, spec)):
                 self._manager.unregister(hooks)
                 return None
         return {kind.attribute: self._accepted(source, kind, typed) for kind, typed in specs.items()}
 
     def _typed(self, source: Source, kind: Kind[Any], records: Iterable[object]) -> list[Spec]:
-        checked = [
-            self._ledger.attempt(source, "record", partial(check_type, kind, record)) for record in records
-        ]
+        checked = [self._ledger.attempt(source, "record", partial(check_type, kind, record)) for record in records]
         return [spec for spec in checked if spec is not None]
 
     def _accepted(self, source: Source, kind: Kind[Any], specs: Iterable[Spec]) -> list[Entry[Any]]:

@@ -39,10 +39,7 @@ class Names(Generic[S]):
         self.qualified = {entry.qualified: entry for entry in entries}
         names = _grouped((entry.spec.name, entry) for entry in entries)
         aliases = _grouped(
-            (alias, entry)
-            for entry in entries
-            for alias in dict.fromkeys(entry.spec.aliases)
-            if alias not in names
+            (alias, entry) for entry in entries for alias in dict.fromkeys(entry.spec.aliases) if alias not in names
         )
         self.short = {name: claims[0] for name, claims in names.items() if len(claims) == 1}
         self.aliases = {alias: claims[0] for alias, claims in aliases.items() if len(claims) == 1}

@@ -45,12 +45,8 @@ def describe(field: FieldInfo) -> str:
     """What an option accepts: type or choices, range, default, meaning."""
     words = [_type_name(field.annotation)]
     for bound, phrase in BOUNDS.items():
-        words += [
-            f"{phrase} {getattr(m, bound)}" for m in field.metadata if getattr(m, bound, None) is not None
-        ]
-    words.append(
-        "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}"
-    )
+        words += [f"{phrase} {getattr(m, bound)}" for m in field.metadata if getattr(m, bound, None) is not None]
+    words.append("required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}")
     return ", ".join(words) + (f". {field.description}" if field.description else "")
 
 
@@ -69,9 +65,7 @@ def _option_error(label: str, fields: Mapping[str, FieldInfo], error: Validation
         else:
             what.append(f"{label} cannot take these options: {_lower(detail['msg'])}.")
     why += [f"{name}: {describe(fields[name])}" for name in near if name in fields]
-    return OptionError(
-        " ".join(what), why="\n".join(dict.fromkeys(why)), remedy=" ".join(_remedy(near, fields))
-    )
+    return OptionError(" ".join(what), why="\n".join(dict.fromkeys(why)), remedy=" ".join(_remedy(near, fields)))
 
 
 def _remedy(near: Iterable[str], names: Iterable[str]) -> Iterator[str]:

@@ -23,9 +23,7 @@ class Registry(Mapping[str, S], Generic[S]):
     the short one. A name that stands for nothing raises ``UnknownName``.
     """
 
-    def __init__(
-        self, kind: Kind[S], names: Names[S], ledger: Ledger, left_out: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, kind: Kind[S], names: Names[S], ledger: Ledger, left_out: frozenset[str] = frozenset()) -> None:
         self._kind = kind
         self._names = names
         self._ledger = ledger

@@ -54,9 +54,7 @@ def _near(name: str, names: Iterable[str]) -> list[str]:
     lowered = {other.lower(): other for other in names}
     lowered |= {key.partition(":")[2]: other for key, other in lowered.items() if ":" in key}
     wanted = name.lower()
-    close = get_close_matches(wanted, lowered, n=3) or get_close_matches(
-        wanted.partition(":")[2], lowered, n=3
-    )
+    close = get_close_matches(wanted, lowered, n=3) or get_close_matches(wanted.partition(":")[2], lowered, n=3)
     return list(dict.fromkeys(lowered[key] for key in close if lowered[key] != name))
 
 
@@ -65,9 +63,7 @@ def _quarantined(name: str, distribution: str | None, problems: Iterable[Problem
     faults = [problem for problem in problems if problem.stage not in ("collision", "load")]
 
     def unlikely(problem: Problem) -> bool:
-        return not (
-            problem.distribution == distribution or name in f"{problem.plugin} {problem.distribution}"
-        )
+        return not (problem.distribution == distribution or name in f"{problem.plugin} {problem.distribution}")
 
     for problem in sorted(faults, key=unlikely)[:5]:
         yield f"It might have come from {problem.what} {problem.why}".rstrip()

@@ -51,7 +51,7 @@ def locate(host: PluginHost, model: str | None, variant: str | None) -> Located:
     check_weights(path)
     qualified, detection = _recognise(host, path)
     family = host.families[qualified]
-    return Located(str(path), path, qualified, _variant(family, detection.variants, variant), None)
+    return Located(str(path.resolve()), path.resolve(), qualified, _variant(family, detection.variants, variant), None)
 
 
 def _default(host: PluginHost) -> str:

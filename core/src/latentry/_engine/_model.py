@@ -47,7 +47,14 @@ class AttentionBackend(Protocol):
         ...
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, scale: float | None = None, causal: bool = False
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        mask: Tensor | None = None,
+        scale: float | None = None,
+        causal: bool = False,
     ) -> Tensor:
         """softmax(q·kᵀ·scale + mask)·v on (batch, heads, tokens, head size)."""
         ...

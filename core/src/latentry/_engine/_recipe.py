@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latentry._discovery import PluginHost
+from latentry._discovery import PluginHost, Registry
 from latentry._engine._request import GenerationRequest
 from latentry._errors import RecipeError
 
@@ -61,24 +61,24 @@ class Recipe(BaseModel):
 
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
         """Why the same pixels cannot be expected with what is installed: one sentence for each plugin at odds."""
+        registries: dict[str, Registry[Any]] = {
+            "scheduler": host.schedulers,
+            "sigmas": host.sigma_schedules,
+            "family": host.families,
+            "attention": host.attention_backends,
+            "checkpoint": host.checkpoints,
+        }
         found = []
         for role, used in self.plugins.items():
-            registry = {
-                "scheduler": host.schedulers,
-                "sigmas": host.sigma_schedules,
-                "family": host.families,
-                "attention": host.attention_backends,
-                "checkpoint": host.checkpoints,
-            }[role]
+            registry, pinned = registries[role], f"pip install {used.distribution}=={used.version}"
             if used.name not in registry:
-                found.append(f"The {role} {used.name} is missing: pip install {used.distribution}=={used.version}")
+                found.append(f"The {role} {used.name} is missing: {pinned}")
                 continue
             here = registry.provenance(used.name).version or "unversioned"
             if here != used.version:
                 side = "newer" if _ordered(here) > _ordered(used.version) else "older"
                 found.append(
-                    f"The {role} {used.name} is {side} here ({here}) than in the picture ({used.version}): "
-                    f"pip install {used.distribution}=={used.version}"
+                    f"The {role} {used.name} is {side} here ({here}) than in the picture ({used.version}): {pinned}"
                 )
         return tuple(found)
 

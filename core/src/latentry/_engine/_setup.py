@@ -82,9 +82,10 @@ def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
         "width": width,
         "height": height,
+        "dtype": str(dtype).split(".")[-1],
         "attention": attention or "auto",
     }
-    roles = [
+    roles: list[tuple[str, Registry[Any], str | None]] = [
         ("scheduler", host.schedulers, scheduler.name),
         ("sigmas", host.sigma_schedules, sigmas.name),
         ("family", host.families, located.family),

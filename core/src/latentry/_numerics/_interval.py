@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -43,7 +44,8 @@ def remember(nodes: Sequence[Node], evaluation: Denoised, form: Form, keep: int)
     return (Node(evaluation.point, getattr(evaluation, form)), *nodes[: keep - 1])
 
 
-class Interval(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Interval:
     """One step's stretch of the grid.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,7 +42,8 @@ class Point(NamedTuple):
         return Query(x, self, self.timestep if timestep is None else timestep)
 
 
-class Query(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Query:
     """One evaluation that a step asks for.
 
     Attributes:

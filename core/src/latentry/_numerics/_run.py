@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -147,7 +148,7 @@ class Run:
         except StopIteration as stop:
             self._close(stop.value)
         else:
-            self._query = query._replace(index=self.index, stage=len(self._answers))
+            self._query = replace(query, index=self.index, stage=len(self._answers))
 
     def _close(self, result: Result) -> None:
         self.sample, self._memory = result[0], result[1]

@@ -6,6 +6,7 @@ import bisect
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ class VariancePreserving(Process):
 
     def __post_init__(self) -> None:
         table = self.alphas_cumprod
-        falling = all(a > b for a, b in zip(table, table[1:], strict=False))
+        falling = all(a > b for a, b in pairwise(table))
         if len(table) < 2 or not falling or not 0.0 <= table[-1] < table[0] < 1.0:
             raise ValueError("alphas_cumprod must hold at least two values that fall strictly within 0 <= a < 1")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step
 from pydantic import Field
 from torch import Tensor
+
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
 
 
 class DDIM(Scheduler):

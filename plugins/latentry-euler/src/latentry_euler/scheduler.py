@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from latentry import Interval, Noise, NoMemory, Point, Scheduler, Step, combine
 from pydantic import Field
 from torch import Tensor
+
+from latentry import Interval, Noise, NoMemory, Point, Scheduler, Step, combine
 
 
 class Euler(Scheduler):

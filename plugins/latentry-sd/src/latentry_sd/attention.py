@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from latentry import AttentionBackend, OptionError
 from torch import Tensor, nn
+
+from latentry import AttentionBackend, OptionError
 
 ROLES = ("self", "cross", "vae")
 
@@ -55,7 +56,8 @@ class BackendProcessor:
             out = out.transpose(1, 2).reshape(shape)
         if attn.residual_connection:
             out = out + residual
-        return out / attn.rescale_output_factor
+        scaled: Tensor = out / attn.rescale_output_factor
+        return scaled
 
 
 class Routing:

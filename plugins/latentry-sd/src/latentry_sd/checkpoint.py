@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentry import LoadReport, ModelError, NoiseSettings, OptionError, variance_preserving_settings
-
 from latentry_sd.detect import read_json
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class Parts:
     vae: Any
     text_encoder: Any
     tokenizer: Any
-    report: LoadReport = field(default_factory=lambda: LoadReport(0))
+    report: LoadReport
 
 
 def load_parts(path: Path, device: torch.device, dtype: torch.dtype) -> Parts:
@@ -105,22 +104,37 @@ def load_parts(path: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     Raises:
         ModelError: a part is missing, damaged, or its tensors do not fit.
     """
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    unet, seen_unet = _part(path, "unet", UNet2DConditionModel.from_pretrained, torch_dtype=dtype)
-    vae, seen_vae = _part(path, "vae", AutoencoderKL.from_pretrained, torch_dtype=dtype)
-    text, seen_text = _part(path, "text_encoder", CLIPTextModel.from_pretrained, dtype=dtype)
+    with _quiet():
+        unet, seen_unet = _part(path, "unet", UNet2DConditionModel.from_pretrained, torch_dtype=dtype)
+        vae, seen_vae = _part(path, "vae", AutoencoderKL.from_pretrained, torch_dtype=dtype)
+        text, seen_text = _part(path, "text_encoder", CLIPTextModel.from_pretrained, dtype=dtype)
     reports = {"unet": seen_unet, "vae": seen_vae, "text_encoder": seen_text}
-    networks = [network.to(device).eval().requires_grad_(False) for network in (unet, vae, text)]
-    used = sum(len(network.state_dict()) for network in networks)
+    for network in (unet, vae, text):
+        network.to(device).eval().requires_grad_(False)
+    used = sum(len(network.state_dict()) for network in (unet, vae, text))
     unexpected = tuple(f"{part}.{key}" for part, seen in reports.items() for key in seen["unexpected_keys"])
     try:
         tokenizer = CLIPTokenizer.from_pretrained(path / "tokenizer", local_files_only=True)
     except (OSError, ValueError) as error:
         raise _cannot(path, "tokenizer", error) from error
-    return Parts(*networks, tokenizer, LoadReport(used, (), unexpected))
+    return Parts(unet, vae, text, tokenizer, LoadReport(used, (), unexpected))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of transformers' own: progress is the host's to show."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _part(path: Path, name: str, load: Callable[..., Any], **options: Any) -> tuple[Any, dict[str, Any]]:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process
 from torch import Tensor
 
+from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process
 from latentry_sd.attention import Routing
 
 if TYPE_CHECKING:

@@ -47,9 +47,6 @@ class Share:
         """The share in percent, 0 where nothing was asked."""
         return 100 * self.right / self.of if self.of else 0.0
 
-    def __str__(self) -> str:
-        return f"{self.percent:.1f} % ({self.right}/{self.of})" if self.of else "-"
-
 
 def compare(scene: Scene, sight: Sight) -> Verdict:
     """The verdict on a picture; without the right colours there is neither relation nor shape to speak of."""

@@ -36,9 +36,9 @@ Rebuilder = Callable[[Sequence[Picture]], list[Picture]]
 """What the autoencoder makes of pictures."""
 
 DRAWINGS = "drawings"
-RECONSTRUCTIONS = "autoencoder's reconstructions"
+RECONSTRUCTIONS = "reconstructions"
 GENERATED = "generated"
-SHUFFLED = "generated, prompts shuffled (chance)"
+SHUFFLED = "shuffled prompts"
 
 BARS: Mapping[str, Mapping[str, float]] = {
     DRAWINGS: dict.fromkeys(COLUMNS, 99.0),
@@ -130,7 +130,7 @@ def autoencoder_rebuilder(model: Path) -> Rebuilder:
     from diffusers import AutoencoderKL
     from diffusers.image_processor import VaeImageProcessor
 
-    vae = AutoencoderKL.from_pretrained(model / "vae", torch_dtype=torch.float32, local_files_only=True)
+    vae = AutoencoderKL.from_pretrained(model / "vae", local_files_only=True).float()
     processor = VaeImageProcessor(vae_scale_factor=1)
 
     @torch.no_grad()
@@ -145,10 +145,13 @@ def autoencoder_rebuilder(model: Path) -> Rebuilder:
 
 
 def as_table(report: Report) -> Table:
-    """For people: percent and counts."""
-    table = Table("pictures", *COLUMNS, title=f"{len(report.scenes)} held-out prompts", title_justify="left")
+    """For people: percent, and under each column's name of how many pictures."""
+    counts = report.rows[GENERATED]
+    table = Table("pictures", title=f"{len(report.scenes)} held-out prompts", title_justify="left")
+    for column in COLUMNS:
+        table.add_column(f"{column}\nof {counts[column].of}", justify="right")
     for name, row in report.rows.items():
-        table.add_row(name, *(str(row[column]) for column in COLUMNS))
+        table.add_row(name, *(f"{row[column].percent:.1f} %" for column in COLUMNS))
     return table
 
 

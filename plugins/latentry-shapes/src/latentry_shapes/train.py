@@ -214,7 +214,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.train", description=summary)
     parser.add_argument("--out", type=Path, required=True, help="folder for the finished model")
-    parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT/training)")
+    parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT-training, beside OUT)")
     parser.add_argument("--autoencoder-steps", type=int, default=4000)
     parser.add_argument("--denoiser-steps", type=int, default=20000)
     parser.add_argument("--pictures", type=int, default=80000, help="drawings the denoiser learns from")
@@ -227,7 +227,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Command line of the training; the defaults give the shipped model."""
     args = _arguments(words)
-    work = args.work or args.out / "training"
+    out = args.out.resolve()
+    work = args.work or out.with_name(f"{out.name}-training")  # pickles have no place in a model folder
     work.mkdir(parents=True, exist_ok=True)
     batch, seed, every = args.batch, args.seed, args.save_every
     try:
@@ -237,8 +238,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"Stopped. The same command goes on from the last checkpoint in {work}.", file=sys.stderr)
         return 130
-    export(args.out, vae, denoiser)
-    print(f"The model is in {args.out}")
+    export(out, vae, denoiser)
+    print(f"The model is in {out}")
     return 0
 
 

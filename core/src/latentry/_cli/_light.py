@@ -1,0 +1,31 @@
+"""Commands that parse their flags without pydantic.
+
+Typer converts values with pydantic, flags excepted, and takes ``--help`` for a value as long as its default is None:
+42 modules for each ``latentry schedulers``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class LightCommand(TyperCommand):
+    """A command whose ``--help`` is off by default rather than unset."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _off_by_default(super().get_help_option(ctx))
+
+
+class LightGroup(TyperGroup):
+    """A group whose ``--help`` is off by default rather than unset."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _off_by_default(super().get_help_option(ctx))
+
+
+def _off_by_default(option: Any) -> Any:
+    if option is not None:
+        option.default = False
+    return option

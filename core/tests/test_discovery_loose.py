@@ -85,7 +85,10 @@ def test_two_hosts_share_nothing_and_an_edit_is_seen(tmp_path: Path) -> None:
     assert second.problems == ()
 
 
-@pytest.mark.parametrize("code", ["raise RuntimeError('bad')", "import sys; sys.exit(4)", "def syntax error"])
+MUTE = "class Mute(Exception):\n    def __str__(self):\n        raise OSError\nraise Mute"
+
+
+@pytest.mark.parametrize("code", ["raise RuntimeError('bad')", "import sys; sys.exit(4)", "def syntax error", MUTE])
 def test_a_broken_file_is_a_problem(tmp_path: Path, code: str) -> None:
     (tmp_path / "bad.py").write_text(code)
     host = loose(tmp_path / "bad.py", write(tmp_path / "mine.py"))

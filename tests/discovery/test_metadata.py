@@ -51,10 +51,10 @@ def test_an_entry_point_without_a_value(site: Site) -> None:
 
 
 def test_a_copy_further_down_the_path_is_hidden(site: Site, core: Path, tmp_path: Path) -> None:
-    newer = Distribution("latentry-other", scheduler("newer"), version="2.0")
+    newer = Distribution("latentry-other", scheduler("newer"), plugin="renamed", version="2.0")
     first = install(tmp_path / "newer", newer)
-    report = Site((core, first, site.folders[1])).host(load=["other"])
-    assert report.plugins == [["other", "latentry-other", "2.0"]]
+    report = Site((core, first, site.folders[1])).host(load=["latentry-other"])
+    assert report.plugins == [["renamed", "latentry-other", "2.0"]]
     assert report.names["schedulers"] == ["newer"]
 
 

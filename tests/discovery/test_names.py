@@ -88,9 +88,9 @@ def test_the_outcome_hangs_on_no_order(core: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_and_suggests(crowd: Site) -> None:
-    message = refused(crowd, "fime")
+    message = refused(crowd, "fime", options="load=['fine', 'wrong-type', 'twin']")
     assert "There is no scheduler 'fime'" in message
-    assert "Installed: fine, good-record, latentry-twin-a:twin" in message
+    assert "Installed: fine, latentry-twin-a:twin, latentry-twin-b:twin, right-type." in message
     assert "Did you mean 'fine'" in message
 
 

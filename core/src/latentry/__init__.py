@@ -28,6 +28,7 @@ from latentry._specs import (
     Final,
     ModelFamilySpec,
     ProcessKind,
+    SchedulerCase,
     SchedulerSpec,
     SigmaPreference,
     SigmaScheduleSpec,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from latentry._numerics._state import RunState
     from latentry._numerics._stepwise import Stepwise
     from latentry._numerics._variance_preserving import VariancePreserving
+    from latentry._numerics._weights import exponential_weights, polynomial_weights
 
 _LAZY = {
     **dict.fromkeys(
@@ -112,6 +114,7 @@ _LAZY = {
     "RunState": "_numerics._state",
     "Stepwise": "_numerics._stepwise",
     "VariancePreserving": "_numerics._variance_preserving",
+    **dict.fromkeys(("exponential_weights", "polynomial_weights"), "_numerics._weights"),
 }
 
 __all__ = [
@@ -171,6 +174,7 @@ __all__ = [
     "Run",
     "RunState",
     "Scheduler",
+    "SchedulerCase",
     "SchedulerSpec",
     "Setup",
     "SigmaPreference",
@@ -184,8 +188,10 @@ __all__ = [
     "VariancePreserving",
     "VariantSpec",
     "combine",
+    "exponential_weights",
     "fingerprint",
     "hookimpl",
+    "polynomial_weights",
     "read_recipe",
     "remember",
     "variance_preserving_settings",

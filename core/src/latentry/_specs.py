@@ -57,12 +57,30 @@ class SigmaPreference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchedulerCase:
+    """A set of options and what the scheduler is under them; the conformance suite proves each.
+
+    Attributes:
+        options: (name, value) pairs that differ from the defaults.
+        order: order of convergence under them, weak order where stochastic.
+        evaluations: model evaluations a step, at most.
+        stochastic: draws noise under them.
+    """
+
+    options: tuple[tuple[str, float | int | str | bool], ...]
+    order: int
+    evaluations: int = 1
+    stochastic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchedulerSpec(Spec):
     """A sampler and what it can do; decides what fits before any weight is loaded.
 
     Attributes:
         processes: noise processes it is right on.
-        order: order of convergence of the deterministic method (weak order of a stochastic one).
+        order: order of convergence under the default options (weak order where they are stochastic).
+        variable_order: order on grids that are not uniform in the method's own variable, where it is lower.
         evaluations: model evaluations a step, at most; 0 where it is chosen at run time.
         stochastic: draws noise under its default options.
         off_grid: evaluates the model at noise levels that are not boundaries of the grid.
@@ -70,11 +88,13 @@ class SchedulerSpec(Spec):
         needs: outputs beyond the guided one, e.g. ``uncond``.
         sigmas: preferred sigma schedules, best first; the first that holds for the steps and the process is used.
         revision: raised whenever results change under unchanged options.
+        cases: further sets of options that the conformance suite proves.
         exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     processes: frozenset[ProcessKind] = ALL_PROCESSES
     order: int = 1
+    variable_order: int | None = None
     evaluations: int = 1
     stochastic: bool = False
     off_grid: bool = False
@@ -82,6 +102,7 @@ class SchedulerSpec(Spec):
     needs: frozenset[str] = frozenset()
     sigmas: tuple[SigmaPreference, ...] = (SigmaPreference("latentry:trailing"),)
     revision: int = 1
+    cases: tuple[SchedulerCase, ...] = ()
     exemptions: tuple[tuple[str, str], ...] = ()
 
     def sigmas_for(self, steps: int) -> tuple[SigmaPreference, ...]:

@@ -10,6 +10,7 @@ from latentry._cli._host import open_host
 from latentry._cli._listing import Json, Verbose, field, show
 from latentry._cli._records import record
 from latentry._discovery import Registry
+from latentry._discovery._problems import cause
 from latentry._errors import LatentryError
 
 
@@ -40,4 +41,4 @@ def unavailable(registry: Registry[Any], name: str) -> str | None:
     except LatentryError as error:
         return error.why or error.what
     except BaseException as error:
-        return f"its probe fails: {type(error).__name__}: {error}"
+        return f"its probe fails: {cause(error)}"

@@ -154,5 +154,3 @@ def _report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, a
         )
         for path in paths:
             print(path)
-
-

@@ -56,7 +56,7 @@ class Problem:
         """The cause."""
         if isinstance(self.error, LatentryError):
             return self.error.why
-        return f"{type(self.error).__name__}: {self.error}".rstrip(": ")
+        return cause(self.error)
 
     @property
     def remedy(self) -> str:
@@ -89,6 +89,15 @@ class Problem:
         if isinstance(self.error, ImportError):
             return f"Repair it with: pip install --upgrade --force-reinstall {self.distribution}."
         return f"Look for a newer release: pip install --upgrade {self.distribution}."
+
+
+def cause(error: BaseException) -> str:
+    """An exception in words; one that cannot even say what it is takes nothing down."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Ledger:

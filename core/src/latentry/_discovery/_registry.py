@@ -10,7 +10,7 @@ from typing import Any, Generic
 from latentry._discovery._kinds import Kind, S
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._options import create
-from latentry._discovery._problems import Ledger
+from latentry._discovery._problems import Ledger, cause
 from latentry._discovery._sources import Provenance
 from latentry._discovery._unknown import unknown_name
 from latentry._errors import LatentryError, PluginError
@@ -73,7 +73,7 @@ class Registry(Mapping[str, S], Generic[S]):
         except BaseException as error:
             fault = PluginError(
                 f"the {self._kind.noun} '{entry.spec.name}' cannot be loaded from {target}.",
-                why=f"{type(error).__name__}: {error}",
+                why=cause(error),
                 remedy=_repair(entry.source.owner, error),
             )
             fault.__cause__ = error
@@ -89,7 +89,7 @@ class Registry(Mapping[str, S], Generic[S]):
         except Exception as error:
             fault = PluginError(
                 f"the {self._kind.noun} '{entry.spec.name}' cannot be made.",
-                why=f"{type(error).__name__}: {error}",
+                why=cause(error),
                 remedy=_repair(entry.source.owner, error),
             )
             raise self._ledger.add(entry.source.owner, "load", fault).as_error() from error

@@ -113,9 +113,7 @@ def _preference(host: PluginHost, scheduler: str, steps: int, kind: ProcessKind)
     )
 
 
-def _made(
-    host: PluginHost, name: str, options: dict[str, Any], final: Final, kind: ProcessKind
-) -> ChosenSigmas:
+def _made(host: PluginHost, name: str, options: dict[str, Any], final: Final, kind: ProcessKind) -> ChosenSigmas:
     spec = host.sigma_schedules[name]
     if kind not in spec.processes:
         raise IncompatibleError(

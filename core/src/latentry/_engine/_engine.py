@@ -78,9 +78,7 @@ class Engine:
         setup = self.prepare(request)
         return self._run(setup, range(len(request.prompts)), latents, noise, progress or _silent)
 
-    def reproduce(
-        self, recipe: Recipe, *, anyway: bool = False, progress: Progress | None = None
-    ) -> GenerationResult:
+    def reproduce(self, recipe: Recipe, *, anyway: bool = False, progress: Progress | None = None) -> GenerationResult:
         """The one picture of a recipe, in the same batch as then, on which its last bit depends.
 
         Args:

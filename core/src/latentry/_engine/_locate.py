@@ -130,8 +130,11 @@ def _recognise(host: PluginHost, path: Path) -> tuple[str, Detection]:
     best = max((score for score, _, _ in found), default=0.0)
     if best >= 0.5:
         return next((family, detection) for score, family, detection in found if score == best)
-    raise ModelError(f"{path} is not a model that an installed family knows.", why=_why_not(host, path, found),
-                     remedy="Give a folder in the diffusers layout (with model_index.json), or install the family.")
+    raise ModelError(
+        f"{path} is not a model that an installed family knows.",
+        why=_why_not(host, path, found),
+        remedy="Give a folder in the diffusers layout (with model_index.json), or install the family.",
+    )
 
 
 def _why_not(host: PluginHost, path: Path, found: list[tuple[float, str, Detection]]) -> str:

@@ -75,6 +75,4 @@ class Denoised:
 
     def with_x0(self, x0: Tensor) -> Denoised:
         """The same evaluation with another x₀ (thresholding, inpainting); ε follows from x = α·x₀ + σ·ε."""
-        return Denoised(
-            self.x, self.point, self.output, self._forms, uncond=self._uncond, real=self.real, x0=x0
-        )
+        return Denoised(self.x, self.point, self.output, self._forms, uncond=self._uncond, real=self.real, x0=x0)

@@ -110,7 +110,5 @@ class Scheduler(BaseModel, ABC):
         from latentry._numerics._variance_preserving import VariancePreserving
 
         process = process or VariancePreserving.from_betas()
-        plan = self.plan(
-            steps, process=process, prediction=prediction, sigmas=sigmas or Leading(), final=final
-        )
+        plan = self.plan(steps, process=process, prediction=prediction, sigmas=sigmas or Leading(), final=final)
         return Stepwise(plan, seed=seed)

@@ -144,9 +144,7 @@ def _part(path: Path, name: str, load: Callable[..., Any], **options: Any) -> tu
             f"{folder} holds no weights.", why="There is no .safetensors file.", remedy="Get the checkpoint anew."
         )
     try:
-        network, seen = load(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
-        )
+        network, seen = load(folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise _cannot(path, name, error) from error
     lacking = sorted(key for key in seen["missing_keys"] if not key.endswith("position_ids"))

@@ -1,0 +1,63 @@
+"""Quadrature weights of the multistep methods: integrals of the polynomial through past evaluations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+SERIES_BELOW = 0.5
+"""|rate·h| under which the moments' recurrence loses digits and their power series is used."""
+
+
+def exponential_weights(nodes: Sequence[float], start: float, end: float, rate: float = 1.0) -> tuple[float, ...]:
+    """w_j = ∫ rate·e^(−rate·(end − λ))·L_j(λ) dλ over [start, end], L_j being Lagrange's polynomials on the nodes.
+
+    Exact for polynomials in λ of a degree less than the number of nodes; the weights sum to 1 − e^(−rate·h).
+
+    * rate 1: data prediction, x_end = (σ_end/σ_start)·x + α_end·Σ w_j·x₀_j (DPM-Solver++, arXiv:2211.01095, eq. 9);
+    * rate 1 + τ²: its SDE of stochasticity τ (SA-Solver, arXiv:2309.05019, eq. 14);
+    * rate −1: noise prediction, x_end = (α_end/α_start)·x + σ_end·Σ w_j·ε_j (DPM-Solver, arXiv:2206.00927, eq. 3.4).
+
+    Args:
+        nodes: λ of each evaluation, all different; the order of the weights is theirs.
+        start: λ where the step begins.
+        end: λ where it ends, finite.
+        rate: of the exponential; not 0.
+    """
+    h = end - start
+    moments = _exponential_moments(rate * h, len(nodes))
+    return _solve([(node - start) / h for node in nodes], moments)
+
+
+def polynomial_weights(nodes: Sequence[float], start: float, end: float) -> tuple[float, ...]:
+    """w_j = ∫ L_j(s) ds over [start, end]: Adams-Bashforth on any grid (Adams and Moulton's formulas made variable).
+
+    Args:
+        nodes: where the evaluations lie, all different; the order of the weights is theirs.
+        start: where the step begins.
+        end: where it ends; may be less than ``start``.
+    """
+    h = end - start
+    moments = [h / (k + 1) for k in range(len(nodes))]
+    return _solve([(node - start) / h for node in nodes], moments)
+
+
+def _exponential_moments(z: float, count: int) -> list[float]:
+    """∫ z·e^(−z(1 − u))·u^k du over [0, 1] for k < count."""
+    if abs(z) < SERIES_BELOW:
+        scale = z * math.exp(-z)
+        return [scale * math.fsum(z**m / (math.factorial(m) * (m + k + 1)) for m in range(18)) for k in range(count)]
+    moments = [-math.expm1(-z)]
+    for k in range(1, count):
+        moments.append(1.0 - k / z * moments[-1])
+    return moments
+
+
+def _solve(places: Sequence[float], moments: Sequence[float]) -> tuple[float, ...]:
+    """The weights at these places that have these moments."""
+    if len(places) == 1:
+        return (moments[0],)
+    powers = np.vander(np.asarray(places), increasing=True).T
+    return tuple(np.linalg.solve(powers, np.asarray(moments)).tolist())

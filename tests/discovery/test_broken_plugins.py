@@ -174,7 +174,7 @@ def test_strict_raises_the_first_problem(crowd: Site) -> None:
 
 def test_block_and_load_take_plugins_and_distributions(crowd: Site) -> None:
     assert crowd.host(load=["fine"]).names["schedulers"] == ["fine"]
-    assert crowd.host(load=["latentry-fine"]).names["schedulers"] == ["fine"]
+    assert crowd.host(load=["Latentry_Fine"]).names["schedulers"] == ["fine"]
     assert crowd.host(load=["fine", "crash"], block=["latentry-fine"]).names["schedulers"] == []
     assert not crowd.host(block=["crash"]).of("latentry-crash")
     assert crowd.host(load=[]).plugins == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,7 +64,9 @@ def generate(
         given["scheduler_options"] = _options(scheduler_options or [])
         given["sigmas"] = _sigmas(sigmas)
         result = _new(context, given, silent=silent)
-    _report(result, result.save(output), quiet=quiet, as_json=as_json)
+    with _writing(output):
+        paths = result.save(output)
+    _report(result, paths, quiet=quiet, as_json=as_json)
 
 
 def _new(context: typer.Context, given: dict[str, Any], *, silent: bool) -> GenerationResult:
@@ -134,8 +139,16 @@ def _check_output(output: Path) -> None:
             why="Only PNG carries the recipe.",
             remedy=f"Use {output.with_suffix('.png')}.",
         )
-    try:
+    with _writing(output):
         output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output.absolute().parent, prefix=output.name):
+            pass
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OptionError(
             f"--output {output} cannot be written.", why=str(error), remedy="Choose another place."

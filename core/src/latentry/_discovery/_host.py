@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from latentry._discovery._contract import canonical
 from latentry._discovery._installed import core_version, installed_sources
 from latentry._discovery._kinds import (
     ATTENTION_BACKENDS,
@@ -57,9 +58,10 @@ class PluginHost:
             raise TypeError("load and block take a collection of names, not one string")
         self._ledger = Ledger(strict=strict)
         installed = installed_sources(self._ledger)
-        chosen = self._chosen(installed, load, block)
+        loose = self._loose(plugin_dirs, {source.prefix for source in installed})
+        blocked = set(map(canonical, block))
+        chosen = [s for s in (*self._wanted(installed, load), *loose) if not _names(s) & blocked]
         self._left_out = frozenset(s.prefix for s in installed) - {s.prefix for s in chosen}
-        chosen += [s for s in self._loose(plugin_dirs, {s.prefix for s in installed}) if not _names(s) & set(block)]
         self.core_version = core_version()
         loader = Loader(self._ledger, self.core_version)
         for source in chosen:
@@ -76,14 +78,14 @@ class PluginHost:
         """Everything found wrong so far; a record whose target fails on first use adds to it."""
         return self._ledger.problems
 
-    def _chosen(
-        self, installed: Sequence[Source], load: Collection[str] | None, block: Collection[str]
-    ) -> list[Source]:
-        wanted = set(load or ())
+    def _wanted(self, installed: Sequence[Source], load: Collection[str] | None) -> Sequence[Source]:
+        if load is None:
+            return installed
+        wanted = set(map(canonical, load))
         for name in sorted(wanted.difference(*(_names(source) for source in installed))):
             fault = PluginError("it is not installed.", remedy="`latentry plugins` lists what is.")
             self._ledger.add(Provenance(name, "", ""), "find", fault)
-        return [s for s in installed if (load is None or _names(s) & wanted) and not _names(s) & set(block)]
+        return [source for source in installed if _names(source) & wanted]
 
     def _loose(self, paths: Iterable[Path | str], taken: set[str]) -> list[Source]:
         """The loose plugins; one whose qualified names another plugin has already is refused."""
@@ -108,7 +110,8 @@ class PluginHost:
 
 
 def _names(source: Source) -> set[str]:
-    return {source.owner.plugin, source.owner.distribution, source.prefix}
+    """What ``load`` and ``block`` may call it."""
+    return {canonical(name) for name in (source.owner.plugin, source.owner.distribution, source.prefix)}
 
 
 def _collision(kind: Kind[Any], name: str, claim: Entry[Any], claims: Sequence[Entry[Any]]) -> PluginError:

@@ -14,11 +14,14 @@ from latentry._discovery import PluginHost
 from latentry._engine._locate import Located
 from latentry._engine._noise_settings import NoiseSettings
 from latentry._engine._request import GenerationRequest
-from latentry._errors import IncompatibleError, PluginError, UnknownName
+from latentry._errors import IncompatibleError, PluginError
 from latentry._numerics._plan import Plan
 from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._specs import Final, ProcessKind, SigmaPreference
+
+NATIVE = "native"
+"""The attention of a request that no backend is to serve."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,6 @@ def _fitting(host: PluginHost, kind: ProcessKind) -> list[str]:
 
 def lay_out(chosen: ChosenScheduler, sigmas: ChosenSigmas, noise: NoiseSettings, steps: int) -> Plan:
     """The plan of a request."""
-    if isinstance(sigmas.schedule, ExactSigmas):
-        steps = len(sigmas.schedule.values)
     return chosen.scheduler.plan(
         steps, process=noise.process, prediction=noise.prediction, sigmas=sigmas.schedule, final=sigmas.final
     )
@@ -140,12 +141,15 @@ def lay_out(chosen: ChosenScheduler, sigmas: ChosenSigmas, noise: NoiseSettings,
 def choose_attention(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
     """``distribution:name`` of an attention backend; None leaves the networks' own way.
 
-    ``auto`` takes the highest rank among the installed that declare this device and dtype and whose probe says yes.
+    ``auto`` takes the highest rank among the installed that declare this device and dtype and whose probe says yes;
+    ``native`` is the networks' own way, whatever is installed.
 
     Raises:
         UnknownName: no such backend.
         IncompatibleError: it was asked for by name and cannot serve here.
     """
+    if name == NATIVE:
+        return None
     if name != "auto":
         if (reason := _cannot(host, name, device, dtype)) is not None:
             raise IncompatibleError(
@@ -168,8 +172,6 @@ def _cannot(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
         return f"It takes {', '.join(sorted(spec.dtypes))}, not {dtype}."
     try:
         reason: str | None = host.attention_backends.create(name).probe()
-    except UnknownName:
-        raise
-    except PluginError as error:
-        return str(error)
+    except Exception as error:  # a third party's: it must not take down those who never asked for it
+        return f"Its probe fails: {type(error).__name__}: {error}"
     return reason

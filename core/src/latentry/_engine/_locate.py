@@ -45,6 +45,10 @@ def locate(host: PluginHost, model: str | None, variant: str | None) -> Located:
     if name in host.checkpoints:
         spec = host.checkpoints[name]
         path = Path(host.checkpoints.load(name)())
+        if not path.is_dir():
+            owner = host.checkpoints.provenance(name).distribution
+            raise ModelError(f"The installed model {name!r} has no files at {path}.", remedy=f"Install {owner} anew.")
+        check_weights(path)
         family = host.families[spec.family]
         return Located(name, path, spec.family, _variant(family, (variant or spec.variant,), None), spec)
     path = _folder(host, name)

@@ -37,7 +37,14 @@ def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
     Raises:
         ModelError: a value that is not known.
     """
-    process = _process(config)
+    try:
+        process = _process(config)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            "The checkpoint's scheduler_config.json gives no noise process.",
+            why=str(error).splitlines()[0],
+            remedy="Get the checkpoint anew; the betas must rise from above 0 to below 1.",
+        ) from error
     if config.get("rescale_betas_zero_snr", False):
         process = process.zero_terminal_snr()
     trailing = config.get("timestep_spacing") == "trailing" or process.alphas_cumprod[-1] == 0.0

@@ -50,7 +50,7 @@ class Recipe(BaseModel):
         environment: torch's version, the device and the dtype, on which the last bit depends.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     request: GenerationRequest
     index: int = Field(ge=0)
@@ -70,8 +70,8 @@ class Recipe(BaseModel):
         }
         found = []
         for role, used in self.plugins.items():
-            registry, pinned = registries[role], f"pip install {used.distribution}=={used.version}"
-            if used.name not in registry:
+            registry, pinned = registries.get(role), f"pip install {used.distribution}=={used.version}"
+            if registry is None or used.name not in registry:
                 found.append(f"The {role} {used.name} is missing: {pinned}")
                 continue
             here = registry.provenance(used.name).version or "unversioned"

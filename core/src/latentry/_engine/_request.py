@@ -12,7 +12,7 @@ from latentry._specs import Final
 class GenerationRequest(BaseModel):
     """A request for pictures. What is left None is decided by the checkpoint, the model variant or the scheduler."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     prompt: str | tuple[str, ...] = Field(description="one prompt, or several to draw in one go")
     negative: str = Field("", description="what the picture should not show")
@@ -35,7 +35,7 @@ class GenerationRequest(BaseModel):
     batch: int = Field(4, ge=1, description="pictures that go through the network together")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="dtype of the networks")
-    attention: str = Field("auto", description="attention backend")
+    attention: str = Field("auto", description="attention backend; native is the networks' own way")
 
     @field_validator("prompt")
     @classmethod
@@ -43,6 +43,12 @@ class GenerationRequest(BaseModel):
         if not isinstance(value, str) and not value:
             raise ValueError("give one prompt at least")
         return value
+
+    @field_validator("scheduler_options", "sigma_options")
+    @classmethod
+    def _with_infinities(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """JSON has no infinite numbers: pydantic writes them as words, which are read here again."""
+        return {name: float(value) if value in ("Infinity", "-Infinity") else value for name, value in options.items()}
 
     @property
     def prompts(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import torch
 
 from latentry._discovery import PluginHost, Registry
 from latentry._discovery._installed import core_version
-from latentry._engine._choice import choose_attention, choose_scheduler, choose_sigmas, lay_out
+from latentry._engine._choice import NATIVE, choose_attention, choose_scheduler, choose_sigmas, lay_out
 from latentry._engine._device import choose_device, choose_dtype
 from latentry._engine._locate import Located, fingerprint, locate
 from latentry._engine._model import Checkpoint, OpenCheckpoint
@@ -83,7 +83,7 @@ def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
         "width": width,
         "height": height,
         "dtype": str(dtype).split(".")[-1],
-        "attention": attention or "auto",
+        "attention": attention or NATIVE,
     }
     roles: list[tuple[str, Registry[Any], str | None]] = [
         ("scheduler", host.schedulers, scheduler.name),
@@ -105,6 +105,8 @@ def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
 
 
 def _steps(request: GenerationRequest, located: Located) -> int:
+    if isinstance(request.sigmas, tuple):
+        return len(request.sigmas) if request.steps is None else request.steps
     return located.variant.steps if request.steps is None else request.steps
 
 

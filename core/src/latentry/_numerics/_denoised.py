@@ -44,9 +44,9 @@ class Denoised:
 
     @cached_property
     def eps(self) -> Tensor:
-        """The noise that the network sees in x; consistent with a replaced x₀."""
-        if self._x0 is not None:
-            a, s = self.point.alpha, self.point.sigma
+        """The noise that the network sees in x; consistent with a replaced x₀ (at σ = 0 any noise is)."""
+        a, s = self.point.alpha, self.point.sigma
+        if self._x0 is not None and s > 0.0:
             return combine((1.0 / s, self.x), (-a / s, self._x0))
         return combine((self._forms.eps_x, self.x), (self._forms.eps_out, self.output))
 

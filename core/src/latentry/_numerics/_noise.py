@@ -23,7 +23,7 @@ class NoiseSource(Protocol):
         Args:
             like: the sample, (batch, …).
             interval: the step it is for.
-            draw: how many draws the step made before.
+            draw: how many draws were made before within the interval.
             clock: the piece of the step's own clock that the increment covers, for sources that are one path.
         """
         ...
@@ -65,10 +65,14 @@ class KeyedNoise:
 
 
 class Noise:
-    """What a step draws from: counts its draws, so that each has its own key."""
+    """What a step draws from: counts its draws, so that each has its own key.
 
-    def __init__(self, source: NoiseSource, like: Tensor, interval: int) -> None:
-        self._source, self._like, self._interval, self._draws = source, like, interval, 0
+    Attributes:
+        draws: how many were made within the interval, by earlier steps of an adaptive method too.
+    """
+
+    def __init__(self, source: NoiseSource, like: Tensor, interval: int, draws: int = 0) -> None:
+        self._source, self._like, self._interval, self.draws = source, like, interval, draws
 
     def __call__(self, begin: float | None = None, end: float | None = None) -> Tensor:
         """Standard normal noise like the sample.
@@ -77,6 +81,6 @@ class Noise:
         pieces must be consecutive and never overlap.
         """
         clock = None if begin is None or end is None else (begin, end)
-        noise = self._source(self._like, self._interval, self._draws, clock)
-        self._draws += 1
+        noise = self._source(self._like, self._interval, self.draws, clock)
+        self.draws += 1
         return noise

@@ -118,9 +118,9 @@ class Plan:
                 why=f"It was made with {state.plan}; this plan is {self.fingerprint}.",
                 remedy="Resume with the scheduler, options, grid and prediction type it was started with.",
             )
-        x, memory, answers = state.unpack(self.scheduler.Memory)
+        x, memory, draws, answers = state.unpack(self.scheduler.Memory)
         source = noise or self._keyed(x, seed, samples)
-        return Run(self, x, source, index=state.index, point=state.point, memory=memory, answers=answers)
+        return Run(self, x, source, index=state.index, point=state.point, memory=memory, draws=draws, answers=answers)
 
     @staticmethod
     def _keyed(x: Tensor, seed: int, samples: Sequence[int] | None) -> NoiseSource:

@@ -15,13 +15,13 @@ class Prediction(StrEnum):
     EPSILON = "epsilon"
     """The noise ε."""
     V = "v_prediction"
-    """α·ε − σ·x₀ on a variance-preserving process (Salimans and Ho 2022, arXiv:2202.00512)."""
+    """α·ε − σ·x₀ (Salimans and Ho 2022, arXiv:2202.00512); made for variance-preserving processes."""
     X0 = "sample"
     """The clean sample."""
     FLOW = "flow_prediction"
     """ε − x₀, the velocity of a rectified flow."""
     EDM = "edm"
-    """EDM's F: x₀ = c_skip·x + c_out·F."""
+    """EDM's F: x₀ = c_skip·x̄ + c_out·F with x̄ = x/α (Karras et al. 2022, arXiv:2206.00364, table 1)."""
 
 
 class Forms(NamedTuple):
@@ -46,7 +46,8 @@ def forms(prediction: Prediction, point: Point, data_std: float = 0.5) -> Forms:
                 raise ValueError("a model that predicts noise says nothing at α = 0")
             return Forms(1.0 / a, -s / a, 0.0, 1.0)
         case Prediction.V:
-            return Forms(a, -s, s, a)
+            power = a * a + s * s  # 1 on a variance-preserving process
+            return Forms(a / power, -s / power, s / power, a / power)
         case Prediction.X0:
             if s == 0.0:
                 raise ValueError("a model that predicts x₀ says nothing about the noise at σ = 0")
@@ -54,7 +55,7 @@ def forms(prediction: Prediction, point: Point, data_std: float = 0.5) -> Forms:
         case Prediction.FLOW:
             return Forms(1.0 / (a + s), -s / (a + s), 1.0 / (a + s), a / (a + s))
         case Prediction.EDM:
-            total = math.hypot(s, data_std)
-            skip, out = (data_std / total) ** 2, s * data_std / total
-            # (1 - c_skip)/σ = σ/(σ² + σ_data²), finite at σ = 0
-            return Forms(skip, out, s / total**2, -data_std / total)
+            # c_skip and c_out at σ/α on x/α, multiplied out: finite at α = 0 and, as is (1 - α·x0_x)/σ, at σ = 0
+            signal = a * data_std
+            total = math.hypot(s, signal)
+            return Forms(signal * data_std / total**2, s * data_std / total, s / total**2, -signal / total)

@@ -52,13 +52,15 @@ class Run:
         index: int = 0,
         point: Point | None = None,
         memory: Any = None,
+        draws: int = 0,
         answers: Sequence[Answer] = (),
     ) -> None:
         self.plan, self.index = plan, index
         self.sample = x if x.dtype == torch.float64 else x.float()
         self.point = plan.points[index] if point is None else point
         self._memory = plan.scheduler.Memory() if memory is None else memory
-        self._noise = noise
+        self._source, self._drawn = noise, draws
+        self._noise: Noise | None = None
         self._answers: list[Answer] = []
         self._step: Step | None = None
         self._query: Query | None = None
@@ -126,7 +128,8 @@ class Run:
     def state(self) -> RunState:
         """Everything needed to go on later, at any time; outputs given within an open step are replayed."""
         answers = tuple(tuple(answer) for answer in self._answers)
-        return RunState.pack(self.plan.fingerprint, self.index, self.point, (self.sample, self._memory, answers))
+        value = (self.sample, self._memory, self._drawn, answers)
+        return RunState.pack(self.plan.fingerprint, self.index, self.point, value)
 
     def _pending(self) -> Query:
         query = self.query
@@ -137,8 +140,8 @@ class Run:
     def _open(self) -> None:
         end = self.plan.points[self.index + 1]
         interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
-        noise = Noise(self._noise, self.sample, self.index)
-        self._step = self.plan.scheduler.step(self.sample, interval, self._memory, noise)
+        self._noise = Noise(self._source, self.sample, self.index, self._drawn)
+        self._step = self.plan.scheduler.step(self.sample, interval, self._memory, self._noise)
         self._proceed(None)
 
     def _proceed(self, answer: Denoised | None) -> None:
@@ -151,8 +154,9 @@ class Run:
             self._query = replace(query, index=self.index, stage=len(self._answers))
 
     def _close(self, result: Result) -> None:
+        assert self._noise is not None
         self.sample, self._memory = result[0], result[1]
-        self._answers, self._step = [], None
+        self._answers, self._step, self._drawn = [], None, self._noise.draws
         self._reach(result[2] if len(result) == 3 else self.plan.points[self.index + 1])
 
     def _reach(self, point: Point) -> None:
@@ -162,3 +166,4 @@ class Run:
     def _skip_empty(self) -> None:
         while not self.done and self.point.lam == self.plan.points[self.index + 1].lam:
             self.index += 1
+            self._drawn = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from latentry._errors import OptionError
 from latentry._numerics._point import Point
 from latentry._numerics._process import Process
 
@@ -21,7 +23,7 @@ class SigmaSchedule(BaseModel, ABC):
 
         Raises:
             IncompatibleError: the rule makes no sense on this process.
-            OptionError: that many steps cannot be had.
+            OptionError: that many steps, or a level, cannot be had.
         """
 
 
@@ -33,5 +35,18 @@ class ExactSigmas(SigmaSchedule):
     def points(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``; ``steps`` must be the length of the list."""
         if steps != len(self.values):
-            raise ValueError(f"{len(self.values)} sigmas were given for {steps} steps")
-        return tuple(process.customary(value) for value in self.values)
+            raise OptionError(
+                f"{len(self.values)} sigmas were given for {steps} steps.", remedy="Leave the number of steps out."
+            )
+        return tuple(self._level(value, process) for value in self.values)
+
+    @staticmethod
+    def _level(value: float, process: Process) -> Point:
+        if value >= 0.0:
+            with suppress(ValueError):
+                return process.customary(value)
+        raise OptionError(
+            f"The sigma {value:g} is no noise level of this model.",
+            why=f"Its noise process is {process.kind}.",
+            remedy="Give σ/α from 0 up on VP and EDM, σ from 0 to 1 on flow.",
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,12 @@ class Stepwise:
                 f"{type(scheduler).__name__} cannot be used step by step.",
                 why=f"It {wants}, which a fixed list of timesteps and one output a call cannot express.",
                 remedy="Use plan(...).start(x) and its queries.",
+            )
+        if any(query.stage == 0 and query.point.lam != plan.points[query.index].lam for query in plan.queries):
+            raise IncompatibleError(
+                f"{type(scheduler).__name__} cannot be used step by step with these options.",
+                why="It changes the noise level before it asks the network, which a loop of this kind does not see.",
+                remedy="Use plan(...).start(x) and its queries, or leave the option out (churn).",
             )
         self.plan, self._seed = plan, seed
         self._queries: tuple[Query, ...] = plan.queries
@@ -116,18 +124,23 @@ class Stepwise:
     def _index(self, timestep: Tensor | float) -> int:
         wanted = float(timestep)
         if self._at is not None:
-            if abs(self._queries[self._at].timestep - wanted) > 1e-2:
+            if not _same(self._queries[self._at].timestep, wanted):
                 expected = self._queries[self._at].timestep
                 raise ValueError(f"timestep {wanted:g} is out of order: {expected:g} comes next; reset() begins anew")
             return self._at
-        index = next((i for i, q in enumerate(self._queries) if abs(q.timestep - wanted) < 1e-2), None)
+        index = next((i for i, query in enumerate(self._queries) if _same(query.timestep, wanted)), None)
         if index is None:
             raise ValueError(f"timestep {wanted:g} is not among this plan's timesteps")
         return index
 
     def _level(self, timestep: float) -> Point:
-        known = (query.point for query in self._queries if abs(query.timestep - timestep) < 1e-2)
+        known = (query.point for query in self._queries if _same(query.timestep, timestep))
         return next(known, None) or self.plan.process.at(timestep=timestep)
+
+
+def _same(timestep: float, other: float) -> bool:
+    """Whether two timesteps are one, either having been through float32."""
+    return math.isclose(timestep, other, rel_tol=1e-6, abs_tol=1e-9)
 
 
 class _Drawn:

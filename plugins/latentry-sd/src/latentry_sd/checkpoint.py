@@ -73,9 +73,18 @@ def open_checkpoint(path: Path, variant: str) -> StableDiffusionCheckpoint:
     """
     noise = variance_preserving_settings(_config(path / "scheduler" / "scheduler_config.json"))
     unet, vae = _config(path / "unet" / "config.json"), _config(path / "vae" / "config.json")
-    for name, config, key in (("unet", unet, "sample_size"), ("vae", vae, "block_out_channels")):
-        if key not in config:
-            raise ModelError(f"{path / name / 'config.json'} has no {key!r}.", remedy="Get the checkpoint anew.")
+    for name, config, key, kind in (
+        ("unet", unet, "sample_size", int),
+        ("unet", unet, "in_channels", int),
+        ("unet", unet, "block_out_channels", list),
+        ("vae", vae, "block_out_channels", list),
+    ):
+        if not isinstance(config.get(key), kind):
+            raise ModelError(
+                f"{path / name / 'config.json'} cannot be used.",
+                why=f"{key!r} is to be of type {kind.__name__}, and is {config.get(key, 'not there')!r}.",
+                remedy="Get the checkpoint anew.",
+            )
     return StableDiffusionCheckpoint(path, variant, noise, unet, vae)
 
 

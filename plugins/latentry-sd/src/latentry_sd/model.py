@@ -67,7 +67,7 @@ class StableDiffusion:
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
         """CLIP's last hidden states (batch, tokens, width) as ``text``; what is too long is cut off, with a warning."""
-        most: int = self.tokenizer.model_max_length
+        most = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
         tokens = self.tokenizer(
             list(prompts), padding="max_length", max_length=most, truncation=True, return_tensors="pt"
         )

@@ -57,6 +57,28 @@ class SigmaPreference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeerName:
+    """What another program calls a scheduler, and under which options it is that.
+
+    Case, spaces, dashes and underscores make no difference, ``++`` reads ``pp``, and the name of a sigma schedule may
+    follow: ``DPM++ 2M Karras`` is found from ``DPM++ 2M``.
+
+    Attributes:
+        name: e.g. ``DPM++ 2M``.
+        peer: the program, e.g. ``AUTOMATIC1111``.
+        options: (name, value) pairs that make it that.
+        sigmas: the sigma schedule the name implies there, as ``distribution:name``.
+        differs: how results differ from that program's, one sentence; empty where they agree.
+    """
+
+    name: str
+    peer: str
+    options: tuple[tuple[str, float | int | str | bool], ...] = ()
+    sigmas: str | None = None
+    differs: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchedulerCase:
     """A set of options and what the scheduler is under them; the conformance suite proves each.
 
@@ -88,6 +110,7 @@ class SchedulerSpec(Spec):
         needs: outputs beyond the guided one, e.g. ``uncond``.
         sigmas: preferred sigma schedules, best first; the first that holds for the steps and the process is used.
         revision: raised whenever results change under unchanged options.
+        peers: what other programs call it.
         cases: further sets of options that the conformance suite proves.
         exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
@@ -102,6 +125,7 @@ class SchedulerSpec(Spec):
     needs: frozenset[str] = frozenset()
     sigmas: tuple[SigmaPreference, ...] = (SigmaPreference("latentry:trailing"),)
     revision: int = 1
+    peers: tuple[PeerName, ...] = ()
     cases: tuple[SchedulerCase, ...] = ()
     exemptions: tuple[tuple[str, str], ...] = ()
 

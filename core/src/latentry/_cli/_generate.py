@@ -165,5 +165,7 @@ def _report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, a
             f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
+        for note in result.notes:
+            print(f"note: {note}")
         for path in paths:
             print(path)

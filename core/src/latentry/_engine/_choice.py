@@ -13,6 +13,7 @@ from typing import Any
 from latentry._discovery import PluginHost
 from latentry._engine._locate import Located
 from latentry._engine._noise_settings import NoiseSettings
+from latentry._engine._peer_names import understand
 from latentry._engine._request import GenerationRequest
 from latentry._errors import IncompatibleError, PluginError
 from latentry._numerics._plan import Plan
@@ -31,10 +32,14 @@ class ChosenScheduler:
     Attributes:
         name: ``distribution:name``.
         scheduler: the object.
+        sigmas: the sigma schedule that was part of the name that was asked for.
+        notes: how results differ from the program whose name was asked for.
     """
 
     name: str
     scheduler: Scheduler
+    sigmas: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Loca
         IncompatibleError: it is not made for the family's process.
         PluginError: none of the preferred schedulers is installed and none was named.
     """
-    name = request.scheduler if request.scheduler is not None else _preferred(host, located)
-    spec = host.schedulers[name]
+    meaning = understand(host, request.scheduler or _preferred(host, located))
+    spec = host.schedulers[meaning.scheduler]
     kind = host.families[located.family].process
     if kind not in spec.processes:
         fitting = [other for other in host.schedulers if kind in host.schedulers[other].processes]
@@ -70,7 +75,9 @@ def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Loca
             why=f"It is right on {', '.join(sorted(spec.processes))} processes; this model's is {kind}.",
             remedy=f"Use one of: {', '.join(fitting) or 'none installed'}.",
         )
-    return ChosenScheduler(host.schedulers.qualified(name), host.schedulers.create(name, **request.scheduler_options))
+    options = {**meaning.options, **request.scheduler_options}
+    scheduler = host.schedulers.create(meaning.scheduler, **options)
+    return ChosenScheduler(meaning.scheduler, scheduler, meaning.sigmas, meaning.notes)
 
 
 def _preferred(host: PluginHost, located: Located) -> str:
@@ -87,19 +94,20 @@ def _preferred(host: PluginHost, located: Located) -> str:
 
 
 def choose_sigmas(
-    host: PluginHost, request: GenerationRequest, noise: NoiseSettings, scheduler: str, steps: int
+    host: PluginHost, request: GenerationRequest, noise: NoiseSettings, chosen: ChosenScheduler, steps: int
 ) -> ChosenSigmas:
-    """See the module.
+    """See the module; a schedule that is part of the scheduler's name counts as the request's.
 
     Raises:
         UnknownName, OptionError: the request's schedule or options.
         IncompatibleError: the schedule makes no sense on the checkpoint's process.
     """
-    if isinstance(request.sigmas, tuple):
-        return ChosenSigmas(None, ExactSigmas(values=request.sigmas), request.final or "zero")
-    if request.sigmas is not None:
-        return _made(host, request.sigmas, request.sigma_options, request.final or "zero", noise.process.kind)
-    preference = noise.demand or _preference(host, scheduler, steps, noise.process.kind)
+    asked = request.sigmas or chosen.sigmas
+    if isinstance(asked, tuple):
+        return ChosenSigmas(None, ExactSigmas(values=asked), request.final or "zero")
+    if asked is not None:
+        return _made(host, asked, request.sigma_options, request.final or "zero", noise.process.kind)
+    preference = noise.demand or _preference(host, chosen.name, steps, noise.process.kind)
     options = dict(preference.options) | request.sigma_options
     return _made(host, preference.name, options, request.final or preference.final, noise.process.kind)
 

@@ -142,7 +142,7 @@ class Engine:
                 samples.append(sample.cpu())
         progress(ProgressEvent("done", len(batches) * len(setup.plan), len(batches) * len(setup.plan), "Done"))
         recipes = tuple(setup.recipe(index) for index in indices)
-        return GenerationResult(tuple(images), torch.cat(samples), recipes, setup.plan.evaluations or 0)
+        return GenerationResult(tuple(images), torch.cat(samples), recipes, setup.plan.evaluations or 0, setup.notes)
 
     def _attention(self, setup: Setup) -> AttentionBackend | None:
         name = setup.plugins["attention"].name if "attention" in setup.plugins else None

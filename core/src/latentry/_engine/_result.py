@@ -20,12 +20,14 @@ class GenerationResult:
         latents: (pictures, channels, height, width), at least float32, on the CPU.
         recipes: one for each picture.
         evaluations: network evaluations of each picture's run.
+        notes: what the person who asked should know, one sentence each.
     """
 
     images: tuple[Image, ...]
     latents: Tensor
     recipes: tuple[Recipe, ...]
     evaluations: int
+    notes: tuple[str, ...] = ()
 
     def save(self, output: Path | str) -> tuple[Path, ...]:
         """Writes the pictures as PNG with their recipes; of several, each name ends in the picture's index.

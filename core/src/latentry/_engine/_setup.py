@@ -32,6 +32,7 @@ class Setup:
         device: where the networks are to run.
         dtype: what they are to run in.
         plugins: the plugins that take part, by role.
+        notes: what the person who asked should know, one sentence each.
     """
 
     request: GenerationRequest
@@ -42,6 +43,7 @@ class Setup:
     device: torch.device
     dtype: torch.dtype
     plugins: dict[str, Ingredient]
+    notes: tuple[str, ...] = ()
 
     def recipe(self, index: int) -> Recipe:
         """The recipe of one picture."""
@@ -65,7 +67,7 @@ def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
     steps = _steps(request, located)
-    sigmas = choose_sigmas(host, request, checkpoint.noise, scheduler.name, steps)
+    sigmas = choose_sigmas(host, request, checkpoint.noise, scheduler, steps)
     plan = lay_out(scheduler, sigmas, checkpoint.noise, steps)
     attention = choose_attention(host, request.attention, device.type, str(dtype).split(".")[-1])
     width, height = request.width or checkpoint.size, request.height or checkpoint.size
@@ -101,6 +103,7 @@ def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
         device=device,
         dtype=dtype,
         plugins={role: _ingredient(registry, name) for role, registry, name in roles if name is not None},
+        notes=scheduler.notes,
     )
 
 

@@ -124,12 +124,21 @@ def train_autoencoder(
 
 
 @torch.no_grad()
-def encode_drawings(vae: AutoencoderKL, *, count: int, seed: int) -> tuple[Tensor, list[Scene]]:
-    """Latents of ``count`` drawings, scaled to a deviation of one; sets the VAE's scaling factor to match."""
+def encode_drawings(vae: AutoencoderKL, file: Path, *, count: int, seed: int) -> tuple[Tensor, list[Scene]]:
+    """Latents of ``count`` drawings, scaled to a deviation of one; sets the VAE's scaling factor to match.
+
+    They are kept in the file, from which a resumed training takes them.
+    """
     rng = random.Random(f"{seed} drawings")
     scenes = [random_scene(rng) for _ in range(count)]
-    parts = [vae.encode(pictures(scenes[i : i + 128], rng)).latent_dist.mean for i in range(0, count, 128)]
-    latents = torch.cat(parts)
+    if file.exists():
+        latents = torch.load(file, weights_only=True)
+    else:
+        parts = [vae.encode(pictures(scenes[i : i + 128], rng)).latent_dist.mean for i in range(0, count, 128)]
+        latents = torch.cat(parts)
+        part = file.with_suffix(".part")
+        torch.save(latents, part)
+        part.replace(file)
     factor = 1 / float(latents.std())
     vae.register_to_config(scaling_factor=factor)
     return latents * factor, scenes
@@ -233,7 +242,8 @@ def main(words: Sequence[str] | None = None) -> int:
     batch, seed, every = args.batch, args.seed, args.save_every
     try:
         vae = train_autoencoder(work, steps=args.autoencoder_steps, batch=batch, seed=seed, every=every)
-        latents, scenes = encode_drawings(vae, count=args.pictures, seed=seed)
+        drawn = work / f"latents-{args.autoencoder_steps}-{args.pictures}-{seed}.pt"
+        latents, scenes = encode_drawings(vae, drawn, count=args.pictures, seed=seed)
         denoiser = train_denoiser(work, latents, scenes, steps=args.denoiser_steps, batch=batch, seed=seed, every=every)
     except KeyboardInterrupt:
         print(f"Stopped. The same command goes on from the last checkpoint in {work}.", file=sys.stderr)

@@ -57,9 +57,21 @@ if TYPE_CHECKING:
         read_recipe,
         variance_preserving_settings,
     )
+    from latentry._numerics._ancestral import Ancestral, EtaRule, ancestral
+    from latentry._numerics._brownian import BrownianNoise
+    from latentry._numerics._churn import Churn
     from latentry._numerics._denoised import Denoised
     from latentry._numerics._edm import EDM
+    from latentry._numerics._exponential import exponential_step
     from latentry._numerics._flow import Flow
+    from latentry._numerics._grids._align_your_steps import AlignYourSteps
+    from latentry._numerics._grids._beta import Beta, BetaSigmas
+    from latentry._numerics._grids._even import Normal, SGMUniform, Simple
+    from latentry._numerics._grids._exponential import Exponential, Polyexponential
+    from latentry._numerics._grids._karras import Karras
+    from latentry._numerics._grids._kl_optimal import KLOptimal
+    from latentry._numerics._grids._linear_quadratic import LinearQuadratic
+    from latentry._numerics._grids._shift import resolution_shift, shifted
     from latentry._numerics._interval import Form, History, Interval, Node, NoMemory, remember
     from latentry._numerics._linear import combine
     from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
@@ -70,11 +82,13 @@ if TYPE_CHECKING:
     from latentry._numerics._run import Run
     from latentry._numerics._scheduler import Scheduler, Step
     from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
+    from latentry._numerics._slopes import slope_step
     from latentry._numerics._spacings import Leading, Linspace, Trailing
     from latentry._numerics._state import RunState
     from latentry._numerics._stepwise import Stepwise
+    from latentry._numerics._thresholding import DynamicThreshold
     from latentry._numerics._variance_preserving import VariancePreserving
-    from latentry._numerics._weights import exponential_weights, polynomial_weights
+    from latentry._numerics._weights import exponential_weights, midpoint_weights, polynomial_weights
 
 _LAZY = {
     **dict.fromkeys(
@@ -98,9 +112,22 @@ _LAZY = {
         ),
         "_engine",
     ),
+    **dict.fromkeys(("Ancestral", "EtaRule", "ancestral"), "_numerics._ancestral"),
+    "Churn": "_numerics._churn",
+    "slope_step": "_numerics._slopes",
+    "BrownianNoise": "_numerics._brownian",
     "Denoised": "_numerics._denoised",
     "EDM": "_numerics._edm",
+    "exponential_step": "_numerics._exponential",
     "Flow": "_numerics._flow",
+    "AlignYourSteps": "_numerics._grids._align_your_steps",
+    **dict.fromkeys(("Beta", "BetaSigmas"), "_numerics._grids._beta"),
+    **dict.fromkeys(("Normal", "SGMUniform", "Simple"), "_numerics._grids._even"),
+    **dict.fromkeys(("Exponential", "Polyexponential"), "_numerics._grids._exponential"),
+    "Karras": "_numerics._grids._karras",
+    "KLOptimal": "_numerics._grids._kl_optimal",
+    "LinearQuadratic": "_numerics._grids._linear_quadratic",
+    **dict.fromkeys(("resolution_shift", "shifted"), "_numerics._grids._shift"),
     **dict.fromkeys(("Form", "History", "Interval", "NoMemory", "Node", "remember"), "_numerics._interval"),
     "combine": "_numerics._linear",
     **dict.fromkeys(("KeyedNoise", "Noise", "NoiseSource"), "_numerics._noise"),
@@ -114,23 +141,33 @@ _LAZY = {
     **dict.fromkeys(("Leading", "Linspace", "Trailing"), "_numerics._spacings"),
     "RunState": "_numerics._state",
     "Stepwise": "_numerics._stepwise",
+    "DynamicThreshold": "_numerics._thresholding",
     "VariancePreserving": "_numerics._variance_preserving",
-    **dict.fromkeys(("exponential_weights", "polynomial_weights"), "_numerics._weights"),
+    **dict.fromkeys(("exponential_weights", "midpoint_weights", "polynomial_weights"), "_numerics._weights"),
 }
 
 __all__ = [
     "ALL_PROCESSES",
     "API",
     "EDM",
+    "AlignYourSteps",
+    "Ancestral",
     "AttentionBackend",
     "AttentionBackendSpec",
+    "Beta",
+    "BetaSigmas",
+    "BrownianNoise",
     "Checkpoint",
     "CheckpointSpec",
+    "Churn",
     "Conditioning",
     "Denoised",
     "Detection",
+    "DynamicThreshold",
     "Engine",
+    "EtaRule",
     "ExactSigmas",
+    "Exponential",
     "Final",
     "Flow",
     "Form",
@@ -141,9 +178,12 @@ __all__ = [
     "IncompatibleError",
     "InitialNoise",
     "Interval",
+    "KLOptimal",
+    "Karras",
     "KeyedNoise",
     "LatentryError",
     "Leading",
+    "LinearQuadratic",
     "Linspace",
     "LoadReport",
     "Model",
@@ -154,6 +194,7 @@ __all__ = [
     "Noise",
     "NoiseSettings",
     "NoiseSource",
+    "Normal",
     "OptionError",
     "PeerName",
     "Plan",
@@ -161,6 +202,7 @@ __all__ = [
     "PluginError",
     "PluginHost",
     "Point",
+    "Polyexponential",
     "Prediction",
     "Problem",
     "Process",
@@ -175,6 +217,7 @@ __all__ = [
     "ResourceError",
     "Run",
     "RunState",
+    "SGMUniform",
     "Scheduler",
     "SchedulerCase",
     "SchedulerSpec",
@@ -182,6 +225,7 @@ __all__ = [
     "SigmaPreference",
     "SigmaSchedule",
     "SigmaScheduleSpec",
+    "Simple",
     "Spec",
     "Step",
     "Stepwise",
@@ -189,13 +233,19 @@ __all__ = [
     "UnknownName",
     "VariancePreserving",
     "VariantSpec",
+    "ancestral",
     "combine",
+    "exponential_step",
     "exponential_weights",
     "fingerprint",
     "hookimpl",
+    "midpoint_weights",
     "polynomial_weights",
     "read_recipe",
     "remember",
+    "resolution_shift",
+    "shifted",
+    "slope_step",
     "variance_preserving_settings",
 ]
 

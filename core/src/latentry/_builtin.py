@@ -1,29 +1,87 @@
-"""What the core itself registers, through its own entry point: the spacings of discrete timesteps."""
+"""What the core itself registers, through its own entry point: the sigma schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from latentry._specs import ProcessKind, SigmaScheduleSpec
+from latentry._specs import ALL_PROCESSES, ProcessKind, SigmaScheduleSpec
 from latentry.hookspecs import hookimpl
 
 _LIN = "Lin et al. 2023, arXiv:2305.08891, table 2"
-_DISCRETE = frozenset[ProcessKind]({"vp"})
+_LEE = "Lee et al. 2024, Beta Sampling is All You Need, arXiv:2407.12173"
+_AYS = "Sabour et al. 2024, Align Your Steps, arXiv:2404.14507"
+_KARRAS = "Karras et al. 2022, arXiv:2206.00364, eq. 5"
+_DPM = "Lu et al. 2022, DPM-Solver, arXiv:2206.00927, section 3.3"
+_K_DIFFUSION = "Crowson et al., k-diffusion"
+_LUO = "Luo et al. 2023, Latent Consistency Models, arXiv:2310.04378, section 4.3"
+_MOVIE_GEN = "Polyak et al. 2024, Movie Gen, arXiv:2410.13720"
+
+_VP = frozenset[ProcessKind]({"vp"})
+_FLOW = frozenset[ProcessKind]({"flow"})
+_TABLED = frozenset[ProcessKind]({"vp", "edm"})
 
 
 @hookimpl
 def latentry_sigma_schedules() -> Iterable[SigmaScheduleSpec]:
-    """Leading, linspace and trailing."""
-    for name, summary in (
-        ("leading", "every ⌊T/N⌋-th timestep from the clean end; Stable Diffusion's own grid"),
-        ("linspace", "evenly from the noisiest timestep to the cleanest, both included"),
-        ("trailing", "every T/N-th timestep from the noisy end; for few steps and zero terminal SNR"),
-    ):
-        yield SigmaScheduleSpec(
-            name=name,
-            target=f"latentry._numerics._spacings:{name.capitalize()}",
-            summary=summary,
-            citation=_LIN,
-            processes=_DISCRETE,
-            variant="diffusers",
-        )
+    """Even steps of time, rules between two noise levels, and tables."""
+    yield from _even()
+    yield from _ranged()
+    yield from _shaped()
+
+
+def _even() -> Iterable[SigmaScheduleSpec]:
+    spacings, even = "_spacings", "_grids._even"
+    leading, uniform = "every ⌊T/N⌋-th timestep from the clean end", "evenly in time from the noisiest level down"
+    yield _spec("leading", spacings, "Leading", f"{leading}; Stable Diffusion's own grid", _LIN, "diffusers", _VP)
+    yield _spec("ddim-uniform", spacings, "Leading", f"{leading}, from timestep 1", _LIN, "CompVis, with N steps", _VP)
+    yield _spec("linspace", spacings, "Linspace", f"{uniform} to the cleanest, both included", _LIN, "diffusers")
+    few = "every T/N-th timestep from the noisy end; for few steps, zero terminal SNR and flow"
+    yield _spec("trailing", spacings, "Trailing", few, _LIN, "diffusers")
+    yield _spec("normal", even, "Normal", f"{uniform} to the cleanest; on flow 1 to 1/N", _K_DIFFUSION, "k-diffusion")
+    sgm = "Stability AI, generative-models"
+    yield _spec("sgm-uniform", even, "SGMUniform", f"{uniform}, the cleanest left out", sgm, "AUTOMATIC1111, ComfyUI")
+    yield _spec("simple", even, "Simple", "every T/N-th level of the table, rounded to the noisy side", "", "ComfyUI")
+
+
+def _ranged() -> Iterable[SigmaScheduleSpec]:
+    k, log = "k-diffusion, diffusers", "_grids._exponential"
+    yield _spec("karras", "_grids._karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
+    yield _spec("exponential", log, "Exponential", "even in log σ: uniform in λ", _DPM, k, aliases=("lu",))
+    yield _spec("polyexponential", log, "Polyexponential", "a polynomial in log σ", _K_DIFFUSION, "k-diffusion")
+    sigmas = "σ at the quantiles of a beta distribution"
+    forge = ("beta-a1111", "beta-forge", "beta-diffusers")
+    yield _spec("beta-sigmas", "_grids._beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)
+    kl = "even in arctan σ"
+    yield _spec("kl-optimal", "_grids._kl_optimal", "KLOptimal", kl, f"{_AYS}, theorem 3.1", "AUTOMATIC1111, ComfyUI")
+
+
+def _shaped() -> Iterable[SigmaScheduleSpec]:
+    times = "times at the quantiles of a beta distribution: many steps at both ends"
+    yield _spec("beta", "_grids._beta", "Beta", times, _LEE, "the paper, ComfyUI", aliases=("beta-comfyui",))
+    curve = "linear in t, then quadratic"
+    yield _spec("linear-quadratic", "_grids._linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
+    few = "evenly from the 50 timesteps that a distilled model knows"
+    yield _spec("distilled", "_grids._distilled", "Distilled", few, _LUO, "LCM, TCD, diffusers", _VP)
+    table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_grids._align_your_steps"
+    yield _spec("align-your-steps", ays, "AlignYourSteps", table, _AYS, "the authors", _TABLED, aliases=("ays",))
+
+
+def _spec(
+    name: str,
+    module: str,
+    rule: str,
+    summary: str,
+    citation: str,
+    variant: str,
+    processes: frozenset[ProcessKind] = ALL_PROCESSES,
+    aliases: tuple[str, ...] = (),
+) -> SigmaScheduleSpec:
+    return SigmaScheduleSpec(
+        name=name,
+        target=f"latentry._numerics.{module}:{rule}",
+        summary=summary,
+        citation=citation,
+        variant=variant,
+        processes=processes,
+        aliases=aliases,
+    )

@@ -46,9 +46,8 @@ def test_a_rule_needs_a_number_of_steps(steps: int | None) -> None:
 
 
 def test_levels_that_rise_in_between_are_refused() -> None:
-    with pytest.raises(IncompatibleError, match="must fall from step to step") as caught:
+    with pytest.raises(OptionError, match="must fall from step to step, and 14 comes after 5"):
         plan(sigmas=(5.0, 14.0, 1.0))
-    assert "5, 14, 1, 0" in str(caught.value)
 
 
 def test_a_list_that_goes_below_the_tables_end_is_refused_with_that_ending() -> None:

@@ -76,12 +76,15 @@ def test_half_a_run_is_not_the_whole(tmp_path: Path) -> None:
 
 
 def test_latents_have_unit_deviation(tmp_path: Path) -> None:
-    vae = autoencoder(tmp_path)
-    latents, scenes = train.encode_drawings(vae, count=16, seed=0)
+    vae, kept = autoencoder(tmp_path), tmp_path / "latents.pt"
+    latents, scenes = train.encode_drawings(vae, kept, count=16, seed=0)
     assert latents.shape == (16, 4, 16, 16)
     assert len(scenes) == 16
     assert float(latents.std()) == pytest.approx(1, abs=1e-3)
     assert vae.config.scaling_factor != 0.18215
+    again, same = train.encode_drawings(vae, kept, count=16, seed=0)
+    assert torch.equal(again, latents)
+    assert same == scenes
 
 
 def test_export_loads_in_diffusers_and_leaves_the_networks_alone(tmp_path: Path) -> None:

@@ -15,6 +15,14 @@ from latentry._numerics._process import Process
 
 Form = Literal["x0", "eps", "v"]
 
+CROWDED = 0.01
+"""Evaluations closer than this part of a step say nothing of the slope over it: what noise, correction or rounding
+moved between them would be multiplied by the inverse.
+"""
+
+FARTHEST = 3.0
+"""How far beyond the last step's length a slope from pure noise is followed, in e^λ."""
+
 
 class Node(NamedTuple):
     """A past evaluation: where, and the value a solver keeps of it."""
@@ -86,14 +94,40 @@ class Interval:
         """A level of the same process that need not lie on the grid."""
         return self.process.at(lam=lam, s=s, timestep=timestep)
 
-    def order(self, wanted: int, nodes: Sequence[Node], *, lower_final: bool = True) -> int:
+    def order(
+        self,
+        wanted: int,
+        nodes: Sequence[Node],
+        *,
+        lower_final: bool = True,
+        into_clean: bool = False,
+        from_noise: bool = False,
+    ) -> int:
         """The highest order that can be used on this interval.
 
         1 where the interval is singular or the evaluation at its start is not among the nodes (a step cache made it
-        up); else no more than ``wanted``, than the newest nodes with finite λ, and, with ``lower_final``, than the
-        steps that remain.
+        up); else no more than ``wanted``, than the newest nodes with finite λ that lie apart, and, with
+        ``lower_final``, than the steps that remain. ``into_clean`` counts a step to σ = 0 as regular, which it is for
+        methods in s = σ/α. ``from_noise`` lets the second step after pure noise use the evaluation there, for methods
+        whose weights ``exponential_weights`` gives.
         """
-        if self.singular or not nodes or nodes[0].point != self.start:
+        regular = not self.singular or (into_clean and self.end.sigma == 0.0 and self.start.alpha > 0.0)
+        if not regular or not nodes or nodes[0].point != self.start:
             return 1
-        usable = next((i for i, n in enumerate(nodes) if not math.isfinite(n.point.lam)), len(nodes))
+        usable = self._usable(nodes)
+        # in e^λ, as that evaluation is used, the extrapolation reaches e^h - 1 times as far as the last step was
+        if from_noise and usable == 1 and self._begins_after_noise(nodes) and math.expm1(self.h) <= FARTHEST:
+            usable = 2
         return max(1, min(wanted, usable, self.remaining if lower_final else wanted))
+
+    @staticmethod
+    def _begins_after_noise(nodes: Sequence[Node]) -> bool:
+        return len(nodes) > 1 and nodes[1].point.lam == -math.inf
+
+    def _usable(self, nodes: Sequence[Node]) -> int:
+        """How many of the newest nodes a polynomial can go through: finite λ, none crowded by the one before it."""
+        apart = CROWDED * abs(self.h) if math.isfinite(self.h) else 0.0
+        lams = [node.point.lam for node in nodes]
+        crowded = (i for i in range(1, len(lams)) if abs(lams[i - 1] - lams[i]) <= apart)
+        infinite = (i for i, lam in enumerate(lams) if not math.isfinite(lam))
+        return min(next(crowded, len(lams)), next(infinite, len(lams)))

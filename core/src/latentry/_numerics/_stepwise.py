@@ -12,6 +12,7 @@ from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
 from latentry._numerics._point import Point, Query
 from latentry._numerics._run import Run
+from latentry._numerics._scheduler import Scheduler
 
 
 class Stepwise:
@@ -36,11 +37,7 @@ class Stepwise:
                 remedy="Use plan(...).start(x) and its queries.",
             )
         if any(query.stage == 0 and query.point.lam != plan.points[query.index].lam for query in plan.queries):
-            raise IncompatibleError(
-                f"{type(scheduler).__name__} cannot be used step by step with these options.",
-                why="It changes the noise level before it asks the network, which a loop of this kind does not see.",
-                remedy="Use plan(...).start(x) and its queries, or leave the option out (churn).",
-            )
+            raise self._changes_first(scheduler)
         self.plan, self._seed = plan, seed
         self._queries: tuple[Query, ...] = plan.queries
         levels = [query.point.sigma for query in plan.queries]
@@ -109,8 +106,8 @@ class Stepwise:
         if query.stage != 0:
             raise ValueError(f"timestep {query.timestep} lies inside a step: begin at one where a step begins")
         noise = KeyedNoise(self._seed, range(sample.shape[0])) if generator is None else _Drawn(generator)
-        x = sample if sample.dtype == torch.float64 else sample.float()
-        self._run = Run(self.plan, x, noise, index=query.index)
+        self._run = Run(self.plan, sample, noise, index=query.index)
+        self._check_shown(self._run)
 
     def _take_over(self, sample: Tensor) -> None:
         """The caller blended something into the sample: a step that has not used it yet begins anew with it."""
@@ -118,8 +115,24 @@ class Stepwise:
         query = self._run.query
         if query is None or query.stage == 0:
             self._run.reopen(sample)
+            self._check_shown(self._run)
         elif self._sent is None or not torch.equal(sample, self._sent):
             raise ValueError("the sample may be changed between steps only, not between a step's evaluations")
+
+    @classmethod
+    def _check_shown(cls, run: Run) -> None:
+        """The network was shown the sample: a step that wants another one evaluated first cannot go on."""
+        query = run.query
+        if query is not None and query.x is not run.sample and not torch.equal(query.x, run.sample):
+            raise cls._changes_first(run.plan.scheduler)
+
+    @staticmethod
+    def _changes_first(scheduler: Scheduler) -> IncompatibleError:
+        return IncompatibleError(
+            f"{type(scheduler).__name__} cannot be used step by step with these options.",
+            why="It adds noise before it asks the network, which a loop that evaluates first does not see.",
+            remedy="Use plan(...).start(x) and its queries, or leave the option out (churn).",
+        )
 
     def _index(self, timestep: Tensor | float) -> int:
         wanted = float(timestep)

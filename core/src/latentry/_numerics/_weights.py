@@ -20,15 +20,44 @@ def exponential_weights(nodes: Sequence[float], start: float, end: float, rate: 
     * rate 1 + τ²: its SDE of stochasticity τ (SA-Solver, arXiv:2309.05019, eq. 14);
     * rate −1: noise prediction, x_end = (α_end/α_start)·x + σ_end·Σ w_j·ε_j (DPM-Solver, arXiv:2206.00927, eq. 3.4).
 
+    With an evaluation at pure noise, λ = −∞, the polynomials are in e^λ = α/σ, in which both x₀ and ε are smooth there.
+
     Args:
         nodes: λ of each evaluation, all different; the order of the weights is theirs.
-        start: λ where the step begins.
+        start: λ where the step begins; −∞ only for a positive rate.
         end: λ where it ends, finite.
         rate: of the exponential; not 0.
     """
+    if -math.inf in nodes:
+        places = [math.exp(node - end) for node in nodes]
+        return _solve(places, _power_moments(math.exp(start - end), rate, len(nodes)))
     h = end - start
     moments = _exponential_moments(rate * h, len(nodes))
     return _solve([(node - start) / h for node in nodes], moments)
+
+
+def midpoint_weights(
+    other: float, start: float, end: float, rate: float = 1.0, size: float | None = None
+) -> tuple[float, float]:
+    """Weights of the evaluations at ``start`` and at ``other`` that count the slope between them as B(h)/2.
+
+    The cheaper sibling of ``exponential_weights`` on the same two nodes, equal to it as h goes to 0: DPM-Solver++'s
+    multistep method (arXiv:2211.01095, algorithm 2), UniPC's predictor of order 2 and corrector of order 1
+    (arXiv:2302.04867).
+
+    Args:
+        other: λ of the second evaluation; the first is at ``start``.
+        start: λ where the step begins.
+        end: λ where it ends, finite.
+        rate: of the exponential, as for ``exponential_weights``.
+        size: B(h); 1 − e^(−rate·h) where left out.
+    """
+    if other == -math.inf:
+        near, far = exponential_weights((start, other), start, end, rate)
+        return near, far
+    total = -math.expm1(-rate * (end - start))
+    slope = (total if size is None else size) / 2 * (end - start) / (other - start)
+    return total - slope, slope
 
 
 def polynomial_weights(nodes: Sequence[float], start: float, end: float) -> tuple[float, ...]:
@@ -53,6 +82,11 @@ def _exponential_moments(z: float, count: int) -> list[float]:
     for k in range(1, count):
         moments.append(1.0 - k / z * moments[-1])
     return moments
+
+
+def _power_moments(q: float, rate: float, count: int) -> list[float]:
+    """∫ rate·v^(rate − 1)·v^k dv over [q, 1] for k < count: the exponential's with v = e^(λ − end)."""
+    return [rate * (-math.log(q) if rate + k == 0 else (1.0 - q ** (rate + k)) / (rate + k)) for k in range(count)]
 
 
 def _solve(places: Sequence[float], moments: Sequence[float]) -> tuple[float, ...]:

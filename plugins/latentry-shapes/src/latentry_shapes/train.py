@@ -175,7 +175,11 @@ def train_denoiser(
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> Denoiser:
-    """Noise prediction, each timestep weighted by min(SNR, 5) / SNR (Hang et al. 2023, arXiv:2303.09556)."""
+    """Noise prediction, each timestep weighted by clamp(SNR, 0.1, 5) / SNR.
+
+    The upper bound is that of Hang et al. 2023, arXiv:2303.09556; the lower one makes the noisiest timesteps count,
+    where background and places are decided.
+    """
     torch.manual_seed(seed)
     tokenizer = networks.tokenizer()
     stage = Stage(Denoiser(len(tokenizer)), folder / "denoiser.pt", steps=steps, peak=1e-3, decay=0.999)
@@ -194,7 +198,7 @@ def train_denoiser(
         seen = power.sqrt() * clean + (1 - power).sqrt() * noise
         predicted = stage.network(seen.to(memory_format=torch.channels_last), timesteps, tokens)
         snr = power / (1 - power)
-        return cast(Tensor, ((predicted - noise).square() * (snr.clamp(max=5) / snr)).mean())
+        return cast(Tensor, ((predicted - noise).square() * (snr.clamp(0.1, 5) / snr)).mean())
 
     return stage.run(loss, every=every, show=show)
 
@@ -225,8 +229,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the finished model")
     parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT-training, beside OUT)")
     parser.add_argument("--autoencoder-steps", type=int, default=4000)
-    parser.add_argument("--denoiser-steps", type=int, default=20000)
-    parser.add_argument("--pictures", type=int, default=80000, help="drawings the denoiser learns from")
+    parser.add_argument("--denoiser-steps", type=int, default=10500)
+    parser.add_argument("--pictures", type=int, default=48000, help="drawings the denoiser learns from")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")

@@ -64,6 +64,15 @@ class Noisy(Scheduler):
         return combine((0.5, first.x0), (0.5, second.x0), (0.1, x)), memory
 
 
+class Late(Scheduler):
+    """A first-order step and noise after it, drawn in two pieces of a clock."""
+
+    def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
+        """The increments over both halves, each of unit variance."""
+        denoised = yield interval.start.query(x)
+        return combine((1.0, denoised.at(interval.end)), (0.1, noise(0.0, 0.5)), (0.1, noise(0.5, 1.0))), memory
+
+
 class Halving(Scheduler):
     """Goes half of what remains of an interval in λ until that is little, and draws noise each time."""
 

@@ -48,12 +48,14 @@ class SigmaPreference:
         options: its options as (name, value) pairs.
         final: where the run ends.
         max_steps: the preference holds for at most that many steps; None for any number.
+        processes: the preference holds on these noise processes.
     """
 
     name: str
     options: tuple[tuple[str, float | int | str | bool], ...] = ()
     final: Final = "zero"
     max_steps: int | None = None
+    processes: frozenset[ProcessKind] = ALL_PROCESSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +131,10 @@ class SchedulerSpec(Spec):
     cases: tuple[SchedulerCase, ...] = ()
     exemptions: tuple[tuple[str, str], ...] = ()
 
-    def sigmas_for(self, steps: int) -> tuple[SigmaPreference, ...]:
-        """The preferences that hold for this number of steps, best first."""
-        return tuple(p for p in self.sigmas if p.max_steps is None or steps <= p.max_steps)
+    def sigmas_for(self, steps: int, kind: ProcessKind) -> tuple[SigmaPreference, ...]:
+        """The preferences that hold for this number of steps on this noise process, best first."""
+        held = (p for p in self.sigmas if kind in p.processes)
+        return tuple(p for p in held if p.max_steps is None or steps <= p.max_steps)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -75,7 +76,7 @@ def test_an_adaptive_run_reaches_every_boundary_and_stands_where_it_says() -> No
     assert levels == sorted(levels)
     assert len(levels) > 2
     assert run.point == plan.points[-1]
-    gaps = [b - a for a, b in zip(levels, levels[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(levels)]
     assert gaps[0] == pytest.approx(math.log(14) / 2)
 
 

@@ -58,7 +58,9 @@ def test_a_list_that_goes_below_the_tables_end_is_refused_with_that_ending() -> 
 @pytest.mark.parametrize("process", [ZTSNR, Flow()], ids=["ztsnr", "flow"])
 def test_a_noise_prediction_from_pure_noise_is_refused(process: Flow) -> None:
     with pytest.raises(IncompatibleError, match="cannot start from pure noise") as caught:
-        First().plan(process=process, prediction=Prediction.EPSILON, sigmas=(math.inf, 1.0) if process is ZTSNR else (1.0,))
+        First().plan(
+            process=process, prediction=Prediction.EPSILON, sigmas=(math.inf, 1.0) if process is ZTSNR else (1.0,)
+        )
     assert "α = 0" in caught.value.why
     assert "v-prediction" in caught.value.remedy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -89,7 +90,7 @@ def test_timesteps_of_the_table_have_the_tables_levels() -> None:
 
 def test_levels_between_timesteps_lie_between_their_levels() -> None:
     lams = [SD.at(timestep=t / 4).lam for t in range(4 * 999 + 1)]
-    assert all(a > b for a, b in zip(lams, lams[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(lams))
 
 
 @ALL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -46,7 +47,7 @@ def test_leading_never_leaves_the_table() -> None:
 def test_linspace_holds_both_ends_and_is_even(steps: int) -> None:
     found = timesteps(Linspace(), steps)
     assert (found[0], found[-1]) == (999, 0)
-    gaps = [a - b for a, b in zip(found, found[1:], strict=False)]
+    gaps = [a - b for a, b in itertools.pairwise(found)]
     assert gaps == pytest.approx([999 / (steps - 1)] * (steps - 1))
 
 

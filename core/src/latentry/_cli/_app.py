@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from latentry._cli import _attention, _generate, _listing, _plugins, _show
+from latentry._cli import _attention, _check, _generate, _listing, _plugins, _show
 from latentry._cli._light import LightCommand, LightGroup
 
 
@@ -25,6 +25,7 @@ def build_app() -> typer.Typer:
         "show": _show.show,
         **_listing.COMMANDS,
         "attention": _attention.attention,
+        "check": _check.check,
         "plugins": _plugins.plugins,
     }
     for name, command in commands.items():

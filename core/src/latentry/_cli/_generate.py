@@ -131,7 +131,9 @@ def _sigmas(text: str | None) -> str | tuple[float, ...] | None:
 
 def _check_output(output: Path) -> None:
     """Refuses a place that cannot be written to before minutes are spent on the pictures."""
-    if output.is_dir():
+    with _writing(output):
+        folder = output.is_dir()
+    if folder:
         raise OptionError(f"--output {output} is a folder.", remedy=f"Give a file, e.g. {output / 'picture.png'}.")
     if output.suffix.lower() not in ("", ".png"):
         raise OptionError(

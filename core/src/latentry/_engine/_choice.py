@@ -114,7 +114,7 @@ def choose_sigmas(
 
 def _preference(host: PluginHost, scheduler: str, steps: int, kind: ProcessKind) -> SigmaPreference:
     spec = host.schedulers[scheduler]
-    for preference in spec.sigmas_for(steps):
+    for preference in spec.sigmas_for(steps, kind):
         if preference.name in host.sigma_schedules and kind in host.sigma_schedules[preference.name].processes:
             return preference
     raise IncompatibleError(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "latentry"
 """Name of the PNG text chunk."""
+UNVERSIONED = "unversioned"
+"""The version of what nobody packaged."""
 
 
 class Ingredient(BaseModel):
@@ -36,6 +38,13 @@ class Ingredient(BaseModel):
     distribution: str
     version: str
     revision: int | None = None
+
+    @property
+    def remedy(self) -> str:
+        """How to have it here."""
+        if self.version == UNVERSIONED:
+            return f"--plugin-dir {self.distribution}"
+        return f"pip install {self.distribution}=={self.version}"
 
 
 class Recipe(BaseModel):
@@ -70,11 +79,11 @@ class Recipe(BaseModel):
         }
         found = []
         for role, used in self.plugins.items():
-            registry, pinned = registries.get(role), f"pip install {used.distribution}=={used.version}"
+            registry, pinned = registries.get(role), used.remedy
             if registry is None or used.name not in registry:
                 found.append(f"The {role} {used.name} is missing: {pinned}")
                 continue
-            here = registry.provenance(used.name).version or "unversioned"
+            here = registry.provenance(used.name).version or UNVERSIONED
             if here != used.version:
                 side = "newer" if _ordered(here) > _ordered(used.version) else "older"
                 found.append(

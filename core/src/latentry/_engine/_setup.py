@@ -14,7 +14,7 @@ from latentry._engine._choice import NATIVE, choose_attention, choose_scheduler,
 from latentry._engine._device import choose_device, choose_dtype
 from latentry._engine._locate import Located, fingerprint, locate
 from latentry._engine._model import Checkpoint, OpenCheckpoint
-from latentry._engine._recipe import Ingredient, Recipe
+from latentry._engine._recipe import UNVERSIONED, Ingredient, Recipe
 from latentry._engine._request import GenerationRequest
 from latentry._numerics._plan import Plan
 
@@ -52,7 +52,7 @@ class Setup:
             request=self.request,
             index=index,
             plugins=self.plugins,
-            core=core_version() or "unversioned",
+            core=core_version() or UNVERSIONED,
             model=fingerprint(self.located.path),
             environment=where,
         )
@@ -125,6 +125,6 @@ def _ingredient(registry: Registry[Any], name: str) -> Ingredient:
     return Ingredient(
         name=registry.qualified(name),
         distribution=owner.distribution,
-        version=owner.version or "unversioned",
+        version=owner.version or UNVERSIONED,
         revision=getattr(registry[name], "revision", None),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerSpec, SigmaPreference, hookimpl
+from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_euler.scheduler import Euler
@@ -24,6 +24,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         citation="Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 2 without correction",
         off_grid=True,
         sigmas=(SigmaPreference("latentry:trailing"),),
+        cases=(SchedulerCase(options=(("churn", 4.0),), order=1, stochastic=True),),
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
 
 from latentry import LoadReport, ModelError, NoiseSettings, OptionError, variance_preserving_settings
 from latentry_sd.detect import read_json
@@ -125,25 +128,47 @@ def load_parts(path: Path, device: torch.device, dtype: torch.dtype) -> Parts:
         network.to(device).eval().requires_grad_(False)
     used = sum(len(network.state_dict()) for network in (unet, vae, text))
     unexpected = tuple(f"{part}.{key}" for part, seen in reports.items() for key in seen["unexpected_keys"])
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(path / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise _cannot(path, "tokenizer", error) from error
+    tokenizer = _tokenizer(path / "tokenizer", CLIPTokenizer.from_pretrained)
+    if len(tokenizer) > text.config.vocab_size:
+        raise ModelError(
+            f"The tokenizer in {path} does not belong to the text encoder.",
+            why=f"It knows {len(tokenizer):,} tokens, and the text encoder {text.config.vocab_size:,}.",
+            remedy="Get the checkpoint anew, with all its files.",
+        )
     return Parts(unet, vae, text, tokenizer, LoadReport(used, (), unexpected))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars of transformers' own: progress is the host's to show."""
-    from transformers.utils import logging
+    """No progress bars and no reports of the libraries' own: progress is the host's to show, faults are raised."""
+    from diffusers.utils import logging as diffusers
+    from transformers.utils import logging as transformers
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown, levels = transformers.is_progress_bar_enabled(), [(m, m.get_verbosity()) for m in (diffusers, transformers)]
+    transformers.disable_progress_bar()
+    for module, _ in levels:
+        module.set_verbosity(CRITICAL)
     try:
         yield
     finally:
+        for module, level in levels:
+            module.set_verbosity(level)
         if shown:
-            logging.enable_progress_bar()
+            transformers.enable_progress_bar()
+
+
+def _tokenizer(folder: Path, load: Callable[..., Any]) -> Any:
+    """transformers makes an empty tokenizer where there is no vocabulary, so that is looked for first."""
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        raise ModelError(
+            f"{folder} holds no vocabulary.",
+            why="There is neither a tokenizer.json nor a vocab.json.",
+            remedy="Get the checkpoint anew, with all its files.",
+        )
+    try:
+        return load(folder, local_files_only=True)
+    except Exception as error:  # tokenizers raises Exception itself
+        raise _cannot(folder.parent, folder.name, error) from error
 
 
 def _part(path: Path, name: str, load: Callable[..., Any], **options: Any) -> tuple[Any, dict[str, Any]]:
@@ -154,7 +179,7 @@ def _part(path: Path, name: str, load: Callable[..., Any], **options: Any) -> tu
         )
     try:
         network, seen = load(folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise _cannot(path, name, error) from error
     lacking = sorted(key for key in seen["missing_keys"] if not key.endswith("position_ids"))
     wrong = [str(item[0] if isinstance(item, tuple) else item) for item in seen.get("mismatched_keys", ())]

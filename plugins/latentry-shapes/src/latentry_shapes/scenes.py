@@ -27,6 +27,9 @@ BACKGROUNDS: Mapping[str, RGB] = MappingProxyType(
 )
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "diamond", "cross", "ring")
 RELATIONS: tuple[str, ...] = ("left of", "right of", "above", "below")
+OPPOSITE: Mapping[str, str] = MappingProxyType(
+    {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+)
 SIZE = 64
 """Height and width of a picture in pixels."""
 
@@ -52,6 +55,12 @@ class Scene:
         names = [f"{article(thing.color)} {thing.color} {thing.shape}" for thing in self.things]
         words = names[0] if self.relation is None else f"{names[0]} {self.relation} {names[1]}"
         return f"{words} on a {self.background} background" if background else words
+
+    def inverse(self) -> Scene:
+        """The same picture said the other way round: a left of b is b right of a."""
+        if self.relation is None:
+            return self
+        return Scene(self.background, self.things[::-1], OPPOSITE[self.relation])
 
 
 def article(word: str) -> str:

@@ -1,0 +1,118 @@
+"""What the record says of evaluations and noise, against what runs do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from latentry._numerics._noise import Clock, KeyedNoise
+from latentry._numerics._plan import Plan
+from latentry._numerics._point import Query
+from latentry._numerics._scheduler import Scheduler
+from latentry._specs import ProcessKind
+from latentry.testing._checks._arrival import descent
+from latentry.testing._drive import drive
+from latentry.testing._oracles import GaussianOracle
+from latentry.testing._result import CheckResult
+from latentry.testing._subject import Case, Subject
+from latentry.testing._worlds import plan_on, process
+
+LAMS = (-1.5, -1.0, -0.6, -0.1, 0.3, 0.9, 1.4, 2.0)
+
+
+def evaluations(subject: Subject) -> Iterator[CheckResult]:
+    """A step takes as many evaluations as are declared, and the plan counts them right.
+
+    Troubleshooting: ``evaluations`` is the most a step takes, under the case's options; ``plan.queries`` counts on a
+    sample of zeros, so the number must not depend on the sample.
+    """
+    for case in subject.cases:
+        finding = partial(CheckResult, check="evaluations", case=case.label)
+        if subject.spec.adaptive:
+            told = _plan(subject, case).evaluations
+            yield finding(declared="chosen at run time", measured=f"plan says {told}", passed=told is None)
+            continue
+        plans = _plan(subject, case), descent(case, process(min(subject.spec.processes)), 7)
+        most = max(max(plan.evaluations_by_step or (0,)) for plan in plans)
+        counted, planned = [_count(plan) for plan in plans], [plan.evaluations for plan in plans]
+        yield finding(
+            declared=f"{case.evaluations} a step, as planned",
+            measured=f"{most} a step; {counted[0]} in 7 steps, {counted[1]} where they end at σ = 0",
+            passed=most == case.evaluations and counted == planned,
+        )
+
+
+def noise(subject: Subject) -> Iterator[CheckResult]:
+    """Noise is drawn where the record says so, and nowhere else.
+
+    Troubleshooting: ``stochastic`` of the record speaks of the default options; give other options a ``SchedulerCase``.
+    """
+    for case in subject.cases:
+        made = draws(case.scheduler, min(subject.spec.processes))
+        yield CheckResult(
+            check="noise",
+            case=case.label,
+            declared="stochastic" if case.stochastic else "deterministic",
+            measured=f"{made} draws in 7 steps",
+            passed=case.stochastic == (made > 0),
+        )
+
+
+def off_grid(subject: Subject) -> Iterator[CheckResult]:
+    """The network is asked at levels between the boundaries only where the record says so.
+
+    Troubleshooting: models that know their trained timesteps only refuse ``off_grid`` schedulers. Where it needs an
+    option, give that option a ``SchedulerCase``, so that it can be seen.
+    """
+    if subject.spec.adaptive:
+        return
+    known = [_off_grid(_plan(subject, case)) for case in subject.cases]
+    found = next((query for query in known if query), "")
+    yield CheckResult(
+        check="off_grid",
+        case="all",
+        declared="asks off the grid" if subject.spec.off_grid else "asks on the grid",
+        measured=found or "all queries lie on boundaries",
+        passed=subject.spec.off_grid == bool(found),
+    )
+
+
+def _off_grid(plan: Plan) -> str:
+    levels = [point.lam for point in plan.points]
+    for query in plan.queries or ():
+        if min(abs(query.point.lam - lam) for lam in levels) > 1e-9:
+            return f"a query at λ = {query.point.lam:.3f} with {type(plan.scheduler).__name__} in step {query.index}"
+    return ""
+
+
+def draws(scheduler: Scheduler, kind: ProcessKind = "vp") -> int:
+    """How many draws of noise seven steps make."""
+    made, keyed = 0, KeyedNoise(0)
+
+    def source(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
+        nonlocal made
+        made += 1
+        return keyed(like, interval, draw)
+
+    x = torch.ones(1, 2, dtype=torch.float64)
+    drive(plan_on(scheduler, process(kind), LAMS), x, GaussianOracle().answer, noise=source)
+    return made
+
+
+def _plan(subject: Subject, case: Case) -> Plan:
+    return plan_on(case.scheduler, process(min(subject.spec.processes)), LAMS)
+
+
+def _count(plan: Plan) -> int:
+    asked = 0
+
+    def network(query: Query, plan: Plan) -> Tensor:
+        nonlocal asked
+        asked += 1
+        return GaussianOracle().answer(query, plan)
+
+    drive(plan, torch.ones(1, 2, dtype=torch.float64), network)
+    return asked

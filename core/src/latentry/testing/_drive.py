@@ -1,0 +1,60 @@
+"""Running plans on oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from latentry._numerics._noise import Clock, NoiseSource
+from latentry._numerics._plan import Plan
+from latentry._numerics._point import Query
+from latentry._numerics._run import Run
+
+Network = Callable[[Query, Plan], Tensor]
+"""What answers a plan's queries, such as ``Oracle.answer``."""
+
+MOST_EVALUATIONS = 20_000
+"""Where a run that chooses its own steps is taken to be lost."""
+
+
+def drive(plan: Plan, x: Tensor, network: Network, *, noise: NoiseSource | None = None, seed: int = 0) -> Tensor:
+    """The sample at the end of a plan."""
+    return finish(plan.start(x, seed=seed, noise=noise), network)
+
+
+def finish(run: Run, network: Network) -> Tensor:
+    """The sample at the end of a run that may have begun already."""
+    for _ in range(MOST_EVALUATIONS):
+        if not evaluate(run, network):
+            return run.sample
+    raise RuntimeError(f"the run has not ended after {MOST_EVALUATIONS} evaluations")
+
+
+def trace(run: Run, network: Network) -> list[Tensor]:
+    """The samples at the boundaries of a plan, from the run's first to the last."""
+    samples = [run.sample]
+    while not run.done:
+        index = run.index
+        while run.index == index:
+            evaluate(run, network)
+        samples.append(run.sample)
+    return samples
+
+
+def evaluate(run: Run, network: Network) -> bool:
+    """Answers the pending query; False where there is none, at the end."""
+    query = run.query
+    if query is not None:
+        answer(run, network(query, run.plan))
+    return query is not None
+
+
+def answer(run: Run, output: Tensor) -> None:
+    """Gives an output to the pending query, and the same as the unguided one where that is needed."""
+    run.advance(output, uncond=output if "uncond" in run.plan.scheduler.needs else None)
+
+
+def silence(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
+    """A noise source without noise."""
+    return like.new_zeros(like.shape)

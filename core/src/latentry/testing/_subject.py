@@ -1,0 +1,125 @@
+"""What is checked: a scheduler's record, its class, and the sets of options it is checked under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from latentry._discovery import PluginHost
+from latentry._numerics._scheduler import Scheduler
+from latentry._specs import SchedulerSpec
+
+Source = str | type[Scheduler] | SchedulerSpec
+"""A name the plugin host knows, a class, or a record."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The scheduler under one set of options, and what it is then declared to be.
+
+    Attributes:
+        label: the options in words, ``default`` for none.
+        scheduler: made with them.
+        order: declared order, weak order where stochastic.
+        evaluations: declared evaluations a step, at most.
+        stochastic: declared to draw noise.
+    """
+
+    label: str
+    scheduler: Scheduler
+    order: int
+    evaluations: int
+    stochastic: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scheduler to be checked.
+
+    Attributes:
+        spec: its record.
+        target: its class.
+        cases: the default options, then the declared sets; or the one set that was asked for.
+        host: where sigma schedules come from.
+        installed: the name the host knows it by; empty for a class that no plugin registers.
+    """
+
+    spec: SchedulerSpec
+    target: type[Scheduler]
+    cases: tuple[Case, ...]
+    host: PluginHost = field(repr=False)
+    installed: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        *,
+        spec: SchedulerSpec | None = None,
+        host: PluginHost | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Subject:
+        """Resolves a name, a class or a record.
+
+        Args:
+            source: what to check.
+            spec: the record of a class; without one it is a first-order method with every default.
+            host: resolves names; a new one over everything installed by default.
+            options: check these options alone. Declared is what a case with the same options declares; of options
+                that no case has, the order of the defaults, and whether they draw noise is found out.
+        """
+        host = host or PluginHost()
+        if isinstance(source, str):
+            spec, target, installed = host.schedulers[source], host.schedulers.load(source), source
+        elif isinstance(source, SchedulerSpec):
+            spec, target, installed = source, _load(source.target), ""
+        else:
+            spec, target, installed = spec or _assumed(source), source, ""
+        cases = _declared(spec, target)
+        if options is not None:
+            made = host.schedulers.create(installed, **options) if installed else target(**options)
+            cases = (_matching(cases, made, options),)
+        return cls(spec, target, cases, host, installed)
+
+
+def _declared(spec: SchedulerSpec, target: type[Scheduler]) -> tuple[Case, ...]:
+    default = Case("default", target(), spec.order, spec.evaluations, spec.stochastic)
+    return (
+        default,
+        *(
+            Case(in_words(dict(c.options)), target(**dict(c.options)), c.order, c.evaluations, c.stochastic)
+            for c in spec.cases
+        ),
+    )
+
+
+def _matching(cases: tuple[Case, ...], made: Scheduler, options: dict[str, Any]) -> Case:
+    known = next((case for case in cases if case.scheduler == made), None)
+    if known is not None:
+        return replace(known, label=in_words(options))
+    from latentry.testing._checks._capabilities import draws
+
+    return Case(in_words(options), made, cases[0].order, cases[0].evaluations, draws(made) > 0)
+
+
+def in_words(options: dict[str, Any]) -> str:
+    """``order=3 eta=0.5``."""
+    return " ".join(f"{name}={value}" for name, value in options.items()) or "default"
+
+
+def split_exemption(name: str) -> tuple[str, str]:
+    """The check, and the case's label if the exemption is for one: ``one_answer`` or ``one_answer[clock=t]``."""
+    check, _, label = name.partition("[")
+    return check, label.removesuffix("]")
+
+
+def _assumed(target: type[Scheduler]) -> SchedulerSpec:
+    where = f"{target.__module__}:{target.__qualname__}"
+    return SchedulerSpec(name=target.__name__.lower(), target=where, summary="", adaptive=target.adaptive)
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return reduce(getattr, attribute.split("."), import_module(module))

@@ -1,0 +1,164 @@
+"""Making a picture again, or saying why that cannot be."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from support.toy import write_toy
+
+from latentry import Engine, GenerationRequest, PluginHost, Recipe, RecipeError, read_recipe
+from latentry._engine._recipe import save_picture
+
+
+def made(engine: Engine, model: str, **wanted: Any) -> tuple[Recipe, ...]:
+    settings = {"prompt": "a", "model": model, "seed": 5, "count": 5, "batch": 2} | wanted
+    return engine.generate(GenerationRequest(**settings)).recipes
+
+
+@pytest.mark.parametrize("scheduler", ["first", "noisy", "halving"])
+@pytest.mark.parametrize("index", [0, 1, 3, 4])
+def test_a_picture_is_made_again_bit_for_bit(engine: Engine, model: str, scheduler: str, index: int) -> None:
+    result = engine.generate(GenerationRequest(prompt="a", model=model, seed=5, count=5, batch=2, scheduler=scheduler))
+    recipe = Recipe.model_validate_json(result.recipes[index].model_dump_json())
+    again = engine.reproduce(recipe)
+    assert torch.equal(again.latents[0], result.latents[index])
+    assert again.images[0].tobytes() == result.images[index].tobytes()
+    assert again.recipes == (result.recipes[index],)
+    assert len(again.images) == 1
+
+
+def test_only_the_batch_of_the_picture_is_sampled(engine: Engine, model: str) -> None:
+    recipe = made(engine, model)[3]
+    loaded: Any = engine.load(engine.prepare(recipe.request))
+    loaded.calls.clear()
+    engine.reproduce(recipe)
+    assert {rows for rows, _ in loaded.calls} == {4}  # two pictures, with and without guidance
+    assert len(loaded.calls) == 6
+
+
+def test_an_installed_plugin_does_not_change_an_old_picture(engine: Engine, model: str) -> None:
+    """Attention that came later is not taken, though ``auto`` would."""
+    (recipe,) = made(engine, model, attention="native", count=1)
+    loaded: Any = engine.load(engine.prepare(recipe.request))
+    loaded.backends.clear()
+    engine.reproduce(recipe)
+    assert loaded.backends == [None]
+
+
+def test_a_missing_plugin_is_named_with_its_version(engine: Engine, model: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    used = recipe.plugins["scheduler"].model_copy(
+        update={"name": "latentry-absent:absent", "distribution": "latentry-absent", "version": "1.2.3"}
+    )
+    changed = recipe.model_copy(update={"plugins": {**recipe.plugins, "scheduler": used}})
+    with pytest.raises(RecipeError, match="cannot be made again") as caught:
+        engine.reproduce(changed)
+    assert "The scheduler latentry-absent:absent is missing: pip install latentry-absent==1.2.3" in caught.value.why
+
+
+def test_a_missing_loose_plugin_is_asked_for_by_its_place(engine: Engine, model: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    bare = Engine(PluginHost(load=("latentry",)))
+    with pytest.raises(RecipeError) as caught:
+        bare.reproduce(recipe)
+    assert "toy:first is missing: --plugin-dir" in caught.value.why
+    assert "family toy:toy-vp is missing" in caught.value.why
+
+
+@pytest.mark.parametrize(("then", "side"), [("0.0.9", "newer"), ("99.0", "older"), ("0.1.0.1", "older")])
+def test_another_version_is_named_with_its_side(engine: Engine, model: str, then: str, side: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    used = recipe.plugins["sigmas"].model_copy(update={"version": then})
+    changed = recipe.model_copy(update={"plugins": {**recipe.plugins, "sigmas": used}})
+    with pytest.raises(RecipeError) as caught:
+        engine.reproduce(changed)
+    assert f"The sigmas latentry:trailing is {side} here" in caught.value.why
+    assert f"pip install latentry=={then}" in caught.value.why
+    assert "--anyway" in caught.value.remedy
+    assert torch.equal(engine.reproduce(changed, anyway=True).latents, engine.reproduce(recipe).latents)
+
+
+def test_a_role_from_the_future_is_missing(engine: Engine, model: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    changed = recipe.model_copy(update={"plugins": {**recipe.plugins, "telepathy": recipe.plugins["family"]}})
+    with pytest.raises(RecipeError, match="The telepathy toy:toy-vp is missing"):
+        engine.reproduce(changed)
+
+
+def test_another_checkpoint_in_the_same_place_is_told(engine: Engine, model: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    write_toy(Path(model), remark="another")
+    with pytest.raises(RecipeError, match="not the one the picture was made with") as caught:
+        engine.reproduce(recipe)
+    assert recipe.model in caught.value.why
+    assert len(engine.reproduce(recipe, anyway=True).images) == 1
+
+
+def test_infinite_options_survive_the_picture(engine: Engine, model: str, tmp_path: Path) -> None:
+    result = engine.generate(
+        GenerationRequest(prompt="a", model=model, scheduler="halving", scheduler_options={"least": math.inf}, seed=1)
+    )
+    (path,) = result.save(tmp_path / "one.png")
+    recipe = read_recipe(path)
+    assert recipe.request.scheduler_options == {"least": math.inf}
+    assert torch.equal(engine.reproduce(recipe).latents, result.latents)
+
+
+def picture(path: Path, text: str | None) -> Path:
+    about = PngInfo()
+    if text is not None:
+        about.add_itxt("latentry", text)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=about)
+    return path
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="There is no file"):
+        read_recipe(tmp_path / "absent.png")
+
+
+def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_text("no picture")
+    for path in (tmp_path / "no.png", tmp_path):
+        with pytest.raises(RecipeError, match="cannot be read as a picture"):
+            read_recipe(path)
+
+
+def test_a_picture_cut_short(engine: Engine, model: str, tmp_path: Path) -> None:
+    (path,) = engine.generate(GenerationRequest(prompt="a", model=model)).save(tmp_path / "one.png")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RecipeError, match="cannot be read as a picture"):
+        read_recipe(path)
+
+
+def test_a_picture_without_a_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="carries no recipe"):
+        read_recipe(picture(tmp_path / "plain.png", None))
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"request": 3}'])
+def test_a_recipe_that_is_none(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match=r"cannot be understood|carries no recipe"):
+        read_recipe(picture(tmp_path / "odd.png", text))
+
+
+def test_a_recipe_of_a_newer_version_is_not_half_understood(engine: Engine, model: str, tmp_path: Path) -> None:
+    (recipe,) = made(engine, model, count=1)
+    text = recipe.model_dump_json().replace('"prompt":', '"style":"new","prompt":', 1)
+    with pytest.raises(RecipeError, match="may be from another version") as caught:
+        read_recipe(picture(tmp_path / "newer.png", text))
+    assert "Upgrade" in caught.value.remedy
+
+
+def test_a_picture_is_replaced_in_one_go(engine: Engine, model: str, tmp_path: Path) -> None:
+    (recipe,) = made(engine, model, count=1)
+    path = picture(tmp_path / "one.png", None)
+    save_picture(Image.new("RGB", (4, 4)), path, recipe)
+    assert read_recipe(path) == recipe
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["one.png"]

@@ -1,0 +1,90 @@
+"""Requests as data."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from latentry import GenerationRequest
+
+REQUESTS = [
+    GenerationRequest(prompt="a"),
+    GenerationRequest(prompt=("a", "b"), count=3, seed=2**63 - 1),
+    GenerationRequest(
+        prompt="ü, 'quoted'\n\"and\" 紅",
+        negative="grey",
+        model="/somewhere/else",
+        variant="sd15",
+        scheduler="latentry-ddim:ddim",
+        scheduler_options={"eta": 0.5, "names": ["a", "b"], "flag": True, "none": None},
+        sigmas="karras",
+        sigma_options={"rho": 7},
+        final="table",
+        initial_noise="sigma",
+        steps=7,
+        guidance=3.25,
+        seed=0,
+        width=512,
+        height=768,
+        count=2,
+        batch=3,
+        device="cuda:1",
+        dtype="bfloat16",
+        attention="sdpa",
+    ),
+    GenerationRequest(prompt="a", sigmas=(14.6, 1 / 3, 0.0)),
+    GenerationRequest(prompt="a", sigmas=(math.inf, 1.0), scheduler_options={"most": math.inf, "least": -math.inf}),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.prompt[:1])
+def test_a_request_goes_through_json_unchanged(request_: GenerationRequest) -> None:
+    again = GenerationRequest.model_validate_json(request_.model_dump_json())
+    assert again == request_
+    assert type(again.prompt) is type(request_.prompt)
+    assert type(again.sigmas) is type(request_.sigmas)
+
+
+def test_the_json_is_json() -> None:
+    import json
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    json.loads(REQUESTS[-1].model_dump_json(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"promt": "a"},
+        {"prompt": ()},
+        {"prompt": "a", "steps": 0},
+        {"prompt": "a", "count": 0},
+        {"prompt": "a", "batch": 0},
+        {"prompt": "a", "guidance": -1},
+        {"prompt": "a", "guidance": math.nan},
+        {"prompt": "a", "seed": -1},
+        {"prompt": "a", "seed": 2**63},
+        {"prompt": "a", "width": 0},
+        {"prompt": "a", "final": "never"},
+        {"prompt": "a", "dtype": "float8"},
+        {"prompt": "a", "initial_noise": "loud"},
+    ],
+    ids=str,
+)
+def test_what_no_request_can_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        GenerationRequest(**wrong)  # type: ignore[arg-type]
+
+
+def test_each_prompt_has_its_pictures_in_a_row() -> None:
+    assert GenerationRequest(prompt="a", count=2).prompts == ("a", "a")
+    assert GenerationRequest(prompt=("a", "b"), count=2).prompts == ("a", "a", "b", "b")
+
+
+def test_a_request_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        GenerationRequest(prompt="a").steps = 3  # type: ignore[misc]

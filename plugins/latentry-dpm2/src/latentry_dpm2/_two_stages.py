@@ -1,0 +1,37 @@
+"""The deterministic part that both schedulers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+from torch import Tensor
+
+from latentry import Denoised, Interval, Point, Query, slope_step
+
+
+def two_stages(
+    x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
+) -> Generator[Query, Denoised, Tensor]:
+    """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 4): a second evaluation at λ_start + r·h.
+
+    In x̄ = x/α and s = σ/α it is x̄_end = x̄ + (s_end − s)·((1 − 1/2r)·ε̂ + 1/2r·ε̂(u)). First order where the step
+    is longer than ``longest_step``, as one from pure noise or to none is.
+
+    Args:
+        x: the sample at the level of ``here``.
+        here: the evaluation at the start.
+        end: where to arrive; may lie below the interval's end.
+        interval: the step.
+        r: r₁ of the paper; 1/2 is algorithm 1.
+        longest_step: h up to which there is a second stage.
+    """
+    start = here.point
+    h = end.lam - start.lam
+    if abs(h) > longest_step or not math.isfinite(h):
+        return here.at(end)
+    between = interval.at(lam=start.lam + r * h)
+    there = yield between.query(here.at(between))
+    whole = end.s - start.s
+    later = whole / (2.0 * r)
+    return slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))

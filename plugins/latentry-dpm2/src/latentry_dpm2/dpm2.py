@@ -1,0 +1,27 @@
+"""DPM-Solver-2."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import Churn, Interval, Noise, NoMemory, Scheduler, Step
+from latentry_dpm2._two_stages import two_stages
+
+
+class DPM2(Churn, Scheduler):
+    """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 1), with EDM's churn as in k-diffusion.
+
+    Order 2, two evaluations a step, the second within it; one where the step leaves pure noise or reaches σ = 0.
+    """
+
+    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
+    longest_step: float = Field(
+        2.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+    )
+
+    def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
+        """Half a step in λ, and the whole with the slope found there."""
+        x, start = self.churned(x, interval, noise)
+        here = yield start.query(x)
+        return (yield from two_stages(x, here, interval.end, interval, self.r, self.longest_step)), memory

@@ -1,0 +1,29 @@
+"""DPM-Solver-2 with ancestral noise."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import Ancestral, Interval, Noise, NoMemory, Scheduler, Step
+from latentry_dpm2._two_stages import two_stages
+
+
+class DPM2Ancestral(Ancestral, Scheduler):
+    """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 1) to a level below the end's, then fresh noise up to
+    it, as in k-diffusion.
+
+    Two evaluations a step, the second within it; one where the step leaves pure noise or reaches σ = 0.
+    """
+
+    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
+    longest_step: float = Field(
+        1.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+    )
+
+    def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
+        """Down to s_down in two stages, and up by σ_up."""
+        here = yield interval.start.query(x)
+        below, fresh = self.lowered(interval)
+        x = yield from two_stages(x, here, below, interval, self.r, self.longest_step)
+        return self.renoised(x, fresh, interval, noise), memory

@@ -1,0 +1,71 @@
+"""What the multistep members share: the step once its order and its quadrature rule are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from latentry import Interval, Node, Point, exponential_step, exponential_weights, midpoint_weights
+
+Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
+"""Weights from the nodes' λ, the step's start and end, and the rate."""
+Solver = Literal["midpoint", "exact"]
+Variant = Literal["exact", "halved"]
+
+SOLVER_TEXT = "weight of the slope in λ: (1 − e^−h)/2 as in the paper, or its exact integral (diffusers' heun)"
+VARIANT_TEXT = "exact: third order; halved: the second difference counts half, as in the peers' 3M: second order"
+FINAL_TEXT = "order 2 in the last step but one, 1 in the last (which always is of order 1 where it reaches σ = 0)"
+
+LONGEST_TEXT = (
+    "longest step, as (1 + η)·h, for order 2 where there is noise, half of it for order 3; inf for none, as the peers"
+)
+
+
+def noisy_order(order: int, interval: Interval, below: Point, longest: float) -> int:
+    """No more than the order that the length of a stochastic step allows.
+
+    Old evaluations have other noise in them. Over a long step their weights exceed 1, and guided sampling runs away.
+    """
+    if below == interval.end:
+        return order
+    length = below.lam - interval.start.lam
+    return min(order, 1 if length > longest else 2 if length > longest / 2 else 3)
+
+
+def extrapolate(x: Tensor, interval: Interval, below: Point, nodes: Sequence[Node], rule: Rule) -> Tensor:
+    """From x to the level ``below``, which is the interval's end for an ODE and less noisy for an SDE.
+
+    DPM-Solver++ and its SDE form (Lu et al. 2022, arXiv:2211.01095) differ by the rate at which old evaluations fade:
+    1 and 1 + η, which is how much longer in λ the way to ``below`` is than the interval.
+    """
+    start = interval.start
+    rate = (below.lam - start.lam) / interval.h
+    weights = rule([node.point.lam for node in nodes], start.lam, interval.end.lam, rate)
+    return exponential_step(x, start, below, weights, [node.value for node in nodes])
+
+
+def two_step(solver: Solver) -> Rule:
+    """The rule of 2M: x̂₀ linear in λ."""
+    if solver == "exact":
+        return exponential_weights
+    return lambda lams, start, end, rate: midpoint_weights(lams[1], start, end, rate)
+
+
+def three_step(variant: Variant) -> Rule:
+    """The rule of 3M: x̂₀ quadratic in λ, linear where there are but two evaluations."""
+    return exponential_weights if variant == "exact" else _halved
+
+
+def _halved(lams: Sequence[float], start: float, end: float, rate: float) -> tuple[float, ...]:
+    """In Newton's form x̂₀(λ_start + u·h) = D₀ + D₁·u + D₂·u², and D₂ is half the second derivative. The authors' code
+    and those that follow it multiply D₂ with the integral of u²/2.
+    """
+    weights = exponential_weights(lams, start, end, rate)
+    if len(lams) < 3:
+        return weights
+    a, b, c = u = [(lam - start) / (end - start) for lam in lams]
+    square = sum(w * v * v for w, v in zip(weights, u, strict=True))
+    difference = (1 / ((a - b) * (a - c)), 1 / ((b - a) * (b - c)), 1 / ((c - a) * (c - b)))
+    return tuple(w - square * d / 2 for w, d in zip(weights, difference, strict=True))

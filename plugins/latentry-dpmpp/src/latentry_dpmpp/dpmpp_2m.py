@@ -1,0 +1,26 @@
+"""DPM-Solver++(2M)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import History, Interval, Noise, Scheduler, Step, remember
+from latentry_dpmpp._multistep import FINAL_TEXT, SOLVER_TEXT, Solver, extrapolate, two_step
+
+
+class DPMpp2M(Scheduler):
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv:2211.01095, algorithm 2): order 2, one evaluation a step."""
+
+    Memory = History
+
+    solver: Solver = Field("midpoint", description=SOLVER_TEXT)
+    lower_order_final: bool = Field(False, description=FINAL_TEXT)
+
+    def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
+        """x̂₀ taken as linear in λ through the last two evaluations."""
+        denoised = yield interval.start.query(x)
+        nodes = remember(memory.nodes, denoised, "x0", 2)
+        if interval.order(2, nodes, lower_final=self.lower_order_final, from_noise=True) == 1:
+            return denoised.at(interval.end), History(nodes)
+        return extrapolate(x, interval, interval.end, nodes, two_step(self.solver)), History(nodes)

@@ -1,0 +1,34 @@
+"""DPM-Solver++(2S) with ancestral noise."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import Ancestral, Interval, Noise, NoMemory, Scheduler, Step, exponential_step, midpoint_weights
+
+
+class DPMpp2SAncestral(Ancestral, Scheduler):
+    """DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1) to a level below the end's, then fresh noise up
+    to it (Crowson's k-diffusion): two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
+
+    Weak order 1 where η > 0; order 2 at η = 0.
+    """
+
+    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the way down")
+
+    def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
+        """A first-order step part of the way down in λ, then the whole way with x̂₀ linear in λ; then the noise."""
+        start = interval.start
+        denoised = yield start.query(x)
+        below, deviation = self.lowered(interval)
+        if interval.singular or math.isinf(below.lam):
+            end = denoised.at(below)
+        else:
+            middle = interval.at(lam=start.lam + self.r * (below.lam - start.lam))
+            between = yield middle.query(denoised.at(middle))
+            weights = midpoint_weights(middle.lam, start.lam, below.lam)
+            end = exponential_step(x, start, below, weights, [denoised.x0, between.x0])
+        return self.renoised(end, deviation, interval, noise), memory

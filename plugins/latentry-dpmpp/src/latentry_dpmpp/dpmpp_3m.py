@@ -1,0 +1,27 @@
+"""DPM-Solver++(3M)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import History, Interval, Noise, Scheduler, Step, remember
+from latentry_dpmpp._multistep import FINAL_TEXT, VARIANT_TEXT, Variant, extrapolate, three_step
+
+
+class DPMpp3M(Scheduler):
+    """The three-step member of DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): order 3, one evaluation a step."""
+
+    Memory = History
+
+    variant: Variant = Field("exact", description=VARIANT_TEXT)
+    lower_order_final: bool = Field(True, description=FINAL_TEXT)
+
+    def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
+        """x̂₀ taken as quadratic in λ through the last three evaluations."""
+        denoised = yield interval.start.query(x)
+        nodes = remember(memory.nodes, denoised, "x0", 3)
+        order = interval.order(3, nodes, lower_final=self.lower_order_final, from_noise=True)
+        if order == 1:
+            return denoised.at(interval.end), History(nodes)
+        return extrapolate(x, interval, interval.end, nodes[:order], three_step(self.variant)), History(nodes)

@@ -1,0 +1,42 @@
+"""ER-SDE-Solver: what it is. How it computes stands in ``scheduler.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+
+if TYPE_CHECKING:
+    from latentry_er_sde.scheduler import ERSDE
+
+__all__ = ["ERSDE"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """The one scheduler of this distribution."""
+    yield SchedulerSpec(
+        name="er-sde",
+        aliases=("er_sde",),
+        target="latentry_er_sde.scheduler:ERSDE",
+        summary="weak order 2, multistep, stochastic; how much noise it replaces is a function φ(σ)",
+        citation="Cui et al. 2023, Elucidating the solution space of extended reverse-time SDE, arXiv:2309.06169",
+        order=2,
+        stochastic=True,
+        sigmas=(SigmaPreference("latentry:kl-optimal"),),
+        cases=(
+            SchedulerCase(options=(("order", 1),), order=1, stochastic=True),
+            SchedulerCase(options=(("order", 2),), order=2, stochastic=True),
+            SchedulerCase(options=(("phi", "power"), ("eta", 1.0)), order=2, stochastic=True),
+            SchedulerCase(options=(("phi", "power"), ("eta", 0.0)), order=3),
+        ),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "ERSDE":
+        raise AttributeError(f"module 'latentry_er_sde' has no attribute {name!r}")
+    from latentry_er_sde.scheduler import ERSDE
+
+    return ERSDE

@@ -1,0 +1,53 @@
+"""iPNDM: what it is. How it computes stands in ``scheduler.py``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+
+if TYPE_CHECKING:
+    from latentry_ipndm.scheduler import IPNDM
+
+__all__ = ["IPNDM"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """The one scheduler of this distribution."""
+    yield SchedulerSpec(
+        name="ipndm",
+        target="latentry_ipndm.scheduler:IPNDM",
+        summary="second order with a small constant, multistep with fixed weights, deterministic",
+        citation="Zhang and Chen 2022, DEIS, arXiv:2204.13902, section 3.2",
+        order=2,
+        variable_order=1,
+        sigmas=(
+            SigmaPreference("latentry:trailing", max_steps=6),
+            SigmaPreference("latentry:kl-optimal", max_steps=20),
+            SigmaPreference("latentry:exponential"),
+        ),
+        peers=(
+            PeerName(
+                name="IPNDMScheduler",
+                peer="diffusers",
+                options=(("arrival", "full"), ("longest_step", math.inf)),
+                differs="its first step from pure noise loses x₀",
+            ),
+        ),
+        cases=(
+            SchedulerCase(options=(("order", 1),), order=1),
+            SchedulerCase(options=(("order", 2),), order=2),
+            SchedulerCase(options=(("order", 3),), order=2),
+        ),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "IPNDM":
+        raise AttributeError(f"module 'latentry_ipndm' has no attribute {name!r}")
+    from latentry_ipndm.scheduler import IPNDM
+
+    return IPNDM

@@ -1,0 +1,39 @@
+"""Latent consistency sampling: what it is. How it computes stands in ``scheduler.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from latentry import PeerName, SchedulerSpec, SigmaPreference, hookimpl
+
+if TYPE_CHECKING:
+    from latentry_lcm.scheduler import LCM
+
+__all__ = ["LCM"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """The one scheduler of this distribution."""
+    yield SchedulerSpec(
+        name="lcm",
+        target="latentry_lcm.scheduler:LCM",
+        summary="for models distilled by consistency: to x₀ and back up with fresh noise, in 1 to 8 steps",
+        citation="Luo et al. 2023, Latent Consistency Models, arXiv:2310.04378, algorithm 3",
+        stochastic=True,
+        sigmas=(SigmaPreference("latentry:distilled", max_steps=50), SigmaPreference("latentry:trailing")),
+        peers=(
+            PeerName(name="LCMScheduler", peer="diffusers", options=(("timestep_scaling", 10.0),)),
+            PeerName(name="FlowMatchLCMScheduler", peer="diffusers"),
+        ),
+        exemptions=(("variance", "for distilled models: with an exact denoiser it loses variance in every step"),),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LCM":
+        raise AttributeError(f"module 'latentry_lcm' has no attribute {name!r}")
+    from latentry_lcm.scheduler import LCM
+
+    return LCM

@@ -1,0 +1,40 @@
+"""Linear multistep: what it is. How it computes stands in ``scheduler.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+
+if TYPE_CHECKING:
+    from latentry_lms.scheduler import LMS
+
+__all__ = ["LMS"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """The one scheduler of this distribution."""
+    yield SchedulerSpec(
+        name="lms",
+        target="latentry_lms.scheduler:LMS",
+        summary="fourth order, multistep in s = σ/α, deterministic",
+        citation="Adams and Bashforth's method; as ρAB-DEIS in Zhang and Chen 2022, arXiv:2204.13902",
+        order=4,
+        sigmas=(SigmaPreference("latentry:leading", final="table"), SigmaPreference("latentry:trailing")),
+        peers=(PeerName(name="LMSDiscreteScheduler", peer="diffusers", options=(("arrival", "full"),)),),
+        cases=(
+            SchedulerCase(options=(("order", 1),), order=1),
+            SchedulerCase(options=(("order", 2),), order=2),
+            SchedulerCase(options=(("order", 3),), order=3),
+        ),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LMS":
+        raise AttributeError(f"module 'latentry_lms' has no attribute {name!r}")
+    from latentry_lms.scheduler import LMS
+
+    return LMS

@@ -1,0 +1,203 @@
+"""Loading: the right numbers, or one clear error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.models import PROMPT, copied, edit, edit_weights, truncate
+
+from latentry import ModelError, OptionError, Prediction, VariancePreserving
+from latentry_sd.checkpoint import open_checkpoint
+from latentry_sd.model import StableDiffusion
+
+CPU = torch.device("cpu")
+UNET = Path("unet/diffusion_pytorch_model.safetensors")
+VAE = Path("vae/diffusion_pytorch_model.safetensors")
+TEXT = Path("text_encoder/model.safetensors")
+Spoil = Callable[[Path], object]
+
+
+def test_the_process_and_the_prediction_come_from_the_configuration(folder: Path, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(folder, "sd15")
+    assert checkpoint.noise.prediction is Prediction.EPSILON
+    assert checkpoint.noise.process == VariancePreserving.from_betas()
+    other = copied(folder, tmp_path / "other")
+    edit(other / "scheduler" / "scheduler_config.json", prediction_type="v_prediction", beta_end=0.02)
+    checkpoint = open_checkpoint(other, "sd21")
+    assert checkpoint.noise.prediction is Prediction.V
+    assert checkpoint.noise.process == VariancePreserving.from_betas(end=0.02)
+
+
+def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: StableDiffusion) -> None:
+    total = 0
+    for file, network in ((UNET, model.unet), (VAE, model.vae), (TEXT, model.text_encoder)):
+        tensors = load_file(folder / file)
+        found = network.state_dict()
+        total += len(tensors)
+        assert tensors.keys() == found.keys()
+        assert all(torch.equal(tensors[key], found[key]) for key in tensors)
+    assert (model.report.used, model.report.missing, model.report.unexpected) == (total, (), ())
+
+
+def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion) -> None:
+    for network in (model.unet, model.vae, model.text_encoder):
+        assert not network.training
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
+    model = open_checkpoint(folder, "sd15").load(CPU, dtype)
+    assert model.dtype == dtype
+    conditioning = model.encode_prompt([PROMPT])
+    output = model.predict(torch.randn(1, 4, 16, 16), 500.0, conditioning)
+    assert output.dtype == conditioning["text"].dtype == dtype
+    assert model.decode(torch.randn(1, 4, 16, 16)).dtype == torch.float32
+
+
+def test_a_half_precision_folder_loads_as_float32(folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    half = copied(folder, tmp_path / "half")
+    for file in (UNET, VAE, TEXT):
+        tensors = {key: tensor.half() for key, tensor in load_file(half / file).items()}
+        save_file(tensors, half / file, metadata={"format": "pt"})
+    model = open_checkpoint(half, "sd15").load(CPU, torch.float32)
+    assert {p.dtype for n in (model.unet, model.vae, model.text_encoder) for p in n.parameters()} == {torch.float32}
+    assert model.decode(model.predict(torch.randn(1, 4, 16, 16), 1.0, model.encode_prompt(["a"]))).isfinite().all()
+
+
+def test_a_tensor_too_many_is_reported(folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    more = copied(folder, tmp_path / "more")
+    save_file({**load_file(more / UNET), "extra.weight": torch.zeros(2)}, more / UNET, metadata={"format": "pt"})
+    assert open_checkpoint(more, "sd15").load(CPU, torch.float32).report.unexpected == ("unet.extra.weight",)
+
+
+SPOILT: dict[str, tuple[Spoil, str]] = {
+    "unet lacks a tensor": (lambda f: edit_weights(f / UNET, drop="conv_in.weight"), "lacks conv_in.weight"),
+    "vae lacks a tensor": (lambda f: edit_weights(f / VAE, drop="decoder.conv_in.bias"), "lacks decoder.conv_in.bias"),
+    "text encoder lacks a tensor": (
+        lambda f: edit_weights(f / TEXT, drop=_some_key(f / TEXT, "final_layer_norm.weight")),
+        "lacks .*final_layer_norm.weight",
+    ),
+    "unet of another shape": (lambda f: edit_weights(f / UNET, reshape="conv_in.weight"), "conv_in.weight"),
+    "text encoder of another shape": (
+        lambda f: edit_weights(f / TEXT, reshape=_some_key(f / TEXT, "final_layer_norm.weight")),
+        "final_layer_norm.weight|size mismatch|ignore_mismatched",
+    ),
+    "unet cut short": (lambda f: truncate(f / UNET), "unet"),
+    "text encoder cut short": (lambda f: truncate(f / TEXT), "text.encoder"),
+    "no weights": (lambda f: (f / VAE).unlink(), "holds no weights"),
+    "no tokenizer files": (lambda f: [each.unlink() for each in (f / "tokenizer").iterdir()], "tokenizer"),
+    "a tokenizer of another model": (
+        lambda f: edit(f / "text_encoder" / "config.json", vocab_size=100),
+        "does not belong to the text encoder|shape|size mismatch|mismatch",
+    ),
+    "damaged tokenizer": (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"), "tokenizer"),
+    "no unet configuration": (lambda f: (f / "unet" / "config.json").unlink(), "config.json cannot be read"),
+    "damaged vae configuration": (lambda f: (f / "vae" / "config.json").write_text("{"), "config.json cannot be read"),
+    "vae configuration without blocks": (
+        lambda f: edit(f / "vae" / "config.json", block_out_channels=None),
+        "block_out",
+    ),
+    "unet configuration without size": (lambda f: edit(f / "unet" / "config.json", sample_size=None), "sample_size"),
+    "unet configuration of nonsense": (lambda f: edit(f / "unet" / "config.json", down_block_types=["X"]), "unet"),
+    "no scheduler configuration": (lambda f: (f / "scheduler" / "scheduler_config.json").unlink(), "scheduler_config"),
+    "unknown betas": (lambda f: edit(f / "scheduler" / "scheduler_config.json", beta_schedule="odd"), "odd"),
+    "a shard that is not there": (lambda f: _shard(f / UNET), "unet"),
+}
+
+
+def _some_key(file: Path, end: str) -> str:
+    return next(key for key in load_file(file) if key.endswith(end))
+
+
+def _shard(file: Path) -> None:
+    """Two shards announced, one there."""
+    keys = list(load_file(file))
+    first, second = (f"{file.stem}-0000{i}-of-00002.safetensors" for i in (1, 2))
+    weights = {key: first if i % 2 else second for i, key in enumerate(keys)}
+    index = {"metadata": {"total_size": 1}, "weight_map": weights}
+    (file.parent / f"{file.name}.index.json").write_text(json.dumps(index))
+    file.rename(file.parent / first)
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_a_spoilt_checkpoint_is_one_clear_error(
+    folder: Path, tmp_path: Path, what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spoil, message = SPOILT[what]
+    spoilt = copied(folder, tmp_path / "spoilt")
+    spoil(spoilt)
+    with pytest.raises(ModelError, match=message) as caught:
+        open_checkpoint(spoilt, "sd15").load(CPU, torch.float32)
+    assert caught.value.remedy
+    assert len(str(caught.value)) < 700
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"), [(64, 64, (4, 16, 16)), (96, 64, (4, 16, 24)), (8, 8, (4, 2, 2))]
+)
+def test_a_size_becomes_a_latent(folder: Path, width: int, height: int, shape: tuple[int, int, int]) -> None:
+    assert open_checkpoint(folder, "sd15").latent_shape(width, height) == shape
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 64), (64, 63), (4, 64), (0, 0)])
+def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: int, height: int) -> None:
+    checkpoint = open_checkpoint(folder, "sd15")
+    with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
+        checkpoint.latent_shape(width, height)
+    words = caught.value.remedy.replace(";", "").split()
+    near = int(words[words.index("--width") + 1]), int(words[words.index("--height") + 1])
+    assert len(checkpoint.latent_shape(*near)) == 3
+    assert "64×64" in caught.value.remedy
+
+
+def test_every_size_it_takes_it_can_draw(model: StableDiffusion) -> None:
+    text = model.encode_prompt(["a"])
+    for width, height in ((8, 8), (72, 40), (64, 8)):
+        latents = torch.zeros(1, *model.latent_shape(width, height))
+        assert model.predict(latents, 1.0, text).shape == latents.shape
+        assert model.decode(latents).shape == (1, 3, height, width)
+
+
+def test_a_prompt_that_is_too_long_is_cut_with_a_warning(
+    model: StableDiffusion, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = "a red circle " * 30
+    states = model.encode_prompt([long, "a"])["text"]
+    assert states.shape[:2] == (2, model.tokenizer.model_max_length)
+    warnings = [record.getMessage() for record in caplog.records if record.name == "latentry.sd"]
+    assert len(warnings) == 1
+    assert f"first {model.tokenizer.model_max_length} are ignored" in warnings[0]
+
+
+def test_a_tokenizer_that_does_not_know_its_length_takes_the_encoders(folder: Path, tmp_path: Path) -> None:
+    other = copied(folder, tmp_path / "other")
+    edit(other / "tokenizer" / "tokenizer_config.json", model_max_length=None)
+    model = open_checkpoint(other, "sd15").load(CPU, torch.float32)
+    assert model.encode_prompt(["a"])["text"].shape[1] == model.text_encoder.config.max_position_embeddings
+
+
+def test_pictures_go_to_latents_and_back_in_the_same_units(model: StableDiffusion) -> None:
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    posterior = model.vae.encode(pixels).latent_dist
+    assert torch.equal(model.encode(pixels), posterior.mode() * model.vae.config.scaling_factor)
+    again = model.vae.decode(posterior.mode()).sample
+    assert torch.allclose(model.decode(model.encode(pixels)), again, rtol=1e-4, atol=1e-5)
+
+
+def test_prompts_of_a_batch_do_not_touch(model: StableDiffusion) -> None:
+    both = model.encode_prompt(["a red circle", "a blue square"])["text"]
+    assert torch.allclose(both[1:], model.encode_prompt(["a blue square"])["text"], atol=1e-6)
+    assert not torch.allclose(both[0], both[1])

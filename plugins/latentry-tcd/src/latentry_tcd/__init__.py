@@ -1,0 +1,44 @@
+"""Trajectory consistency sampling: what it is. How it computes stands in ``scheduler.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+
+if TYPE_CHECKING:
+    from latentry_tcd.scheduler import TCD
+
+__all__ = ["TCD"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """The one scheduler of this distribution."""
+    yield SchedulerSpec(
+        name="tcd",
+        aliases=("TCDScheduler",),
+        target="latentry_tcd.scheduler:TCD",
+        summary="for models distilled by trajectory consistency: past the end and back up with fresh noise",
+        citation="Zheng et al. 2024, Trajectory Consistency Distillation, arXiv:2402.19159, algorithm 4",
+        processes=frozenset({"vp", "flow"}),
+        stochastic=True,
+        sigmas=(
+            SigmaPreference("latentry:distilled", final="table", max_steps=50),
+            SigmaPreference("latentry:trailing"),
+        ),
+        cases=(SchedulerCase(options=(("gamma", 0.0),), order=1),),
+        exemptions=(
+            ("variance", "for distilled models: with γ > 0 each step's jump does not shrink as steps are added"),
+            ("one_answer", "(1 − γ)·t is a place in the network's time, which is another level on each process"),
+        ),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "TCD":
+        raise AttributeError(f"module 'latentry_tcd' has no attribute {name!r}")
+    from latentry_tcd.scheduler import TCD
+
+    return TCD

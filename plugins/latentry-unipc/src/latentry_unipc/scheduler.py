@@ -1,0 +1,81 @@
+"""UniPC."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latentry import DynamicThreshold, Interval, Node, Noise, Point, Scheduler, Step, exponential_step, remember
+from latentry_unipc._weights import Variant, unified_weights
+
+
+class Past(NamedTuple):
+    """What a step leaves for the next.
+
+    Attributes:
+        nodes: past evaluations, newest first.
+        x: the sample the last step began with, corrected; None where its result is not to be corrected.
+        order: of the last step's predictor.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    x: Tensor | None = None
+    order: int = 0
+
+
+class UniPC(Scheduler):
+    """The unified predictor-corrector (Zhao et al. 2023, arXiv:2302.04867, algorithms 1 and 2; data prediction as in
+    algorithms 5 and 6): one evaluation a step.
+
+    UniP-p predicts. The evaluation at the predicted sample, which the next step needs anyway, serves UniC-p to do the
+    last step again: order p + 1 at no cost. Without the corrector, or with a part of it, the order is p.
+    """
+
+    Memory = Past
+
+    order: int = Field(2, ge=1, le=3, description="p: of the predictor; the corrector makes it p + 1")
+    variant: Variant = Field("bh2", description="B(h) where the order truncates it: bh1 h, bh2 e^h − 1, exact neither")
+    form: Literal["x0", "eps"] = Field("x0", description="what is extrapolated: x₀ (guided sampling) or the noise")
+    corrector: float = Field(1.0, ge=0.0, le=1.0, description="how far a corrected sample replaces the predicted one")
+    skip_corrector: frozenset[int] = Field(frozenset(), description="steps, from 0, whose results are not corrected")
+    lower_order_final: bool = Field(True, description="order 2 in the last step but one, 1 in the last")
+    threshold: float = Field(0.0, ge=0.0, le=1.0, description="quantile of dynamic thresholding of x₀; 0 is off")
+    threshold_maximum: float = Field(math.inf, ge=1.0, description="the most that thresholding lets through")
+
+    def step(self, x: Tensor, interval: Interval, memory: Past, noise: Noise) -> Step:
+        """UniC on the last step, then UniP on this one."""
+        start, end = interval.start, interval.end
+        denoised = yield start.query(x)
+        if self.threshold > 0.0:
+            denoised = DynamicThreshold(self.threshold, self.threshold_maximum)(denoised)
+        nodes = remember(memory.nodes, denoised, self.form, self.order)
+        if memory.x is not None and denoised.real and self._corrects(interval.index - 1):
+            used = (*memory.nodes[: memory.order], nodes[0])
+            corrected = self._update(memory.x, memory.nodes[0].point, start, used)
+            x = corrected if self.corrector == 1.0 else torch.lerp(x, corrected, self.corrector)
+        if nodes[0].point != start or not self._regular(interval):
+            return denoised.at(end), Past(nodes)
+        order = interval.order(self.order, nodes, lower_final=self.lower_order_final, from_noise=True)
+        return self._update(x, start, end, nodes[:order]), Past(nodes, x, order)
+
+    def _regular(self, interval: Interval) -> bool:
+        """Whether the step's result can be corrected: for x₀ also after a start at pure noise."""
+        from_noise = interval.start.alpha == 0.0 and interval.end.sigma > 0.0
+        return not interval.singular or (from_noise and self.form == "x0")
+
+    def _corrects(self, step: int) -> bool:
+        return self.corrector > 0.0 and step not in self.skip_corrector
+
+    def _update(self, x: Tensor, start: Point, end: Point, nodes: tuple[Node, ...]) -> Tensor:
+        """x from ``start`` to ``end`` with the evaluations of these nodes, the first of them at the start."""
+        rate = 1.0 if self.form == "x0" else -1.0
+        lams = [node.point.lam for node in nodes]
+        if len(lams) == 1:
+            weights: tuple[float, ...] = (-math.expm1(-rate * (end.lam - start.lam)),)
+        else:
+            weights = unified_weights(lams, end.lam, rate, self.variant)
+        return exponential_step(x, start, end, weights, [node.value for node in nodes], self.form)

@@ -1,0 +1,275 @@
+"""Everything that can be asked wrongly: exit code 2, one message, no traceback, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from support.commandline import CommandLine, Done, fresh
+from support.models import copied, edit, edit_weights, truncate
+from support.toy import PLUGIN, write_toy
+
+from latentry import read_recipe
+
+UNET = Path("unet/diffusion_pytorch_model.safetensors")
+TEXT = Path("text_encoder/model.safetensors")
+Spoil = Callable[[Path], object]
+
+
+def assert_refused(done: Done, folder: Path, *words: str, before: frozenset[Path] = frozenset()) -> None:
+    """What every refusal has to be."""
+    assert done.code == 2, done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("error: ") == 1
+    missing = [word for word in words if word not in done.err]
+    assert not missing, done.err
+    assert done.err.count("\n") <= 12
+    assert left(folder) == before
+
+
+def left(folder: Path) -> frozenset[Path]:
+    """Pictures, whole or half, in a folder."""
+    return frozenset(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".png", ".part"))
+
+
+ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "unknown scheduler": (["--scheduler", "ddmi"], ("'ddmi'", "ddim")),
+    "unknown option": (["--set", "etaa=1"], ("no option 'etaa'", "eta")),
+    "bad option value": (["--set", "eta=7"], ("eta", "at most 1")),
+    "bad option type": (["--set", "eta=much"], ("eta", "number")),
+    "option without value": (["--set", "eta"], ("--set eta", "NAME=VALUE")),
+    "option that is no number": (["--set", "eta=NaN"], ("eta",)),
+    "incompatible pair": (
+        ["--plugin-dir", str(PLUGIN), "--scheduler", "flow-only"],
+        ("'flow-only' cannot be used", "right on flow", "model's is vp", "ddim"),
+    ),
+    "unknown sigmas": (["--sigmas", "kerras"], ("'kerras'",)),
+    "rising sigmas": (["--sigmas", "3,5"], ("must fall", "3")),
+    "negative sigma": (["--sigmas=-1,0.5"], ("sigma -1",)),
+    "sigmas that are no numbers": (["--sigmas", "nan,1"], ("sigma nan",)),
+    "as many sigmas as steps": (["--sigmas", "3,1", "--steps", "9"], ("2 sigmas were given for 9 steps",)),
+    "no steps": (["--steps", "0"], ("'steps' 0",)),
+    "too many steps": (["--steps", "2000"], ("2000 steps", "1000")),
+    "no pictures": (["--count", "0"], ("'count' 0",)),
+    "a seed below nothing": (["--seed=-1"], ("'seed' -1",)),
+    "guidance below nothing": (["--guidance=-1"], ("'guidance' -1",)),
+    "odd ending": (["--final", "never"], ("'final'", "zero")),
+    "odd dtype": (["--dtype", "float8"], ("'dtype'", "float16")),
+    "no such device": (["--device", "warp"], ("'warp'", "cuda")),
+    "a device that is not there": (["--device", "cuda:97"], ("cuda:97", "cpu")),
+    "unknown attention": (["--attention", "sdap"], ("'sdap'",)),
+    "attention that cannot": (
+        ["--plugin-dir", str(PLUGIN), "--attention", "unable"],
+        ("'unable' cannot serve here", "the moon is not full"),
+    ),
+    "attention that fails": (["--plugin-dir", str(PLUGIN), "--attention", "broken"], ("driver not found",)),
+    "a size it cannot do": (["--width", "60"], ("60×64", "multiples of 8", "--width 64")),
+    "a size that is none": (["--height", "0"], ("'height' 0",)),
+    "unknown variant": (["--variant", "sdxl"], ("'sdxl'", "sd15, sd21-base, sd21")),
+    "missing model": (["--model", "nowhere/at/all"], ("no model 'nowhere/at/all'", "latentry models")),
+    "nearly an installed model": (["--model", "shapse"], ("no model 'shapse'",)),
+    "output is a folder": (["--output", "."], ("is a folder",)),
+    "output is no png": (["--output", "picture.jpg"], ("is no PNG", "picture.png")),
+    "output below a file": (["--output", "file/picture.png"], ("file/picture.png cannot be written",)),
+    "output with an endless name": (["--output", "x" * 300 + ".png"], ("cannot be written",)),
+    "plugin folder without a value": (["--plugin-dir"], ("--plugin-dir needs a value",)),
+}
+
+
+@pytest.mark.parametrize("what", ASKED_WRONGLY)
+def test_asked_wrongly(latentry: CommandLine, tiny: Path, tmp_path: Path, what: str) -> None:
+    arguments, words = ASKED_WRONGLY[what]
+    (tmp_path / "file").write_text("a file")
+    done = latentry("generate", "a star", "--quiet", "--model", tiny, "--steps", 2, *arguments, folder=tmp_path)
+    assert_refused(done, tmp_path, *words)
+
+
+SPOILT: dict[str, tuple[Spoil, tuple[str, ...]]] = {
+    "truncated weights": (lambda m: truncate(m / UNET), (str(UNET), "is damaged", "bytes")),
+    "empty weights": (lambda m: (m / UNET).write_bytes(b""), (str(UNET), "is damaged")),
+    "pickles only": (
+        lambda m: (m / UNET).rename((m / UNET).with_suffix(".bin")),
+        ("is a pickle and is refused", "runs code", "safetensors"),
+    ),
+    "no weights": (lambda m: (m / UNET).unlink(), ("unet", "holds no weights")),
+    "a missing key": (lambda m: edit_weights(m / UNET, drop="conv_in.weight"), ("lacks conv_in.weight",)),
+    "a wrong shape": (lambda m: edit_weights(m / UNET, reshape="conv_in.weight"), ("conv_in.weight",)),
+    "a configuration of another size": (
+        lambda m: edit(m / "text_encoder" / "config.json", hidden_size=64),
+        ("text",),
+    ),
+    "no index": (lambda m: (m / "model_index.json").unlink(), ("holds no model_index.json",)),
+    "an index that is no json": (lambda m: (m / "model_index.json").write_text("{"), ("not valid JSON",)),
+    "another pipeline": (
+        lambda m: edit(m / "model_index.json", _class_name="FluxPipeline"),
+        ("not a model that an installed family knows", "FluxPipeline"),
+    ),
+    "a part is missing": (
+        lambda m: (m / "tokenizer").rename(m / "elsewhere"),
+        ("not a model that an installed family knows", "missing: tokenizer"),
+    ),
+    "odd betas": (lambda m: edit(m / "scheduler" / "scheduler_config.json", beta_schedule="odd"), ("'odd'",)),
+    "impossible betas": (lambda m: edit(m / "scheduler" / "scheduler_config.json", beta_end=2.0), ("betas",)),
+    "noise prediction from pure noise": (
+        lambda m: edit(m / "scheduler" / "scheduler_config.json", rescale_betas_zero_snr=True),
+        ("cannot start from pure noise", "α = 0", "v-prediction"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_a_spoilt_model(latentry: CommandLine, tiny: Path, tmp_path: Path, what: str) -> None:
+    spoil, words = SPOILT[what]
+    model = copied(tiny, tmp_path / "model")
+    spoil(model)
+    done = latentry("generate", "a star", "--quiet", "--model", model, "--steps", 2, folder=tmp_path)
+    assert_refused(done, tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("m.ckpt", ("is a pickle",)), ("m.safetensors", ("is a file",)), ("m.txt", ("is a file",))]
+)
+def test_a_model_that_is_a_file(latentry: CommandLine, tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert_refused(latentry("generate", "a", "--model", name, folder=tmp_path), tmp_path, name, *words)
+
+
+def test_a_folder_that_is_no_model(latentry: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = latentry("generate", "a star", "--model", "empty", folder=tmp_path)
+    assert_refused(done, tmp_path, "not a model that an installed family knows", "no model_index.json", "Asked: sd")
+
+
+@pytest.mark.parametrize("prompt", [[], [""]])
+def test_without_a_prompt(latentry: CommandLine, tmp_path: Path, prompt: list[str]) -> None:
+    assert_refused(latentry("generate", *prompt, folder=tmp_path), tmp_path, "There is no prompt", "latentry generate")
+
+
+@pytest.mark.parametrize("fails", ["loading", "sampling"])
+def test_exhausted_memory(latentry: CommandLine, tmp_path: Path, fails: str) -> None:
+    model = write_toy(tmp_path / "model", fails=fails)
+    done = latentry("generate", "a", "--quiet", "--model", model, "--plugin-dir", PLUGIN, folder=tmp_path)
+    assert_refused(done, tmp_path, "Out of memory", "Tried to allocate 20 GiB", "--dtype float16")
+
+
+def test_without_the_models_family(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
+    blocked = {"LATENTRY_LOAD": "", "LATENTRY_PLUGINS": "latentry,latentry-ddim"}
+    done = latentry("generate", "a", "--model", tiny, folder=tmp_path, environment=blocked)
+    assert_refused(done, tmp_path, "No model family is installed")
+
+
+def test_without_the_preferred_schedulers(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
+    only = {"LATENTRY_PLUGINS": "latentry,latentry-sd"}
+    done = latentry("generate", "a", "--model", tiny, folder=tmp_path, environment=only)
+    assert_refused(done, tmp_path, "None of the schedulers that sd15 prefers", "pip install latentry-ddim")
+
+
+def test_without_any_model(latentry: CommandLine, tmp_path: Path) -> None:
+    only = {"LATENTRY_PLUGINS": "latentry,latentry-sd"}
+    done = latentry("generate", "a", folder=tmp_path, environment=only)
+    assert_refused(done, tmp_path, "No model was given", "--model", "latentry-shapes")
+
+
+@pytest.fixture(scope="module")
+def picture(latentry: CommandLine, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture with its recipe; not to be changed."""
+    folder = tmp_path_factory.mktemp("pictures")
+    done = latentry("generate", "a star", "--quiet", "--model", tiny, "--steps", 2, "--seed", 4, folder=folder)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    return folder / "picture.png"
+
+
+def with_recipe(picture: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The same pixels with another recipe."""
+    recipe = json.loads(read_recipe(picture).model_dump_json())
+    change(recipe)
+    about = PngInfo()
+    about.add_itxt("latentry", json.dumps(recipe))
+    with Image.open(picture) as opened:
+        opened.save(path, pnginfo=about)
+    return path
+
+
+RECIPES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, ...]]] = {
+    "a newer plugin": (
+        lambda r: r["plugins"]["scheduler"].update(version="0.0.1"),
+        ("latentry-ddim:ddim is newer here", "pip install latentry-ddim==0.0.1", "--anyway"),
+    ),
+    "an older plugin": (lambda r: r["plugins"]["family"].update(version="9.9"), ("latentry-sd:sd is older here",)),
+    "a missing plugin": (
+        lambda r: r["plugins"]["scheduler"].update(
+            name="latentry-gone:gone", distribution="latentry-gone", version="1.0"
+        ),
+        ("latentry-gone:gone is missing", "pip install latentry-gone==1.0"),
+    ),
+    "another checkpoint": (lambda r: r.update(model="0" * 16), ("not the one the picture was made with",)),
+    "a checkpoint that went": (lambda r: r["request"].update(model="/gone/away"), ("no model '/gone/away'",)),
+    "a recipe of the future": (lambda r: r["request"].update(style="new"), ("cannot be understood",)),
+}
+
+
+@pytest.mark.parametrize("what", RECIPES)
+def test_a_picture_that_cannot_be_made_again(latentry: CommandLine, picture: Path, tmp_path: Path, what: str) -> None:
+    change, words = RECIPES[what]
+    source = with_recipe(picture, tmp_path / "source.png", change)
+    before = source.read_bytes()
+    done = latentry("generate", "--from", source, "--output", "again.png", folder=tmp_path)
+    assert_refused(done, tmp_path, *words, before=frozenset({source}))
+    assert source.read_bytes() == before
+
+
+def test_a_picture_without_a_recipe(latentry: CommandLine, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    for command in (("generate", "--from", "plain.png"), ("show", "plain.png")):
+        done = latentry(*command, folder=tmp_path)
+        assert_refused(done, tmp_path, "carries no recipe", before=frozenset({tmp_path / "plain.png"}))
+
+
+def test_what_is_no_picture(latentry: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("no picture")
+    for command in (("generate", "--from"), ("show",)):
+        assert_refused(latentry(*command, "text.txt", folder=tmp_path), tmp_path, "cannot be read as a picture")
+        assert_refused(latentry(*command, "absent.png", folder=tmp_path), tmp_path, "There is no file absent.png")
+
+
+def test_settings_beside_a_picture(latentry: CommandLine, picture: Path, tmp_path: Path) -> None:
+    for extra in (["a prompt"], ["--steps", "4"], ["--seed", "1"], ["--batch", "1"]):
+        done = latentry("generate", *extra, "--from", picture, folder=tmp_path)
+        assert_refused(done, tmp_path, "--from takes everything from the picture")
+
+
+def test_an_unknown_command_line_option_is_told_by_name(latentry: CommandLine, tmp_path: Path) -> None:
+    done = latentry("generate", "a", "--stpes", "4", folder=tmp_path)
+    assert done.code == 2
+    assert "--stpes" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_error_while_writing_is_told_and_leaves_nothing(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
+    """The name is just short enough for the check at the start, and too long with what is put around it."""
+    name = "x" * 250 + ".png"
+    done = latentry("generate", "a", "--quiet", "--model", tiny, "--steps", 1, "--output", name, folder=tmp_path)
+    assert_refused(done, tmp_path, "cannot be written")
+
+
+def test_a_refusal_of_a_fresh_python(tiny: Path, tmp_path: Path) -> None:
+    """Nothing that an import says gets in the way."""
+    broken = copied(tiny, tmp_path / "model")
+    edit_weights(broken / TEXT, drop=next(iter(_keys(broken / TEXT))))
+    done = fresh("generate", "a star", "--quiet", "--model", broken, folder=tmp_path)
+    assert_refused(done, tmp_path, "lacks")
+
+
+def _keys(file: Path) -> list[str]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        return [key for key in opened.keys() if opened.get_tensor(key).dtype == torch.float32]  # noqa: SIM118

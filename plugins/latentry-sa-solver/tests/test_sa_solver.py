@@ -70,28 +70,25 @@ def test_without_noise_and_corrector_its_first_order_is_ddim() -> None:
 
 
 def last_step(scheduler: SASolver, values: dict[int, float], *levels: float) -> float:
-    """x at the last evaluation, x₀ having been given by evaluation and the start 0."""
-    seen: list[float] = []
-
-    def network(query: Query, plan: Plan) -> Tensor:
-        seen.append(float(query.x[0, 0]))
-        return torch.full_like(query.x, values.get(query.index, 0.0))
-
+    """The result without any noise, x₀ having been given by evaluation and the start 0."""
     plan = laid(scheduler, EDM(), Prediction.X0, *levels)
-    return float(drive(plan, torch.zeros(1, 1, dtype=torch.float64), network)[0, 0])
+    network = lambda query, plan: torch.full_like(query.x, values.get(query.index, 0.0))  # noqa: E731
+    start = torch.zeros(1, 1, dtype=torch.float64)
+    return float(drive(plan, start, network, noise=lambda like, *_: torch.zeros_like(like))[0, 0])
 
 
-def test_the_corrector_weighs_the_slope_by_its_integral_or_by_h() -> None:
-    """Order 2 at τ = 0: the trapezoid's exact weight of the new x₀, against the authors' B(h) = h."""
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_the_corrector_weighs_the_slope_by_its_integral_or_by_h(tau: float) -> None:
+    """At order 2: the trapezoid's exact weight of the new x₀, or the authors' B(h) = (1 + τ²)·h."""
     a, b, c = 2.5, 2.2, 1.0
-    h = math.log(a / b)
-    options = {"predictor": 1, "corrector": 2, "tau": 0.0, "longest_step": 9.0}
-    exact = 1.0 + math.expm1(-h) / h  # ∫ e^(−(h − t))·t/h dt
-    for simplified, weight in ((False, exact), (True, h / 2)):
+    rate = 1.0 + tau**2
+    z = rate * math.log(a / b)
+    exact = 1.0 + math.expm1(-z) / z  # ∫ k·e^(−k·(h − t))·t/h dt
+    options = {"predictor": 1, "corrector": 2, "tau": tau, "longest_step": 9.0}
+    for simplified, weight in ((False, exact), (True, z / 2)):
         scheduler = SASolver.model_validate(options | {"simplified": simplified})
-        found = last_step(scheduler, {1: 1.0}, a, b, c)
-        # the corrected x at b fades to c, and the new x₀ acts over the last step
-        assert found == pytest.approx(c / b * weight + 1.0 - c / b, rel=1e-10)
+        kept = (c / b) ** rate  # the corrected x at b fades to c, and the new x₀ acts over the last step
+        assert last_step(scheduler, {1: 1.0}, a, b, c) == pytest.approx(kept * weight + 1.0 - kept, rel=1e-10)
 
 
 def test_no_step_is_corrected_that_is_longer_than_half_the_longest() -> None:

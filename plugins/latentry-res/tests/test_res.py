@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentry import Plan, Prediction, Scheduler, VariancePreserving
 from latentry.testing import GaussianOracle, SchedulerSuite, drive
+from latentry.testing._drive import trace
 from latentry_res import RES2M, RES2S, RES3M
 
 SD = VariancePreserving.from_betas()
@@ -60,7 +61,7 @@ def test_2s_has_the_coefficients_of_the_paper(c2: float) -> None:
 def evaluated(scheduler: Scheduler) -> tuple[Plan, list[Tensor], Tensor]:
     """A plan, x₀ at each of its evaluations, and the sample before its last step."""
     plan = Plan(scheduler, SD, Prediction.V, tuple(SD.at(lam=lam) for lam in LAMS))
-    samples = [X, *(drive(plan[:steps], X, DATA.answer) for steps in (1, 2))]
+    samples = trace(plan.start(X), DATA.answer)[:-1]
     return plan, [DATA.predict(x, p)[0] for x, p in zip(samples, plan.points, strict=False)], samples[-1]
 
 

@@ -121,5 +121,5 @@ def test_a_model_can_be_trained_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:
-    rates = [train.learning_rate(step, 3000, 1.0) for step in (0, 199, 1000, 1999, 2500, 2999)]
-    assert rates == pytest.approx([1 / 200, 1, 1, 1, 0.5, 0.001])
+    rates = [train.learning_rate(step, 3000, 1.0) for step in (0, 199, 1000, 2399, 2700, 2999)]
+    assert rates == pytest.approx([1 / 200, 1, 1, 1, 0.5, 1 / 600])

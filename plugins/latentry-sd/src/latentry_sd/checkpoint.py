@@ -195,9 +195,9 @@ def _part(path: Path, name: str, load: Callable[..., Any], **options: Any) -> tu
 
 
 def _cannot(path: Path, name: str, error: Exception) -> ModelError:
-    lines = str(error).strip().splitlines()
+    lines = [line.strip() for line in str(error).strip().splitlines()[:3]]  # torch names the key on the second
     return ModelError(
         f"The {name.replace('_', ' ')} in {path / name} cannot be loaded.",
-        why=f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}",
+        why=f"{type(error).__name__}: {' '.join(lines) or 'no reason given'}",
         remedy="Get the checkpoint anew, with all its files.",
     )

@@ -158,5 +158,6 @@ def test_listing_imports_nothing_heavy(sound: Site, command: str) -> None:
 def test_import_budget(sound: Site) -> None:
     """Counts, for they do not waver as times do; raise a bound only with a reason."""
     assert len(modules(sound, "import latentry")) < 150
-    assert len(modules(sound, "import latentry; latentry.PluginHost()")) < 200
+    # importlib_metadata brings email and zipfile, which are two thirds of what the host adds
+    assert len(modules(sound, "import latentry; latentry.PluginHost()")) < 220
     assert len(modules(sound, LIST.format(command="schedulers"))) < 330

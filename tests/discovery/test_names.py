@@ -111,7 +111,7 @@ def test_an_unknown_name_of_a_known_distribution_says_what_to_install(core: Path
     ):
         message = refused(bare, name, kind=kind, options="load=['latentry']")
         assert distribution in message
-    assert "Did you mean 'ddim'" in refused(bare, "DDMI", options="load=['latentry']")
+    assert "Did you mean 'euler'" in refused(bare, "EULR", options="load=['latentry']")
 
 
 def test_a_record_keeps_its_provenance(crowd: Site) -> None:

@@ -184,7 +184,9 @@ def test_both_meanings_of_eta_agree_at_0_and_1(eta: float) -> None:
 @pytest.mark.parametrize("scheduler", [DPMpp2MSDE, DPMpp3MSDE])
 def test_long_stochastic_steps_are_of_first_order(scheduler: type[Scheduler]) -> None:
     def end(longest: float) -> Tensor:
-        return drive(on(scheduler(longest_step=longest, lower_order_final=False), SD, (-2.0, -1.0, 0.0)), X, DATA.answer, seed=3)
+        return drive(
+            on(scheduler(longest_step=longest, lower_order_final=False), SD, (-2.0, -1.0, 0.0)), X, DATA.answer, seed=3
+        )
 
     assert torch.equal(end(1.9), end(0.0))  # (1 + η)·h is 2
     assert torch.equal(end(2.1), end(math.inf))

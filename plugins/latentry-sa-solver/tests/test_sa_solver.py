@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latentry import EDM, Flow, Plan, Prediction, Process, Query, VariancePreserving
+from latentry import EDM, Flow, Plan, Prediction, Process, VariancePreserving
 from latentry.testing import GaussianOracle, SchedulerSuite, drive
 from latentry_sa_solver import SASolver
 

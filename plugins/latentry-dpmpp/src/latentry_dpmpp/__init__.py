@@ -56,7 +56,7 @@ def _ordinary() -> Iterable[SchedulerSpec]:
         citation=f"{_PAPER}, algorithm 2",
         order=2,
         sigmas=(
-            _beta(0.8, 1.0, processes=_VP, max_steps=6),
+            _beta(0.6, 0.6, processes=_VP, max_steps=6),
             _beta(0.8, 1.0, processes=_FLOW, max_steps=15),
             _beta(1.0, 1.1, processes=_FLOW),
             SigmaPreference("latentry:kl-optimal", processes=_EDM),

@@ -34,12 +34,13 @@ _FLOW: frozenset[ProcessKind] = frozenset({"flow"})
 _EDM: frozenset[ProcessKind] = frozenset({"edm"})
 _SIGMAS = (
     SigmaPreference("latentry:beta", options=(("alpha", 0.8), ("beta", 1.0)), processes=_VP, max_steps=6),
+    SigmaPreference("latentry:polyexponential", options=(("rho", 1.1),), processes=_VP, max_steps=15),
     SigmaPreference("latentry:linspace", options=(("multistep", True),), processes=_FLOW),
     SigmaPreference("latentry:beta", options=(("alpha", 1.0), ("beta", 1.5)), processes=_EDM, max_steps=5),
     SigmaPreference("latentry:kl-optimal", processes=_EDM),
     SigmaPreference("latentry:exponential"),
 )
-"""Even in λ is best from 7 steps on; with fewer its first steps are too long for strong guidance."""
+"""On VP about even in λ is best from 7 steps on; with fewer its first steps are too long for strong guidance."""
 _CASES: tuple[tuple[tuple[tuple[str, float | int | str | bool], ...], int], ...] = (
     ((("order", 1),), 2),
     ((("order", 3),), 4),

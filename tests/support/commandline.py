@@ -62,7 +62,8 @@ class Done:
 def clean_environment() -> dict[str, str]:
     """Ours without Latentry's own variables; offline, on one thread, with the tests' helpers at hand."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATENTRY_")}
-    return kept | {"PYTHONPATH": str(TESTS), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(filter(None, (str(TESTS), kept.get("PYTHONPATH"))))
+    return kept | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
 class CommandLine:

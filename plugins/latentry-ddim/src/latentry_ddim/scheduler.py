@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry import Interval, Noise, NoMemory, Scheduler, Step, ancestral, combine
 
 
 class DDIM(Scheduler):
@@ -20,17 +18,8 @@ class DDIM(Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """x̂₀ and ε̂ of the start, put together again at the end's level, a part of ε̂ replaced by fresh noise."""
-        start, end = interval.start, interval.end
-        denoised = yield start.query(x)
-        fresh = self._fresh(interval)
+        denoised = yield interval.start.query(x)
+        below, fresh = ancestral(interval.start, interval.end, self.eta)
         if fresh == 0.0:
-            return denoised.at(end), memory
-        kept = end._replace(sigma=math.sqrt(end.sigma**2 - fresh**2))
-        return denoised.at(kept).add_(noise(), alpha=fresh), memory
-
-    def _fresh(self, interval: Interval) -> float:
-        """σ of the new noise, eq. 16: η·σ_end·√(1 − (s_end/s_start)²) with s = σ/α; none when going backwards."""
-        start, end = interval.start, interval.end
-        if self.eta == 0.0 or end.s >= start.s:
-            return 0.0
-        return self.eta * end.sigma * math.sqrt(1.0 - (end.s / start.s) ** 2)
+            return denoised.at(interval.end), memory
+        return combine((1.0, denoised.at(below)), (fresh, noise())), memory

@@ -14,7 +14,7 @@ from support.models import PROMPT
 from torch import Tensor
 
 from latentry import OptionError
-from latentry_sd.attention import ROLES, BackendProcessor
+from latentry_diffusers.attention import ROLES, BackendProcessor
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 

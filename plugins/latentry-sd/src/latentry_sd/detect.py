@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from latentry import Detection
+from latentry_diffusers.configs import read_json
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
@@ -37,12 +36,3 @@ def _variant(path: Path, width: object) -> str:
     if noise.get("prediction_type") == "v_prediction":
         return "sd21"
     return "sd21-base" if width == 1024 else "sd15"
-
-
-def read_json(file: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where there is no such file or object."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

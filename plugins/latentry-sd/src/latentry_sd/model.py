@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process
-from latentry_sd.attention import Routing
+from latentry_diffusers.attention import Routing
 
 if TYPE_CHECKING:
     from latentry_sd.checkpoint import Parts, StableDiffusionCheckpoint

@@ -1,0 +1,1 @@
+"""What model families on diffusers' and transformers' networks have in common; nothing heavy is imported here."""

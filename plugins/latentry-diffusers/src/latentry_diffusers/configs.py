@@ -1,0 +1,43 @@
+"""Reads the configurations of a folder in diffusers' layout; imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latentry import ModelError
+
+Kinds = Mapping[str, type | tuple[type, ...]]
+"""Keys a configuration must have, and of which type."""
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is no such file or object."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
+    """The configuration in a JSON file.
+
+    Raises:
+        ModelError: it is not there, cannot be read, or lacks a key of the right type.
+    """
+    content = read_json(file)
+    if content is None:
+        why = "It is not a JSON object." if file.exists() else "There is no such file."
+        raise ModelError(f"{file} cannot be read.", why=why, remedy="Get the checkpoint anew, with all its files.")
+    for key, kind in (kinds or {}).items():
+        if not isinstance(content.get(key), kind):
+            names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+            raise ModelError(
+                f"{file} cannot be used.",
+                why=f"{key!r} is to be of type {names}, and is {content.get(key, 'not there')!r}.",
+                remedy="Get the checkpoint anew.",
+            )
+    return content

@@ -1,0 +1,80 @@
+"""One network in training, and the file it resumes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from latentry_shapes._progress import Show
+
+LAST = 0.8
+"""Where the last fifth of a stage begins, in which the learning rate falls."""
+SAVE_EVERY = 500
+"""Steps between checkpoints."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Warm up over 200 steps, hold, fall linearly to nothing over the last fifth."""
+    return peak * min(1.0, (step + 1) / 200, max(0.0, (steps - step) / steps / (1 - LAST)))
+
+
+class Stage(Generic[Network]):
+    """One network in training: weights, their average, the optimiser, and a file they resume from."""
+
+    def __init__(self, network: Network, file: Path, *, steps: int, peak: float, decay: float) -> None:
+        self.network, self.file, self.steps, self.peak = network, file, steps, peak
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(network, multi_avg_fn=average)
+        weights = network.parameters()
+        self.optimizer = torch.optim.AdamW(weights, lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
+        self.step = 0
+        if file.exists():
+            state = torch.load(file, weights_only=True)
+            network.load_state_dict(state["module"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def save(self) -> None:
+        """Writes beside the file and renames, so that an interrupted save loses nothing."""
+        state = {
+            "module": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+        part = self.file.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.file)
+
+    def run(self, loss: Callable[[int], Tensor], *, every: int, show: Show) -> Network:
+        """Trains up to ``steps``; ``loss(step)`` draws its own batch. Returns the averaged network."""
+        self.network.train()
+        recent: float | None = None
+        with show(self.file.stem, self.step, self.steps) as report:
+            while self.step < self.steps:
+                value = self._descend(loss)
+                recent = value if recent is None else 0.99 * recent + 0.01 * value
+                if self.step % every == 0 or self.step == self.steps:
+                    self.save()
+                report(self.step, f"loss {recent:.4f}")
+        return cast(Network, self.average.module.eval())
+
+    def _descend(self, loss: Callable[[int], Tensor]) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.steps, self.peak)
+        self.optimizer.zero_grad(set_to_none=True)
+        value = loss(self.step)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return float(value.detach())

@@ -1,0 +1,66 @@
+"""Stable Diffusion 3.5 Medium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from torch import Tensor
+
+from latentry_shapes.designs._design import Design, muted
+from latentry_shapes.encoders import States
+from latentry_shapes.networks import SIDE
+from latentry_shapes.objectives import SHIFT, Kind
+
+WITHOUT_T5 = 0.25
+"""Share of captions of which T5 says nothing, so that it can be left out."""
+
+
+@final
+class StableDiffusion3(Design):
+    """MMDiT, told both CLIPs' states side by side with T5's behind them, and both CLIPs' summaries."""
+
+    channels = 16
+    encoders = ("clip-l", "clip-g", "t5")
+    kind: Kind = "flow"
+    pipeline = "StableDiffusion3Pipeline"
+
+    def denoiser(self) -> SD3Transformer2DModel:
+        return SD3Transformer2DModel(
+            sample_size=SIDE,
+            patch_size=2,
+            in_channels=self.channels,
+            out_channels=self.channels,
+            num_layers=4,
+            attention_head_dim=32,
+            num_attention_heads=4,
+            joint_attention_dim=128,
+            caption_projection_dim=128,
+            pooled_projection_dim=128,
+            pos_embed_max_size=16,
+            qk_norm="rms_norm",
+            dual_attention_layers=(0,),
+        )
+
+    def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
+        clips, t5 = told[:2], told[2]
+        if denoiser.training:
+            t5 = muted(t5, torch.rand(len(x)) < WITHOUT_T5)
+        states = torch.cat([torch.cat([each.tokens for each in clips], dim=-1), t5.tokens], dim=1)
+        pooled = torch.cat([each.projected for each in clips if each.projected is not None], dim=-1)
+        said: Tensor = denoiser(x, states, pooled, times).sample
+        return said
+
+    def scheduler(self) -> FlowMatchEulerDiscreteScheduler:
+        """Straight paths, times shifted as in SD3."""
+        return FlowMatchEulerDiscreteScheduler(shift=SHIFT)
+
+    def folders(self) -> Mapping[str, str]:
+        return {
+            "denoiser": "transformer",
+            "clip-l": "text_encoder",
+            "clip-g": "text_encoder_2",
+            "t5": "text_encoder_3",
+        }

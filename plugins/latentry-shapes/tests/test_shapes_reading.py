@@ -1,0 +1,152 @@
+"""What a caption says lies where, and that a text encoder learns to say it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from latentry_shapes._progress import Report
+from latentry_shapes.drawing import place
+from latentry_shapes.encoders import TEXT_ENCODERS, TOKENS
+from latentry_shapes.reading import (
+    ASKED,
+    BY_RELATION,
+    CLASSES,
+    NAMED,
+    PLACES,
+    Reader,
+    answers,
+    captions,
+    classes,
+    positions,
+    train_reader,
+    unnamed,
+)
+from latentry_shapes.scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, TRAINED, Scene, Thing, random_scene
+
+RED, BLUE = Thing("red", "circle"), Thing("blue", "square")
+
+
+@contextmanager
+def silent(title: str, start: int, total: int) -> Iterator[Report]:
+    yield lambda done, note: None
+
+
+def told(scene: Scene, caption: str) -> tuple[dict[str, str], dict[str, str], str]:
+    """The answers in words: colours and shapes by place, and the background."""
+    colors, shapes, background = answers(scene, caption)
+    return (
+        {place: classes(tuple(COLORS))[answer] for place, answer in zip(PLACES, colors, strict=True)},
+        {place: classes(SHAPES)[answer] for place, answer in zip(PLACES, shapes, strict=True)},
+        classes(tuple(BACKGROUNDS))[background[0]],
+    )
+
+
+@pytest.mark.parametrize("relation", [None, *RELATIONS])
+def test_places_are_where_the_drawing_puts_the_things(relation: str | None) -> None:
+    scene = Scene("black", (RED, BLUE) if relation else (RED,), relation)
+    rng = random.Random(0)
+    for _ in range(20):
+        for name, (x, y, _radius) in zip(BY_RELATION[relation], place(scene, rng), strict=True):
+            across = {"left": x < 24, "right": x > 40, "top": y < 24, "bottom": y > 40}
+            assert across.get(name, 24 <= x <= 40 and 24 <= y <= 40)
+
+
+def test_a_caption_and_its_inverse_mean_the_same() -> None:
+    for relation in RELATIONS:
+        scene = Scene("gray", (RED, BLUE), relation)
+        assert answers(scene, scene.caption()) == answers(scene.inverse(), scene.inverse().caption())
+
+
+def test_what_is_not_said_is_not_asked() -> None:
+    scene = Scene("white", (RED, BLUE), "above")
+    colors, shapes, background = told(scene, scene.caption(background=False))
+    assert (colors["top"], shapes["top"], colors["bottom"], shapes["bottom"]) == ("red", "circle", "blue", "square")
+    assert colors["left"] == "nothing"
+    assert background == "unsaid"
+    assert told(scene, scene.caption())[2] == "white"
+    colors, shapes, background = told(scene, "")
+    assert {*colors.values(), *shapes.values(), background} == {"unsaid"}
+
+
+def test_some_captions_are_empty_and_some_leave_the_background_open() -> None:
+    rng = random.Random(1)
+    said = list(captions([random_scene(rng, TRAINED) for _ in range(2000)], rng))
+    assert 0.07 < said.count("") / len(said) < 0.13
+    assert 0.20 < sum("background" not in caption for caption in said if caption) / len(said) < 0.28
+
+
+def test_padding_fills_the_positions_that_are_asked() -> None:
+    longest = Scene("black", (Thing("orange", "diamond"), Thing("orange", "triangle")), "left of").caption()
+    for encoder in TEXT_ENCODERS.values():
+        assert len(encoder.tokenizer()(longest).input_ids) <= TOKENS - ASKED
+
+
+def taught(folder: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Shares (scenes, places, classes) that a hundred steps give each colour, and the places asked (scenes, places)."""
+    train_reader(folder, name, steps=100, batch=32, seed=0, show=silent)
+    reader = Reader(name)
+    reader.load_state_dict(torch.load(folder / f"reader-{name}.pt", weights_only=True)["module"])
+    encoder, scenes = TEXT_ENCODERS[name], [Scene("black", (RED, BLUE), relation) for relation in RELATIONS]
+    said = [scene.caption() for scene in scenes]
+    places = [BY_RELATION[scene.relation] for scene in scenes]
+    asked = torch.tensor([positions(*each, back_only=encoder.back_only) for each in zip(said, places, strict=True)])
+    with torch.no_grad():
+        states = reader(encoder.ids(said), asked)
+    assert unnamed(states.tokens, asked) < 0.7 * NAMED**2 / ASKED
+    return reader.scores(states)[0][0].softmax(-1), asked[:, 1:] >= 0
+
+
+@pytest.mark.parametrize("name", ["clip", "clip-l", "clip-g"])
+def test_clip_learns_which_places_are_empty(name: str, tmp_path: Path) -> None:
+    """From the relation, which no constant answer does."""
+    shares, asked = taught(tmp_path, name)
+    assert asked.all()
+    empty = shares[..., CLASSES[0].index("nothing")]
+    left, top = PLACES.index("left"), PLACES.index("top")
+    assert empty[:2, left].max() < 0.5 < empty[2:, left].min()
+    assert empty[2:, top].max() < 0.5 < empty[:2, top].min()
+
+
+def test_t5_learns_what_the_words_say(tmp_path: Path) -> None:
+    shares, asked = taught(tmp_path, "t5")
+    assert asked.sum(dim=1).tolist() == [2] * len(RELATIONS)
+    for colors, at, relation in zip(shares.argmax(-1), asked, RELATIONS, strict=True):
+        for where, color in zip(BY_RELATION[relation], ("red", "blue"), strict=True):
+            assert at[PLACES.index(where)]
+            assert CLASSES[0][int(colors[PLACES.index(where)])] == color
+
+
+def test_what_looks_both_ways_is_asked_at_the_words_themselves() -> None:
+    words = ["a", "red", "circle", "right", "of", "a", "blue", "square", "on", "a", "white", "background"]
+    asked = positions(" ".join(words), ("right", "left"), back_only=False)
+    named = dict(zip(("background", *PLACES), asked, strict=True))
+    assert [words[named[each]] for each in ("background", "left", "right")] == ["white", "blue", "red"]
+    assert [named[each] for each in ("middle", "top", "bottom")] == [-1, -1, -1]
+    assert set(positions("", ("middle",), back_only=False)) == {-1}
+
+
+@pytest.mark.parametrize("name", ["clip", "t5"])
+def test_a_word_is_one_token(name: str) -> None:
+    """Where T5 is asked is counted in words."""
+    scene = Scene("gray", (Thing("orange", "diamond"), Thing("cyan", "cross")), "below")
+    ids = TEXT_ENCODERS[name].tokenizer()(scene.caption(), add_special_tokens=False).input_ids
+    assert len(ids) == len(scene.caption().split())
+
+
+@pytest.mark.parametrize(("name", "ways"), [("clip", 1), ("clip-l", 2), ("t5", 1)])
+def test_scores_have_a_class_for_each_answer(name: str, ways: int) -> None:
+    """By the last positions, and by CLIP's projected summary where there is one."""
+    reader = Reader(name)
+    asked = torch.tensor([[-1, 1, -1, -1, -1, -1], [-1] * ASKED])
+    said = reader.scores(reader(TEXT_ENCODERS[name].ids(["a red circle", ""]), asked))
+    assert len(said) == ways
+    for colors, shapes, background in said:
+        assert colors.shape == (2, len(PLACES), len(COLORS) + 2)
+        assert shapes.shape == (2, len(PLACES), len(SHAPES) + 2)
+        assert background.shape == (2, 1, len(BACKGROUNDS) + 2)

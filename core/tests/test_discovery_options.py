@@ -42,7 +42,7 @@ def test_good_options_make_the_object() -> None:
 
 def test_a_value_out_of_range_says_the_range() -> None:
     error = refused(order=4, seed=1)
-    assert error.what == "It cannot take option 'order' 4: input should be less than or equal to 3."
+    assert error.what == "It cannot take option 'order' 4: it must be at most 3."
     assert error.why == "order: int, at least 1, at most 3, default 2. Order of the method."
 
 

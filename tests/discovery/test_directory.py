@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.distributions import CORE, Site
@@ -22,7 +23,15 @@ ASK = """
     }}))
 """
 
-PROJECTS = sorted(PLUGINS.glob("*/pyproject.toml"))
+
+def project_of(file: Path) -> dict[str, Any]:
+    """What a ``pyproject.toml`` says of its distribution."""
+    project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return project
+
+
+PROJECTS = [file for file in sorted(PLUGINS.glob("*/pyproject.toml")) if "entry-points" in project_of(file)]
+"""Of the plugins; a library for plugins registers nothing."""
 
 
 def listed(distribution: str) -> dict[str, set[str]]:
@@ -33,7 +42,7 @@ def listed(distribution: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.parent.name)
 def test_what_a_plugin_gives_is_in_the_directory(project: Path, core: Path) -> None:
-    data = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    data = project_of(project)
     given: dict[str, set[str]] = {}
     for module in data["entry-points"]["latentry"].values():
         answer = json.loads(Site((core, project.parent / "src")).python(ASK.format(module=module)))

@@ -136,7 +136,7 @@ def test_options_are_checked_in_words(crowd: Site) -> None:
     """
     outside, unknown, several = crowd.python(code).splitlines()
     accepts = "eta: float, at least 0.0, at most 1.0, default 0.0. Stochasticity."
-    assert "'fine' cannot take option 'eta' 3: input should be less than or equal to 1" in outside
+    assert "'fine' cannot take option 'eta' 3: it must be at most 1" in outside
     assert accepts in outside
     assert "'fine' has no option 'etta'." in unknown
     assert accepts in unknown

@@ -66,6 +66,32 @@ def test_a_picture_shows_its_recipe_and_is_made_again(
         assert read_recipe(tmp_path / "again.png") == read_recipe(tmp_path / name)
 
 
+def test_a_part_of_a_picture_is_drawn_anew_and_made_again(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
+    Image.radial_gradient("L").resize((64, 64)).save(tmp_path / "init.png")
+    Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    pictures = ["--init-image", "init.png", "--mask", "mask.png", "--strength", 0.5]
+    guided = ["--guidance-interval", "0,0.7", "--guidance-rescale", 0.5, "--strength-mode", "full"]
+    command = ["generate", "a (red:1.2) star", "--model", tiny, "--steps", 3, "--seed", 1, *pictures, *guided]
+    done = latentry(*command, "--output", "a.png", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "3 steps (3 evaluations)" in done.out
+    recipe = read_recipe(tmp_path / "a.png")
+    assert recipe.request.init_image == str(tmp_path / "init.png")
+    assert recipe.request.guidance_interval == (0.0, 0.7)
+    assert set(recipe.inputs) == {"init_image", "mask"}
+    again = latentry("generate", "--from", "a.png", "--output", "b.png", folder=tmp_path)
+    assert again.code == 0, again.err
+    assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+    (tmp_path / "init.png").rename(tmp_path / "moved.png")
+    lost = latentry("generate", "--from", "a.png", "--output", "c.png", folder=tmp_path)
+    assert (lost.code, "no such file" in lost.err) == (2, True)
+    found = latentry("generate", "--from", "a.png", "--init-image", "moved.png", "--output", "c.png", folder=tmp_path)
+    assert found.code == 0, found.err
+    assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "c.png"))
+    other = latentry("generate", "--from", "a.png", "--init-image", "mask.png", "--output", "d.png", folder=tmp_path)
+    assert (other.code, "is not the one" in other.err) == (2, True)
+
+
 def test_the_same_seed_draws_the_same_picture_and_another_does_not(
     latentry: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:

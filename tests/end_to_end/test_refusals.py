@@ -73,13 +73,40 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "attention that fails": (["--plugin-dir", str(PLUGIN), "--attention", "broken"], ("driver not found",)),
     "a size it cannot do": (["--width", "60"], ("60×64", "multiples of 8", "--width 64")),
     "a size that is none": (["--height", "0"], ("'height' 0",)),
-    "unknown variant": (["--variant", "sdxl"], ("'sdxl'", "sd15, sd21-base, sd21")),
+    "unknown variant": (["--variant", "sdxl"], ("'sdxl'", "sd15, sd15-inpainting, sd21-base, sd21")),
     "missing model": (["--model", "nowhere/at/all"], ("no model 'nowhere/at/all'", "latentry models")),
     "nearly an installed model": (["--model", "shapse"], ("no model 'shapse'",)),
     "output is a folder": (["--output", "."], ("is a folder",)),
     "output is no png": (["--output", "picture.jpg"], ("is no PNG", "picture.png")),
     "output below a file": (["--output", "file/picture.png"], ("file/picture.png cannot be written",)),
     "output with an endless name": (["--output", "x" * 300 + ".png"], ("cannot be written",)),
+    "a picture that is not there": (["--init-image", "absent.png"], ("--init-image absent.png", "no such file")),
+    "a picture that is none": (["--init-image", "file"], ("--init-image file cannot be read as a picture",)),
+    "a mask without a picture": (["--mask", "half.bmp"], ("no picture that it belongs to", "--init-image")),
+    "a mask that is none": (["--init-image", "whole.bmp", "--mask", "file"], ("--mask file cannot be read",)),
+    "a mask of another size": (
+        ["--init-image", "whole.bmp", "--mask", "half.bmp"],
+        ("mask is 32×64, and the picture 64×64", "of the picture's size"),
+    ),
+    "no strength": (["--init-image", "whole.bmp", "--strength", "0"], ("'strength' 0", "more than 0")),
+    "too much strength": (["--init-image", "whole.bmp", "--strength", "1.2"], ("'strength' 1.2", "at most 1")),
+    "too little strength": (["--init-image", "whole.bmp", "--strength", "0.4"], ("leaves none of 2 steps", "full")),
+    "a strength without a picture": (["--strength", "0.5"], ("no picture to begin from", "--init-image")),
+    "an odd strength mode": (["--strength-mode", "half"], ("'strength_mode'", "cut", "full")),
+    "an interval from end to start": (["--guidance-interval", "0.8,0.2"], ("smaller first",)),
+    "an interval that is none": (["--guidance-interval", "0.8"], ("--guidance-interval 0.8 is no interval",)),
+    "too much rescaling": (["--guidance-rescale", "2"], ("'guidance_rescale' 2", "at most 1")),
+    "layers this network cannot skip": (["--skip-layers", "7,8"], ("sd15 cannot", "skip-layer guidance")),
+    "layers that are no numbers": (["--skip-layers", "all"], ("--skip-layers all is no list of numbers",)),
+    "more of CLIP than there is": (["--clip-skip", "2"], ("2 of this text encoder's layers", "It has 2")),
+    "guidance of a network that knows none": (
+        ["--variant", "sd-turbo", "--guidance", "5", "--scheduler", "ddim"],
+        ("sd-turbo cannot be used with a guidance scale of 5",),
+    ),
+    "an inpainting network that is none": (
+        ["--variant", "sd15-inpainting", "--init-image", "whole.bmp", "--mask", "whole.bmp"],
+        ("in_channels is 4, and what sd15-inpainting needs 9",),
+    ),
     "plugin folder without a value": (["--plugin-dir"], ("--plugin-dir needs a value",)),
 }
 
@@ -88,6 +115,8 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
 def test_asked_wrongly(latentry: CommandLine, tiny: Path, tmp_path: Path, what: str) -> None:
     arguments, words = ASKED_WRONGLY[what]
     (tmp_path / "file").write_text("a file")
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.bmp")
+    Image.new("L", (32, 64)).save(tmp_path / "half.bmp")
     done = latentry("generate", "a star", "--quiet", "--model", tiny, "--steps", 2, *arguments, folder=tmp_path)
     assert_refused(done, tmp_path, *words)
 
@@ -145,7 +174,7 @@ def test_a_model_that_is_a_file(latentry: CommandLine, tmp_path: Path, name: str
 def test_a_folder_that_is_no_model(latentry: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = latentry("generate", "a star", "--model", "empty", folder=tmp_path)
-    assert_refused(done, tmp_path, "not a model that an installed family knows", "no model_index.json", "Asked: sd")
+    assert_refused(done, tmp_path, "not a model that an installed family knows", "no model_index.json", "Asked:", "sd")
 
 
 @pytest.mark.parametrize("prompt", [[], [""]])

@@ -1,11 +1,14 @@
-"""The models that both sides run."""
+"""The models that both sides run, and the noise that both are given."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 from support.models import write_stable_diffusion
+from support.peer_runs import Patch
+from torch import Tensor
 
 from latentry import PluginHost
 
@@ -30,3 +33,20 @@ def models(tiny: Path, tiny_v: Path, tmp_path_factory: pytest.TempPathFactory) -
         if any(shipped.glob("unet/*.safetensors")):
             found["shapes"] = shipped
     return found
+
+
+@pytest.fixture(scope="session")
+def host() -> PluginHost:
+    """Everything installed."""
+    return PluginHost()
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> Patch:
+    """Gives a diffusers scheduler's module its noise from a list, in order."""
+
+    def replace(module: str, drawn: list[Tensor]) -> None:
+        left = iter(drawn)
+        monkeypatch.setattr(importlib.import_module(module), "randn_tensor", lambda *_, **__: next(left), raising=False)
+
+    return replace

@@ -5,16 +5,14 @@ Both sides get the same noise levels by step index, the same network (exact for 
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable
 from typing import Any
 
 import diffusers
 import pytest
 import torch
-from support.oracles import Gaussian, emitted, finish, noise, relative
-from torch import Tensor
+from support.oracles import relative
+from support.peer_runs import DATA, SD15, SHAPE, Patch, draws, ours, start, table, theirs
 
 from latentry import Flow, Plan, Point, Prediction, Process, Scheduler, VariancePreserving
 from latentry_ddpm import DDPM
@@ -30,32 +28,11 @@ from latentry_tcd import TCD
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under numpy 2
 
-SD15: dict[str, Any] = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
-DATA = Gaussian(mean=0.3, std=0.6)
-SHAPE = (2, 3, 4, 4)
+MODULE = "diffusers.schedulers.scheduling_"
 WITHIN = 1e-5
 STEPS = (1, 2, 5, 12)
 ORDERS = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (3, 4), (4, 4))
 """Of SA-Solver's predictor and corrector."""
-
-Patch = Callable[[str, list[Tensor]], None]
-
-
-@pytest.fixture
-def patch(monkeypatch: pytest.MonkeyPatch) -> Patch:
-    """Gives a diffusers scheduler's module its noise from a list, in order."""
-
-    def replace(module: str, draws: list[Tensor]) -> None:
-        left = iter(draws)
-        found = importlib.import_module(f"diffusers.schedulers.scheduling_{module}")
-        monkeypatch.setattr(found, "randn_tensor", lambda *_, **__: next(left))
-
-    return replace
-
-
-def table(peer: Any) -> VariancePreserving:
-    """The peer's table, rounded to float32 as it is."""
-    return VariancePreserving(tuple(peer.alphas_cumprod.double().tolist()))
 
 
 def levels(peer: Any, process: Process) -> tuple[Point, ...]:
@@ -70,50 +47,13 @@ def timesteps(peer: Any, process: Process, last: Point) -> tuple[Point, ...]:
     return (*(process.at(timestep=value) for value in values), last)
 
 
-def draws(count: int) -> list[Tensor]:
-    """One for each interval."""
-    return [noise(*SHAPE, seed=100 + i) for i in range(count)]
-
-
-def ours(plan: Plan, x: Tensor, drawn: list[Tensor]) -> Tensor:
-    """The plan's result; interval i gets the i-th draw."""
-    run = plan.start(x, noise=lambda like, interval, draw, clock: drawn[interval])
-    return finish(run, DATA.network(plan.prediction))
-
-
-def theirs(peer: Any, plan: Plan, x: Tensor, *, native: bool = False, **options: Any) -> Tensor:
-    """The peer's result; its k-th evaluation is answered for the level of ours.
-
-    Args:
-        peer: timesteps set.
-        plan: ours.
-        x: in the process's own scale.
-        native: the peer keeps its sample in that scale too, and not as x/α.
-        options: of its ``step``.
-    """
-    sample = x if native else x / plan.points[0].alpha
-    queries = plan.queries or ()
-    assert len(queries) == len(peer.timesteps)
-    for query, timestep in zip(queries, peer.timesteps, strict=True):
-        shown = peer.scale_model_input(sample, timestep) if hasattr(peer, "scale_model_input") else sample
-        x0, eps = DATA.x0(shown, query.point), DATA.eps(shown, query.point)
-        output = emitted(plan.prediction, query.point, x0, eps)
-        sample = peer.step(output, timestep, sample, **options).prev_sample
-    return sample if native else sample * plan.points[-1].alpha
-
-
-def start(plan: Plan) -> Tensor:
-    """Something to begin from, of the spread the first level has."""
-    return DATA.variance(plan.points[0]) ** 0.5 * noise(*SHAPE, seed=7)
-
-
 def made(scheduler: Scheduler, process: Process, points: tuple[Point, ...], prediction: str = "epsilon") -> Plan:
     """A plan on a peer's levels."""
     return Plan(scheduler, process, Prediction(prediction), points)
 
 
 K_DIFFUSION = [
-    ("HeunDiscreteScheduler", Heun(longest_step=math.inf)),
+    ("HeunDiscreteScheduler", Heun(clock="s", longest_step=math.inf)),
     ("KDPM2DiscreteScheduler", DPM2(longest_step=math.inf)),
     ("LMSDiscreteScheduler", LMS(arrival="full")),
 ]
@@ -139,7 +79,7 @@ def test_euler_ancestral(patch: Patch, prediction: str, steps: int) -> None:
     process = table(peer)
     plan = made(EulerAncestral(), process, levels(peer, process), prediction)
     x, drawn = start(plan), draws(steps)
-    patch("euler_ancestral_discrete", drawn)
+    patch(MODULE + "euler_ancestral_discrete", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x)) < WITHIN
 
 
@@ -150,7 +90,7 @@ def test_dpm2_ancestral(patch: Patch, steps: int) -> None:
     process = table(peer)
     plan = made(DPM2Ancestral(longest_step=math.inf), process, levels(peer, process))
     x, drawn = start(plan), draws(steps)
-    patch("k_dpm_2_ancestral_discrete", drawn)
+    patch(MODULE + "k_dpm_2_ancestral_discrete", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x)) < WITHIN
 
 
@@ -172,7 +112,7 @@ def test_ddpm(patch: Patch, variance: str, steps: int) -> None:
     scheduler = DDPM(variance=variance)  # type: ignore[arg-type]
     plan = made(scheduler, process, timesteps(peer, process, process.clean()))
     x, drawn = start(plan), draws(steps)
-    patch("ddpm", drawn)
+    patch(MODULE + "ddpm", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True)) < WITHIN
 
 
@@ -184,7 +124,7 @@ def test_ddpm_of_the_peer_noises_its_result_where_timesteps_are_offset(patch: Pa
     process = table(peer)
     plan = made(DDPM(variance="large"), process, timesteps(peer, process, process.clean()))
     x, drawn = start(plan), draws(5)
-    patch("ddpm", drawn)
+    patch(MODULE + "ddpm", drawn)
     left = theirs(peer, plan, x, native=True) - ours(plan, x, drawn)
     assert relative(left, plan.points[-2].sigma * drawn[-1]) < WITHIN
     assert plan.points[-2].sigma > 0.04
@@ -198,7 +138,7 @@ def test_pndm(steps: int, skip_prk: bool) -> None:
     process = table(peer)
     grid = [process.at(timestep=t) for t in peer._timesteps[::-1].tolist()]
     # the peer's PRK takes the stride where the paper's takes the next timestep: the same but into the last level
-    plan = made(PNDM(skip_prk=skip_prk, middle="timestep", longest_step=math.inf), process, (*grid, process.cleanest))
+    plan = made(PNDM(skip_prk=skip_prk, middle="timestep", stable=False), process, (*grid, process.cleanest))
     x = start(plan)
     assert relative(ours(plan, x, []), theirs(peer, plan, x, native=True)) < WITHIN
 
@@ -209,7 +149,7 @@ def test_ipndm_from_its_second_level(steps: int) -> None:
     peer.set_timesteps(steps)
     peer.set_begin_index(1)
     process = VariancePreserving.from_betas()
-    plan = made(IPNDM(arrival="full", longest_step=math.inf), process, ipndm_levels(peer, process)[1:], "v_prediction")
+    plan = made(IPNDM(arrival="full", stable=False), process, ipndm_levels(peer, process)[1:], "v_prediction")
     x = start(plan)
     peer.timesteps = peer.timesteps[1:]
     assert relative(ours(plan, x, []), theirs(peer, plan, x, native=True)) < WITHIN
@@ -243,7 +183,7 @@ def test_lcm(patch: Patch, scaling: float, steps: int) -> None:
     process = table(peer)
     plan = made(LCM(timestep_scaling=scaling), process, timesteps(peer, process, process.clean()))
     x, drawn = start(plan), draws(steps)
-    patch("lcm", drawn)
+    patch(MODULE + "lcm", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True)) < WITHIN
 
 
@@ -253,7 +193,7 @@ def test_lcm_on_a_flow(patch: Patch, steps: int) -> None:
     peer.set_timesteps(steps)
     plan = made(LCM(), Flow(), levels(peer, Flow()), "flow_prediction")
     x, drawn = start(plan), draws(steps)
-    patch("flow_match_lcm", drawn)
+    patch(MODULE + "flow_match_lcm", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True)) < WITHIN
 
 
@@ -265,7 +205,7 @@ def test_tcd(patch: Patch, gamma: float, prediction: str) -> None:
     process = table(peer)
     plan = made(TCD(gamma=gamma), process, timesteps(peer, process, process.cleanest), prediction)
     x, drawn = start(plan), draws(4)
-    patch("tcd", drawn)
+    patch(MODULE + "tcd", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True, eta=gamma)) < WITHIN
 
 
@@ -283,7 +223,7 @@ def test_sa_solver(patch: Patch, predictor: int, corrector: int, tau: float, ste
     scheduler = SASolver(predictor=predictor, corrector=corrector, tau=tau, simplified=True, longest_step=math.inf)
     plan = made(scheduler, process, levels(peer, process))
     x, drawn = start(plan), draws(steps)
-    patch("sasolver", drawn)
+    patch(MODULE + "sasolver", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True)) < WITHIN
 
 
@@ -296,7 +236,7 @@ def test_sa_solvers_interval_of_noise(patch: Patch) -> None:
     scheduler = SASolver(corrector=2, tau=1.0, simplified=True, tau_min=low, tau_max=high, longest_step=math.inf)
     plan = made(scheduler, process, levels(peer, process))
     x, drawn = start(plan), draws(12)
-    patch("sasolver", drawn)
+    patch(MODULE + "sasolver", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x, native=True)) < WITHIN
 
 

@@ -21,13 +21,10 @@ PLUGINS = CORE.parent / "plugins"
 
 def build_wheels(folder: Path, *projects: Path) -> tuple[Path, ...]:
     """Wheels of projects, in their order."""
-    wheels = []
-    for project in projects:
-        into = folder / project.name
-        command = [*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(into)]
-        subprocess.run([*command, str(project)], check=True)
-        wheels += list(into.glob("*.whl"))
-    return tuple(wheels)
+    command = [*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*command, *map(str, projects)], check=True)
+    made = {wheel.name.partition("-")[0].replace("_", "-"): wheel for wheel in folder.glob("*.whl")}
+    return tuple(made["latentry" if project == CORE else project.name] for project in projects)
 
 
 @dataclass(frozen=True)
@@ -64,11 +61,11 @@ class Environment:
         return {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
 
 
-def make_environment(folder: Path, *roots: str) -> Environment:
-    """An environment that sees what some distributions need, though not those themselves."""
+def make_environment(folder: Path, *roots: str, also: tuple[str, ...] = ()) -> Environment:
+    """An environment that sees what some distributions need, though not those themselves, and others with theirs."""
     libraries = folder / "libraries"
     libraries.mkdir(parents=True)
-    for needed in _closure(roots):
+    for needed in (*_closure((*roots, *also)), *map(distribution, also)):
         for top in {file.parts[0] for file in needed.files or () if not file.parts[0].startswith("..")}:
             source, link = Path(str(needed.locate_file(top))), libraries / top
             if source.exists() and not link.exists() and top != "__pycache__":

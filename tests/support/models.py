@@ -11,13 +11,16 @@ from typing import Any
 PROMPT = "a red circle left of a blue square on a black background"
 
 
-def write_stable_diffusion(folder: Path, *, prediction: str = "epsilon", seed: int = 0, **scheduler: Any) -> Path:
+def write_stable_diffusion(
+    folder: Path, *, prediction: str = "epsilon", seed: int = 0, inpainting: bool = False, **scheduler: Any
+) -> Path:
     """Write the whole folder in diffusers' layout and give its path.
 
     Args:
         folder: to be made.
         prediction: ``epsilon`` or ``v_prediction``.
         seed: of the weights.
+        inpainting: a UNet that is also shown the mask and the masked picture.
         scheduler: further settings of ``scheduler_config.json``.
     """
     import torch
@@ -32,6 +35,7 @@ def write_stable_diffusion(folder: Path, *, prediction: str = "epsilon", seed: i
         vocabulary, tokens = len(words), words.model_max_length
         unet = UNet2DConditionModel(
             sample_size=16,
+            in_channels=9 if inpainting else 4,
             block_out_channels=(32, 64),
             layers_per_block=1,
             cross_attention_dim=32,
@@ -77,7 +81,8 @@ def write_stable_diffusion(folder: Path, *, prediction: str = "epsilon", seed: i
     text_encoder.save_pretrained(folder / "text_encoder")
     words.save_pretrained(folder / "tokenizer")
     DDIMScheduler(**(settings | scheduler)).save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2))
+    pipeline = {"_class_name": "StableDiffusionInpaintPipeline"} if inpainting else {}
+    (folder / "model_index.json").write_text(json.dumps({**INDEX, **pipeline}, indent=2))
     return folder
 
 

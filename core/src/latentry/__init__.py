@@ -26,6 +26,7 @@ from latentry._specs import (
     CheckpointSpec,
     Detection,
     Final,
+    GuidanceKind,
     ModelFamilySpec,
     PeerName,
     ProcessKind,
@@ -34,13 +35,18 @@ from latentry._specs import (
     SigmaPreference,
     SigmaScheduleSpec,
     Spec,
+    Task,
     VariantSpec,
+    sigma_preferences,
 )
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from latentry._emphasis import parse_emphasis
     from latentry._engine import (
         AttentionBackend,
+        AttentionDemand,
+        AttentionGuard,
         Checkpoint,
         Conditioning,
         Engine,
@@ -51,10 +57,20 @@ if TYPE_CHECKING:
         NoiseSettings,
         Progress,
         ProgressEvent,
+        PromptSettings,
         Recipe,
         Setup,
+        attention_backend,
+        causal_by_squares,
+        contiguous_rows,
         fingerprint,
+        flow_settings,
+        gpu_problem,
+        masked_rows,
+        package_problem,
+        padded_bias,
         read_recipe,
+        score_bias,
         variance_preserving_settings,
     )
     from latentry._numerics._ancestral import Ancestral, EtaRule, ancestral
@@ -74,6 +90,7 @@ if TYPE_CHECKING:
     from latentry._numerics._grids._shift import resolution_shift, shifted
     from latentry._numerics._interval import Form, History, Interval, Node, NoMemory, remember
     from latentry._numerics._linear import combine
+    from latentry._numerics._multistep import exponential_multistep
     from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
     from latentry._numerics._plan import Hook, InitialNoise, Plan
     from latentry._numerics._point import Point, Query
@@ -91,9 +108,12 @@ if TYPE_CHECKING:
     from latentry._numerics._weights import exponential_weights, midpoint_weights, polynomial_weights
 
 _LAZY = {
+    "parse_emphasis": "_emphasis",
     **dict.fromkeys(
         (
             "AttentionBackend",
+            "AttentionDemand",
+            "AttentionGuard",
             "Checkpoint",
             "Conditioning",
             "Engine",
@@ -104,10 +124,20 @@ _LAZY = {
             "NoiseSettings",
             "Progress",
             "ProgressEvent",
+            "PromptSettings",
             "Recipe",
             "Setup",
+            "attention_backend",
+            "causal_by_squares",
+            "contiguous_rows",
             "fingerprint",
+            "flow_settings",
+            "gpu_problem",
+            "masked_rows",
+            "package_problem",
+            "padded_bias",
             "read_recipe",
+            "score_bias",
             "variance_preserving_settings",
         ),
         "_engine",
@@ -130,6 +160,7 @@ _LAZY = {
     **dict.fromkeys(("resolution_shift", "shifted"), "_numerics._grids._shift"),
     **dict.fromkeys(("Form", "History", "Interval", "NoMemory", "Node", "remember"), "_numerics._interval"),
     "combine": "_numerics._linear",
+    "exponential_multistep": "_numerics._multistep",
     **dict.fromkeys(("KeyedNoise", "Noise", "NoiseSource"), "_numerics._noise"),
     **dict.fromkeys(("Hook", "InitialNoise", "Plan"), "_numerics._plan"),
     **dict.fromkeys(("Point", "Query"), "_numerics._point"),
@@ -154,6 +185,8 @@ __all__ = [
     "Ancestral",
     "AttentionBackend",
     "AttentionBackendSpec",
+    "AttentionDemand",
+    "AttentionGuard",
     "Beta",
     "BetaSigmas",
     "BrownianNoise",
@@ -173,6 +206,7 @@ __all__ = [
     "Form",
     "GenerationRequest",
     "GenerationResult",
+    "GuidanceKind",
     "History",
     "Hook",
     "IncompatibleError",
@@ -209,6 +243,7 @@ __all__ = [
     "ProcessKind",
     "Progress",
     "ProgressEvent",
+    "PromptSettings",
     "Provenance",
     "Query",
     "Recipe",
@@ -229,22 +264,35 @@ __all__ = [
     "Spec",
     "Step",
     "Stepwise",
+    "Task",
     "Trailing",
     "UnknownName",
     "VariancePreserving",
     "VariantSpec",
     "ancestral",
+    "attention_backend",
+    "causal_by_squares",
     "combine",
+    "contiguous_rows",
+    "exponential_multistep",
     "exponential_step",
     "exponential_weights",
     "fingerprint",
+    "flow_settings",
+    "gpu_problem",
     "hookimpl",
+    "masked_rows",
     "midpoint_weights",
+    "package_problem",
+    "padded_bias",
+    "parse_emphasis",
     "polynomial_weights",
     "read_recipe",
     "remember",
     "resolution_shift",
+    "score_bias",
     "shifted",
+    "sigma_preferences",
     "slope_step",
     "variance_preserving_settings",
 ]

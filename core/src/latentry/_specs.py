@@ -5,6 +5,7 @@ A record says what a thing is and can do; its ``target`` (``package.module:attri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,10 @@ API: tuple[int, int] = (1, 0)
 ProcessKind = Literal["vp", "flow", "edm"]
 Final = Literal["zero", "table"]
 """Where a run ends: at σ = 0, or at the least noisy level the checkpoint was trained on."""
+
+Task = Literal["text-to-image", "image-to-image", "inpainting"]
+GuidanceKind = Literal["classifier-free", "distilled", "none"]
+"""How a network is guided: by its output without the prompt, by a scale it is told, or not at all."""
 
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
 
@@ -57,26 +62,48 @@ class SigmaPreference:
     max_steps: int | None = None
     processes: frozenset[ProcessKind] = ALL_PROCESSES
 
+    def holds(self, steps: int, kind: ProcessKind) -> bool:
+        """Whether it is one for this number of steps on this noise process."""
+        return kind in self.processes and (self.max_steps is None or steps <= self.max_steps)
+
+
+def sigma_preferences(
+    *rows: tuple[ProcessKind, int | None, str, Mapping[str, float | int | str | bool]], final: Final = "zero"
+) -> tuple[SigmaPreference, ...]:
+    """Preferences from a table, best first.
+
+    Args:
+        rows: a noise process, the most steps it holds for (None for any number), the sigma schedule as
+            ``distribution:name``, and its options.
+        final: where the runs end.
+    """
+    return tuple(
+        SigmaPreference(name, tuple(options.items()), final, most, frozenset({kind}))
+        for kind, most, name, options in rows
+    )
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeerName:
-    """What another program calls a scheduler, and under which options it is that.
+    """What another program calls a scheduler, and under which options, on which sigma schedule, it is that.
 
     Case, spaces, dashes and underscores make no difference, ``++`` reads ``pp``, and the name of a sigma schedule may
-    follow: ``DPM++ 2M Karras`` is found from ``DPM++ 2M``.
+    follow, which then counts in place of ``sigmas``: ``DPM++ 2M Karras`` is found from ``DPM++ 2M``.
 
     Attributes:
         name: e.g. ``DPM++ 2M``.
         peer: the program, e.g. ``AUTOMATIC1111``.
+        others: what else it calls the same there, e.g. ``k_dpmpp_2m``.
         options: (name, value) pairs that make it that.
-        sigmas: the sigma schedule the name implies there, as ``distribution:name``.
-        differs: how results differ from that program's, one sentence; empty where they agree.
+        sigmas: what it is laid out on there, unless the checkpoint demands another; None where that is asked for apart.
+        differs: how results differ from that program's all the same, one sentence; empty where they agree.
     """
 
     name: str
     peer: str
+    others: tuple[str, ...] = ()
     options: tuple[tuple[str, float | int | str | bool], ...] = ()
-    sigmas: str | None = None
+    sigmas: SigmaPreference | None = None
     differs: str = ""
 
 
@@ -133,8 +160,7 @@ class SchedulerSpec(Spec):
 
     def sigmas_for(self, steps: int, kind: ProcessKind) -> tuple[SigmaPreference, ...]:
         """The preferences that hold for this number of steps on this noise process, best first."""
-        held = (p for p in self.sigmas if kind in p.processes)
-        return tuple(p for p in held if p.max_steps is None or steps <= p.max_steps)
+        return tuple(preference for preference in self.sigmas if preference.holds(steps, kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,37 +184,46 @@ class VariantSpec:
         name: e.g. ``sd15``.
         summary: one line for listings.
         schedulers: preferred schedulers as ``distribution:name``, best first.
-        tasks: what it is for, e.g. ``text-to-image``.
+        tasks: what its network can be asked for. ``image-to-image`` brings inpainting by blending along;
+            ``inpainting`` is for networks that take the mask themselves.
         size: height and width in pixels it was trained at, where known.
         steps: steps that suit it.
         guidance: guidance scale that suits it.
+        guidance_kind: ``distilled`` networks take the scale as an input; ``none`` know no guidance, and their scale
+            is 1.
+        skip_layers: ``Model.predict`` can leave layers out, for skip-layer guidance.
     """
 
     name: str
     summary: str
     schedulers: tuple[str, ...]
-    tasks: tuple[str, ...] = ("text-to-image",)
+    tasks: tuple[Task, ...] = ("text-to-image", "image-to-image")
     size: int | None = None
     steps: int = 25
     guidance: float = 5.0
+    guidance_kind: GuidanceKind = "classifier-free"
+    skip_layers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFamilySpec(Spec):
     """An architecture: how to recognise its checkpoints and which variants there are.
 
-    ``target`` is a class with ``load(path, *, variant, device, dtype) -> Model``.
+    ``target`` is a function ``(path, variant) -> Checkpoint``, which reads configurations and loads weights on request.
 
     Attributes:
         detector: ``package.module:function``; the function takes a path and gives a ``Detection`` or None, from
             headers and configs alone, without torch.
         variants: the checkpoint types, the most usual first.
         process: the kind of noise process its checkpoints are trained on.
+        conditioning: ``package.module:Class``, a frozen pydantic model of what prompts can be encoded with besides
+            their words and ``PromptSettings``; empty where there is nothing.
     """
 
     detector: str
     variants: tuple[VariantSpec, ...]
     process: ProcessKind
+    conditioning: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,17 +231,22 @@ class AttentionBackendSpec(Spec):
     """An attention kernel and what it can honour.
 
     ``target`` is a class with ``probe() -> str | None`` (None: available; else why not) and
-    ``attend(q, k, v, *, mask=None, scale=None, causal=False)`` on (batch, heads, tokens, head size).
+    ``attend(q, k, v, *, mask=None, scale=None, causal=False)`` on (batch, heads, tokens, head size). The core never
+    asks for what is not declared; what a backend cannot do beyond that, it refuses with an ``IncompatibleError``.
 
     Attributes:
         devices: device types, e.g. ``cuda``.
         dtypes: dtypes by torch's name, e.g. ``float16``.
         max_head_size: largest head size, None for any.
         head_multiple: the head size must be a multiple of this.
-        masks: honours a mask.
+        masks: honours a mask, boolean or added to the scores, and gives 0 where it leaves no key.
         causal: honours causality.
+        scales: honours another scale of the scores than 1/√(head size).
+        error: how far a quantised result is off, relative to the largest value; 0 where only the dtype rounds. ``auto``
+            takes exact ones alone.
         rank: the higher, the sooner ``auto`` takes it.
         extra: what to install for it, e.g. ``latentry-attention-flash[cuda]``.
+        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     devices: frozenset[str]
@@ -215,8 +255,11 @@ class AttentionBackendSpec(Spec):
     head_multiple: int = 1
     masks: bool = True
     causal: bool = True
+    scales: bool = True
+    error: float = 0.0
     rank: int = 0
     extra: str = ""
+    exemptions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from support.toy import write_toy
 
 from latentry import (
     Engine,
+    Flow,
     GenerationRequest,
     IncompatibleError,
     ModelError,
@@ -21,6 +22,7 @@ from latentry import (
     ResourceError,
     Setup,
     UnknownName,
+    flow_settings,
     variance_preserving_settings,
 )
 
@@ -116,6 +118,25 @@ def test_sigmas_that_make_no_sense_on_the_process_are_refused(engine: Engine, tm
         setup(engine, model, sigmas="leading")
 
 
+def test_the_time_shift_is_the_checkpoints_unless_the_user_gives_one(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "flow", kind="flow", shift=3.0))
+    plain = str(write_toy(tmp_path / "plain", kind="flow"))
+    for sigmas in (None, "karras"):
+        even = setup(engine, plain, steps=4, sigmas=sigmas)
+        chosen = setup(engine, model, steps=4, sigmas=sigmas)
+        assert chosen.request.sigma_options["shift"] == 3.0
+        inner = zip(chosen.plan.points[1:-1], even.plan.points[1:-1], strict=True)
+        assert all(point.s == pytest.approx(3.0 * before.s) for point, before in inner)
+        own = setup(engine, model, steps=4, sigmas=sigmas, sigma_options={"shift": 1.0})
+        assert own.plan == even.plan
+
+
+def test_levels_that_stand_as_they_are_take_no_shift(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "flow", kind="flow", shift=3.0))
+    plan = setup(engine, model, sigmas=(1.0, 0.5)).plan
+    assert [point.sigma for point in plan.points] == [1.0, 0.5, 0.0]
+
+
 def test_a_list_of_levels_is_taken_as_it_stands(engine: Engine, model: str) -> None:
     chosen = setup(engine, model, sigmas=(10.0, 2.0, 0.5))
     assert [p.s for p in chosen.plan.points] == pytest.approx([10.0, 2.0, 0.5, 0.0])
@@ -171,7 +192,7 @@ def test_nothing_is_loaded_to_decide(host: PluginHost, tmp_path: Path) -> None:
 
 def test_auto_takes_the_best_attention_that_can(engine: Engine, model: str) -> None:
     chosen = setup(engine, model)
-    assert chosen.request.attention == "toy:able"
+    assert chosen.request.attention == "toy:able,native"  # it takes float32 alone: others are left to torch
     assert chosen.plugins["attention"].name == "toy:able"
 
 
@@ -276,6 +297,19 @@ def test_a_host_without_families_says_so(model: str) -> None:
 def test_a_scheduler_configuration_that_is_none_is_one_clear_error(config: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"scheduler_config\.json"):
         variance_preserving_settings(config)
+
+
+def test_a_flow_configuration_gives_a_flow() -> None:
+    found = flow_settings({"num_train_timesteps": 1000, "shift": 3.0})
+    assert (found.process, found.prediction, found.demand) == (Flow(), Prediction.FLOW, None)
+    assert flow_settings({"num_train_timesteps": 500}).process.at(timestep=250).sigma == 0.5
+    assert flow_settings({}) == found
+
+
+@pytest.mark.parametrize("timesteps", [0, -1, "many", 1.5, None])
+def test_a_flow_configuration_without_timesteps_is_one_clear_error(timesteps: object) -> None:
+    with pytest.raises(ModelError, match=r"scheduler_config\.json"):
+        flow_settings({"num_train_timesteps": timesteps})
 
 
 def test_a_trailing_spacing_is_demanded_and_any_other_is_a_habit() -> None:

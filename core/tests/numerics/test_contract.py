@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from support.oracles import SD, ZTSNR, Gaussian, even_levels, finish, noise, relative, slope
@@ -106,6 +107,25 @@ def test_order_is_lowered_for_every_reason_there_is() -> None:
     assert Interval(c, d, 8, 10, SD).order(3, nodes(c, b, a)) == 2  # steps that remain
     assert Interval(c, d, 9, 10, SD).order(3, nodes(c, b, a)) == 1
     assert Interval(c, d, 9, 10, SD).order(3, nodes(c, b, a), lower_final=False) == 3
+
+
+@pytest.mark.parametrize(("order", "weights"), [(3, (23, -16, 5)), (4, (55, -59, 37, -9))])
+def test_an_order_is_stable_as_long_as_an_error_does_not_grow(order: int, weights: tuple[int, ...]) -> None:
+    """x̄ₙ₊₁ = x̄ₙ − q·Σ w_j·x̄ₙ₋ⱼ: the slope where noise rules, each step of which covers the part q of s."""
+
+    def largest_root(part: float) -> float:
+        characteristic = np.zeros(order + 1)
+        characteristic[:2] = 1.0, -1.0
+        characteristic[1:] += part * np.array(weights) / sum(weights)
+        return float(np.abs(np.roots(characteristic)).max())
+
+    def allowed(part: float) -> int:
+        return Interval(SD.at(s=1.0), SD.at(s=1.0 - part), 1, 9, SD).stable_order(order)
+
+    limit = next(part for part in np.arange(0.001, 1.0, 0.001) if largest_root(part) > 1.0)
+    assert allowed(limit - 0.002) == order
+    assert allowed(limit + 0.002) < order
+    assert allowed(0.97) == 2
 
 
 def answer(real: bool = True) -> Answer:

@@ -1,65 +1,56 @@
-"""Euler's method and churn against closed forms."""
+"""Euler's method: the conformance suite, its step in closed form, and churn."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
-from support.oracles import PROCESSES, SD, ZTSNR, Gaussian, even_levels, finish, noise, relative, slope
 from torch import Tensor
 
-from latentry import EDM, Flow, IncompatibleError, Plan, PluginHost, Point, Prediction, Process
+from latentry import EDM, Flow, IncompatibleError, Plan, Point, Prediction, Process, VariancePreserving
+from latentry.testing import GaussianOracle, SchedulerSuite, drive
 from latentry_euler import Euler
 
-ORACLE = Gaussian(mean=0.3, std=0.5)
-ON_EVERY_PROCESS = pytest.mark.parametrize(("process", "prediction"), PROCESSES.values(), ids=PROCESSES)
+SD = VariancePreserving.from_betas()
+ZTSNR = SD.zero_terminal_snr()
 KINDS = pytest.mark.parametrize("process", [SD, Flow(), EDM()], ids=["vp", "flow", "edm"])
 
 
-@ON_EVERY_PROCESS
-def test_it_converges_to_the_probability_flow_with_order_1(process: Process, prediction: Prediction) -> None:
-    errors = {}
-    for steps in (40, 80, 160):
-        points = even_levels(process, steps, 14.0, 0.03)
-        x = noise(64) * points[0].sigma
-        run = Plan(Euler(), process, prediction, points).start(x)
-        found = finish(run, ORACLE.network(prediction, process.data_std))
-        errors[steps] = relative(found, ORACLE.path(x, points[0], points[-1]))
-    assert slope(errors) == pytest.approx(1.0, abs=0.05)
+class TestEuler(SchedulerSuite):
+    scheduler = "euler"
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def even_levels(process: Process, count: int, begin: float, end: float) -> tuple[Point, ...]:
+    """At equal distances in λ, given as σ/α."""
+    return tuple(process.at(s=begin * (end / begin) ** (i / count)) for i in range(count + 1))
 
 
 @KINDS
 def test_a_step_is_eulers_in_sigma_over_alpha(process: Process) -> None:
     start, end = process.at(s=5.0), process.at(s=2.0)
     x, eps = noise(6), noise(6, seed=1)
-    found = finish(Plan(Euler(), process, Prediction.EPSILON, (start, end)).start(x), lambda query: eps)
+    found = drive(Plan(Euler(), process, Prediction.EPSILON, (start, end)), x, lambda *_: eps)
     expected = end.alpha * (x / start.alpha + (end.s - start.s) * eps)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_on_a_rectified_flow_it_is_eulers_in_t() -> None:
-    flow, x, velocity = Flow(), noise(6), noise(6, seed=1)
-    plan = Euler().plan(process=flow, prediction=Prediction.FLOW, sigmas=(1.0, 0.6))[:1]
-    found = finish(plan.start(x), lambda query: velocity)
-    assert torch.allclose(found, x + (0.6 - 1.0) * velocity, rtol=1e-12, atol=1e-12)
+    x, velocity = noise(6), noise(6, seed=1)
+    plan = Euler().plan(process=Flow(), prediction=Prediction.FLOW, sigmas=(1.0, 0.6))[:1]
+    assert torch.allclose(drive(plan, x, lambda *_: velocity), x + (0.6 - 1.0) * velocity, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("churn", [0.0, 20.0])
-@pytest.mark.parametrize("steps", [1, 2, 10])
 @pytest.mark.parametrize("process", [ZTSNR, Flow()], ids=["ztsnr", "flow"])
-def test_it_arrives_exactly_from_pure_noise(process: Process, steps: int, churn: float) -> None:
-    prediction = Prediction.FLOW if process.kind == "flow" else Prediction.V
-    inner = even_levels(process, max(steps - 2, 1), 8.0, 0.1)[: steps - 1]
-    plan = Plan(Euler(churn=churn), process, prediction, (process.noisiest, *inner, process.clean()))
-    run, network, last = plan.start(noise(16)), ORACLE.network(prediction), torch.zeros(16)
-    while (query := run.query) is not None:
-        output = network(query)
-        last = run.denoise(output).x0
-        run.advance(output)
-    assert bool(run.sample.isfinite().all())
-    assert torch.equal(run.sample, last)
+def test_with_churn_it_still_arrives_on_the_data_from_pure_noise(process: Process) -> None:
+    points = (process.noisiest, *even_levels(process, 5, 8.0, 0.1), process.clean())
+    plan = Plan(Euler(churn=20.0), process, Prediction.V, points)
+    found = drive(plan, noise(16), GaussianOracle(0.3, 0.0).answer)
+    assert torch.allclose(found, torch.full_like(found, 0.3), rtol=1e-12)
 
 
 def levels(scheduler: Euler, process: Process, points: tuple[Point, ...]) -> list[tuple[Point, Point]]:
@@ -95,8 +86,7 @@ def test_pure_noise_is_not_churned_and_what_is_nearly_it_stays_below(process: Pr
 
 
 def test_churn_keeps_to_its_window() -> None:
-    points = even_levels(SD, 8, 12.0, 0.1)
-    pairs = levels(Euler(churn=100.0, churn_min=0.5, churn_max=5.0), SD, points)
+    pairs = levels(Euler(churn=100.0, churn_min=0.5, churn_max=5.0), SD, even_levels(SD, 8, 12.0, 0.1))
     for start, asked in pairs:
         assert (asked != start) == (0.5 <= start.s <= 5.0)
 
@@ -106,58 +96,20 @@ def test_churn_keeps_to_its_window() -> None:
 def test_the_added_noise_is_what_the_raised_level_lacks(process: Process, scale: float) -> None:
     """Line 6 of algorithm 2, by unit vectors: x̂ = x̄ + √(ŝ² − s²)·S_noise·ε."""
     plan = Plan(Euler(churn=3.0, churn_noise=scale), process, Prediction.V, even_levels(process, 10, 10.0, 0.1))
-
-    def asked(x: float, z: float) -> tuple[float, Point]:
-        def source(like: Tensor, *_: Any) -> Tensor:
-            return torch.full_like(like, z)
-
-        query = plan.start(torch.tensor([x], dtype=torch.float64), noise=source).query
-        assert query is not None
-        return float(query.x), query.point
-
-    start = plan.points[0]
-    on_x, raised = asked(1.0, 0.0)
-    on_noise, _ = asked(0.0, 1.0)
+    unit = torch.eye(2, dtype=torch.float64)
+    query = plan.start(unit[:1], noise=lambda *_: unit[1:]).query
+    assert query is not None
+    (on_x, on_noise), start, raised = query.x[0].tolist(), plan.points[0], query.point
     assert on_x == pytest.approx(raised.alpha / start.alpha, rel=1e-12)
     assert (on_noise / raised.alpha) ** 2 == pytest.approx(scale**2 * (raised.s**2 - start.s**2), rel=1e-10)
 
 
-@KINDS
-def test_with_churn_it_still_converges_in_distribution(process: Process) -> None:
-    """Exactly, without drawing: the variance of the result on N(0, std²), from unit vectors in each noise slot."""
-    oracle, errors = Gaussian(mean=0.0), {}
-    for steps in (20, 80):
-        points = even_levels(process, steps, 10.0, 0.1)
-        plan = Plan(Euler(churn=1.0), process, Prediction.V, points)
-
-        def answer(x: float, slot: int | None, plan: Plan = plan) -> float:
-            def source(like: Tensor, interval: int, draw: int, clock: Any) -> Tensor:
-                return torch.full_like(like, float(interval == slot))
-
-            begun = plan.start(torch.tensor([x], dtype=torch.float64), noise=source)
-            return float(finish(begun, oracle.network(Prediction.V)))
-
-        found = oracle.variance(points[0]) * answer(1.0, None) ** 2 + sum(answer(0.0, i) ** 2 for i in range(steps))
-        errors[steps] = abs(found / oracle.variance(points[-1]) - 1)
-    assert slope(errors) == pytest.approx(1.0, abs=0.15)
-
-
 def test_no_noise_is_drawn_without_churn() -> None:
-    def source(like: Tensor, *_: Any) -> Tensor:
+    def source(*_: object) -> Tensor:
         raise AssertionError("drawn")
 
     plan = Euler().plan(process=SD, prediction=Prediction.V, sigmas=(9.0, 3.0))
-    finish(plan.start(noise(1, 2), noise=source), ORACLE.network(Prediction.V))
-
-
-def test_its_record_agrees_with_its_class() -> None:
-    host = PluginHost()
-    spec = host.schedulers["latentry-euler:euler"]
-    assert host.schedulers.load("euler") is Euler
-    assert Euler().build(20).plan.evaluations == 20 * spec.evaluations
-    assert spec.off_grid
-    assert not spec.stochastic
-    assert host.schedulers["EulerDiscreteScheduler"] is host.schedulers["FlowMatchEulerDiscreteScheduler"] is spec
+    drive(plan, noise(1, 2), GaussianOracle().answer, noise=source)
 
 
 @pytest.mark.parametrize("options", [{"churn": -1}, {"churn_noise": 0}, {"churn_min": math.nan}, {"chrun": 1}])

@@ -73,6 +73,23 @@ def test_the_papers_middle_is_of_the_timestep() -> None:
     assert (made.queries or ())[1].point.s == pytest.approx((points[0].s + points[1].s) / 2)
 
 
-def test_longer_steps_are_of_first_order() -> None:
-    assert plan(PNDM(longest_step=0.5), (3.0, 1.0, 0.9)).evaluations_by_step == (1, 1)
-    assert plan(PNDM(longest_step=math.inf), (3.0, 1.0, 0.9)).evaluations_by_step == (2, 1)
+def test_over_longer_steps_plms_is_of_a_lower_order() -> None:
+    assert shares(PNDM(), 4.5) == pytest.approx([55 / 24, -59 / 24, 37 / 24, -9 / 24])  # 1/4 of s
+    assert shares(PNDM(), 3.0) == pytest.approx([23 / 12, -16 / 12, 5 / 12, 0.0])
+    assert shares(PNDM(), 1.0) == pytest.approx([1.5, -0.5, 0.0, 0.0])
+    assert shares(PNDM(stable=False), 1.0) == pytest.approx([55 / 24, -59 / 24, 37 / 24, -9 / 24])
+
+
+def shares(scheduler: PNDM, last: float) -> list[float]:
+    """How much of each ε, newest first, is in the last step to ``last``; of the first step's two the first is kept."""
+    points = tuple(EDM().at(s=s) for s in (9.0, 8.0, 7.0, 6.0, last))
+    whole = Plan(scheduler, EDM(), Prediction.EPSILON, points)
+
+    def moved(made: Plan, evaluation: int) -> float:
+        run, count = made.start(torch.zeros_like(X)), 0
+        while (query := run.query) is not None:
+            run.advance(torch.full_like(query.x, float(count == evaluation)))
+            count += 1
+        return float(run.sample[0, 0])
+
+    return [(moved(whole, i) - moved(whole[:-1], i)) / (last - 6.0) for i in (4, 3, 2, 0)]

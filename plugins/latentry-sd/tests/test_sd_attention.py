@@ -13,8 +13,8 @@ import torch
 from support.models import PROMPT
 from torch import Tensor
 
-from latentry import OptionError
-from latentry_diffusers.attention import ROLES, BackendProcessor
+from latentry import OptionError, PromptSettings
+from latentry_diffusers.attention import BackendProcessor
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
@@ -41,8 +41,10 @@ class Spy:
         self.shapes.append((*q.shape, k.shape[2]))
         assert q.shape[:2] == k.shape[:2] == v.shape[:2]
         assert scale is None or scale == pytest.approx(1 / math.sqrt(q.shape[-1]))
-        assert not causal
+        assert not causal or q.shape == k.shape  # the text encoder's own
         scores = q @ k.transpose(-1, -2) * (scale or 1 / math.sqrt(q.shape[-1]))
+        if causal:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -math.inf)
         return torch.softmax(scores if mask is None else scores + mask, dim=-1) @ v
 
 
@@ -62,11 +64,13 @@ def layers(model: StableDiffusion) -> dict[str, int]:
         "self": sum(name.endswith("attn1") for name in names),
         "cross": sum(name.endswith("attn2") for name in names),
         "vae": len(vae),
+        "text": sum(type(module).__name__ == "CLIPAttention" for module in model.text_encoder.modules()),
     }
 
 
 def processors(model: StableDiffusion) -> list[object]:
-    return [m.processor for n in (model.unet, model.vae) for m in n.modules() if type(m).__name__ == "Attention"]
+    diffusers = [m.processor for n in (model.unet, model.vae) for m in n.modules() if type(m).__name__ == "Attention"]
+    return [*diffusers, model.text_encoder.config._attn_implementation]
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def run(model: StableDiffusion, size: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """The UNet, the decoder and the encoder, once each."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(size, 4, 16, 16, generator=generator)
-    out = model.predict(x, 333.0, model.encode_prompt([PROMPT, "a star"][:size]))
+    out = model.predict(x, 333.0, model.encode_prompt([PROMPT, "a star"][:size], PromptSettings(64, 64)))
     pixels = model.decode(x)
     return out, pixels, model.encode(pixels.clamp(-1, 1))
 
@@ -99,7 +103,7 @@ def test_every_layer_of_every_network_is_served_and_gives_the_same(model: Stable
     assert sum(shape[-1] == tokens != shape[2] for shape in spy.shapes) == counts["cross"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ["self", "cross", "vae", "text"])
 def test_a_role_is_served_alone(model: StableDiffusion, role: str) -> None:
     with untouched(model):
         spy = Spy()
@@ -109,7 +113,8 @@ def test_a_role_is_served_alone(model: StableDiffusion, role: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "changed"), [("self", (True, False)), ("cross", (True, False)), ("vae", (False, True))]
+    ("role", "changed"),
+    [("self", (True, False)), ("cross", (True, False)), ("vae", (False, True)), ("text", (True, False))],
 )
 def test_a_backend_takes_effect_where_it_was_asked_for(
     model: StableDiffusion, role: str, changed: tuple[bool, bool]
@@ -123,7 +128,7 @@ def test_a_backend_takes_effect_where_it_was_asked_for(
 def test_an_unknown_role_is_refused_and_changes_nothing(model: StableDiffusion) -> None:
     with untouched(model), pytest.raises(OptionError, match="no attention role 'joint'") as caught:
         model.set_attention(Spy(), role="joint")
-    assert "self, cross, vae" in caught.value.remedy
+    assert "self, cross, vae, text" in caught.value.remedy
 
 
 def test_it_is_put_back_after_an_exception_too(model: StableDiffusion) -> None:
@@ -149,7 +154,7 @@ def test_settings_nest(model: StableDiffusion) -> None:
             with model.set_attention(inner, role="cross"):
                 run(model)
             assert len(inner.shapes) == layers(model)["cross"]
-            assert len(outer.shapes) == layers(model)["self"] + layers(model)["vae"]
+            assert len(outer.shapes) == sum(layers(model).values()) - layers(model)["cross"]
             with model.set_attention(None):
                 outer.shapes.clear()
                 run(model)

@@ -33,6 +33,7 @@ def write(folder: Path, *, without: str = "", index: dict[str, Any] | None = Non
 
 
 V = {"prediction_type": "v_prediction"}
+TRAILING = {"prediction_type": "epsilon", "timestep_spacing": "trailing"}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,12 @@ V = {"prediction_type": "v_prediction"}
         ({"cross_attention_dim": 1024}, "sd21-base"),
         ({"cross_attention_dim": 1024, "scheduler": V}, "sd21"),
         ({"scheduler": V}, "sd21"),
+        ({"in_channels": 9}, "sd15-inpainting"),
+        ({"in_channels": 9, "cross_attention_dim": 96}, "sd15-inpainting"),
+        ({"in_channels": 9, "cross_attention_dim": 1024}, "sd2-inpainting"),
+        ({"cross_attention_dim": 1024, "_name_or_path": "stabilityai/sd-turbo"}, "sd-turbo"),
+        ({"cross_attention_dim": 1024, "_name_or_path": "SD-Turbo", "scheduler": TRAILING}, "sd-turbo"),
+        ({"scheduler": TRAILING}, "sd15"),
     ],
     ids=str,
 )
@@ -76,14 +83,35 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, index: dict[str, Any]) ->
     assert str(index.get("_class_name", "not named")) in caught.value.why
 
 
-def test_an_inpainting_network_is_seen_but_not_taken(tmp_path: Path) -> None:
-    folder = write(tmp_path / "model", in_channels=9)
+def test_what_files_cannot_tell_apart_needs_to_be_said(tmp_path: Path) -> None:
+    folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=TRAILING)
+    found = detect(folder)
+    assert found is not None
+    assert found.variants == ("sd21-base", "sd-turbo")
+    with pytest.raises(ModelError, match="can be any of sd21-base, sd-turbo") as caught:
+        locate(HOST, str(folder), None)
+    assert "--variant" in caught.value.remedy
+    assert locate(HOST, str(folder), "sd-turbo").variant.guidance_kind == "none"
+
+
+def test_metadata_of_the_weights_tells(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=TRAILING)
+    title = {"modelspec.title": "Stable Diffusion Turbo 2.1"}
+    save_file({"x": torch.zeros(1)}, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata=title)
+    assert locate(HOST, str(folder), None).variant.name == "sd-turbo"
+
+
+def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
+    folder = write(tmp_path / "model", in_channels=8)
     found = detect(folder)
     assert found is not None
     assert found.variants == ()
     with pytest.raises(ModelError) as caught:
         locate(HOST, str(folder), None)
-    assert "only text-to-image networks with 4 channels" in caught.value.why
+    assert "only 4 channels, or 9 for inpainting" in caught.value.why
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "unet"])
@@ -127,7 +155,7 @@ def test_the_users_word_on_the_variant_stands(tmp_path: Path) -> None:
     assert locate(HOST, folder, "sd21").variant.name == "sd21"
     with pytest.raises(ModelError, match="has no variant 'sdxl'") as caught:
         locate(HOST, folder, "sdxl")
-    assert "sd15, sd21-base, sd21" in caught.value.remedy
+    assert "sd15, sd15-inpainting, sd21-base, sd21" in caught.value.remedy
 
 
 def test_recognising_imports_nothing_heavy(tmp_path: Path) -> None:

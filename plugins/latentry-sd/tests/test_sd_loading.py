@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import ModelError, OptionError, Prediction, VariancePreserving
+from latentry import ModelError, OptionError, Prediction, PromptSettings, VariancePreserving
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
 CPU = torch.device("cpu")
+SETTINGS = PromptSettings(64, 64)
 UNET = Path("unet/diffusion_pytorch_model.safetensors")
 VAE = Path("vae/diffusion_pytorch_model.safetensors")
 TEXT = Path("text_encoder/model.safetensors")
@@ -54,7 +55,7 @@ def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion) -> N
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
     model = open_checkpoint(folder, "sd15").load(CPU, dtype)
     assert model.dtype == dtype
-    conditioning = model.encode_prompt([PROMPT])
+    conditioning = model.encode_prompt([PROMPT], SETTINGS)
     output = model.predict(torch.randn(1, 4, 16, 16), 500.0, conditioning)
     assert output.dtype == conditioning["text"].dtype == dtype
     assert model.decode(torch.randn(1, 4, 16, 16)).dtype == torch.float32
@@ -69,7 +70,11 @@ def test_a_half_precision_folder_loads_as_float32(folder: Path, tmp_path: Path) 
         save_file(tensors, half / file, metadata={"format": "pt"})
     model = open_checkpoint(half, "sd15").load(CPU, torch.float32)
     assert {p.dtype for n in (model.unet, model.vae, model.text_encoder) for p in n.parameters()} == {torch.float32}
-    assert model.decode(model.predict(torch.randn(1, 4, 16, 16), 1.0, model.encode_prompt(["a"]))).isfinite().all()
+    assert (
+        model.decode(model.predict(torch.randn(1, 4, 16, 16), 1.0, model.encode_prompt(["a"], SETTINGS)))
+        .isfinite()
+        .all()
+    )
 
 
 def test_a_tensor_too_many_is_reported(folder: Path, tmp_path: Path) -> None:
@@ -110,6 +115,14 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "unet configuration without size": (lambda f: edit(f / "unet" / "config.json", sample_size=None), "sample_size"),
     "unet configuration of nonsense": (lambda f: edit(f / "unet" / "config.json", down_block_types=["X"]), "unet"),
     "no scheduler configuration": (lambda f: (f / "scheduler" / "scheduler_config.json").unlink(), "scheduler_config"),
+    "an inpainting network under another name": (
+        lambda f: edit(f / "unet" / "config.json", in_channels=9),
+        "in_channels is 9, and what sd15 needs 4",
+    ),
+    "text states of another width": (
+        lambda f: edit(f / "unet" / "config.json", cross_attention_dim=64),
+        "cross-attention is 64, and that of the text states 32",
+    ),
     "unknown betas": (lambda f: edit(f / "scheduler" / "scheduler_config.json", beta_schedule="odd"), "odd"),
     "a shard that is not there": (lambda f: _shard(f / UNET), "unet"),
 }
@@ -164,40 +177,43 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: 
 
 
 def test_every_size_it_takes_it_can_draw(model: StableDiffusion) -> None:
-    text = model.encode_prompt(["a"])
+    text = model.encode_prompt(["a"], SETTINGS)
     for width, height in ((8, 8), (72, 40), (64, 8)):
         latents = torch.zeros(1, *model.latent_shape(width, height))
         assert model.predict(latents, 1.0, text).shape == latents.shape
         assert model.decode(latents).shape == (1, 3, height, width)
 
 
-def test_a_prompt_that_is_too_long_is_cut_with_a_warning(
-    model: StableDiffusion, caplog: pytest.LogCaptureFixture
-) -> None:
-    long = "a red circle " * 30
-    states = model.encode_prompt([long, "a"])["text"]
-    assert states.shape[:2] == (2, model.tokenizer.model_max_length)
-    warnings = [record.getMessage() for record in caplog.records if record.name == "latentry.sd"]
-    assert len(warnings) == 1
-    assert f"first {model.tokenizer.model_max_length} are ignored" in warnings[0]
-
-
 def test_a_tokenizer_that_does_not_know_its_length_takes_the_encoders(folder: Path, tmp_path: Path) -> None:
     other = copied(folder, tmp_path / "other")
     edit(other / "tokenizer" / "tokenizer_config.json", model_max_length=None)
     model = open_checkpoint(other, "sd15").load(CPU, torch.float32)
-    assert model.encode_prompt(["a"])["text"].shape[1] == model.text_encoder.config.max_position_embeddings
+    assert model.encode_prompt(["a"], SETTINGS)["text"].shape[1] == model.text_encoder.config.max_position_embeddings
 
 
 def test_pictures_go_to_latents_and_back_in_the_same_units(model: StableDiffusion) -> None:
     pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     posterior = model.vae.encode(pixels).latent_dist
-    assert torch.equal(model.encode(pixels), posterior.mode() * model.vae.config.scaling_factor)
+    scale = model.vae.config.scaling_factor
+    assert torch.equal(model.encode(pixels), posterior.mode() * scale)
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    sampled = posterior.sample(generator=torch.Generator().manual_seed(1)) * scale
+    assert torch.allclose(model.encode(pixels, noise), sampled, atol=1e-6)
     again = model.vae.decode(posterior.mode()).sample
     assert torch.allclose(model.decode(model.encode(pixels)), again, rtol=1e-4, atol=1e-5)
 
 
+def test_clip_skip_takes_an_earlier_layer_and_its_norm(model: StableDiffusion) -> None:
+    ids = model.tokenizer([PROMPT], padding="max_length", max_length=24, return_tensors="pt").input_ids
+    states = model.text_encoder(ids, output_hidden_states=True).hidden_states[-2]
+    expected = model.text_encoder.final_layer_norm(states)
+    found = model.encode_prompt([PROMPT], PromptSettings(64, 64, clip_skip=1))["text"]
+    assert torch.allclose(found, expected, atol=1e-6)
+    with pytest.raises(OptionError, match="cannot be left out"):
+        model.encode_prompt([PROMPT], PromptSettings(64, 64, clip_skip=2))
+
+
 def test_prompts_of_a_batch_do_not_touch(model: StableDiffusion) -> None:
-    both = model.encode_prompt(["a red circle", "a blue square"])["text"]
-    assert torch.allclose(both[1:], model.encode_prompt(["a blue square"])["text"], atol=1e-6)
+    both = model.encode_prompt(["a red circle", "a blue square"], SETTINGS)["text"]
+    assert torch.allclose(both[1:], model.encode_prompt(["a blue square"], SETTINGS)["text"], atol=1e-6)
     assert not torch.allclose(both[0], both[1])

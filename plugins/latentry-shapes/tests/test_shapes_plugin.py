@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
+
+import pytest
 
 import latentry_shapes
-from latentry_shapes._checkpoint import folder
+from latentry_shapes._checkpoint import packaged
 
-MEGABYTES = 14
+MEGABYTES, TOGETHER = 14, 60
 
 
-def test_registers_one_default_checkpoint() -> None:
-    (spec,) = latentry_shapes.latentry_checkpoints()
-    assert (spec.name, spec.family, spec.variant, spec.size) == ("shapes", "latentry-sd:sd", "sd15", 64)
-    assert spec.default
-    assert spec.target == f"{folder.__module__}:{folder.__qualname__}"
+def test_registers_its_models_and_one_default() -> None:
+    specs = {spec.name: spec for spec in latentry_shapes.latentry_checkpoints()}
+    assert set(specs) == set(packaged())
+    assert [spec.name for spec in specs.values() if spec.default] == ["shapes"]
+    assert {spec.size for spec in specs.values()} == {64}
+    for name, spec in specs.items():
+        module, attribute = spec.target.split(":")
+        assert getattr(import_module(module), attribute)() == packaged()[name]
 
 
 def test_registration_imports_nothing_heavy() -> None:
@@ -25,8 +31,15 @@ def test_registration_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_model_is_in_the_package_and_small() -> None:
-    files = [file for file in folder().rglob("*") if file.is_file()]
-    assert folder() / "model_index.json" in files
+@pytest.mark.parametrize("name", packaged())
+def test_a_model_is_in_the_package_and_small(name: str) -> None:
+    folder = packaged()[name]
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert folder / "model_index.json" in files
     assert sum(file.stat().st_size for file in files) <= MEGABYTES * 1_000_000
     assert {file.suffix for file in files} <= {".json", ".safetensors", ".txt"}
+
+
+def test_all_models_together_stay_small() -> None:
+    files = [file for folder in packaged().values() for file in folder.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= TOGETHER * 1_000_000

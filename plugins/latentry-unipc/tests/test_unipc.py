@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
-from latentry import Flow, Plan, Point, Prediction, Process, VariancePreserving
+from latentry import Flow, OptionError, Plan, Point, Prediction, Process, VariancePreserving
 from latentry.testing import GaussianOracle, MixtureOracle, SchedulerSuite, drive
 from latentry_unipc import UniPC
 
@@ -178,5 +177,5 @@ def test_thresholding_bounds_x0() -> None:
     "options", [{"order": 0}, {"order": 4}, {"variant": "bh3"}, {"corrector": 1.1}, {"threshold": -0.1}, {"form": "v"}]
 )
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(OptionError):
         UniPC(**options)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import typer
 
-from latentry._cli import _attention, _check, _generate, _listing, _plugins, _show
-from latentry._cli._light import LightCommand, LightGroup
+from latentry._cli import _attention, _check, _generate, _listing, _plugins, _schedulers, _show
+from latentry._cli._light import LightCommand, LightGroup, NamesCommand
 
 
 def build_app() -> typer.Typer:
@@ -23,11 +23,13 @@ def build_app() -> typer.Typer:
     commands: dict[str, Callable[..., None]] = {
         "generate": _generate.generate,
         "show": _show.show,
+        "schedulers": _schedulers.schedulers,
         **_listing.COMMANDS,
         "attention": _attention.attention,
         "check": _check.check,
         "plugins": _plugins.plugins,
     }
     for name, command in commands.items():
-        app.command(name, cls=LightCommand)(command)
+        takes_names = command is _schedulers.schedulers
+        app.command(name, cls=NamesCommand if takes_names else LightCommand)(command)
     return app

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentry._cli._generate import _options
 from latentry._cli._host import open_host
 from latentry._cli._listing import Json, Verbose
 from latentry._cli._output import print_json, print_table
+from latentry._cli._values import named_values
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
 
@@ -36,7 +36,7 @@ def check(
     host = open_host(context)
     if options and name is None:
         raise OptionError("--set needs a scheduler.", remedy="E.g. latentry check ddim --set eta=0.5.")
-    given = _options(options) if options else None
+    given = named_values("--set", options) if options else None
     findings = {one: _check(host, one, given) for one in ([name] if name else host.schedulers.names())}
     if as_json:
         print_json({one: [result.record() for result in results] for one, (results, _) in findings.items()})
@@ -49,10 +49,13 @@ def check(
 
 def _check(host: PluginHost, name: str, options: dict[str, Any] | None) -> tuple[list[CheckResult], float]:
     """The findings, and how long they took, with a line on a terminal that says what is being done."""
+    from latentry._engine._peer_names import understand
     from latentry.testing import CHECKS, Subject, check_scheduler
 
     begin = time.perf_counter()
-    subject = Subject.of(name, host=host, options=options)
+    meaning = understand(host, name)
+    given = {**meaning.options, **(options or {})}
+    subject = Subject.of(meaning.scheduler, host=host, options=given if given or options is not None else None)
     results: list[CheckResult] = []
     for count, check in enumerate(CHECKS):
         _say(f"{name}: {check} ({count + 1} of {len(CHECKS)})")

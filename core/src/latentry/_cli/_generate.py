@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentry._cli._attention import backend_options
 from latentry._cli._host import open_host
-from latentry._cli._output import print_json
 from latentry._cli._progress import following
+from latentry._cli._saving import check_output, report, writing
+from latentry._cli._values import levels, named_values, numbers, shares
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:
     from latentry._engine import GenerationResult
 
-OUTPUT_ONLY = frozenset({"output", "source", "anyway", "quiet", "as_json"})
+BESIDE_FROM = frozenset({"output", "source", "anyway", "quiet", "as_json", "init_image", "mask"})
 """Options that have a say beside ``--from``."""
+OUTPUT_ONLY = BESIDE_FROM - {"init_image", "mask"}
+"""Options that are no part of a request."""
+Pairs = list[str] | None
 
 
 def generate(
@@ -30,15 +31,35 @@ def generate(
     variant: Annotated[str | None, typer.Option(help="Variant, where the files cannot tell.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Sampler; see `latentry schedulers`.")] = None,
     scheduler_options: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Option of the sampler; repeatable.")
+        Pairs, typer.Option("--set", metavar="NAME=VALUE", help="Option of the sampler; repeatable.")
     ] = None,
     sigmas: Annotated[
         str | None, typer.Option(help="Sigma schedule (see `latentry sigmas`), or levels such as 14.6,3.1,0.7.")
     ] = None,
+    sigma_options: Annotated[
+        Pairs, typer.Option("--sigma-set", metavar="NAME=VALUE", help="Option of the sigma schedule, e.g. shift=3.")
+    ] = None,
     final: Annotated[str | None, typer.Option(help="Where the run ends: zero, or table (the least trained).")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.")] = None,
+    guidance_rescale: Annotated[float, typer.Option(help="0 to 1: share brought back to the unguided spread.")] = 0.0,
+    guidance_interval: Annotated[str | None, typer.Option(help="Guided steps, as shares of all: 0.2,0.8.")] = None,
+    skip_layers: Annotated[str | None, typer.Option(help="Skip-layer guidance: layers to leave out: 7,8,9.")] = None,
+    skip_layer_scale: Annotated[float | None, typer.Option(help="Its scale, 2.8 by default.")] = None,
+    skip_layer_interval: Annotated[str | None, typer.Option(help="Its steps, 0.01,0.2 by default.")] = None,
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
+    clip_skip: Annotated[int, typer.Option(help="How many more of CLIP's last layers to leave out.")] = 0,
+    conditioning: Annotated[
+        Pairs, typer.Option("--condition", metavar="NAME=VALUE", help="The model family's own option of prompts.")
+    ] = None,
+    refiner: Annotated[str | None, typer.Option(help="Model for the last steps: folder or installed name.")] = None,
+    switch: Annotated[float, typer.Option(help="Share of the noise levels that come before the refiner's.")] = 0.8,
+    init_image: Annotated[str | None, typer.Option(help="Picture to begin from.")] = None,
+    mask: Annotated[str | None, typer.Option(help="White where the picture is drawn anew; of its size.")] = None,
+    strength: Annotated[float | None, typer.Option(help="How far from the picture, up to 1.")] = None,
+    strength_mode: Annotated[
+        str, typer.Option(help="cut takes that share of the steps, full takes all of them from that level on.")
+    ] = "cut",
     seed: Annotated[int | None, typer.Option(help="Seed; without it one is drawn and recorded.")] = None,
     width: Annotated[int | None, typer.Option(help="Pixels; without it the model's own size.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels; without it the model's own size.")] = None,
@@ -46,31 +67,42 @@ def generate(
     batch: Annotated[int, typer.Option(help="How many of them go through the network together.")] = 4,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, float16, bfloat16.")] = "auto",
-    attention: Annotated[str, typer.Option(help="Attention backend; see `latentry attention`.")] = "auto",
+    attention: Annotated[
+        str, typer.Option(help="Attention backends: flash; flash,auto; vae=sliced. See `latentry attention`.")
+    ] = "auto",
+    attention_options: Annotated[
+        Pairs,
+        typer.Option(
+            "--attention-set",
+            metavar="NAME=VALUE",
+            help="Option of the backend that is named; else sdpa.kernel=math.",
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option(help="PNG to write; of several each gets a number.")] = Path("picture.png"),
-    source: Annotated[Path | None, typer.Option("--from", help="PNG made by Latentry, to make again.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="PNG made by Latentry, to make again; pictures it began from may be given anew."),
+    ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="With --from: go on though versions differ.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no report.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Draw pictures of a prompt, or one again with --from."""
-    given = {name: value for name, value in context.params.items() if name not in OUTPUT_ONLY}
-    _check_output(output)
+    check_output(output)
     silent = quiet or as_json
     if source is not None:
         _refuse_beside_from(context)
-        result = _again(context, source, anyway=anyway, silent=silent)
+        result = _again(context, source, {"init_image": init_image, "mask": mask}, anyway=anyway, silent=silent)
     else:
-        given["scheduler_options"] = _options(scheduler_options or [])
-        given["sigmas"] = _sigmas(sigmas)
-        result = _new(context, given, silent=silent)
-    with _writing(output):
+        result = _new(context, silent=silent)
+    with writing(output):
         paths = result.save(output)
-    _report(result, paths, quiet=quiet, as_json=as_json)
+    report(result, paths, quiet=quiet, as_json=as_json)
 
 
-def _new(context: typer.Context, given: dict[str, Any], *, silent: bool) -> GenerationResult:
-    if not given["prompt"]:
+def _new(context: typer.Context, *, silent: bool) -> GenerationResult:
+    given = _given(context)
+    if not given.get("prompt"):
         raise OptionError(
             "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
         )
@@ -83,10 +115,30 @@ def _new(context: typer.Context, given: dict[str, Any], *, silent: bool) -> Gene
         return Engine(host).generate(request, progress=progress)
 
 
-def _again(context: typer.Context, source: Path, *, anyway: bool, silent: bool) -> GenerationResult:
+def _given(context: typer.Context) -> dict[str, Any]:
+    """What was typed, as the request has it; what was not is left to its defaults."""
+    given = {name: value for name, value in context.params.items() if name not in OUTPUT_ONLY}
+    given |= {
+        "scheduler_options": named_values("--set", given["scheduler_options"]),
+        "sigma_options": named_values("--sigma-set", given["sigma_options"]),
+        "conditioning": named_values("--condition", given["conditioning"]),
+        "attention_options": backend_options(given["attention"], given["attention_options"]),
+        "sigmas": levels(given["sigmas"]),
+        "guidance_interval": shares("--guidance-interval", given["guidance_interval"]),
+        "skip_layers": numbers("--skip-layers", given["skip_layers"]),
+        "skip_layer_interval": shares("--skip-layer-interval", given["skip_layer_interval"]),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _again(
+    context: typer.Context, source: Path, moved: dict[str, str | None], *, anyway: bool, silent: bool
+) -> GenerationResult:
     from latentry._engine import Engine, read_recipe
 
     recipe = read_recipe(source)
+    pictures = {name: file for name, file in moved.items() if file is not None}
+    recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=pictures)})
     engine = Engine(open_host(context))
     with following(silent=silent) as progress:
         return engine.reproduce(recipe, anyway=anyway, progress=progress)
@@ -96,78 +148,10 @@ def _refuse_beside_from(context: typer.Context) -> None:
     typed = [
         name
         for name in context.params
-        if name not in OUTPUT_ONLY and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        if name not in BESIDE_FROM and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]
     if typed:
         raise OptionError(
             f"--from takes everything from the picture, so {', '.join(typed)} cannot be given with it.",
             remedy="Leave it out; or read the settings with `latentry show` and give them without --from.",
         )
-
-
-def _options(pairs: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; a value that is JSON is taken as such, any other as text."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise OptionError(f"--set {pair} is no NAME=VALUE.", remedy="E.g. --set eta=0.5.")
-        try:
-            options[name.strip()] = json.loads(value)
-        except ValueError:
-            options[name.strip()] = value
-    return options
-
-
-def _sigmas(text: str | None) -> str | tuple[float, ...] | None:
-    """A schedule's name, or levels separated by commas."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(level) for level in text.split(",") if level.strip())
-    except ValueError:
-        return text
-
-
-def _check_output(output: Path) -> None:
-    """Refuses a place that cannot be written to before minutes are spent on the pictures."""
-    with _writing(output):
-        folder = output.is_dir()
-    if folder:
-        raise OptionError(f"--output {output} is a folder.", remedy=f"Give a file, e.g. {output / 'picture.png'}.")
-    if output.suffix.lower() not in ("", ".png"):
-        raise OptionError(
-            f"--output {output} is no PNG.",
-            why="Only PNG carries the recipe.",
-            remedy=f"Use {output.with_suffix('.png')}.",
-        )
-    with _writing(output):
-        output.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=output.absolute().parent, prefix=output.name):
-            pass
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OptionError(
-            f"--output {output} cannot be written.", why=str(error), remedy="Choose another place."
-        ) from error
-
-
-def _report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        recipes = [json.loads(recipe.model_dump_json()) for recipe in result.recipes]
-        print_json([{"path": str(path), "recipe": recipe} for path, recipe in zip(paths, recipes, strict=True)])
-    elif not quiet:
-        request = result.recipes[0].request
-        print(
-            f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
-            f"guidance {request.guidance:g}, seed {request.seed}"
-        )
-        for note in result.notes:
-            print(f"note: {note}")
-        for path in paths:
-            print(path)

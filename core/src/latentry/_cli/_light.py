@@ -18,6 +18,15 @@ class LightCommand(TyperCommand):
         return _off_by_default(super().get_help_option(ctx))
 
 
+class NamesCommand(LightCommand):
+    """A command that takes names, in ``context.args``: declared arguments would be converted, if only to None."""
+
+    allow_extra_args = True
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[NAME]..."]
+
+
 class LightGroup(TyperGroup):
     """A group whose ``--help`` is off by default rather than unset."""
 

@@ -1,4 +1,4 @@
-"""``latentry schedulers|sigmas|families|models``: what is installed."""
+"""``latentry sigmas|families|models``: what is installed; ``show`` prints ``latentry schedulers`` too."""
 
 from __future__ import annotations
 
@@ -53,19 +53,6 @@ def _listing(attribute: str, noun: str, about: str, columns: Columns) -> Callabl
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
-    "schedulers": _listing(
-        "schedulers",
-        "scheduler",
-        "List the schedulers and what they can do.",
-        {
-            "aliases": field("aliases"),
-            "processes": field("processes"),
-            "order": field("order"),
-            "evaluations": lambda item: item["evaluations"] or "varies",
-            "stochastic": field("stochastic"),
-            "summary": field("summary"),
-        },
-    ),
     "sigmas": _listing(
         "sigma_schedules",
         "sigma schedule",

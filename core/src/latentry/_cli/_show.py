@@ -30,4 +30,5 @@ def show(
 
 def _ingredient(used: dict[str, object]) -> str:
     revision = "" if used["revision"] is None else f", numerics revision {used['revision']}"
-    return f"{used['name']} ({used['distribution']} {used['version']}{revision})"
+    why = f": {used['why']}" if used["why"] else ""
+    return f"{used['name']} ({used['distribution']} {used['version']}{revision}){why}"

@@ -12,7 +12,20 @@ from latentry._errors import OptionError
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
+WORDS = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "it must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "it must be true or false"),
+    "finite_number": "it must be a finite number",
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than": "it must be less than {lt:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "literal_error": "it must be {expected}",
+}
+"""What is wrong with a value, by pydantic's name for it."""
 BOUNDS = {
     "ge": "at least",
     "gt": "more than",
@@ -36,9 +49,10 @@ def create(label: str, target: Callable[..., Any], options: Mapping[str, Any]) -
     except ValueError as error:
         from pydantic import ValidationError
 
-        if not isinstance(error, ValidationError):
+        cause = error.__cause__ if isinstance(error, OptionError) else error
+        if not isinstance(cause, ValidationError):
             raise
-        raise _option_error(label, fields, error) from error
+        raise option_error(label, fields, cause) from cause
 
 
 def describe(field: FieldInfo) -> str:
@@ -50,7 +64,7 @@ def describe(field: FieldInfo) -> str:
     return ", ".join(words) + (f". {field.description}" if field.description else "")
 
 
-def _option_error(label: str, fields: Mapping[str, FieldInfo], error: ValidationError) -> OptionError:
+def option_error(label: str, fields: Mapping[str, FieldInfo], error: ValidationError) -> OptionError:
     """All that is wrong, in one error."""
     what, why, near = [], [], []
     for detail in error.errors(include_url=False):
@@ -60,10 +74,10 @@ def _option_error(label: str, fields: Mapping[str, FieldInfo], error: Validation
             near += get_close_matches(name, fields, n=2)
         elif name in fields:
             value = "" if detail["type"] == "missing" else f" {detail['input']!r}"
-            what.append(f"{label} cannot take option '{name}'{value}: {_lower(detail['msg'])}.")
+            what.append(f"{label} cannot take option '{name}'{value}: {_wrong(detail)}.")
             why.append(f"{name}: {describe(fields[name])}")
         else:
-            what.append(f"{label} cannot take these options: {_lower(detail['msg'])}.")
+            what.append(f"{label} cannot take these options: {_wrong(detail)}.")
     why += [f"{name}: {describe(fields[name])}" for name in near if name in fields]
     return OptionError(" ".join(what), why="\n".join(dict.fromkeys(why)), remedy=" ".join(_remedy(near, fields)))
 
@@ -93,6 +107,9 @@ def _type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def _lower(message: str) -> str:
-    message = message.removeprefix("Value error, ").rstrip(".")
+def _wrong(detail: ErrorDetails) -> str:
+    known = WORDS.get(detail["type"])
+    if known is not None:
+        return known.format(**detail.get("ctx", {}))
+    message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     return message[:1].lower() + message[1:]

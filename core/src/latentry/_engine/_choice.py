@@ -13,16 +13,13 @@ from typing import Any
 from latentry._discovery import PluginHost
 from latentry._engine._locate import Located
 from latentry._engine._noise_settings import NoiseSettings
-from latentry._engine._peer_names import understand
+from latentry._engine._peer_names import understand, understand_sigmas
 from latentry._engine._request import GenerationRequest
 from latentry._errors import IncompatibleError, PluginError
 from latentry._numerics._plan import Plan
 from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._specs import Final, ProcessKind, SigmaPreference
-
-NATIVE = "native"
-"""The attention of a request that no backend is to serve."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,14 @@ class ChosenScheduler:
         name: ``distribution:name``.
         scheduler: the object.
         sigmas: the sigma schedule that was part of the name that was asked for.
-        notes: how results differ from the program whose name was asked for.
+        preference: what the program whose name was asked for lays it out on.
+        notes: how results differ from that program's.
     """
 
     name: str
     scheduler: Scheduler
     sigmas: str | None = None
+    preference: SigmaPreference | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -77,7 +76,7 @@ def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Loca
         )
     options = {**meaning.options, **request.scheduler_options}
     scheduler = host.schedulers.create(meaning.scheduler, **options)
-    return ChosenScheduler(meaning.scheduler, scheduler, meaning.sigmas, meaning.notes)
+    return ChosenScheduler(meaning.scheduler, scheduler, meaning.sigmas, meaning.preference, meaning.notes)
 
 
 def _preferred(host: PluginHost, located: Located) -> str:
@@ -94,9 +93,16 @@ def _preferred(host: PluginHost, located: Located) -> str:
 
 
 def choose_sigmas(
-    host: PluginHost, request: GenerationRequest, noise: NoiseSettings, chosen: ChosenScheduler, steps: int
+    host: PluginHost,
+    request: GenerationRequest,
+    noise: NoiseSettings,
+    chosen: ChosenScheduler,
+    steps: int,
+    shift: float | None = None,
 ) -> ChosenSigmas:
     """See the module; a schedule that is part of the scheduler's name counts as the request's.
+
+    ``shift`` is the checkpoint's time shift: it holds unless an option says another.
 
     Raises:
         UnknownName, OptionError: the request's schedule or options.
@@ -105,16 +111,26 @@ def choose_sigmas(
     asked = request.sigmas or chosen.sigmas
     if isinstance(asked, tuple):
         return ChosenSigmas(None, ExactSigmas(values=asked), request.final or "zero")
-    if asked is not None:
-        return _made(host, asked, request.sigma_options, request.final or "zero", noise.process.kind)
-    preference = noise.demand or _preference(host, chosen.name, steps, noise.process.kind)
-    options = dict(preference.options) | request.sigma_options
-    return _made(host, preference.name, options, request.final or preference.final, noise.process.kind)
+    kind = noise.process.kind
+    if asked is None:
+        preference = noise.demand or _preference(host, chosen, steps, kind)
+    else:
+        preference = SigmaPreference(understand_sigmas(host, asked))
+    options = _shifted(host, preference.name, shift) | dict(preference.options) | request.sigma_options
+    return _made(host, preference.name, options, request.final or preference.final, kind)
 
 
-def _preference(host: PluginHost, scheduler: str, steps: int, kind: ProcessKind) -> SigmaPreference:
-    spec = host.schedulers[scheduler]
-    for preference in spec.sigmas_for(steps, kind):
+def _shifted(host: PluginHost, name: str, shift: float | None) -> dict[str, Any]:
+    """The checkpoint's time shift as an option, where the schedule takes one."""
+    return {} if shift is None or host.sigma_schedules.load(name).absolute else {"shift": shift}
+
+
+def _preference(host: PluginHost, chosen: ChosenScheduler, steps: int, kind: ProcessKind) -> SigmaPreference:
+    spec = host.schedulers[chosen.name]
+    preferences: tuple[SigmaPreference, ...] = spec.sigmas_for(steps, kind)
+    if chosen.preference is not None and chosen.preference.holds(steps, kind):
+        preferences = (chosen.preference, *preferences)
+    for preference in preferences:
         if preference.name in host.sigma_schedules and kind in host.sigma_schedules[preference.name].processes:
             return preference
     raise IncompatibleError(
@@ -144,42 +160,3 @@ def lay_out(chosen: ChosenScheduler, sigmas: ChosenSigmas, noise: NoiseSettings,
     return chosen.scheduler.plan(
         steps, process=noise.process, prediction=noise.prediction, sigmas=sigmas.schedule, final=sigmas.final
     )
-
-
-def choose_attention(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
-    """``distribution:name`` of an attention backend; None leaves the networks' own way.
-
-    ``auto`` takes the highest rank among the installed that declare this device and dtype and whose probe says yes;
-    ``native`` is the networks' own way, whatever is installed.
-
-    Raises:
-        UnknownName: no such backend.
-        IncompatibleError: it was asked for by name and cannot serve here.
-    """
-    if name == NATIVE:
-        return None
-    if name != "auto":
-        if (reason := _cannot(host, name, device, dtype)) is not None:
-            raise IncompatibleError(
-                f"The attention backend {name!r} cannot serve here.",
-                why=reason,
-                remedy="See `latentry attention`, or use --attention auto.",
-            )
-        return host.attention_backends.qualified(name)
-    ranked = sorted(host.attention_backends, key=lambda n: (-host.attention_backends[n].rank, n))
-    able = (n for n in ranked if _cannot(host, n, device, dtype) is None)
-    best = next(able, None)
-    return None if best is None else host.attention_backends.qualified(best)
-
-
-def _cannot(host: PluginHost, name: str, device: str, dtype: str) -> str | None:
-    spec = host.attention_backends[name]
-    if device not in spec.devices:
-        return f"It runs on {', '.join(sorted(spec.devices))}, not on {device}."
-    if dtype not in spec.dtypes:
-        return f"It takes {', '.join(sorted(spec.dtypes))}, not {dtype}."
-    try:
-        reason: str | None = host.attention_backends.create(name).probe()
-    except Exception as error:  # a third party's: it must not take down those who never asked for it
-        return f"Its probe fails: {type(error).__name__}: {error}"
-    return reason

@@ -25,7 +25,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise OptionError(f"{name!r} is no device.", remedy="Use auto, cpu, cuda, cuda:1 or mps.") from error
-    if not _present(device):
+    if not present(device):
         raise ResourceError(
             f"The device {name!r} is not there.",
             why=f"This torch ({torch.__version__}) sees {torch.cuda.device_count()} CUDA devices.",
@@ -34,7 +34,8 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _present(device: torch.device) -> bool:
+def present(device: torch.device) -> bool:
+    """Whether the machine has it."""
     if device.type == "cuda":
         return (device.index or 0) < torch.cuda.device_count()
     return device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available())
@@ -55,11 +56,18 @@ def out_of_memory_told(what: str) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         text = str(error)
-        failed = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not failed and "not enough memory" not in text and "can't allocate memory" not in text:
+        if not is_out_of_memory(error):
             raise
         raise ResourceError(
             f"Out of memory while {what}.",
             why=text.splitlines()[0] if text else "",
             remedy="Ask for a smaller --width and --height, fewer pictures at once (--batch 1), or --dtype float16.",
         ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a failed allocation."""
+    words = ("not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

@@ -11,23 +11,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from latentry._engine._conditioning import Conditioning, PromptSettings
 from latentry._engine._noise_settings import NoiseSettings
 from latentry._numerics._prediction import Prediction
 from latentry._numerics._process import Process
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What a network is told besides x and the time: named tensors whose first dimension is the batch."""
-
-    tensors: Mapping[str, Tensor]
-
-    def joined(self, other: Conditioning) -> Conditioning:
-        """Both batches in one, this one first."""
-        return Conditioning({name: torch.cat([t, other.tensors[name]]) for name, t in self.tensors.items()})
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.tensors[name]
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,24 @@ class AttentionBackend(Protocol):
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """softmax(q·kᵀ·scale + mask)·v on (batch, heads, tokens, head size)."""
+        """softmax(q·kᵀ·scale + mask)·v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
+
+        Args:
+            q: (batch, heads, tokens, head size).
+            k: (batch, heads, keys, head size).
+            v: (batch, heads, keys, head size).
+            mask: four dimensions that broadcast to (batch, heads, tokens, keys); boolean (True takes part) or added to
+                the scores.
+                A row with every key masked gives 0.
+            scale: of the scores; 1/√(head size) where None.
+            causal: token i attends to keys 0..i, whatever the number of keys; a mask applies besides.
+
+        Returns:
+            (batch, heads, tokens, head size) in the dtype of q.
+
+        Raises:
+            IncompatibleError: beyond what its record says, it cannot serve this call.
+        """
         ...
 
 
@@ -66,6 +70,7 @@ class Checkpoint(Protocol):
     Attributes:
         noise: process, prediction and grid it was trained with.
         size: height and width in pixels it draws best.
+        layers: how many layers skip-layer guidance may choose from; 0 where it cannot be had.
     """
 
     @property
@@ -74,11 +79,21 @@ class Checkpoint(Protocol):
     @property
     def size(self) -> int: ...
 
+    @property
+    def layers(self) -> int: ...
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Shape of one latent for a picture size in pixels.
 
         Raises:
             OptionError: the model cannot draw that size.
+        """
+        ...
+
+    def shift(self, width: int, height: int) -> float | None:
+        """Time shift of a picture size in pixels: what σ/α of the sigma schedule is multiplied by.
+
+        None leaves it to the schedule, as for variance-preserving models.
         """
         ...
 
@@ -135,16 +150,39 @@ class Model(Protocol):
         """See ``Checkpoint``."""
         ...
 
-    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        """What the network is told for each prompt."""
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """What the network is told for each prompt; of several, shorter ones are padded to the longest."""
         ...
 
-    def predict(self, x: Tensor, timestep: float, conditioning: Conditioning) -> Tensor:
-        """The network's output for scaled samples (batch, channels, height, width), all at one timestep."""
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The network's output for scaled samples (batch, channels, height, width), all at one timestep.
+
+        Args:
+            x: in the model's dtype.
+            timestep: in the process's own clock.
+            conditioning: of as many rows.
+            skip_layers: layers to leave out, from 0; only ever given where the variant says ``skip_layers``.
+        """
         ...
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Latents of pictures (batch, 3, height, width) in −1..1: the mode of the autoencoder's posterior."""
+    def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        """What an inpainting network is told about the picture, to be merged into the conditioning.
+
+        Only ever called where the variant's tasks hold ``inpainting``.
+
+        Args:
+            pixels: (batch, 3, height, width) in −1..1.
+            mask: (batch, 1, height, width), 1 where the network is to draw and 0 elsewhere.
+        """
+        ...
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents (batch, channels, h, w), float32, of pictures (batch, 3, height, width) in −1..1.
+
+        The mode of the autoencoder's posterior; with standard normal ``noise`` of the latents' shape a sample of it.
+        """
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -152,10 +190,19 @@ class Model(Protocol):
         ...
 
     def set_attention(
-        self, backend: AttentionBackend | None, *, role: str | None = None
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
     ) -> AbstractContextManager[None]:
-        """Serves attention of one role, or of all, through a backend; None is the networks' own way.
+        """Serves attention of one role, or of all, through a backend.
 
         It holds from the call on; used as a context manager it is put back at the end.
+
+        Args:
+            backend: an object, a name as in ``attention_backend``, or None for the networks' own way.
+            role: ``self``, ``cross``, ``joint``, ``vae`` or ``text``; None for all that the model has.
+
+        Raises:
+            OptionError: the model has no such role.
+            UnknownName: no such backend.
+            IncompatibleError: the backend does not declare to serve one of the layers.
         """
         ...

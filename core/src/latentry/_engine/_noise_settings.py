@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from latentry._errors import ModelError
+from latentry._numerics._flow import Flow
 from latentry._numerics._prediction import Prediction
 from latentry._numerics._process import Process
 from latentry._numerics._variance_preserving import BetaSchedule, VariancePreserving
@@ -50,6 +51,24 @@ def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
     trailing = config.get("timestep_spacing") == "trailing" or process.alphas_cumprod[-1] == 0.0
     demand = SigmaPreference("latentry:trailing") if trailing else None
     return NoiseSettings(process, _prediction(config), demand)
+
+
+def flow_settings(config: Mapping[str, Any]) -> NoiseSettings:
+    """Reads a diffusers configuration of a rectified-flow model (``FlowMatchEulerDiscreteScheduler``).
+
+    The network is told num_train_timesteps · σ; a family whose network wants 0..1 divides. The time shift is no part
+    of the process: it is the checkpoint's ``shift``.
+
+    Raises:
+        ModelError: the number of training timesteps is none.
+    """
+    timesteps = config.get("num_train_timesteps", 1000)
+    if not isinstance(timesteps, int) or timesteps < 1:
+        raise ModelError(
+            f"The checkpoint's scheduler_config.json asks for {timesteps!r} training timesteps.",
+            remedy="Get the checkpoint anew; it is a whole number, 1000 as a rule.",
+        )
+    return NoiseSettings(Flow(multiplier=float(timesteps)), Prediction.FLOW)
 
 
 def _process(config: Mapping[str, Any]) -> VariancePreserving:

@@ -18,3 +18,8 @@ def to_pixels(pictures: list[Image.Image]) -> Tensor:
     """(batch, 3, height, width) in −1..1, float32, of pictures of one size."""
     levels = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
     return torch.from_numpy(levels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_mask(picture: Image.Image) -> Tensor:
+    """(1, 1, height, width), 1 where a greyscale picture is at least half white and 0 elsewhere, float32."""
+    return (torch.from_numpy(np.array(picture)) >= 128).float()[None, None]

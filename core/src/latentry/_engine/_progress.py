@@ -33,3 +33,17 @@ class ProgressEvent:
 
 Progress = Callable[[ProgressEvent], None]
 """Called at every moment; an exception raised in it cancels the generation and reaches the caller."""
+
+
+class Told:
+    """Progress of one batch, placed within the whole."""
+
+    def __init__(self, progress: Progress, batch: int, batches: int, steps: int) -> None:
+        self._progress, self._before, self._total = progress, batch * steps, batches * steps
+
+    def __call__(self, stage: Stage, step: int, text: str, run: Run | None = None) -> None:
+        self._progress(ProgressEvent(stage, self._before + step, self._total, text, run))
+
+
+def silent(event: ProgressEvent) -> None:
+    """Nobody is looking."""

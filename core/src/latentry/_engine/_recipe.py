@@ -30,6 +30,7 @@ class Ingredient(BaseModel):
         distribution: its distribution.
         version: that distribution's version.
         revision: the scheduler's numerics revision.
+        why: why it was taken, where there was a choice.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +39,7 @@ class Ingredient(BaseModel):
     distribution: str
     version: str
     revision: int | None = None
+    why: str = ""
 
     @property
     def remedy(self) -> str:
@@ -57,6 +59,8 @@ class Recipe(BaseModel):
         core: version of the core.
         model: the folder's fingerprint, by which another checkpoint of the same name is told.
         environment: torch's version, the device and the dtype, on which the last bit depends.
+        inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
+        refiner: fingerprint of the refiner's folder, where there was one.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -67,6 +71,8 @@ class Recipe(BaseModel):
     core: str
     model: str
     environment: Mapping[str, str]
+    inputs: Mapping[str, str] = {}
+    refiner: str = ""
 
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
         """Why the same pixels cannot be expected with what is installed: one sentence for each plugin at odds."""
@@ -79,7 +85,7 @@ class Recipe(BaseModel):
         }
         found = []
         for role, used in self.plugins.items():
-            registry, pinned = registries.get(role), used.remedy
+            registry, pinned = registries.get(role.partition(" ")[0]), used.remedy  # attention 2
             if registry is None or used.name not in registry:
                 found.append(f"The {role} {used.name} is missing: {pinned}")
                 continue

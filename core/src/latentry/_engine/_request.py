@@ -6,7 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from latentry._engine._strength import StrengthMode
 from latentry._specs import Final
+
+Shares = tuple[float, float]
+"""From where to where, in shares of the steps."""
 
 
 class GenerationRequest(BaseModel):
@@ -27,7 +31,20 @@ class GenerationRequest(BaseModel):
     final: Final | None = Field(None, description="end at σ = 0, or at the table's least noisy level")
     initial_noise: Literal["unit", "sigma"] = Field("unit", description="scale of the initial noise")
     steps: int | None = Field(None, ge=1, description="steps of the sampler")
-    guidance: float | None = Field(None, ge=0.0, description="classifier-free guidance scale; 1 is none")
+    guidance: float | None = Field(None, ge=0.0, description="guidance scale; 1 is none")
+    guidance_rescale: float = Field(0.0, ge=0.0, le=1.0, description="share brought back to the unguided spread")
+    guidance_interval: Shares = Field((0.0, 1.0), description="from which to which share of the steps is guided")
+    skip_layers: tuple[int, ...] = Field((), description="layers left out for skip-layer guidance, from 0")
+    skip_layer_scale: float = Field(2.8, ge=0.0, allow_inf_nan=False, description="scale of skip-layer guidance")
+    skip_layer_interval: Shares = Field((0.01, 0.2), description="from which to which share of the steps it holds")
+    clip_skip: int = Field(0, ge=0, le=11, description="how many more of CLIP's last layers are left out")
+    conditioning: dict[str, Any] = Field(default_factory=dict, description="the model family's own options of prompts")
+    refiner: str | None = Field(None, description="model that takes over for the last steps: folder or installed name")
+    switch: float = Field(0.8, gt=0.0, lt=1.0, description="share of the noise levels that come before the refiner's")
+    init_image: str | None = Field(None, description="file of the picture to begin from")
+    mask: str | None = Field(None, description="file of a picture that is white where init_image is drawn anew")
+    strength: float | None = Field(None, gt=0.0, le=1.0, description="how far from init_image; 1 is farthest")
+    strength_mode: StrengthMode = Field("cut", description="cut the steps to that share, or take the full number")
     seed: int | None = Field(None, ge=0, lt=2**63, description="seed; drawn and recorded where it is not given")
     width: int | None = Field(None, ge=1, description="width in pixels")
     height: int | None = Field(None, ge=1, description="height in pixels")
@@ -35,7 +52,12 @@ class GenerationRequest(BaseModel):
     batch: int = Field(4, ge=1, description="pictures that go through the network together")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="dtype of the networks")
-    attention: str = Field("auto", description="attention backend; native is the networks' own way")
+    attention: str = Field(
+        "auto", description="attention backends, by role where wanted: flash; flash,auto; joint=flash;vae=native"
+    )
+    attention_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="attention backends' own options, by name of the backend"
+    )
 
     @field_validator("prompt")
     @classmethod
@@ -43,6 +65,20 @@ class GenerationRequest(BaseModel):
         if not isinstance(value, str) and not value:
             raise ValueError("give one prompt at least")
         return value
+
+    @field_validator("guidance_interval", "skip_layer_interval")
+    @classmethod
+    def _within_the_run(cls, shares: Shares) -> Shares:
+        if not 0.0 <= shares[0] < shares[1] <= 1.0:
+            raise ValueError("give two shares of the steps, the smaller first, from 0 to 1")
+        return shares
+
+    @field_validator("skip_layers")
+    @classmethod
+    def _layers_from_nought(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(layer < 0 for layer in layers):
+            raise ValueError("layers are counted from 0")
+        return layers
 
     @field_validator("scheduler_options", "sigma_options")
     @classmethod

@@ -1,20 +1,21 @@
-"""Everything a request leaves open, decided before any weight is loaded."""
+"""A request with nothing left to decide."""
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 import torch
+from pydantic import BaseModel
 
-from latentry._discovery import PluginHost, Registry
 from latentry._discovery._installed import core_version
-from latentry._engine._choice import NATIVE, choose_attention, choose_scheduler, choose_sigmas, lay_out
-from latentry._engine._device import choose_device, choose_dtype
-from latentry._engine._locate import Located, fingerprint, locate
-from latentry._engine._model import Checkpoint, OpenCheckpoint
+from latentry._engine._conditioning import PromptSettings
+from latentry._engine._guidance import Guidance
+from latentry._engine._inputs import Inputs
+from latentry._engine._locate import Located, fingerprint
+from latentry._engine._model import Checkpoint
 from latentry._engine._recipe import UNVERSIONED, Ingredient, Recipe
+from latentry._engine._relay import Refiner
 from latentry._engine._request import GenerationRequest
 from latentry._numerics._plan import Plan
 
@@ -27,7 +28,11 @@ class Setup:
         request: the request with every choice filled in.
         located: where the checkpoint is.
         checkpoint: its configuration.
-        plan: the scheduler on its grid.
+        plan: the scheduler on the steps that are taken.
+        guidance: makes one output of the network's several.
+        conditioning: the family's own options of prompts.
+        refiner: the network that takes over, where there is one.
+        inputs: the pictures it begins from, at the size of the result.
         latent_shape: (channels, height, width) of one latent.
         device: where the networks are to run.
         dtype: what they are to run in.
@@ -39,11 +44,42 @@ class Setup:
     located: Located
     checkpoint: Checkpoint
     plan: Plan
+    guidance: Guidance
+    conditioning: BaseModel | None
+    refiner: Refiner | None
+    inputs: Inputs
     latent_shape: tuple[int, int, int]
     device: torch.device
     dtype: torch.dtype
     plugins: dict[str, Ingredient]
     notes: tuple[str, ...] = ()
+
+    @property
+    def attention(self) -> Hashable:
+        """What serves the networks' attention; equal where that is the same."""
+        return self.request.attention, repr(sorted(self.request.attention_options.items()))
+
+    @property
+    def networks(self) -> dict[tuple[Hashable, ...], Checkpoint]:
+        """The checkpoints to be loaded, the refiner's last, each by what tells it from others in memory."""
+        pairs = [(self.located, self.checkpoint)]
+        pairs += [(self.refiner.located, self.refiner.checkpoint)] if self.refiner else []
+        where = (self.device, self.dtype)
+        return {(located.path, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
+
+    def prompt_settings(self, *, negative: bool) -> PromptSettings:
+        """What prompts are encoded with, besides their words."""
+        request = self.request
+        assert request.width is not None
+        assert request.height is not None
+        told = request.guidance if self.located.variant.guidance_kind == "distilled" else None
+        return PromptSettings(request.width, request.height, negative, request.clip_skip, told, self.conditioning)
+
+    def again(self, recipe: Recipe) -> Setup:
+        """The same for a picture that is made again: its plugins were taken for the reasons of then."""
+        reasons = {role: used.why for role, used in recipe.plugins.items()}
+        plugins = {role: used.model_copy(update={"why": reasons.get(role, "")}) for role, used in self.plugins.items()}
+        return replace(self, plugins=plugins)
 
     def recipe(self, index: int) -> Recipe:
         """The recipe of one picture."""
@@ -55,76 +91,6 @@ class Setup:
             core=core_version() or UNVERSIONED,
             model=fingerprint(self.located.path),
             environment=where,
+            inputs=self.inputs.digests,
+            refiner=fingerprint(self.refiner.located.path) if self.refiner else "",
         )
-
-
-def prepare(host: PluginHost, request: GenerationRequest) -> Setup:
-    """Decides what the request leaves open; everything that does not fit is refused here, in one error."""
-    located = locate(host, request.model, request.variant)
-    scheduler = choose_scheduler(host, request, located)
-    open_checkpoint: OpenCheckpoint = host.families.load(located.family)
-    checkpoint = open_checkpoint(located.path, located.variant.name)
-    device = choose_device(request.device)
-    dtype = choose_dtype(request.dtype, device)
-    steps = _steps(request, located)
-    sigmas = choose_sigmas(host, request, checkpoint.noise, scheduler, steps)
-    plan = lay_out(scheduler, sigmas, checkpoint.noise, steps)
-    attention = choose_attention(host, request.attention, device.type, str(dtype).split(".")[-1])
-    width, height = request.width or checkpoint.size, request.height or checkpoint.size
-    decided = {
-        "model": located.name,
-        "variant": located.variant.name,
-        "scheduler": scheduler.name,
-        "scheduler_options": scheduler.scheduler.model_dump(),
-        "sigmas": request.sigmas if sigmas.name is None else sigmas.name,
-        "sigma_options": {} if sigmas.name is None else sigmas.schedule.model_dump(),
-        "final": sigmas.final,
-        "steps": len(plan),
-        "guidance": _guidance(request, located),
-        "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
-        "width": width,
-        "height": height,
-        "dtype": str(dtype).split(".")[-1],
-        "attention": attention or NATIVE,
-    }
-    roles: list[tuple[str, Registry[Any], str | None]] = [
-        ("scheduler", host.schedulers, scheduler.name),
-        ("sigmas", host.sigma_schedules, sigmas.name),
-        ("family", host.families, located.family),
-        ("attention", host.attention_backends, attention),
-        ("checkpoint", host.checkpoints, located.name if located.checkpoint else None),
-    ]
-    return Setup(
-        request=request.model_copy(update=decided),
-        located=located,
-        checkpoint=checkpoint,
-        plan=plan,
-        latent_shape=checkpoint.latent_shape(width, height),
-        device=device,
-        dtype=dtype,
-        plugins={role: _ingredient(registry, name) for role, registry, name in roles if name is not None},
-        notes=scheduler.notes,
-    )
-
-
-def _steps(request: GenerationRequest, located: Located) -> int:
-    if isinstance(request.sigmas, tuple):
-        return len(request.sigmas) if request.steps is None else request.steps
-    return located.variant.steps if request.steps is None else request.steps
-
-
-def _guidance(request: GenerationRequest, located: Located) -> float:
-    if request.guidance is not None:
-        return request.guidance
-    own = located.checkpoint.guidance if located.checkpoint else None
-    return located.variant.guidance if own is None else own
-
-
-def _ingredient(registry: Registry[Any], name: str) -> Ingredient:
-    owner = registry.provenance(name)
-    return Ingredient(
-        name=registry.qualified(name),
-        distribution=owner.distribution,
-        version=owner.version or UNVERSIONED,
-        revision=getattr(registry[name], "revision", None),
-    )

@@ -20,6 +20,11 @@ CROWDED = 0.01
 moved between them would be multiplied by the inverse.
 """
 
+STABLE = ((4, 3 / 10), (3, 6 / 11))
+"""The part of s that a step of Adams and Bashforth's methods may cover, by order: their intervals of absolute stability
+on dx̄/ds = x̄/s, the slope where noise rules. Order 2 bears any part.
+"""
+
 FARTHEST = 3.0
 """How far beyond the last step's length a slope from pure noise is followed, in e^λ."""
 
@@ -119,6 +124,11 @@ class Interval:
         if from_noise and usable == 1 and self._begins_after_noise(nodes) and math.expm1(self.h) <= FARTHEST:
             usable = 2
         return max(1, min(wanted, usable, self.remaining if lower_final else wanted))
+
+    def stable_order(self, order: int) -> int:
+        """The highest order up to this one whose Adams-Bashforth method on s is stable in steps of this length."""
+        part = -math.expm1(-abs(self.h))
+        return min(order, next((stable for stable, most in STABLE if part <= most), 2))
 
     @staticmethod
     def _begins_after_noise(nodes: Sequence[Node]) -> bool:

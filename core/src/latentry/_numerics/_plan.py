@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -179,10 +180,17 @@ def lay_out(
     hooks: tuple[Hook, ...],
 ) -> Plan:
     """A plan from a rule: N starting levels and the ending."""
-    if steps is None or steps < 1:
-        raise OptionError(f"{steps} steps cannot be laid out.", remedy="Ask for one step or more.")
+    if not isinstance(steps, Integral) or steps < 1:
+        what = f"{'No number of' if steps is None else repr(steps)} steps cannot be laid out."
+        raise OptionError(what, remedy="Ask for one step or more, a whole number.")
+    if not isinstance(process, Process):
+        raise OptionError(f"{process!r} is no noise process.", remedy="Give one, such as Flow().")
+    if final not in get_args(Final):
+        raise OptionError(f"{final!r} is no ending.", remedy=f"A run ends at {' or '.join(get_args(Final))}.")
+    if prediction not in list(Prediction):
+        raise OptionError(f"{prediction!r} is no prediction type.", remedy=f"Known are {', '.join(Prediction)}.")
     end = process.clean() if final == "zero" else process.cleanest
-    return Plan(scheduler, process, prediction, (*sigmas.points(steps, process), end), hooks)
+    return Plan(scheduler, process, Prediction(prediction), (*sigmas.points(int(steps), process), end), hooks)
 
 
 def _no_noise(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Any:

@@ -6,16 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval, NoMemory
 from latentry._numerics._noise import Noise
+from latentry._numerics._options import Options
 from latentry._numerics._point import Point, Query
 from latentry._numerics._prediction import Prediction
 from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
+from latentry._numerics._sigma_schedule import SigmaSchedule, exact
 from latentry._specs import Final
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Result = tuple[Tensor, Any] | tuple[Tensor, Any, Point]
 Step = Generator[Query, Denoised, Result]
 
 
-class Scheduler(BaseModel, ABC):
+class Scheduler(Options, ABC):
     """A sampler. Its fields are its options; unknown ones are refused.
 
     Class attributes:
@@ -35,8 +35,6 @@ class Scheduler(BaseModel, ABC):
         adaptive: the step may return how far it got, so the number of evaluations is not known beforehand.
         needs: what an answer must carry beyond the guided output: ``uncond``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     Memory: ClassVar[type] = NoMemory
     adaptive: ClassVar[bool] = False
@@ -78,12 +76,12 @@ class Scheduler(BaseModel, ABC):
 
         Raises:
             IncompatibleError: the parts do not go together.
-            OptionError: that many steps cannot be laid out.
+            OptionError: that many steps cannot be laid out, or a part is none.
         """
         from latentry._numerics._plan import lay_out
 
         if not isinstance(sigmas, SigmaSchedule):
-            sigmas = ExactSigmas(values=tuple(sigmas))
+            sigmas = exact(sigmas)
             steps = len(sigmas.values) if steps is None else steps
         return lay_out(self, steps, process, prediction, sigmas, final, tuple(hooks))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._grids._shift import shifted
+from latentry._numerics._options import Options
 from latentry._numerics._point import Point
 from latentry._numerics._process import Process
 from latentry._specs import ALL_PROCESSES, ProcessKind
@@ -20,7 +22,7 @@ MOST_STEPS = 5000
 """No rule lays out more: such a number is a slip."""
 
 
-class SigmaSchedule(BaseModel, ABC):
+class SigmaSchedule(Options, ABC):
     """A rule that places N steps on a process; its fields are its options.
 
     A rule says ``levels``; the time shift is applied to them here, once, whatever the rule.
@@ -30,8 +32,6 @@ class SigmaSchedule(BaseModel, ABC):
         discrete: picks from the trained timesteps where there are such, each at most once.
         absolute: the levels are meant as they stand, so a shift makes no sense.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: ClassVar[frozenset[ProcessKind]] = ALL_PROCESSES
     discrete: ClassVar[bool] = False
@@ -127,3 +127,16 @@ class ExactSigmas(SigmaSchedule):
             why=f"Its noise process is {process.kind}.",
             remedy="Give σ/α from 0 up on VP and EDM, σ from 0 to 1 on flow.",
         )
+
+
+def exact(levels: Sequence[float]) -> ExactSigmas:
+    """A caller's list of levels as a schedule.
+
+    Raises:
+        OptionError: it is no list of numbers.
+    """
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise OptionError(
+            f"{levels!r} is no sigma schedule.", remedy="Give one, such as Karras(), or a list of noise levels."
+        )
+    return ExactSigmas(values=tuple(levels))

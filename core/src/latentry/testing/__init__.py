@@ -1,19 +1,27 @@
-"""The conformance kit: what a scheduler, a sigma schedule or a process has to hold, and the oracles that show it.
+"""The conformance kit: what a scheduler, a sigma schedule, a process or an attention backend has to hold, and the
+oracles that show it.
 
 In pytest::
 
     class TestMine(SchedulerSuite):
         scheduler = "mine"
 
-or ``latentry check mine``.
+    class TestMine(AttentionSuite):
+        backend = "mine"
+
+or, for schedulers, ``latentry check mine``.
 """
 
 from __future__ import annotations
 
+from latentry._engine._attention._arithmetic import EagerAttention, eager_attention
+from latentry.testing._attention._subject import AttentionSubject
+from latentry.testing._attention._suite import AttentionSuite, check_attention
 from latentry.testing._check import check_scheduler
 from latentry.testing._checks import CHECKS
 from latentry.testing._drive import drive
 from latentry.testing._grids import check_plan, check_process, check_sigma_schedule
+from latentry.testing._measure import Bench, Measured, Spent
 from latentry.testing._oracles import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
@@ -21,18 +29,26 @@ from latentry.testing._suite import SchedulerSuite
 
 __all__ = [
     "CHECKS",
+    "AttentionSubject",
+    "AttentionSuite",
+    "Bench",
     "Case",
     "CheckResult",
+    "EagerAttention",
     "GaussianOracle",
     "GuidedOracle",
+    "Measured",
     "MixtureOracle",
     "Oracle",
     "SchedulerSuite",
     "SpectrumOracle",
+    "Spent",
     "Subject",
+    "check_attention",
     "check_plan",
     "check_process",
     "check_scheduler",
     "check_sigma_schedule",
     "drive",
+    "eager_attention",
 ]

@@ -74,7 +74,7 @@ class Subject:
         if isinstance(source, str):
             spec, target, installed = host.schedulers[source], host.schedulers.load(source), source
         elif isinstance(source, SchedulerSpec):
-            spec, target, installed = source, _load(source.target), ""
+            spec, target, installed = source, load_target(source.target), ""
         else:
             spec, target, installed = spec or _assumed(source), source, ""
         cases = _declared(spec, target)
@@ -120,6 +120,7 @@ def _assumed(target: type[Scheduler]) -> SchedulerSpec:
     return SchedulerSpec(name=target.__name__.lower(), target=where, summary="", adaptive=target.adaptive)
 
 
-def _load(target: str) -> Any:
+def load_target(target: str) -> Any:
+    """The object that a record's ``package.module:attribute`` names."""
     module, _, attribute = target.partition(":")
     return reduce(getattr, attribute.split("."), import_module(module))

@@ -67,12 +67,7 @@ class SchedulerSuite:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        changed = [name for name in _tests(SchedulerSuite) if getattr(cls, name) is not getattr(SchedulerSuite, name)]
-        if changed:
-            raise TypeError(
-                f"{cls.__name__} overrides {', '.join(changed)}. A check that does not apply is exempted in the "
-                f"SchedulerSpec, with a reason: exemptions=(({changed[0].removeprefix('test_')!r}, 'why'),)."
-            )
+        forbid_overrides(cls, SchedulerSuite, "SchedulerSpec")
 
     @classmethod
     def subject(cls) -> Subject:
@@ -83,5 +78,12 @@ class SchedulerSuite:
         return cls._subject
 
 
-def _tests(suite: type[SchedulerSuite]) -> list[str]:
-    return [name for name in vars(suite) if name.startswith("test_")]
+def forbid_overrides(cls: type, suite: type, record: str) -> None:
+    """A suite's checks are what they are."""
+    checks = [name for name in vars(suite) if name.startswith("test_")]
+    changed = [name for name in checks if getattr(cls, name) is not getattr(suite, name)]
+    if changed:
+        raise TypeError(
+            f"{cls.__name__} overrides {', '.join(changed)}. A check that does not apply is exempted in the "
+            f"{record}, with a reason: exemptions=(({changed[0].removeprefix('test_')!r}, 'why'),)."
+        )

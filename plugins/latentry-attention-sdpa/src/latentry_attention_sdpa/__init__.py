@@ -1,4 +1,4 @@
-"""Attention through torch's ``scaled_dot_product_attention``; it computes in ``backend.py``."""
+"""Attention through torch's own kernels: the choice stands in ``backend.py``, the kernels in ``kernels.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:
     yield AttentionBackendSpec(
         name="sdpa",
         target="latentry_attention_sdpa.backend:SDPA",
-        summary="torch's own fused attention, which picks its kernel itself",
+        summary="torch's own fused attention; the kernel is torch's choice or yours",
         devices=frozenset({"cpu", "cuda", "mps"}),
         dtypes=frozenset({"float32", "float16", "bfloat16", "float64"}),
         rank=10,

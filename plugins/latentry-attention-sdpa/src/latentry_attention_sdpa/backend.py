@@ -1,16 +1,43 @@
-"""torch's fused attention."""
+"""torch's fused attention, by the kernel torch picks or by one that is named."""
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
+import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+
+from latentry import OptionError
+from latentry_attention_sdpa import kernels
+
+Kernel = Literal["auto", "flash", "efficient", "cudnn", "math"]
 
 
 class SDPA:
-    """softmax(q·kᵀ·scale + mask)·v in whichever kernel torch finds best for device, dtype and shapes."""
+    """softmax(q·kᵀ·scale + mask)·v in one of torch's kernels.
+
+    A kernel that is named is called by its own operator. ``torch.nn.attention.sdpa_kernel`` would choose it for every
+    thread of the process.
+
+    Args:
+        kernel: ``auto`` is torch's choice for device, dtype and shapes; ``flash`` and ``math`` are there on the CPU
+            and on CUDA, ``efficient`` and ``cudnn`` on CUDA alone.
+
+    Raises:
+        OptionError: there is no such kernel.
+    """
+
+    def __init__(self, kernel: Kernel = "auto") -> None:
+        if kernel not in get_args(Kernel):
+            raise OptionError(
+                f"torch has no attention kernel {kernel!r}.", remedy=f"Kernels are {', '.join(get_args(Kernel))}."
+            )
+        self._name, self._kernel = kernel, kernels.KERNELS[kernel]
 
     def probe(self) -> str | None:
-        """Always available: torch brings it."""
+        """torch brings them all; two of them for CUDA alone."""
+        if self._name in kernels.ON_CUDA and not torch.cuda.is_available():
+            return f"The kernel {self._name!r} runs on CUDA, and there is no CUDA device."
         return None
 
     def attend(
@@ -25,12 +52,7 @@ class SDPA:
     ) -> Tensor:
         """See ``latentry.AttentionBackend``.
 
-        Args:
-            q: (batch, heads, tokens, head size).
-            k: (batch, heads, keys, head size).
-            v: (batch, heads, keys, head size).
-            mask: broadcastable to (batch, heads, tokens, keys); boolean (True takes part) or added to the scores.
-            scale: of the scores; 1/√(head size) where None.
-            causal: token i attends to keys 0..i; not together with a mask.
+        Raises:
+            IncompatibleError: the named kernel cannot serve this device, dtype, head size or mask.
         """
-        return scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)
+        return self._kernel(q, k, v, mask, scale, causal)

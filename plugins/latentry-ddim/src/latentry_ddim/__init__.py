@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_ddim.scheduler import DDIM
 
 __all__ = ["DDIM"]
+
+_OWN = SigmaPreference("latentry:leading", options=(("offset", 1),), final="table")
+"""Stable Diffusion's."""
 
 
 @hookimpl
@@ -18,13 +21,37 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="ddim",
-        aliases=("DDIMScheduler",),
         target="latentry_ddim.scheduler:DDIM",
         summary="first order, deterministic; η adds noise back, up to DDPM",
         citation="Song et al. 2020, Denoising Diffusion Implicit Models, arXiv:2010.02502",
+        peers=(
+            PeerName(name="DDIMScheduler", peer="diffusers", sigmas=_OWN),
+            PeerName(
+                name="DDIMParallelScheduler",
+                peer="diffusers",
+                sigmas=_OWN,
+                differs="its parallel steps over the whole path (ParaDiGMS) are not here",
+            ),
+            PeerName(
+                name="CogVideoXDDIMScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:trailing"),
+                differs="where N does not divide T it steps to t − ⌊T/N⌋, and not to the next of its own list",
+            ),
+            PeerName(
+                name="DDIM",
+                peer="AUTOMATIC1111",
+                sigmas=_OWN,
+                differs="where N does not divide 1000 it makes more steps than it was asked for",
+            ),
+        ),
         sigmas=(
             SigmaPreference("latentry:leading", options=(("offset", 1),), final="table"),
             SigmaPreference("latentry:trailing"),
+        ),
+        cases=(
+            SchedulerCase(options=(("eta", 0.5),), order=1, stochastic=True),
+            SchedulerCase(options=(("eta", 1.0),), order=1, stochastic=True),
         ),
     )
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_ddpm.scheduler import DDPM
 
 __all__ = ["DDPM"]
+
+_OWN = SigmaPreference("latentry:leading", options=(("offset", 1),))
+"""Stable Diffusion's, down to σ = 0."""
+
+_LATE = SigmaPreference("latentry:beta", options=(("alpha", 0.4), ("beta", 1.5)), processes=frozenset({"vp"}))
+"""Most steps where little noise is left: there the most variance is lost."""
 
 
 @hookimpl
@@ -18,12 +24,32 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="ddpm",
-        aliases=("DDPMScheduler",),
         target="latentry_ddpm.scheduler:DDPM",
         summary="weak order 1, stochastic; the posterior's mean, and its variance by either bound",
         citation="Ho et al. 2020, Denoising Diffusion Probabilistic Models, arXiv:2006.11239, algorithm 2",
         stochastic=True,
-        sigmas=(SigmaPreference("latentry:kl-optimal"),),
+        peers=(
+            PeerName(name="DDPMScheduler", peer="diffusers", sigmas=_OWN),
+            PeerName(
+                name="DDPMParallelScheduler",
+                peer="diffusers",
+                sigmas=_OWN,
+                differs="its parallel steps over the whole path (ParaDiGMS) are not here",
+            ),
+            PeerName(
+                name="UnCLIPScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:linspace", options=(("rounded", True),)),
+                differs="it clips x̂₀ to ±1, and can take a learned variance",
+            ),
+            PeerName(
+                name="DDPMWuerstchenScheduler",
+                peer="diffusers",
+                differs="its cosine of noise levels is the checkpoint's affair here, and it ends at ᾱ = 0.9999",
+            ),
+        ),
+        sigmas=(_LATE, SigmaPreference("latentry:kl-optimal")),
+        revision=2,
         cases=(SchedulerCase(options=(("variance", "large"),), order=1, stochastic=True),),
     )
 

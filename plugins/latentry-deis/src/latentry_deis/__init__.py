@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_deis._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_deis.scheduler import DEIS
 
 __all__ = ["DEIS"]
 
-_LATE = (("alpha", 0.8), ("beta", 1.0))
+
+_LINSPACE = SigmaPreference(
+    "latentry:linspace",
+    options=(("multistep", True), ("rounded", True)),
+    final="table",
+    processes=frozenset({"vp"}),
+)
+"""diffusers' on Stable Diffusion."""
 
 
 @hookimpl
@@ -20,18 +28,22 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="deis",
-        aliases=("DEISMultistepScheduler",),
         target="latentry_deis.scheduler:DEIS",
         summary="third order, multistep on the noise prediction, deterministic",
         citation="Zhang and Chen 2022, Fast Sampling with Exponential Integrator, arXiv:2204.13902",
         order=3,
-        sigmas=(
-            SigmaPreference("latentry:beta", processes=frozenset({"vp"}), max_steps=6),
-            SigmaPreference("latentry:beta", options=_LATE, processes=frozenset({"flow"}), max_steps=6),
-            SigmaPreference("latentry:beta", processes=frozenset({"flow"})),
-            SigmaPreference("latentry:kl-optimal", processes=frozenset({"edm"})),
-            SigmaPreference("latentry:exponential"),
+        peers=(
+            PeerName(
+                name="DEISMultistepScheduler",
+                peer="diffusers",
+                options=(("order", 2),),
+                sigmas=_LINSPACE,
+                differs="from 15 steps on it keeps order 2 in the last one (lower_order_final=false), and on flow "
+                "models it repeats the last σ and never reaches 0",
+            ),
         ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(
             SchedulerCase(options=(("order", 2),), order=2),
             SchedulerCase(options=(("order", 4),), order=4),

@@ -41,3 +41,22 @@ def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
                 remedy="Get the checkpoint anew.",
             )
     return content
+
+
+def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]) -> None:
+    """Refuses a checkpoint whose parts do not fit one another, before any weight is read.
+
+    Args:
+        path: the checkpoint folder.
+        claims: by what one configuration says: its value, what another says, and that value.
+
+    Raises:
+        ModelError: two values differ.
+    """
+    for one, (value, other, wanted) in claims.items():
+        if value != wanted:
+            raise ModelError(
+                f"The parts of {path} do not belong together.",
+                why=f"{one} is {value}, and {other} {wanted}.",
+                remedy="Get the checkpoint anew, with all its files.",
+            )

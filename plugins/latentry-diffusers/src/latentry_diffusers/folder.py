@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging import CRITICAL
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
 from latentry import LoadReport, ModelError
+
+
+class Text(NamedTuple):
+    """A text encoder and its tokenizer."""
+
+    encoder: Any
+    tokenizer: Any
 
 
 @contextmanager
@@ -78,6 +85,23 @@ def load_tokenizer(folder: Path, load: Callable[..., Any]) -> Any:
         return load(folder, local_files_only=True)
     except Exception as error:  # tokenizers raises Exception itself
         raise _cannot(folder.parent, folder.name, error) from error
+
+
+def load_text(path: Path, part: str, networks: Mapping[str, Any], load: Callable[..., Any]) -> Text:
+    """The text encoder of a folder with the tokenizer that belongs to it: ``tokenizer_2`` to ``text_encoder_2``.
+
+    Args:
+        path: the checkpoint folder.
+        part: the encoder's folder.
+        networks: by the name of their folder.
+        load: ``from_pretrained`` of the tokenizer's class.
+
+    Raises:
+        ModelError: the tokenizer is missing, damaged, or not the encoder's.
+    """
+    tokenizer = load_tokenizer(path / part.replace("text_encoder", "tokenizer"), load)
+    check_vocabulary(path, tokenizer, networks[part].config.vocab_size)
+    return Text(networks[part], tokenizer)
 
 
 def _part(path: Path, name: str, load: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_dpm2._sigmas import ANCESTRAL, SIGMAS
 
 if TYPE_CHECKING:
     from latentry_dpm2.dpm2 import DPM2
@@ -17,21 +18,40 @@ __all__ = ["DPM2", "DPM2Ancestral"]
 
 _CLASSES = {"DPM2": "dpm2", "DPM2Ancestral": "dpm2_ancestral"}
 
+_LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
+"""diffusers' on Stable Diffusion."""
+
+_KARRAS = SigmaPreference("latentry:karras")
+_UNCAPPED = (("longest_step", math.inf),)
+_DROPPED = "it lays out N + 1 levels and leaves out the last but one"
+
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """Deterministic, and with ancestral noise."""
     yield SchedulerSpec(
         name="dpm2",
-        aliases=("dpm_2",),
         target="latentry_dpm2.dpm2:DPM2",
         summary="second order, two evaluations a step, deterministic; churn adds and removes noise, as in EDM",
         citation="Lu et al. 2022, DPM-Solver, arXiv:2206.00927, algorithm 1",
         order=2,
         evaluations=2,
         off_grid=True,
-        sigmas=(SigmaPreference("latentry:leading"), SigmaPreference("latentry:trailing")),
-        peers=(PeerName(name="KDPM2DiscreteScheduler", peer="diffusers", options=(("longest_step", math.inf),)),),
+        peers=(
+            PeerName(name="KDPM2DiscreteScheduler", peer="diffusers", options=_UNCAPPED, sigmas=_LINSPACE),
+            PeerName(
+                name="DPM2",
+                peer="AUTOMATIC1111",
+                others=("k_dpm_2",),
+                options=_UNCAPPED,
+                sigmas=_KARRAS,
+                differs=_DROPPED,
+            ),
+            PeerName(name="dpm_2", peer="ComfyUI", options=_UNCAPPED, differs=_DROPPED),
+            PeerName(name="sample_dpm_2", peer="k-diffusion", options=_UNCAPPED),
+        ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(
             SchedulerCase(options=(("r", 0.3),), order=2, evaluations=2),
             SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),
@@ -39,7 +59,6 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     )
     yield SchedulerSpec(
         name="dpm2-ancestral",
-        aliases=("dpm_2_ancestral",),
         target="latentry_dpm2.dpm2_ancestral:DPM2Ancestral",
         summary="weak order 2, two evaluations a step, stochastic; DPM-Solver-2 down, fresh noise up",
         citation="Lu et al. 2022, DPM-Solver, arXiv:2206.00927, algorithm 1, with noise",
@@ -47,11 +66,21 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         evaluations=2,
         stochastic=True,
         off_grid=True,
-        sigmas=(SigmaPreference("latentry:kl-optimal"),),
         peers=(
-            PeerName(name="DPM2 a", peer="AUTOMATIC1111"),
-            PeerName(name="KDPM2AncestralDiscreteScheduler", peer="diffusers", options=(("longest_step", math.inf),)),
+            PeerName(name="KDPM2AncestralDiscreteScheduler", peer="diffusers", options=_UNCAPPED, sigmas=_LINSPACE),
+            PeerName(
+                name="DPM2 a",
+                peer="AUTOMATIC1111",
+                others=("k_dpm_2_a", "k_dpm_2_ancestral"),
+                options=_UNCAPPED,
+                sigmas=_KARRAS,
+                differs=_DROPPED,
+            ),
+            PeerName(name="dpm_2_ancestral", peer="ComfyUI", options=_UNCAPPED, differs=_DROPPED),
+            PeerName(name="sample_dpm_2_ancestral", peer="k-diffusion", options=_UNCAPPED),
         ),
+        sigmas=ANCESTRAL,
+        revision=2,
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry_dpmpp._multistep import FINAL_TEXT, SOLVER_TEXT, Solver, extrapolate, two_step
+from latentry import History, Interval, Noise, Scheduler, Step, exponential_multistep
+from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT, Solver, two_step
 
 
 class DPMpp2M(Scheduler):
@@ -19,8 +19,5 @@ class DPMpp2M(Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations."""
-        denoised = yield interval.start.query(x)
-        nodes = remember(memory.nodes, denoised, "x0", 2)
-        if interval.order(2, nodes, lower_final=self.lower_order_final, from_noise=True) == 1:
-            return denoised.at(interval.end), History(nodes)
-        return extrapolate(x, interval, interval.end, nodes, two_step(self.solver)), History(nodes)
+        rule = two_step(self.solver)
+        return exponential_multistep(x, interval, memory, 2, lower_final=self.lower_order_final, rule=rule)

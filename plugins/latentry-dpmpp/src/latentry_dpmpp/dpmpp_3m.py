@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry_dpmpp._multistep import FINAL_TEXT, VARIANT_TEXT, Variant, extrapolate, three_step
+from latentry import History, Interval, Noise, Scheduler, Step, exponential_multistep
+from latentry_dpmpp._rules import FINAL_TEXT, VARIANT_TEXT, Variant, three_step
 
 
 class DPMpp3M(Scheduler):
@@ -19,9 +19,5 @@ class DPMpp3M(Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as quadratic in λ through the last three evaluations."""
-        denoised = yield interval.start.query(x)
-        nodes = remember(memory.nodes, denoised, "x0", 3)
-        order = interval.order(3, nodes, lower_final=self.lower_order_final, from_noise=True)
-        if order == 1:
-            return denoised.at(interval.end), History(nodes)
-        return extrapolate(x, interval, interval.end, nodes[:order], three_step(self.variant)), History(nodes)
+        rule = three_step(self.variant)
+        return exponential_multistep(x, interval, memory, 3, lower_final=self.lower_order_final, rule=rule)

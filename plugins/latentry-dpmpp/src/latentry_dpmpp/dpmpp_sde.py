@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Ancestral, EtaRule, Interval, Node, Noise, NoMemory, Point, Scheduler, Step, ancestral, combine
-from latentry_dpmpp._multistep import SOLVER_TEXT, Solver, extrapolate, two_step
+from latentry_dpmpp._rules import SOLVER_TEXT, Solver, two_step
+from latentry_dpmpp._sde import ETA_TEXT, extrapolate
 
 
 class DPMppSDE(Ancestral, Scheduler):
@@ -18,7 +19,7 @@ class DPMppSDE(Ancestral, Scheduler):
     Both evaluations see one noise path. With independent draws for the part and the whole the weak order would be 1.
     """
 
-    eta_rule: EtaRule = Field("sde", description="what η means between 0 and 1: the reverse SDE's, or ancestral")
+    eta_rule: EtaRule = Field("sde", description=ETA_TEXT)
     r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
     solver: Solver = Field("exact", description=SOLVER_TEXT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_er_sde.scheduler import ERSDE
@@ -18,12 +18,18 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="er-sde",
-        aliases=("er_sde",),
         target="latentry_er_sde.scheduler:ERSDE",
         summary="weak order 2, multistep, stochastic; how much noise it replaces is a function φ(σ)",
         citation="Cui et al. 2023, Elucidating the solution space of extended reverse-time SDE, arXiv:2309.06169",
         order=2,
         stochastic=True,
+        peers=(
+            PeerName(
+                name="er_sde",
+                peer="ComfyUI",
+                differs="its third stage is the paper's, which is of second order",
+            ),
+        ),
         sigmas=(SigmaPreference("latentry:kl-optimal"),),
         cases=(
             SchedulerCase(options=(("order", 1),), order=1, stochastic=True),

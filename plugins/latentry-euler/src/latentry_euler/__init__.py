@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_euler.scheduler import Euler
 
 __all__ = ["Euler"]
+
+_LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
+"""diffusers' on Stable Diffusion."""
+_TIMES = SigmaPreference("latentry:beta", options=(("alpha", 0.6), ("beta", 0.8)), processes=frozenset({"vp"}))
 
 
 @hookimpl
@@ -18,12 +22,30 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="euler",
-        aliases=("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"),
         target="latentry_euler.scheduler:Euler",
         summary="first order, deterministic; churn adds and removes noise, as in EDM",
         citation="Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 2 without correction",
         off_grid=True,
-        sigmas=(SigmaPreference("latentry:trailing"),),
+        peers=(
+            PeerName(name="EulerDiscreteScheduler", peer="diffusers", sigmas=_LINSPACE),
+            PeerName(
+                name="FlowMatchEulerDiscreteScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:trailing", processes=frozenset({"flow"})),
+                differs="left to make its own list of σ, it applies a time shift twice; its churn has no effect",
+            ),
+            PeerName(name="MiniMaxH3Scheduler", peer="diffusers", differs="its N counts levels: it takes N − 1 steps"),
+            PeerName(
+                name="EDMEulerScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:karras", processes=frozenset({"edm"})),
+            ),
+            PeerName(
+                name="Euler", peer="AUTOMATIC1111", others=("k_euler",), sigmas=SigmaPreference("latentry:normal")
+            ),
+        ),
+        sigmas=(_TIMES, SigmaPreference("latentry:trailing")),
+        revision=2,
         cases=(SchedulerCase(options=(("churn", 4.0),), order=1, stochastic=True),),
     )
 

@@ -7,11 +7,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_heun._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_heun.scheduler import Heun
 
 __all__ = ["Heun"]
+
+_LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
+"""diffusers' on Stable Diffusion."""
+
+_UNCAPPED = (("longest_step", math.inf),)
+_ON_S = (("clock", "s"), *_UNCAPPED)
 
 
 @hookimpl
@@ -25,16 +32,30 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         order=2,
         evaluations=2,
         off_grid=True,
-        sigmas=(SigmaPreference("latentry:leading"), SigmaPreference("latentry:kl-optimal")),
         peers=(
-            PeerName(name="HeunDiscreteScheduler", peer="diffusers", options=(("longest_step", math.inf),)),
+            PeerName(name="HeunDiscreteScheduler", peer="diffusers", options=_ON_S, sigmas=_LINSPACE),
             PeerName(
                 name="FlowMatchHeunDiscreteScheduler",
                 peer="diffusers",
-                options=(("clock", "t"), ("longest_step", math.inf)),
+                options=(("clock", "t"), *_UNCAPPED),
+                sigmas=SigmaPreference("latentry:linspace", processes=frozenset({"flow"})),
+                differs="it applies a time shift twice; its churn adds noise and takes no signal away",
             ),
+            PeerName(
+                name="Heun",
+                peer="AUTOMATIC1111",
+                others=("k_heun",),
+                options=_ON_S,
+                sigmas=SigmaPreference("latentry:normal"),
+            ),
+            PeerName(name="sample_heun", peer="k-diffusion", options=_ON_S),
         ),
-        cases=(SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),),
+        sigmas=SIGMAS,
+        revision=2,
+        cases=(
+            SchedulerCase(options=(("clock", "s"),), order=2, evaluations=2),
+            SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),
+        ),
     )
 
 

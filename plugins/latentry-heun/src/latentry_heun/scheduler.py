@@ -17,8 +17,8 @@ class Heun(Churn, Scheduler):
     Order 2, two evaluations a step; Euler's method, one evaluation, into σ = 0 and, on s, out of pure noise.
     """
 
-    clock: Literal["s", "t"] = Field(
-        "s", description="what the slopes are averaged over: s = σ/α, or on rectified flows t; no difference elsewhere"
+    clock: Literal["t", "s"] = Field(
+        "t", description="what the slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )
     longest_step: float = Field(
         2.4, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
@@ -30,15 +30,17 @@ class Heun(Churn, Scheduler):
         x, start = self.churned(x, interval, noise)
         here = yield start.query(x)
         guess = here.at(end)
-        in_t = self.clock == "t" and interval.process.kind == "flow"
-        if end.sigma == 0.0 or (not in_t and not self._regular(end.lam - start.lam)):
+        if not self._averages(start, end):
             return guess, memory
         there = yield end.query(guess)
-        average = self._in_t if in_t else self._in_s
-        return average(x, start, end, here, there), memory
+        return (self._in_t if self.clock == "t" else self._in_s)(x, start, end, here, there), memory
 
-    def _regular(self, h: float) -> bool:
-        return math.isfinite(h) and abs(h) <= self.longest_step
+    def _averages(self, start: Point, end: Point) -> bool:
+        """Whether the step is of second order; on t it can be out of pure noise too."""
+        if end.sigma == 0.0:
+            return False
+        h = end.lam - start.lam
+        return abs(h) <= self.longest_step if math.isfinite(h) else self.clock == "t"
 
     @staticmethod
     def _in_s(x: Tensor, start: Point, end: Point, here: Denoised, there: Denoised) -> Tensor:
@@ -48,6 +50,7 @@ class Heun(Churn, Scheduler):
 
     @staticmethod
     def _in_t(x: Tensor, start: Point, end: Point, here: Denoised, there: Denoised) -> Tensor:
-        """Line 11 on dx/dt = v, with t = σ."""
-        half = 0.5 * (end.sigma - start.sigma)
-        return combine((1.0, x), (half, here.v), (half, there.v))
+        """Line 11 on dx̃/dt = ε̂ − x̂₀ with x̃ = x/(α + σ), which on a flow is x itself."""
+        before, after = start.alpha + start.sigma, end.alpha + end.sigma
+        half = 0.5 * after * (end.sigma / after - start.sigma / before)
+        return combine((after / before, x), (half, here.v), (half, there.v))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl
+from latentry_ipndm._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_ipndm.scheduler import IPNDM
@@ -24,19 +24,17 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         citation="Zhang and Chen 2022, DEIS, arXiv:2204.13902, section 3.2",
         order=2,
         variable_order=1,
-        sigmas=(
-            SigmaPreference("latentry:trailing", max_steps=6),
-            SigmaPreference("latentry:kl-optimal", max_steps=20),
-            SigmaPreference("latentry:exponential"),
-        ),
         peers=(
             PeerName(
                 name="IPNDMScheduler",
                 peer="diffusers",
-                options=(("arrival", "full"), ("longest_step", math.inf)),
-                differs="its first step from pure noise loses x₀",
+                options=(("arrival", "full"), ("stable", False)),
+                differs="its grid is its own (σ is the square of a sine of even steps), and its first step from pure "
+                "noise loses x₀",
             ),
         ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(
             SchedulerCase(options=(("order", 1),), order=1),
             SchedulerCase(options=(("order", 2),), order=2),

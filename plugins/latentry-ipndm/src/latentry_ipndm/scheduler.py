@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -25,9 +24,7 @@ class IPNDM(Scheduler):
     arrival: Literal["x0", "full"] = Field(
         "x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
     )
-    longest_step: float = Field(
-        1.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
-    )
+    stable: bool = Field(True, description="lower the order to 3 or 2 where a step is too long for it to be stable")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """DDIM's step from x, with the extrapolated ε̂ in place of the newest."""
@@ -35,8 +32,9 @@ class IPNDM(Scheduler):
         denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "eps", self.order)
         order = interval.order(self.order, nodes, lower_final=False, into_clean=self.arrival == "full")
-        if order == 1 or self.longest_step < abs(interval.h) < math.inf:
+        if order == 1:
             return denoised.at(end), History(nodes)
+        order = interval.stable_order(order) if self.stable else order
         h = end.s - start.s
         weights = [h * w for w in polynomial_weights([-float(j) for j in range(order)], 0.0, 1.0)]
         return slope_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)

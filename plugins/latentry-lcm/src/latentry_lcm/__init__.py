@@ -22,11 +22,28 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         summary="for models distilled by consistency: to x₀ and back up with fresh noise, in 1 to 8 steps",
         citation="Luo et al. 2023, Latent Consistency Models, arXiv:2310.04378, algorithm 3",
         stochastic=True,
-        sigmas=(SigmaPreference("latentry:distilled", max_steps=50), SigmaPreference("latentry:trailing")),
         peers=(
-            PeerName(name="LCMScheduler", peer="diffusers", options=(("timestep_scaling", 10.0),)),
-            PeerName(name="FlowMatchLCMScheduler", peer="diffusers"),
+            PeerName(
+                name="LCMScheduler",
+                peer="diffusers",
+                options=(("timestep_scaling", 10.0),),
+                sigmas=SigmaPreference("latentry:distilled", processes=frozenset({"vp"})),
+            ),
+            PeerName(
+                name="FlowMatchLCMScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:linspace", processes=frozenset({"flow"})),
+                differs="it applies a time shift twice, and can enlarge the sample between steps",
+            ),
+            PeerName(
+                name="LCM",
+                peer="AUTOMATIC1111",
+                others=("k_lcm",),
+                options=(("timestep_scaling", 10.0),),
+                differs="it spaces its steps evenly from the first to the last of the model's 50 timesteps",
+            ),
         ),
+        sigmas=(SigmaPreference("latentry:distilled", max_steps=50), SigmaPreference("latentry:trailing")),
         exemptions=(("variance", "for distilled models: with an exact denoiser it loses variance in every step"),),
     )
 

@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_lms._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_lms.scheduler import LMS
 
 __all__ = ["LMS"]
+
+_LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
+"""diffusers' on Stable Diffusion."""
+
+_FULL = (("arrival", "full"),)
 
 
 @hookimpl
@@ -22,8 +28,20 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         summary="fourth order, multistep in s = σ/α, deterministic",
         citation="Adams and Bashforth's method; as ρAB-DEIS in Zhang and Chen 2022, arXiv:2204.13902",
         order=4,
-        sigmas=(SigmaPreference("latentry:leading", final="table"), SigmaPreference("latentry:trailing")),
-        peers=(PeerName(name="LMSDiscreteScheduler", peer="diffusers", options=(("arrival", "full"),)),),
+        peers=(
+            PeerName(name="LMSDiscreteScheduler", peer="diffusers", options=_FULL, sigmas=_LINSPACE),
+            PeerName(
+                name="LMS",
+                peer="AUTOMATIC1111",
+                others=("k_lms",),
+                options=_FULL,
+                sigmas=SigmaPreference("latentry:normal"),
+            ),
+            PeerName(name="sample_lms", peer="k-diffusion", options=_FULL),
+            PeerName(name="ipndm_v", peer="ComfyUI", options=_FULL),
+        ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(
             SchedulerCase(options=(("order", 1),), order=1),
             SchedulerCase(options=(("order", 2),), order=2),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_pndm._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_pndm.scheduler import PNDM
 
 __all__ = ["PNDM"]
+
+_OWN = SigmaPreference("latentry:leading", options=(("offset", 1),), final="table")
+"""Stable Diffusion's."""
+_LIKE_PEERS = (("arrival", "full"), ("stable", False))
 
 
 @hookimpl
@@ -19,7 +23,6 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="pndm",
-        aliases=("plms",),
         target="latentry_pndm.scheduler:PNDM",
         summary="second order, multistep with fixed weights (PLMS), deterministic; begins with PRK if asked",
         citation="Liu et al. 2022, Pseudo Numerical Methods, arXiv:2202.09778",
@@ -27,19 +30,24 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         variable_order=1,
         evaluations=2,
         off_grid=True,
-        sigmas=(
-            SigmaPreference("latentry:leading", final="table", max_steps=12),
-            SigmaPreference("latentry:trailing", max_steps=12),
-            SigmaPreference("latentry:exponential"),
-        ),
         peers=(
             PeerName(
                 name="PNDMScheduler",
                 peer="diffusers",
-                options=(("middle", "timestep"), ("arrival", "full"), ("longest_step", math.inf)),
-                differs="it begins with PRK unless skip_prk_steps is set, as Stable Diffusion does",
+                options=(("middle", "timestep"), *_LIKE_PEERS),
+                sigmas=_OWN,
+                differs="it begins with PRK (skip_prk=false) unless the checkpoint skips it, as Stable Diffusion does",
+            ),
+            PeerName(
+                name="PLMS",
+                peer="AUTOMATIC1111",
+                options=_LIKE_PEERS,
+                sigmas=_OWN,
+                differs="where N does not divide 1000 it makes more steps than it was asked for",
             ),
         ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(SchedulerCase(options=(("skip_prk", False),), order=2, evaluations=4),),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from typing import ClassVar, Literal
 
@@ -45,9 +44,7 @@ class PNDM(Scheduler):
     arrival: Literal["x0", "full"] = Field(
         "x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
     )
-    longest_step: float = Field(
-        0.6, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
-    )
+    stable: bool = Field(True, description="lower PLMS's order to 3 or 2 where a step is too long for it to be stable")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """ε′ from the history or, while that is short, from further evaluations; then φ(x, ε′)."""
@@ -55,13 +52,12 @@ class PNDM(Scheduler):
         here = yield start.query(x)
         nodes = remember(memory.nodes, here, "eps", 4)
         order = interval.order(4, nodes, lower_final=False, into_clean=self.arrival == "full")
-        if self.longest_step < abs(interval.h) < math.inf:
-            return here.at(end), History(nodes)
         if not interval.singular and order < (2 if self.skip_prk else 4):
             prime = yield from (self._improved_euler(here, end) if self.skip_prk else self._prk(x, here, interval))
         elif order == 1:
             return here.at(end), History(nodes)
         else:
+            order = interval.stable_order(order) if self.stable else order
             weights = polynomial_weights([-float(j) for j in range(order)], 0.0, 1.0)
             prime = combine(*((w, node.value) for w, node in zip(weights, nodes, strict=False)))
         return _transfer(x, prime, start, end), History(nodes)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from latentry import ProcessKind, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl
+from latentry_res import _sigmas
 
 if TYPE_CHECKING:
     from latentry_res.res_2m import RES2M
@@ -17,15 +18,6 @@ __all__ = ["RES2M", "RES2S", "RES3M"]
 
 _PAPER = "Zhang et al. 2023, Improved Order Analysis and Design of Exponential Integrator, arXiv:2308.02157"
 _CLASSES = {"RES2M": "res_2m", "RES2S": "res_2s", "RES3M": "res_3m"}
-_VP: frozenset[ProcessKind] = frozenset({"vp"})
-_FLOW: frozenset[ProcessKind] = frozenset({"flow"})
-_EDM: frozenset[ProcessKind] = frozenset({"edm"})
-_EVEN = SigmaPreference("latentry:exponential")
-_MIDDLE = SigmaPreference("latentry:kl-optimal", processes=_EDM)
-
-
-def _beta(alpha: float, beta: float, **holds: Any) -> SigmaPreference:
-    return SigmaPreference("latentry:beta", options=(("alpha", alpha), ("beta", beta)), **holds)
 
 
 @hookimpl
@@ -33,46 +25,35 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """Two multistep solvers, one single-step solver."""
     yield SchedulerSpec(
         name="res-2m",
-        aliases=("res_2m", "res_multistep"),
         target="latentry_res.res_2m:RES2M",
         summary="second order, multistep, deterministic; exact weights",
         citation=_PAPER,
         order=2,
-        sigmas=(
-            _beta(0.8, 1.0, processes=_VP, max_steps=6),
-            _beta(0.8, 1.0, processes=_FLOW, max_steps=15),
-            _beta(1.0, 1.1, processes=_FLOW),
-            _MIDDLE,
-            _EVEN,
-        ),
+        peers=(PeerName(name="res_multistep", peer="ComfyUI"),),
+        sigmas=_sigmas.TWO_M,
+        revision=2,
         cases=(SchedulerCase(options=(("lower_order_final", True),), order=2),),
     )
     yield SchedulerSpec(
         name="res-3m",
-        aliases=("res_3m",),
         target="latentry_res.res_3m:RES3M",
         summary="third order, multistep, deterministic; exact weights",
         citation=_PAPER,
         order=3,
-        sigmas=(
-            _beta(0.8, 1.0, processes=_VP, max_steps=8),
-            _beta(0.8, 1.0, processes=_FLOW),
-            _beta(1.0, 1.5, processes=_EDM, max_steps=5),
-            _MIDDLE,
-            _EVEN,
-        ),
+        sigmas=_sigmas.THREE_M,
+        revision=2,
         cases=(SchedulerCase(options=(("lower_order_final", False),), order=3),),
     )
     yield SchedulerSpec(
         name="res-2s",
-        aliases=("res_2s",),
         target="latentry_res.res_2s:RES2S",
         summary="second order, two evaluations a step, deterministic; no memory",
         citation=f"{_PAPER}, algorithm 1",
         order=2,
         evaluations=2,
         off_grid=True,
-        sigmas=(_beta(0.6, 0.6, processes=_FLOW), _beta(0.8, 1.0, processes=_EDM), _EVEN),
+        sigmas=_sigmas.TWO_S,
+        revision=2,
         cases=(
             SchedulerCase(options=(("c2", 0.3),), order=2, evaluations=2),
             SchedulerCase(options=(("c2", 1.0),), order=2, evaluations=2),

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step
-from latentry_res._multistep import FINAL_TEXT, multistep
+from latentry import History, Interval, Noise, Scheduler, Step, exponential_multistep
 
 
 class RES2M(Scheduler):
-    """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 2, one evaluation a step."""
+    """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 2, one evaluation a step.
+
+    The weights are the exact integrals, which are the φ functions that its order conditions ask for.
+    """
 
     Memory = History
 
-    lower_order_final: bool = Field(False, description=FINAL_TEXT)
+    lower_order_final: bool = Field(False, description="order 1 in the last step, as it always is to σ = 0")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations."""
-        return multistep(x, interval, memory, 2, self.lower_order_final)
+        return exponential_multistep(x, interval, memory, 2, lower_final=self.lower_order_final)

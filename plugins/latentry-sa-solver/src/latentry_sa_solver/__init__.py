@@ -7,11 +7,22 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_sa_solver._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_sa_solver.scheduler import SASolver
 
 __all__ = ["SASolver"]
+
+_LINSPACE = SigmaPreference(
+    "latentry:linspace",
+    options=(("multistep", True), ("rounded", True)),
+    final="table",
+    processes=frozenset({"vp"}),
+)
+"""diffusers' on Stable Diffusion."""
+_WINDOW = (("tau", 1.0), ("tau_min", 0.5716), ("tau_max", 5.1111), ("longest_step", math.inf))
+"""The reverse SDE between timesteps 200 and 800 of Stable Diffusion's table, an ODE outside."""
 
 
 @hookimpl
@@ -19,21 +30,28 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="sa-solver",
-        aliases=("sa_solver",),
         target="latentry_sa_solver.scheduler:SASolver",
         summary="weak order 2, stochastic predictor and corrector at one evaluation a step",
         citation="Xue et al. 2023, SA-Solver, arXiv:2309.05019, algorithm 1",
         order=2,
         stochastic=True,
-        sigmas=(SigmaPreference("latentry:kl-optimal", max_steps=20), SigmaPreference("latentry:exponential")),
         peers=(
             PeerName(
                 name="SASolverScheduler",
                 peer="diffusers",
-                options=(("corrector", 2), ("tau", 1.0), ("simplified", True), ("longest_step", math.inf)),
-                differs="its τ is 1 from timestep 200 to 800 and 0 elsewhere, which tau_min and tau_max give",
+                options=(("corrector", 2), ("simplified", True), *_WINDOW),
+                sigmas=_LINSPACE,
+                differs="on flow models and Karras grids it lists the last σ twice and never reaches 0",
+            ),
+            PeerName(
+                name="sa_solver",
+                peer="ComfyUI",
+                options=(("predictor", 3), ("corrector", 4), *_WINDOW),
+                differs="its window of noise is given in percent of the model's time",
             ),
         ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=(
             SchedulerCase(options=(("tau", 1.0),), order=2, stochastic=True),
             SchedulerCase(options=(("corrector", 0),), order=2, stochastic=True),

@@ -59,7 +59,7 @@ class SASolver(Scheduler):
         description="at order 2, weigh the slope by B(h) = (1 + τ²)·h, as the authors' code does",
     )
     lower_order_final: bool = Field(True, description="no higher order than steps remain")
-    noise_scale: float = Field(1.0, ge=0.0, description="S_noise: multiplies the fresh noise")
+    noise_scale: float = Field(1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
     longest_step: float = Field(
         0.9,
         gt=0.0,

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and 2.1: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+"""Stable Diffusion 1.5 and 2: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from latentry import ModelFamilySpec, VariantSpec, hookimpl
 
 _SCHEDULERS = ("latentry-ddim:ddim", "latentry-euler:euler")
+_INPAINTING = ("latentry-ddpm:ddpm", "latentry-ddim:ddim")
 
 
 @hookimpl
@@ -17,7 +18,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("stable-diffusion",),
         target="latentry_sd.checkpoint:open_checkpoint",
         detector="latentry_sd.detect:detect",
-        summary="Stable Diffusion 1.5 and 2.1",
+        summary="Stable Diffusion 1.5 and 2.1, their inpainting networks, SD Turbo",
         citation="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752",
         process="vp",
         variants=(
@@ -25,6 +26,14 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
                 name="sd15",
                 summary="Stable Diffusion 1.x: CLIP-L, noise prediction",
                 schedulers=_SCHEDULERS,
+                size=512,
+                guidance=7.5,
+            ),
+            VariantSpec(
+                name="sd15-inpainting",
+                summary="Stable Diffusion 1.x inpainting: also shown the mask and the picture around it",
+                schedulers=_INPAINTING,
+                tasks=("inpainting",),
                 size=512,
                 guidance=7.5,
             ),
@@ -41,6 +50,23 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
                 schedulers=_SCHEDULERS,
                 size=768,
                 guidance=7.5,
+            ),
+            VariantSpec(
+                name="sd2-inpainting",
+                summary="Stable Diffusion 2 inpainting: OpenCLIP-H, also shown the mask and the picture around it",
+                schedulers=_INPAINTING,
+                tasks=("inpainting",),
+                size=512,
+                guidance=7.5,
+            ),
+            VariantSpec(
+                name="sd-turbo",
+                summary="SD Turbo: Stable Diffusion 2.1 distilled to 1 to 4 steps without guidance",
+                schedulers=("latentry-euler-ancestral:euler-ancestral", "latentry-euler:euler"),
+                size=512,
+                steps=4,
+                guidance=1.0,
+                guidance_kind="none",
             ),
         ),
     )

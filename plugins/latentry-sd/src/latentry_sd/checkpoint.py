@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoadReport, NoiseSettings, OptionError, variance_preserving_settings
-from latentry_diffusers.configs import read_config
+from latentry import LoadReport, NoiseSettings, variance_preserving_settings
+from latentry_diffusers.configs import check_agreement, read_config
 from latentry_diffusers.folder import check_vocabulary, load_networks, load_tokenizer
+from latentry_diffusers.unet import latent_shape, trained_size
 
 if TYPE_CHECKING:
     import torch
 
     from latentry_sd.model import StableDiffusion
 
-UNET = {"sample_size": int, "in_channels": int, "block_out_channels": list}
-VAE = {"block_out_channels": list}
+UNET = {"sample_size": int, "in_channels": int, "block_out_channels": list, "cross_attention_dim": int}
+VAE = {"block_out_channels": list, "latent_channels": int}
+TEXT = {"hidden_size": int}
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,22 @@ class StableDiffusionCheckpoint:
     vae: Mapping[str, Any]
 
     @property
-    def factor(self) -> int:
-        """Pixels of one latent's side."""
-        return int(2 ** (len(self.vae["block_out_channels"]) - 1))
-
-    @property
     def size(self) -> int:
         """Height and width in pixels of the training pictures."""
-        return int(self.unet["sample_size"]) * self.factor
+        return trained_size(self.unet, self.vae)
+
+    @property
+    def layers(self) -> int:
+        """None that could be skipped."""
+        return 0
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``; sides are multiples of 8, as in every Stable Diffusion."""
-        stride = max(8, self.factor)
-        least = self.factor * 2 ** (len(self.unet["block_out_channels"]) - 1)
-        if width % stride or height % stride or min(width, height) < least:
-            near = [max(least, round(side / stride) * stride) for side in (width, height)]
-            raise OptionError(
-                f"This model cannot draw {width}×{height} pixels.",
-                why=f"Width and height must be multiples of {stride}, {least} at least.",
-                remedy=f"Use --width {near[0]} --height {near[1]}; it draws best at {self.size}×{self.size}.",
-            )
-        return (int(self.unet["in_channels"]), height // self.factor, width // self.factor)
+        """See ``latentry.Checkpoint``."""
+        return latent_shape(self.unet, self.vae, width, height)
+
+    def shift(self, width: int, height: int) -> float | None:
+        """No opinion."""
+        return None
 
     def load(self, device: torch.device, dtype: torch.dtype) -> StableDiffusion:
         """See ``latentry.Checkpoint``."""
@@ -73,12 +70,28 @@ def open_checkpoint(path: Path, variant: str) -> StableDiffusionCheckpoint:
     """Reads the configurations of a Stable Diffusion folder.
 
     Raises:
-        ModelError: one is missing or cannot be understood.
+        ModelError: one is missing, cannot be understood, or they do not belong together.
     """
-    noise = variance_preserving_settings(read_config(path / "scheduler" / "scheduler_config.json"))
-    unet = read_config(path / "unet" / "config.json", UNET)
-    vae = read_config(path / "vae" / "config.json", VAE)
-    return StableDiffusionCheckpoint(path, variant, noise, unet, vae)
+    checkpoint = StableDiffusionCheckpoint(
+        path,
+        variant,
+        variance_preserving_settings(read_config(path / "scheduler" / "scheduler_config.json")),
+        read_config(path / "unet" / "config.json", UNET),
+        read_config(path / "vae" / "config.json", VAE),
+    )
+    text = read_config(path / "text_encoder" / "config.json", TEXT)
+    latents = checkpoint.vae["latent_channels"]
+    shown = 2 * latents + 1 if variant.endswith("inpainting") else latents
+    claims = {
+        "the width of the UNet's cross-attention": (
+            checkpoint.unet["cross_attention_dim"],
+            "that of the text states",
+            text["hidden_size"],
+        ),
+        "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", shown),
+    }
+    check_agreement(path, claims)
+    return checkpoint
 
 
 @dataclass(frozen=True)

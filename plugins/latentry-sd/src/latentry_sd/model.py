@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process
+from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
 from latentry_diffusers.attention import Routing
+from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.masking import mask_and_masked, with_mask
+from latentry_diffusers.text import encode_clip
 
 if TYPE_CHECKING:
     from latentry_sd.checkpoint import Parts, StableDiffusionCheckpoint
-
-log = logging.getLogger("latentry.sd")
 
 
 class StableDiffusion:
@@ -28,6 +28,7 @@ class StableDiffusion:
         vae: diffusers' ``AutoencoderKL``.
         text_encoder: transformers' ``CLIPTextModel``.
         tokenizer: transformers' ``CLIPTokenizer``.
+        autoencoder: the way through ``vae``.
         report: what became of the checkpoint's tensors.
     """
 
@@ -35,8 +36,9 @@ class StableDiffusion:
         self.checkpoint = checkpoint
         self.unet, self.vae = parts.unet, parts.vae
         self.text_encoder, self.tokenizer = parts.text_encoder, parts.tokenizer
+        self.autoencoder = Autoencoder(self.vae)
         self.report: LoadReport = parts.report
-        self._attention = Routing({"unet": self.unet, "vae": self.vae})
+        self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[self.text_encoder])
 
     @property
     def process(self) -> Process:
@@ -65,47 +67,35 @@ class StableDiffusion:
         return self.checkpoint.latent_shape(width, height)
 
     @torch.no_grad()
-    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        """CLIP's last hidden states (batch, tokens, width) as ``text``; what is too long is cut off, with a warning."""
-        most = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
-        tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=most, truncation=True, return_tensors="pt"
-        )
-        for prompt in dict.fromkeys(prompts):
-            length = len(self.tokenizer(prompt).input_ids)
-            if length > most:
-                log.warning("the prompt has %d tokens; all after the first %d are ignored: %r", length, most, prompt)
-        mask = tokens.attention_mask if getattr(self.text_encoder.config, "use_attention_mask", False) else None
-        states = self.text_encoder(
-            tokens.input_ids.to(self.device), attention_mask=None if mask is None else mask.to(self.device)
-        )
-        return Conditioning({"text": states.last_hidden_state.to(self.dtype)})
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """CLIP's states (batch, tokens, width) after the final norm as ``text``; long prompts take several windows."""
+        encoded = encode_clip(self.text_encoder, self.tokenizer, prompts, skip=settings.clip_skip)
+        return Conditioning({"text": encoded.states.to(self.dtype)})
 
     @torch.no_grad()
-    def predict(self, x: Tensor, timestep: float, conditioning: Conditioning) -> Tensor:
-        """The UNet's output."""
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The UNet's output; the inpainting network is also shown the mask and the picture around it."""
         times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
-        output: Tensor = self.unet(
-            x.to(self.dtype), times, encoder_hidden_states=conditioning["text"], return_dict=False
-        )[0]
+        shown = with_mask(x.to(self.dtype), conditioning)
+        output: Tensor = self.unet(shown, times, encoder_hidden_states=conditioning["text"], return_dict=False)[0]
         return output
 
-    @torch.no_grad()
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Latents in units of about one standard deviation."""
-        posterior = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist
-        latents: Tensor = posterior.mode().float() * self.vae.config.scaling_factor
-        return latents
+    def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        """``mask`` and ``masked``, at the latents' size."""
+        return mask_and_masked(self.autoencoder, pixels, mask)
 
-    @torch.no_grad()
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents in units of about one standard deviation."""
+        return self.autoencoder.encode(pixels, noise)
+
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures in −1..1."""
-        scaled = latents.to(self.device) / self.vae.config.scaling_factor
-        pixels: Tensor = self.vae.decode(scaled.to(self.dtype), return_dict=False)[0]
-        return pixels.float()
+        return self.autoencoder.decode(latents)
 
     def set_attention(
-        self, backend: AttentionBackend | None, *, role: str | None = None
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
     ) -> AbstractContextManager[None]:
-        """Roles are ``self``, ``cross`` and ``vae``; None is all of them."""
+        """Roles are ``self``, ``cross``, ``vae`` and ``text``; None is all of them."""
         return self._attention.set(backend, role)

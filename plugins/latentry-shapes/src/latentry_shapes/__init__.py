@@ -1,4 +1,4 @@
-"""A small Stable Diffusion that draws coloured shapes, and the tools that train and judge it."""
+"""Small Stable Diffusions that draw coloured shapes, and the tools that train and judge them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from latentry import CheckpointSpec, hookimpl
 
 @hookimpl
 def latentry_checkpoints() -> Iterable[CheckpointSpec]:
-    """The trained model that ships with this package."""
+    """The trained models that ship with this package."""
     return [
         CheckpointSpec(
             name="shapes",
-            target="latentry_shapes._checkpoint:folder",
+            target="latentry_shapes._checkpoint:shapes",
             summary="One or two coloured shapes on a plain background, 64x64, trained on drawings.",
             family="latentry-sd:sd",
             variant="sd15",
@@ -21,5 +21,15 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             licence="Apache-2.0",
             guidance=3.0,
             default=True,
-        )
+        ),
+        CheckpointSpec(
+            name="shapes-v",
+            target="latentry_shapes._checkpoint:shapes_v",
+            summary="The same with v-prediction.",
+            family="latentry-sd:sd",
+            variant="sd21",
+            size=64,
+            licence="Apache-2.0",
+            guidance=3.0,
+        ),
     ]

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from latentry import LatentryError
-from latentry_shapes._checkpoint import folder
+from latentry_shapes._checkpoint import packaged
 from latentry_shapes._progress import progress
 from latentry_shapes._seeing import see
 from latentry_shapes._sheet import contact_sheet
@@ -45,8 +45,8 @@ BARS: Mapping[str, Mapping[str, float]] = {
     GENERATED: {"background": 95.0, "colours": 95.0, "relation": 90.0, "shapes": 80.0},
 }
 """What the shipped model has to reach, in percent."""
-SHIPPED = "latentry-shapes:shapes"
-"""Name of the shipped model, which no other package can take."""
+DISTRIBUTION = "latentry-shapes"
+"""With it a shipped model has a name that no other package can take."""
 CHUNK = 20
 """Prompts that are painted at a time."""
 SHEET = 16
@@ -171,10 +171,16 @@ def _positive(word: str) -> int:
     return number
 
 
+def _weights(model: str) -> Path:
+    return packaged().get(model) or Path(model)
+
+
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.judge", description=summary)
-    parser.add_argument("--model", type=Path, help="diffusers folder (default: the shipped model)")
+    parser.add_argument(
+        "--model", default="shapes", help="a shipped model or a diffusers folder (default: %(default)s)"
+    )
     parser.add_argument("--prompts", type=_positive, default=200, help="how many (default: %(default)s)")
     parser.add_argument("--scheduler", default="ddim", help="(default: %(default)s)")
     parser.add_argument("--steps", type=_positive, default=25, help="(default: %(default)s)")
@@ -183,19 +189,18 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sheet", type=Path, help=f"write the first {SHEET} pictures and their prompts here")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(words)
-    weights = args.model or folder()
-    if not (weights / "model_index.json").is_file():
-        parser.error(f"{weights} is no diffusers folder: it has no model_index.json")
+    if not (_weights(args.model) / "model_index.json").is_file():
+        parser.error(f"{args.model} is no shipped model and no diffusers folder: it has no model_index.json")
     return args
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Command line: 0 where every bar is reached, 1 where one is missed, 2 where nothing could be painted."""
     args = _arguments(words)
-    model = str(args.model) if args.model else SHIPPED
+    model = f"{DISTRIBUTION}:{args.model}" if args.model in packaged() else args.model
     paint = engine_painter(model, scheduler=args.scheduler, steps=args.steps, guidance=args.guidance)
     try:
-        report = judge(paint, autoencoder_rebuilder(args.model or folder()), prompts=args.prompts, seed=args.seed)
+        report = judge(paint, autoencoder_rebuilder(_weights(args.model)), prompts=args.prompts, seed=args.seed)
     except LatentryError as error:
         print(error, file=sys.stderr)
         return 2

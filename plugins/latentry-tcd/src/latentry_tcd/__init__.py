@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
 
 if TYPE_CHECKING:
     from latentry_tcd.scheduler import TCD
@@ -18,12 +18,19 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="tcd",
-        aliases=("TCDScheduler",),
         target="latentry_tcd.scheduler:TCD",
         summary="for models distilled by trajectory consistency: past the end and back up with fresh noise",
         citation="Zheng et al. 2024, Trajectory Consistency Distillation, arXiv:2402.19159, algorithm 4",
         processes=frozenset({"vp", "flow"}),
         stochastic=True,
+        peers=(
+            PeerName(
+                name="TCDScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:distilled", final="table", processes=frozenset({"vp"})),
+                differs="it rounds (1 − γ)·t down to a timestep",
+            ),
+        ),
         sigmas=(
             SigmaPreference("latentry:distilled", final="table", max_steps=50),
             SigmaPreference("latentry:trailing"),

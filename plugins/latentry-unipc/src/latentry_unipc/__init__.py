@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from latentry import PeerName, ProcessKind, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry_unipc._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_unipc.scheduler import UniPC
 
 __all__ = ["UniPC"]
+
+_MULTISTEP = (("multistep", True), ("rounded", True))
+"""Of linspace: as diffusers has it on Stable Diffusion."""
 
 
 @hookimpl
@@ -18,29 +22,41 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The one scheduler of this distribution."""
     yield SchedulerSpec(
         name="unipc",
-        aliases=("uni_pc", "UniPCMultistepScheduler"),
-        peers=(PeerName(name="UniPC", peer="AUTOMATIC1111"), PeerName(name="uni_pc_bh2", peer="ComfyUI")),
         target="latentry_unipc.scheduler:UniPC",
         summary="third order with its corrector, one evaluation a step; good results in few steps",
         citation="Zhao et al. 2023, UniPC, arXiv:2302.04867",
         order=3,
-        sigmas=_SIGMAS,
+        peers=(
+            PeerName(
+                name="UniPCMultistepScheduler",
+                peer="diffusers",
+                sigmas=SigmaPreference("latentry:linspace", options=_MULTISTEP, processes=frozenset({"vp"})),
+            ),
+            PeerName(
+                name="UniPC",
+                peer="AUTOMATIC1111",
+                options=(("order", 3), ("variant", "bh1")),
+                sigmas=SigmaPreference("latentry:sgm-uniform", final="table"),
+            ),
+            PeerName(
+                name="uni_pc",
+                peer="ComfyUI",
+                options=(("order", 3), ("variant", "bh1")),
+                differs="it leaves out the last level but one, and is not for flow models",
+            ),
+            PeerName(
+                name="uni_pc_bh2",
+                peer="ComfyUI",
+                options=(("order", 3),),
+                differs="it leaves out the last level but one, and is not for flow models",
+            ),
+        ),
+        sigmas=SIGMAS,
+        revision=2,
         cases=tuple(SchedulerCase(options=options, order=order) for options, order in _CASES),
     )
 
 
-_VP: frozenset[ProcessKind] = frozenset({"vp"})
-_FLOW: frozenset[ProcessKind] = frozenset({"flow"})
-_EDM: frozenset[ProcessKind] = frozenset({"edm"})
-_SIGMAS = (
-    SigmaPreference("latentry:beta", options=(("alpha", 0.8), ("beta", 1.0)), processes=_VP, max_steps=6),
-    SigmaPreference("latentry:polyexponential", options=(("rho", 1.1),), processes=_VP, max_steps=15),
-    SigmaPreference("latentry:linspace", options=(("multistep", True),), processes=_FLOW),
-    SigmaPreference("latentry:beta", options=(("alpha", 1.0), ("beta", 1.5)), processes=_EDM, max_steps=5),
-    SigmaPreference("latentry:kl-optimal", processes=_EDM),
-    SigmaPreference("latentry:exponential"),
-)
-"""On VP about even in λ is best from 7 steps on; with fewer its first steps are too long for strong guidance."""
 _CASES: tuple[tuple[tuple[tuple[str, float | int | str | bool], ...], int], ...] = (
     ((("order", 1),), 2),
     ((("order", 3),), 4),

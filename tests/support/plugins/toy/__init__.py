@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from latentry import (
     AttentionBackendSpec,
@@ -38,8 +39,20 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
                     guidance=2.0,
                 ),
                 VariantSpec(name="lonely", summary="For a test.", schedulers=("latentry-absent:absent",)),
+                *_others(),
             ),
         )
+
+
+def _others() -> Iterable[VariantSpec]:
+    """Variants that are for other tasks, or guided in other ways."""
+    about: dict[str, Any] = {"summary": "For a test.", "schedulers": ("toy:first",), "steps": 6}
+    yield VariantSpec(name="drawer", **about, tasks=("text-to-image",))
+    yield VariantSpec(name="finisher", **about, tasks=("image-to-image",))
+    yield VariantSpec(name="painter", **about, tasks=("inpainting",))
+    yield VariantSpec(name="fast", **about, guidance_kind="none", guidance=1.0)
+    yield VariantSpec(name="told", **about, guidance_kind="distilled", guidance=3.5)
+    yield VariantSpec(name="layered", **about, skip_layers=True)
 
 
 @hookimpl

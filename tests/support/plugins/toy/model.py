@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from latentry import (
     OptionError,
     Prediction,
     Process,
+    PromptSettings,
     SigmaPreference,
     VariancePreserving,
 )
@@ -57,7 +58,7 @@ def lost() -> Path:
 
 @dataclass(frozen=True)
 class ToyCheckpoint:
-    """See ``latentry.Checkpoint``. ``about`` may hold ``kind``, ``prediction``, ``demand`` and ``fails``."""
+    """See ``latentry.Checkpoint``; ``about`` is its ``toy.json``."""
 
     path: Path
     about: dict[str, Any]
@@ -76,7 +77,17 @@ class ToyCheckpoint:
         """An eighth of each side."""
         if width % 8 or height % 8:
             raise OptionError(f"This model cannot draw {width}×{height} pixels.", remedy="Multiples of 8.")
-        return (4, height // 8, width // 8)
+        return (self.about.get("channels", 4), height // 8, width // 8)
+
+    @property
+    def layers(self) -> int:
+        """None, unless asked for."""
+        return int(self.about.get("layers", 0))
+
+    def shift(self, width: int, height: int) -> float | None:
+        """None, unless asked for."""
+        shift: float | None = self.about.get("shift")
+        return shift
 
     def load(self, device: torch.device, dtype: torch.dtype) -> ToyModel:
         """Nothing to load; fails where asked to."""
@@ -86,38 +97,54 @@ class ToyCheckpoint:
 
 
 class ToyModel:
-    """See ``latentry.Model``; remembers the batches it was asked about in ``calls``."""
+    """See ``latentry.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, and the names of the
+    conditioning in ``told``.
+    """
 
     def __init__(self, checkpoint: ToyCheckpoint, device: torch.device, dtype: torch.dtype) -> None:
         self.checkpoint, self.device, self.dtype = checkpoint, device, dtype
         self.process, self.prediction = checkpoint.noise.process, checkpoint.noise.prediction
         self.report = LoadReport(0)
         self.calls: list[tuple[int, float]] = []
+        self.told: list[tuple[str, ...]] = []
+        self.encoded: list[tuple[tuple[str, ...], PromptSettings]] = []
         self.backends: list[Any] = []
+        self.roles: list[str | None] = []
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """The checkpoint's."""
         return self.checkpoint.latent_shape(width, height)
 
-    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        """A colour between −1 and 1 for each."""
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """A colour between −1 and 1 for each, and as many tokens as it has words, one at least."""
+        self.encoded.append((tuple(prompts), settings))
         colours = [zlib.crc32(prompt.encode()) % 2001 / 1000 - 1 for prompt in prompts]
-        return Conditioning({"colour": torch.tensor(colours).view(-1, 1, 1, 1)})
+        words = torch.zeros(len(prompts), max(len(prompt.split() or "_") for prompt in prompts), 1)
+        return Conditioning({"colour": torch.tensor(colours).view(-1, 1, 1, 1), "words": words})
 
-    def predict(self, x: Tensor, timestep: float, conditioning: Conditioning) -> Tensor:
-        """The truth about data around the colour."""
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The truth about data around the colour, which pales with each layer that is left out."""
         if self.checkpoint.about.get("fails") == "sampling":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore text.")
         self.calls.append((x.shape[0], timestep))
-        point, colour = self.process.at(timestep=timestep), conditioning["colour"]
+        self.told.append(tuple(conditioning.tensors))
+        strength = self.checkpoint.about.get("pale", 1.0) * 0.5 ** len(skip_layers)
+        point, colour = self.process.at(timestep=timestep), conditioning["colour"] * strength
         oracle = Gaussian(mean=0.0, std=0.3)
         centred = x - point.alpha * colour
         x0, eps = oracle.x0(centred, point) + colour, oracle.eps(centred, point)
         return emitted(self.prediction, point, x0, eps)
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Not needed."""
-        raise NotImplementedError
+    def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        """Both, an eighth of their size."""
+        return {"mask": mask[..., ::8, ::8], "masked": self.encode(pixels * (mask < 0.5))}
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The first pixel of each square, and the mean of the colours."""
+        colours = pixels[..., ::8, ::8]
+        return torch.cat([colours, colours.mean(1, keepdim=True)], 1)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Squares of 8 by 8 pixels."""
@@ -126,4 +153,5 @@ class ToyModel:
     def set_attention(self, backend: Any, *, role: str | None = None) -> AbstractContextManager[None]:
         """Remembers."""
         self.backends.append(backend)
+        self.roles.append(role)
         return nullcontext()

@@ -73,7 +73,9 @@ class Ranged(SigmaSchedule):
         start = first if self.sigma_max is None or first.alpha == 0.0 else at(high)
         if steps == 1:
             return (start,)
-        return (start, *map(at, tuple(self.between(high, low, steps))[1:]))
+        *inner, end = map(at, tuple(self.between(high, low, steps))[1:])
+        exact = last if self.sigma_min is None and last.sigma > 0.0 else end  # not within rounding of it
+        return (start, *inner, exact)
 
     def _ends(self, steps: int, process: Process) -> tuple[Point, Point]:
         if self.span == "trained":

@@ -16,8 +16,8 @@ from latentry.testing._subject import Subject, in_words, split_exemption
 LISTING = """
 import sys
 from latentry import PluginHost
-host = PluginHost(load=sys.argv[2].split())
-host.schedulers[sys.argv[1]]
+host = PluginHost(load=sys.argv[3].split())
+getattr(host, sys.argv[1])[sys.argv[2]]
 print(" ".join(name for name in ("torch", "diffusers", "transformers") if name in sys.modules))
 """
 
@@ -98,7 +98,7 @@ def listing(subject: Subject) -> Iterator[CheckResult]:
     owner = subject.host.schedulers.provenance(subject.installed)
     if not owner.version:
         return
-    command = [sys.executable, "-c", LISTING, subject.spec.name, f"{owner.distribution} latentry"]
+    command = [sys.executable, "-c", LISTING, "schedulers", subject.spec.name, f"{owner.distribution} latentry"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     heavy = done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
     yield CheckResult(

@@ -40,10 +40,9 @@ def variance(subject: Subject) -> Iterator[CheckResult]:
 
 
 def _found(case: Case, on: Process) -> CheckResult:
-    errors = [max(_errors(case, on, steps)) for steps in STEPS]
-    # an error of rounding has no slope
-    slope = math.log2(errors[-2] / errors[-1]) if errors[-1] > 1e-12 else math.inf
-    mean, spread = _errors(case, on, STEPS[0])
+    errors = [_errors(case, on, steps) for steps in STEPS]
+    slope = slope_of(*map(max, errors[-2:]))
+    mean, spread = errors[0]
     return CheckResult(
         check="variance",
         case=case.label,
@@ -54,16 +53,36 @@ def _found(case: Case, on: Process) -> CheckResult:
     )
 
 
+def weak_order(case: Case, on: Process) -> float:
+    """The order that the larger of the errors of mean and variance shows."""
+    return slope_of(*(max(_errors(case, on, steps)) for steps in STEPS[-2:]))
+
+
+def slope_of(coarse: float, fine: float) -> float:
+    """The order that two errors show, the second in twice the steps; an error of rounding has none."""
+    return math.log2(coarse / fine) if fine > 1e-12 else math.inf
+
+
 def _errors(case: Case, on: Process, steps: int) -> tuple[float, float]:
     """Relative errors of the mean and of the variance, root mean squares over the data's variances."""
     to_lam = in_lambda(HIGH, LOW)
     plan = plan_on(case.scheduler, on, [to_lam(u) for u in graded(steps, case.order, math.log(HIGH / LOW))])
-    start, end = plan.points[0], plan.points[-1]
-    data = torch.tensor(VARIANCES, dtype=torch.float64)
+    end, data = plan.points[-1], torch.tensor(VARIANCES, dtype=torch.float64)
+    mean, spread = moments(plan, data)
+    return _rms(mean / end.alpha - 1.0), _rms(spread / (end.alpha**2 * data + end.sigma**2) - 1.0)
+
+
+def moments(plan: Plan, data: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of a run's result, begun from x as the process has it there; data of mean 1.
+
+    Args:
+        plan: as for ``response``.
+        data: (variances,) of Gaussian data, float64.
+    """
+    start = plan.points[0]
     mean, gains = response(plan, data)
-    begin, wanted = start.alpha**2 * data + start.sigma**2, end.alpha**2 * data + end.sigma**2
-    got = gains[:, 0].square() * begin + gains[:, 1:].square().sum(1)
-    return _rms(mean / end.alpha - 1.0), _rms(got / wanted - 1.0)
+    begun = start.alpha**2 * data + start.sigma**2
+    return mean, gains[:, 0].square() * begun + gains[:, 1:].square().sum(1)
 
 
 def response(plan: Plan, data: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,11 @@
-"""What the multistep members share: the step once its order and its quadrature rule are known."""
+"""Quadrature rules of the two- and three-step members, and the options that choose them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from torch import Tensor
-
-from latentry import Interval, Node, Point, exponential_step, exponential_weights, midpoint_weights
+from latentry import exponential_weights, midpoint_weights
 
 Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
 """Weights from the nodes' λ, the step's start and end, and the rate."""
@@ -17,33 +15,6 @@ Variant = Literal["exact", "halved"]
 SOLVER_TEXT = "weight of the slope in λ: (1 − e^−h)/2 as in the paper, or its exact integral (diffusers' heun)"
 VARIANT_TEXT = "exact: third order; halved: the second difference counts half, as in the peers' 3M: second order"
 FINAL_TEXT = "order 2 in the last step but one, 1 in the last (which always is of order 1 where it reaches σ = 0)"
-
-LONGEST_TEXT = (
-    "longest step, as (1 + η)·h, for order 2 where there is noise, half of it for order 3; inf for none, as the peers"
-)
-
-
-def noisy_order(order: int, interval: Interval, below: Point, longest: float) -> int:
-    """No more than the order that the length of a stochastic step allows.
-
-    Old evaluations have other noise in them. Over a long step their weights exceed 1, and guided sampling runs away.
-    """
-    if below == interval.end:
-        return order
-    length = below.lam - interval.start.lam
-    return min(order, 1 if length > longest else 2 if length > longest / 2 else 3)
-
-
-def extrapolate(x: Tensor, interval: Interval, below: Point, nodes: Sequence[Node], rule: Rule) -> Tensor:
-    """From x to the level ``below``, which is the interval's end for an ODE and less noisy for an SDE.
-
-    DPM-Solver++ and its SDE form (Lu et al. 2022, arXiv:2211.01095) differ by the rate at which old evaluations fade:
-    1 and 1 + η, which is how much longer in λ the way to ``below`` is than the interval.
-    """
-    start = interval.start
-    rate = (below.lam - start.lam) / interval.h
-    weights = rule([node.point.lam for node in nodes], start.lam, interval.end.lam, rate)
-    return exponential_step(x, start, below, weights, [node.value for node in nodes])
 
 
 def two_step(solver: Solver) -> Rule:

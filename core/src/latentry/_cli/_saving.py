@@ -1,0 +1,62 @@
+"""Where pictures go: checked before they are made, told after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from latentry._cli._output import print_json
+from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from latentry._engine import GenerationResult
+
+
+def check_output(output: Path) -> None:
+    """Refuses a place that cannot be written to before minutes are spent on the pictures."""
+    with writing(output):
+        folder = output.is_dir()
+    if folder:
+        raise OptionError(f"--output {output} is a folder.", remedy=f"Give a file, e.g. {output / 'picture.png'}.")
+    if output.suffix.lower() not in ("", ".png"):
+        raise OptionError(
+            f"--output {output} is no PNG.",
+            why="Only PNG carries the recipe.",
+            remedy=f"Use {output.with_suffix('.png')}.",
+        )
+    with writing(output):
+        output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output.absolute().parent, prefix=output.name):
+            pass
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Turns what the file system says into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise OptionError(
+            f"--output {output} cannot be written.", why=str(error), remedy="Choose another place."
+        ) from error
+
+
+def report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, as_json: bool) -> None:
+    """How the pictures were made, and where they are."""
+    if as_json:
+        recipes = [json.loads(recipe.model_dump_json()) for recipe in result.recipes]
+        print_json([{"path": str(path), "recipe": recipe} for path, recipe in zip(paths, recipes, strict=True)])
+    elif not quiet:
+        request = result.recipes[0].request
+        print(
+            f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
+            f"guidance {request.guidance:g}, seed {request.seed}"
+        )
+        for note in result.notes:
+            print(f"note: {note}")
+        for path in paths:
+            print(path)

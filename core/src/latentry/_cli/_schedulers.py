@@ -1,0 +1,88 @@
+"""``latentry schedulers``: what is installed, and with ``--verbose`` what it is worth, measured on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentry._cli._host import open_host
+from latentry._cli._listing import Columns, Json, field, show
+from latentry._cli._output import print_block, print_json, print_table
+from latentry._cli._progress import following
+from latentry._cli._records import record
+from latentry._discovery import PluginHost
+
+if TYPE_CHECKING:
+    from latentry.testing import Bench, Measured
+
+COLUMNS: Columns = {
+    "aliases": field("aliases"),
+    "processes": field("processes"),
+    "order": field("order"),
+    "evaluations": lambda item: item["evaluations"] or "varies",
+    "stochastic": field("stochastic"),
+    "summary": field("summary"),
+}
+Findings = Mapping[str, "tuple[Measured, ...] | str"]
+"""By scheduler: what was measured, or why nothing was."""
+
+
+def schedulers(
+    context: typer.Context,
+    as_json: Json = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print every field, and measure.")] = False,
+) -> None:
+    """List the schedulers, or those named, and what they can do; with --verbose their measured order and errors too."""
+    host = open_host(context)
+    names = context.args or list(host.schedulers)
+    records = [record(host.schedulers, one) for one in names]
+    if not verbose:
+        show(records, COLUMNS, "scheduler", as_json=as_json, verbose=False)
+        return
+    findings = dict(zip(names, _measured(host, names), strict=True))
+    if as_json:
+        print_json([{**item, **_plain(findings[item["select"]])} for item in records])
+    else:
+        for item in records:
+            _print(item, findings[item["select"]])
+
+
+def _measured(host: PluginHost, names: Sequence[str]) -> Iterator[tuple[Measured, ...] | str]:
+    from latentry._engine._progress import ProgressEvent
+    from latentry.testing import Bench
+
+    bench = Bench(host)
+    with following(silent=False) as progress:
+        for done, name in enumerate(names):
+            if progress is not None:
+                progress(ProgressEvent("sample", done, len(names), f"measuring {name}"))
+            yield _found(bench, name)
+
+
+def _found(bench: Bench, name: str) -> tuple[Measured, ...] | str:
+    try:
+        return tuple(bench.measure(name))
+    except Exception as error:  # a third party's: it must not keep the others from being listed
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _plain(found: tuple[Measured, ...] | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"measured": [], "not_measured": found}
+    return {"measured": [asdict(one) for one in found], "not_measured": ""}
+
+
+def _print(item: Mapping[str, Any], found: tuple[Measured, ...] | str) -> None:
+    from latentry.testing._measure import EVALUATIONS
+    from latentry.testing._tables import READING, rows
+
+    print_block(item["select"], item)
+    if isinstance(found, str):
+        print(f"  not measured: {found}\n")
+        return
+    columns = ("process", "order", "error", *(f"{count} evaluations" for count in EVALUATIONS))
+    print_table(columns, list(rows(found)))
+    print(f"{READING}\n")

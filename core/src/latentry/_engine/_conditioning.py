@@ -1,0 +1,56 @@
+"""What a network is told besides the sample and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """What an encoded prompt depends on besides its words.
+
+    Attributes:
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+        negative: it takes the place of the negative prompt.
+        clip_skip: how many of CLIP's last layers are left out, beyond those the family leaves out anyway.
+        guidance: the scale, for networks that are told it; None for all others.
+        own: an object of the family's ``conditioning``; None where it has none, or all of it is to be left open.
+    """
+
+    width: int
+    height: int
+    negative: bool = False
+    clip_skip: int = 0
+    guidance: float | None = None
+    own: Hashable = None
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Named tensors whose first dimension is the batch; the names are the family's own.
+
+    ``mask`` (batch, 1, h, w) and ``masked`` (batch, c, h, w) are left to ``Model.inpainting``.
+    """
+
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Of each tensor without its batch: where they agree, batches can be joined."""
+        return tuple((name, tuple(tensor.shape[1:])) for name, tensor in sorted(self.tensors.items()))
+
+    @classmethod
+    def stacked(cls, batches: Sequence[Conditioning]) -> Conditioning:
+        """Several batches of one shape in one, in their order."""
+        return cls({name: torch.cat([batch.tensors[name] for batch in batches]) for name in batches[0].tensors})
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tensors

@@ -1,0 +1,77 @@
+"""Decides everything a request leaves open, before any weight is loaded."""
+
+from __future__ import annotations
+
+import secrets
+
+from latentry._discovery import PluginHost
+from latentry._engine._attention._choice import choose_attention
+from latentry._engine._attention._roster import Roster
+from latentry._engine._canvas import choose_canvas
+from latentry._engine._choose_conditioning import choose_conditioning
+from latentry._engine._choose_guidance import choose_guidance, notes_on
+from latentry._engine._device import choose_device, choose_dtype
+from latentry._engine._ingredients import ingredients
+from latentry._engine._inputs import Picture
+from latentry._engine._locate import Located, locate
+from latentry._engine._model import OpenCheckpoint
+from latentry._engine._relay import choose_refiner
+from latentry._engine._request import GenerationRequest
+from latentry._engine._setup import Setup
+from latentry._engine._way import choose_way
+
+
+def prepare(
+    host: PluginHost, request: GenerationRequest, init_image: Picture | None, mask: Picture | None, roster: Roster
+) -> Setup:
+    """See the module; everything that does not fit is refused here, in one error."""
+    located = locate(host, request.model, request.variant)
+    open_checkpoint: OpenCheckpoint = host.families.load(located.family)
+    checkpoint = open_checkpoint(located.path, located.variant.name)
+    canvas = choose_canvas(request, located.variant, checkpoint, init_image, mask)
+    conditioning = choose_conditioning(host, request, located)
+    refiner = choose_refiner(host, request, located, checkpoint, canvas.size)
+    way = choose_way(host, request, located, checkpoint, canvas.size, canvas.strength)
+    scale = _guidance(request, located)
+    guidance = choose_guidance(request, scale, located.variant, checkpoint, way.plan)
+    device = choose_device(request.device)
+    dtype = choose_dtype(request.dtype, device)
+    attention = choose_attention(roster, request.attention, request.attention_options, device, dtype)
+    decided = {
+        "model": located.name,
+        "variant": located.variant.name,
+        "conditioning": {} if conditioning is None else conditioning.model_dump(),
+        "refiner": refiner.located.name if refiner else None,
+        "guidance": scale,
+        "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
+        "dtype": str(dtype).split(".")[-1],
+        "attention": attention.text,
+        "attention_options": attention.options,
+    }
+    return Setup(
+        request=request.model_copy(update=decided | way.decided(request) | canvas.decided(request)),
+        located=located,
+        checkpoint=checkpoint,
+        plan=way.plan,
+        guidance=guidance,
+        conditioning=conditioning,
+        refiner=refiner,
+        inputs=canvas.inputs,
+        latent_shape=canvas.latent_shape,
+        device=device,
+        dtype=dtype,
+        plugins=ingredients(host, located, way, attention),
+        notes=(
+            *way.scheduler.notes,
+            *notes_on(request, guidance, len(way.plan)),
+            *canvas.notes,
+            *attention.notes,
+        ),
+    )
+
+
+def _guidance(request: GenerationRequest, located: Located) -> float:
+    if request.guidance is not None:
+        return request.guidance
+    own = located.checkpoint.guidance if located.checkpoint else None
+    return located.variant.guidance if own is None else own

@@ -1,0 +1,74 @@
+"""Whether a recipe's picture can be made again here, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from latentry._discovery import PluginHost
+from latentry._engine._locate import fingerprint
+from latentry._engine._recipe import Recipe
+from latentry._engine._setup import Setup
+from latentry._errors import RecipeError
+
+
+def check_plugins(recipe: Recipe, host: PluginHost) -> None:
+    """Refuses where plugins are missing or of other versions.
+
+    Raises:
+        RecipeError: what to install.
+    """
+    if obstacles := recipe.obstacles(host):
+        raise RecipeError(
+            "The picture cannot be made again with what is installed.",
+            why="\n".join(obstacles),
+            remedy="Or go on with --anyway; then the pixels may differ.",
+        )
+
+
+def check_inputs(recipe: Recipe, given: Collection[str]) -> None:
+    """Refuses where a picture that it began from is nowhere to be had.
+
+    Args:
+        recipe: names files, or none for pictures that a program gave.
+        given: names of the pictures that the caller gives anew.
+
+    Raises:
+        RecipeError: a picture is missing.
+    """
+    files = {"init_image": recipe.request.init_image, "mask": recipe.request.mask}
+    for name in recipe.inputs:
+        if name not in given and files[name] is None:
+            raise RecipeError(
+                f"The picture was begun from a {name.replace('_', ' ')} that the recipe names no file of.",
+                why=f"A program gave it; the sha256 of its pixels is {recipe.inputs[name]}.",
+                remedy=f"Give it again, with --{name.replace('_', '-')} or as {name}=.",
+            )
+
+
+def check_same(recipe: Recipe, setup: Setup) -> None:
+    """Refuses another checkpoint and other pictures to begin from.
+
+    Raises:
+        RecipeError: which of them.
+    """
+    _check_folder(setup.located.path, recipe.model)
+    if setup.refiner is not None:
+        _check_folder(setup.refiner.located.path, recipe.refiner)
+    for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
+        now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
+        if now != then:
+            raise RecipeError(
+                f"The {name.replace('_', ' ')} is not the one the picture was begun from.",
+                why=f"The sha256 of its pixels is {now}, then it was {then}.",
+                remedy="Put the old one back, or go on with --anyway; then the picture will differ.",
+            )
+
+
+def _check_folder(path: Path, then: str) -> None:
+    if (now := fingerprint(path)) != then:
+        raise RecipeError(
+            f"The checkpoint at {path} is not the one the picture was made with.",
+            why=f"Its fingerprint is {now}, the picture's {then}.",
+            remedy="Put the old checkpoint back, or go on with --anyway; then the picture will differ.",
+        )

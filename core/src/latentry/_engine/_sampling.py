@@ -1,0 +1,81 @@
+"""The loop: one batch of pictures from its prompts to its latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from latentry._engine._beginning import Beginning
+from latentry._engine._conditioning import Conditioning
+from latentry._engine._evaluate import Batch, Evaluate
+from latentry._engine._loaded import Loaded
+from latentry._engine._progress import Told
+from latentry._engine._relay import Relay
+from latentry._numerics._noise import KeyedNoise, NoiseSource
+
+if TYPE_CHECKING:
+    from latentry._engine._setup import Setup
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What all batches of a request have in common.
+
+    Attributes:
+        setup: everything that was decided.
+        loaded: the model, and after it its refiner where there is one.
+        beginning: where runs begin.
+        noise: the caller's own draws for stochastic schedulers.
+    """
+
+    setup: Setup
+    loaded: Sequence[Loaded]
+    beginning: Beginning
+    noise: NoiseSource | None = None
+
+    def __call__(self, pictures: Sequence[int], latents: Tensor | None, told: Told) -> Tensor:
+        """Latents (batch, channels, height, width) of some pictures of the request.
+
+        Args:
+            pictures: their indices.
+            latents: the caller's own start noise for them.
+            told: progress.
+        """
+        told("encode", 0, "Encoding the prompt")
+        setup, device = self.setup, self.loaded[0].model.device
+        assert setup.request.seed is not None
+        evaluate, keyed = self._evaluate(pictures), KeyedNoise(setup.request.seed, pictures)
+        if latents is None:
+            latents = keyed.initial(torch.empty((len(pictures), *setup.latent_shape), device=device))
+        initial = latents.to(device)
+        run = setup.plan.start(self.beginning.sample(initial), noise=self.noise or keyed)
+        told("sample", 0, "Sampling", run)
+        while (query := run.query) is not None:
+            level = run.point
+            guided = setup.guidance(evaluate, query)
+            run.advance(guided.output, uncond=guided.uncond)
+            if self.beginning.blend is not None and run.point != level:
+                self.beginning.blend(run, initial)
+            if run.index > query.index:
+                told("sample", run.index, "Sampling", run)
+        return run.sample
+
+    def _evaluate(self, pictures: Sequence[int]) -> Evaluate:
+        first = self._batch(self.loaded[0], pictures)
+        if self.setup.refiner is None:
+            return first
+        return Relay(first, self._batch(self.loaded[-1], pictures), self.setup.refiner.timestep)
+
+    def _batch(self, loaded: Loaded, pictures: Sequence[int]) -> Batch:
+        request = self.setup.request
+        cond = [self._told(loaded, request.prompts[index], negative=False) for index in pictures]
+        once = [self._told(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
+        return Batch(loaded.model, cond, once * len(pictures))
+
+    def _told(self, loaded: Loaded, prompt: str, *, negative: bool) -> Conditioning:
+        told = loaded.prompts(prompt, self.setup.prompt_settings(negative=negative), self.setup.attention)
+        return Conditioning({**told.tensors, **self.beginning.told})

@@ -1,0 +1,97 @@
+"""The checks as a pytest class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+from unittest import SkipTest
+
+from latentry._specs import AttentionBackendSpec
+from latentry.testing._attention._contract import leavings, listing, probe, spec, undeclared
+from latentry.testing._attention._numbers import causal, dtypes, edges, logits, masks, scale, sizes, strides
+from latentry.testing._attention._subject import AttentionSource, AttentionSubject
+from latentry.testing._result import CheckResult, failures
+from latentry.testing._suite import forbid_overrides
+
+Check = Callable[[AttentionSubject], Iterable[CheckResult]]
+
+_RECORD: tuple[Check, ...] = (spec, probe, listing)
+"""Checks that need no device."""
+_COMPUTED: tuple[Check, ...] = (undeclared, sizes, masks, causal, scale, dtypes, strides, edges, logits, leavings)
+
+CHECKS: Mapping[str, Check] = MappingProxyType({check.__name__: check for check in (*_RECORD, *_COMPUTED)})
+
+
+def check_attention(subject: AttentionSubject, checks: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
+    """The findings of these checks; one that is exempt, or cannot run here, is a finding with the reason."""
+    for name in checks:
+        if reason := _left_out(subject, name):
+            yield CheckResult(check=name, case="all", declared="exempt", measured="not run", exempt=reason)
+            continue
+        told = " ".join((inspect.getdoc(CHECKS[name]) or "").partition("Troubleshooting: ")[2].split())
+        for result in CHECKS[name](subject):
+            yield replace(result, hint=told)
+
+
+def _left_out(subject: AttentionSubject, name: str) -> str | None:
+    exempt = dict(subject.spec.exemptions).get(name)
+    return exempt or (subject.obstacle if CHECKS[name] in _COMPUTED else None)
+
+
+def _proves(name: str) -> Callable[[Any], None]:
+    def test(self: AttentionSuite) -> None:
+        results = list(check_attention(self.subject(), (name,)))
+        if reason := next((result.exempt for result in results if result.exempt), ""):
+            raise SkipTest(reason)
+        if failed := failures(results):
+            raise AssertionError(failed)
+
+    test.__name__, test.__doc__ = f"test_{name}", CHECKS[name].__doc__
+    return test
+
+
+class AttentionSuite:
+    """What an attention backend has to hold, as tests: ``class TestMine(AttentionSuite): backend = "mine"``.
+
+    It works from the record: what is not declared is not asked for, save by one check, which sees that it is not
+    dropped in silence. Everything is compared with the definition in float64, on every declared device that is here.
+
+    Class attributes:
+        backend: a name that is installed, a class, or an ``AttentionBackendSpec``.
+        spec: the record of a class that is not installed.
+        options: of the backend.
+    """
+
+    backend: ClassVar[AttentionSource]
+    spec: ClassVar[AttentionBackendSpec | None] = None
+    options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    _subject: ClassVar[AttentionSubject | None] = None
+
+    test_spec = _proves("spec")
+    test_probe = _proves("probe")
+    test_listing = _proves("listing")
+    test_undeclared = _proves("undeclared")
+    test_sizes = _proves("sizes")
+    test_masks = _proves("masks")
+    test_causal = _proves("causal")
+    test_scale = _proves("scale")
+    test_dtypes = _proves("dtypes")
+    test_strides = _proves("strides")
+    test_edges = _proves("edges")
+    test_logits = _proves("logits")
+    test_leavings = _proves("leavings")
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        forbid_overrides(cls, AttentionSuite, "AttentionBackendSpec")
+
+    @classmethod
+    def subject(cls) -> AttentionSubject:
+        """The backend with its record, resolved once a class."""
+        if "_subject" not in vars(cls):
+            cls._subject = AttentionSubject.of(cls.backend, spec=cls.spec, options=cls.options)
+        assert cls._subject is not None
+        return cls._subject

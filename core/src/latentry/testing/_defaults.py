@@ -1,0 +1,44 @@
+"""A scheduler as it comes: on the sigma schedule that its record prefers."""
+
+from __future__ import annotations
+
+from latentry._errors import LatentryError
+from latentry._numerics._plan import Plan
+from latentry._numerics._process import Process
+from latentry._specs import SigmaPreference
+from latentry.testing._subject import Subject
+from latentry.testing._worlds import NATURAL
+
+
+def preferred(subject: Subject, steps: int, on: Process) -> SigmaPreference | None:
+    """The first of the record's sigma schedules that is installed and made for the process."""
+    known = subject.host.sigma_schedules
+    fitting = (
+        p for p in subject.spec.sigmas_for(steps, on.kind) if p.name in known and on.kind in known[p.name].processes
+    )
+    return next(fitting, None)
+
+
+def default_plan(subject: Subject, preference: SigmaPreference, steps: int, on: Process) -> Plan:
+    """The plan of the first case on that schedule."""
+    sigmas = subject.host.sigma_schedules.create(preference.name, **dict(preference.options))
+    scheduler = subject.cases[0].scheduler
+    return scheduler.plan(steps, process=on, prediction=NATURAL[on.kind], sigmas=sigmas, final=preference.final)
+
+
+def affordable(subject: Subject, evaluations: int, on: Process) -> tuple[Plan, SigmaPreference] | None:
+    """The plan with the most steps that takes no more than so many evaluations, and its schedule.
+
+    None where there is none, or where the evaluations are chosen at run time.
+    """
+    for steps in range(evaluations, 0, -1):
+        preference = preferred(subject, steps, on)
+        if preference is None:
+            continue
+        try:
+            plan = default_plan(subject, preference, steps, on)
+        except LatentryError:
+            continue
+        if plan.evaluations is not None and plan.evaluations <= evaluations:
+            return plan, preference
+    return None

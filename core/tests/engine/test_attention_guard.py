@@ -1,0 +1,183 @@
+"""What stands between layers and backends: nothing is dropped, and who fails is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from latentry import (
+    AttentionBackendSpec,
+    AttentionDemand,
+    AttentionGuard,
+    IncompatibleError,
+    PluginError,
+)
+from latentry._engine._attention._demand import unmet
+from latentry._engine._attention._guard import Candidate
+from latentry.testing import EagerAttention, eager_attention
+
+SPEC = AttentionBackendSpec(
+    name="one", target="a:B", summary="", devices=frozenset({"cpu"}), dtypes=frozenset({"float32"}), head_multiple=4
+)
+
+
+class Recorder(EagerAttention):
+    """The reference; remembers its arguments, and raises what it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.calls: list[dict[str, Any]] = []
+        self.error = error
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        self.calls.append(options)
+        if self.error is not None:
+            raise self.error
+        return super().attend(q, k, v, **options)
+
+
+def guard(*backends: Any, failures: dict[str, str] | None = None, **about: Any) -> AttentionGuard:
+    """One or several; the first has the record with these changes, the others can all."""
+    specs = [replace(SPEC, **about), *[replace(SPEC, head_multiple=1)] * (len(backends) - 1)]
+    names = ["one", "two", "three"]
+    return AttentionGuard([Candidate(*parts) for parts in zip(names, specs, backends, strict=False)], failures)
+
+
+def tensors(size: int = 8, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(1, 2, n, size, generator=generator).to(dtype) for n in (5, 7, 7)]
+
+
+MASK = torch.tensor([True, True, False, True, True, True, False])
+
+REFUSED: dict[str, tuple[dict[str, Any], list[Tensor], dict[str, Any], str]] = {
+    "dtype": ({}, tensors(dtype=torch.float16), {}, "takes float32, not float16"),
+    "device": ({"devices": frozenset({"cuda", "mps"})}, tensors(), {}, "runs on cuda, mps, not on cpu"),
+    "odd head": ({}, tensors(6), {}, "head size is 6, and it takes multiples of 4"),
+    "large head": ({"max_head_size": 8}, tensors(12), {}, "head size is 12, and it takes 8 at most"),
+    "mask": ({"masks": False}, tensors(), {"mask": MASK}, "There is a mask"),
+    "causal": ({"causal": False}, tensors(), {"causal": True}, "causal, and it cannot be"),
+    "scale": ({"scales": False}, tensors(), {"scale": 0.5}, "a scale of their own"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_declared_is_one_clear_error_and_never_dropped(case: str) -> None:
+    about, qkv, options, reason = REFUSED[case]
+    backend = Recorder()
+    with pytest.raises(IncompatibleError, match="attention backend 'one' cannot serve") as caught:
+        guard(backend, **about).attend(*qkv, **options)
+    assert reason in caught.value.why
+    assert "one,auto" in caught.value.remedy
+    assert backend.calls == []
+
+
+@pytest.mark.parametrize("case", REFUSED.keys() - {"dtype", "device"})
+def test_of_several_the_next_serves_what_the_first_cannot(case: str) -> None:
+    about, qkv, options, _ = REFUSED[case]
+    first, second = Recorder(), Recorder()
+    served = guard(first, second, **about)
+    found = served.attend(*qkv, **options)
+    assert (len(first.calls), len(second.calls)) == (0, 1)
+    assert torch.allclose(found.double(), eager_attention(*qkv, **options), atol=1e-6)
+    assert served.notes == ()
+
+
+def test_what_is_declared_is_passed_on_whole() -> None:
+    backend = Recorder()
+    guard(backend).attend(*tensors(), mask=MASK, scale=0.3, causal=True)
+    (call,) = backend.calls
+    assert torch.equal(call.pop("mask"), MASK[None, None, None])
+    assert call == {"scale": 0.3, "causal": True}
+
+
+def test_the_usual_scale_is_no_demand() -> None:
+    backend = Recorder()
+    guard(backend, scales=False).attend(*tensors(8), scale=8**-0.5)
+    assert backend.calls == [{"mask": None, "scale": None, "causal": False}]
+
+
+@pytest.mark.parametrize(("tokens", "keys", "batch"), [(0, 7, 1), (5, 0, 1), (5, 7, 0)])
+def test_what_is_empty_never_reaches_a_backend(tokens: int, keys: int, batch: int) -> None:
+    """torch's kernel for the CPU ends the process there."""
+    backend = Recorder()
+    q, k, v = torch.ones(batch, 2, tokens, 8), torch.ones(batch, 2, keys, 8), torch.ones(batch, 2, keys, 4)
+    found = guard(backend).attend(q, k, v)
+    assert torch.equal(found, torch.zeros(batch, 2, tokens, 4))
+    assert backend.calls == []
+
+
+def test_a_lone_backend_that_fails_is_named_with_the_cause() -> None:
+    with pytest.raises(PluginError, match="attention backend 'one' failed") as caught:
+        guard(Recorder(RuntimeError("no kernel image"))).attend(*tensors())
+    assert "RuntimeError: no kernel image" in caught.value.why
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_one_of_several_that_fails_is_left_out_from_then_on_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    first, second, failures = Recorder(OSError("lost the device")), Recorder(), {}
+    served = guard(first, second, failures=failures)
+    for _ in range(3):
+        served.attend(*tensors())
+    assert (len(first.calls), len(second.calls)) == (1, 3)
+    assert len(served.notes) == 1
+    assert "'one' failed and was left out: OSError: lost the device" in served.notes[0]
+    assert served.notes[0] in caplog.text
+    assert list(failures) == ["one"]
+    again = Recorder()
+    guard(again, second, failures=failures).attend(*tensors())
+    assert again.calls == []
+
+
+def test_a_backend_may_refuse_a_call_beyond_its_record_and_is_asked_again() -> None:
+    first, second = Recorder(IncompatibleError("No.", why="It is Sunday.")), Recorder()
+    served = guard(first, second)
+    served.attend(*tensors())
+    served.attend(*tensors())
+    assert (len(first.calls), len(second.calls)) == (2, 2)
+    assert served.notes == ()
+    with pytest.raises(IncompatibleError) as caught:
+        guard(first).attend(*tensors())
+    assert caught.value.why == "It is Sunday."
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), KeyboardInterrupt()])
+def test_exhausted_memory_and_the_user_are_nobodys_fault(error: BaseException) -> None:
+    served = guard(Recorder(error), Recorder())  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        served.attend(*tensors())
+    assert served.notes == ()
+
+
+def test_a_result_of_another_shape_is_a_failure() -> None:
+    class Flat(Recorder):
+        def attend(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+            return super().attend(q, k, v, **options).flatten(2)
+
+    with pytest.raises(PluginError) as caught:
+        guard(Flat()).attend(*tensors())
+    assert "gave shape (1, 2, 40), not (1, 2, 5, 8)" in caught.value.why
+
+
+def test_a_layer_is_refused_before_anything_is_computed() -> None:
+    served = guard(Recorder(), max_head_size=256)
+    served.admit(AttentionDemand(head_size=256), "the vae attention")
+    with pytest.raises(IncompatibleError, match="'one' cannot serve the vae attention") as caught:
+        served.admit(AttentionDemand(head_size=512), "the vae attention")
+    assert "512" in caught.value.why
+    guard(Recorder(), Recorder(), max_head_size=256).admit(AttentionDemand(head_size=512), "the vae attention")
+
+
+def test_of_several_that_cannot_each_says_why() -> None:
+    with pytest.raises(IncompatibleError, match="None of the attention backends one, two") as caught:
+        guard(Recorder(), Recorder(), masks=False).attend(*tensors(dtype=torch.float16), mask=MASK)
+    assert caught.value.why.splitlines()[0].startswith("one: It takes float32, not float16")
+    assert caught.value.why.splitlines()[1].startswith("two: ")
+
+
+def test_what_is_not_known_is_no_demand() -> None:
+    assert unmet(replace(SPEC, masks=False, max_head_size=8), AttentionDemand()) is None

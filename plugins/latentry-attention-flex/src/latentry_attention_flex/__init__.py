@@ -1,0 +1,23 @@
+"""Attention through torch's flex_attention; it computes in ``backend.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import AttentionBackendSpec, hookimpl
+
+
+@hookimpl
+def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:
+    """The one backend of this distribution."""
+    yield AttentionBackendSpec(
+        name="flex",
+        aliases=("flex-attention",),
+        target="latentry_attention_flex.backend:FlexAttention",
+        summary="torch's flex_attention: a kernel compiled for the layer on CUDA, eager on the CPU",
+        citation="Dong et al. 2024, arXiv:2412.05496",
+        devices=frozenset({"cpu", "cuda"}),
+        dtypes=frozenset({"float32", "float16", "bfloat16"}),
+        max_head_size=256,
+        rank=5,
+    )

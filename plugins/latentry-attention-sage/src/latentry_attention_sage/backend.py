@@ -1,0 +1,60 @@
+"""The package ``sageattention``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+from torch import Tensor
+
+from latentry import IncompatibleError, causal_by_squares, contiguous_rows, gpu_problem, package_problem
+
+GENERATIONS = ((8, 0), (8, 6), (8, 9), (9, 0), (12, 0), (12, 1))
+"""Compute capabilities that the package has kernels for."""
+
+
+class SageAttention:
+    """softmax(q·kᵀ·scale)·v with q and k in 8-bit integers, and the product with v in float16 or 8-bit floats.
+
+    ``sageattn(q, k, v, tensor_layout="HND", is_causal=…, sm_scale=…)`` takes (batch, heads, tokens, head size), and is
+    causal for as many tokens as keys alone. It swallows a mask without a word, so none ever reaches it.
+    """
+
+    def probe(self) -> str | None:
+        """What is missing: a GPU of a generation it knows, or the package.
+
+        Raises:
+            PluginError: the package is there and cannot be imported.
+        """
+        if (reason := gpu_problem()) is not None:
+            return reason
+        if (here := torch.cuda.get_device_capability()) not in GENERATIONS:
+            known = ", ".join(f"{major}.{minor}" for major, minor in GENERATIONS)
+            return f"It has kernels for compute capabilities {known}; this GPU's is {here[0]}.{here[1]}."
+        return package_problem("sageattention", "sageattn", install="pip install latentry-attention-sage[cuda]")
+
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        mask: Tensor | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """See ``latentry.AttentionBackend``.
+
+        Raises:
+            IncompatibleError: a mask is given.
+        """
+        if mask is not None:
+            raise IncompatibleError("SageAttention cannot serve this.", why="There is a mask, and it takes none.")
+        function = import_module("sageattention").sageattn
+
+        def kernel(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+            rows = contiguous_rows(q, k, v)
+            out: Tensor = function(*rows, tensor_layout="HND", is_causal=causal, sm_scale=scale)
+            return out
+
+        return causal_by_squares(kernel, q, k, v) if causal else kernel(q, k, v, False)

@@ -1,0 +1,10 @@
+"""Serves the attention layers of diffusers' and transformers' networks through backends, network by network."""
+
+from __future__ import annotations
+
+from latentry_diffusers.attention._flux import FluxProcessor
+from latentry_diffusers.attention._image import BackendProcessor
+from latentry_diffusers.attention._joint import JointProcessor
+from latentry_diffusers.attention._routing import ROLES, Routing
+
+__all__ = ["ROLES", "BackendProcessor", "FluxProcessor", "JointProcessor", "Routing"]

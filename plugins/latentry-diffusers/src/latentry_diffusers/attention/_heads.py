@@ -1,0 +1,41 @@
+"""Heads out of projections, and back; (batch, tokens, heads × head size) and (batch, heads, tokens, head size)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Part = Callable[[Tensor], Tensor]
+
+
+def split(project: Part, states: Tensor, heads: int, norm: Part | None = None) -> Tensor:
+    """A projection in heads, each with its norm where the layer has one: (batch, heads, tokens, head size)."""
+    whole = project(states)
+    parts = whole.view(*whole.shape[:-1], heads, -1).transpose(1, 2)
+    return parts if norm is None else norm(parts)
+
+
+def own_heads(attn: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v of a layer's own states."""
+    return (
+        split(attn.to_q, states, attn.heads, attn.norm_q),
+        split(attn.to_k, states, attn.heads, attn.norm_k),
+        split(attn.to_v, states, attn.heads),
+    )
+
+
+def text_heads(attn: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v of the text, which has projections and norms of its own."""
+    return (
+        split(attn.add_q_proj, states, attn.heads, attn.norm_added_q),
+        split(attn.add_k_proj, states, attn.heads, attn.norm_added_k),
+        split(attn.add_v_proj, states, attn.heads),
+    )
+
+
+def joined(heads: Tensor, dtype: torch.dtype) -> Tensor:
+    """(batch, tokens, heads × head size) in a dtype."""
+    return heads.transpose(1, 2).flatten(2).to(dtype)

@@ -1,0 +1,54 @@
+"""Attention of multimodal transformers: of text and picture in one, or of the picture (Esser et al. 2024,
+arXiv:2403.03206).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry import AttentionBackend
+from latentry_diffusers.attention._heads import joined, own_heads, text_heads
+
+
+class JointProcessor:
+    """What diffusers' ``Attention`` calls in place of its ``JointAttnProcessor2_0``, as in Stable Diffusion 3.
+
+    Attributes:
+        backend: computes softmax(q·kᵀ·scale + mask)·v.
+    """
+
+    def __init__(self, backend: AttentionBackend) -> None:
+        self.backend = backend
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """One attention layer.
+
+        Args:
+            attn: the layer.
+            hidden_states: of the picture, (batch, tokens, width).
+            encoder_hidden_states: of the text, (batch, tokens, width); None where the picture attends to itself alone.
+            attention_mask: of the scores.
+
+        Returns:
+            What becomes of the picture's states; with text of both.
+        """
+        picture = hidden_states.shape[1]
+        q, k, v = own_heads(attn, hidden_states)
+        if encoder_hidden_states is not None:
+            last = text_heads(attn, encoder_hidden_states)
+            q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), last, strict=True))
+        states = joined(self.backend.attend(q, k, v, mask=attention_mask), q.dtype)
+        out: Tensor = attn.to_out[1](attn.to_out[0](states[:, :picture]))
+        if encoder_hidden_states is None:
+            return out
+        text = states[:, picture:]
+        return out, text if attn.context_pre_only else attn.to_add_out(text)

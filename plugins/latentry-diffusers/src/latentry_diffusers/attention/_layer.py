@@ -1,0 +1,80 @@
+"""One attention layer of a diffusers network, and what computes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from latentry import AttentionBackend, AttentionDemand, IncompatibleError
+from latentry_diffusers.attention._flux import FluxProcessor
+from latentry_diffusers.attention._image import BackendProcessor
+from latentry_diffusers.attention._joint import JointProcessor
+
+PROCESSORS: Mapping[str, Callable[[AttentionBackend], object]] = MappingProxyType(
+    {
+        "AttnProcessor": BackendProcessor,
+        "AttnProcessor2_0": BackendProcessor,
+        "JointAttnProcessor2_0": JointProcessor,
+        "FluxAttnProcessor": FluxProcessor,
+    }
+)
+"""What stands in for each of diffusers' processors."""
+
+
+class Layer:
+    """A layer with the processor it came with.
+
+    Args:
+        layer: diffusers' ``Attention`` or ``FluxAttention``.
+        part: the network's name, e.g. ``vae``.
+        name: the layer's name in the network.
+
+    Attributes:
+        role: see ``ROLES``.
+        label: which layer it is, in words.
+    """
+
+    def __init__(self, layer: Any, part: str, name: str) -> None:
+        self._layer, self._own = layer, layer.processor
+        self.role = "vae" if part == "vae" else _role(layer)
+        self.label = f"the {self.role} attention of the {part.replace('_', ' ')} ({name})"
+
+    @property
+    def demand(self) -> AttentionDemand:
+        """What is known of its calls."""
+        return AttentionDemand(head_size=self._layer.inner_dim // self._layer.heads)
+
+    @property
+    def state(self) -> object:
+        """What computes in it now."""
+        return self._layer.processor
+
+    @state.setter
+    def state(self, processor: object) -> None:
+        self._layer.set_processor(processor)
+
+    def check(self) -> None:
+        """Refuses a layer that does something else than plain attention, such as an adapter's.
+
+        Raises:
+            IncompatibleError: it came with a processor that nothing here stands in for.
+        """
+        kind = type(self._own).__name__
+        if kind not in PROCESSORS:
+            raise IncompatibleError(
+                f"No backend can serve {self.label}.",
+                why=f"It has a processor of its own, {kind}.",
+                remedy="Take the adapter off, or leave the role to the network: native.",
+            )
+
+    def serve(self, backend: AttentionBackend | None) -> None:
+        """Has it computed by a backend, or as it came."""
+        self.state = self._own if backend is None else PROCESSORS[type(self._own).__name__](backend)
+
+
+def _role(layer: Any) -> str:
+    """Joint attention has projections for the text, or is FLUX's, whose single blocks hold both in one."""
+    if type(layer).__name__ == "FluxAttention" or getattr(layer, "add_q_proj", None) is not None:
+        return "joint"
+    return "cross" if layer.is_cross_attention else "self"

@@ -1,0 +1,93 @@
+"""Which backend serves which attention layer of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from torch import nn
+
+from latentry import AttentionBackend, AttentionDemand, AttentionGuard, OptionError, attention_backend
+from latentry_diffusers.attention._layer import Layer
+from latentry_diffusers.attention._text import TextEncoder
+
+ROLES = ("self", "cross", "joint", "vae", "text")
+"""Attention of picture to picture, of picture to text, of both to both, of the autoencoder, of the text encoders."""
+
+
+class Slot(Protocol):
+    """What can be served: a layer, or the layers of a text encoder."""
+
+    role: str
+    label: str
+    state: Any
+
+    @property
+    def demand(self) -> AttentionDemand: ...
+
+    def check(self) -> None: ...
+
+    def serve(self, backend: AttentionBackend | None) -> None: ...
+
+
+class Routing:
+    """The attention layers of one model.
+
+    Args:
+        networks: diffusers' networks by part: ``unet`` or ``transformer``, ``vae``.
+        text: transformers' text encoders.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], text: Sequence[nn.Module] = ()) -> None:
+        self._networks = (*networks.values(), *text)
+        self._slots: list[Slot] = [TextEncoder(network, number) for number, network in enumerate(text, start=1)]
+        for part, network in networks.items():
+            self._slots += _layers(part, network)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that the model has."""
+        had = {slot.role for slot in self._slots}
+        return tuple(role for role in ROLES if role in had)
+
+    def set(self, backend: AttentionBackend | str | None, role: str | None) -> AbstractContextManager[None]:
+        """See ``latentry.Model.set_attention``. Nothing is changed where it raises."""
+        if role is not None and role not in self.roles:
+            raise OptionError(
+                f"There is no attention role {role!r} here.", remedy=f"Roles are {', '.join(self.roles)}."
+            )
+        slots = [slot for slot in self._slots if role in (None, slot.role)]
+        served = self._named(backend) if isinstance(backend, str) else backend
+        if served is not None:
+            _check(slots, served)
+        before = [slot.state for slot in slots]
+        for slot in slots:
+            slot.serve(served)
+        return _restoring(slots, before)
+
+    def _named(self, name: str) -> AttentionGuard | None:
+        weight = next(self._networks[0].parameters())
+        return attention_backend(name, device=weight.device, dtype=weight.dtype)
+
+
+def _layers(part: str, network: nn.Module) -> Iterator[Layer]:
+    for name, layer in network.named_modules():
+        if hasattr(layer, "set_processor") and hasattr(layer, "to_q"):
+            yield Layer(layer, part, name)
+
+
+def _check(slots: list[Slot], backend: AttentionBackend) -> None:
+    for slot in slots:
+        slot.check()
+        if isinstance(backend, AttentionGuard):
+            backend.admit(slot.demand, slot.label)
+
+
+@contextmanager
+def _restoring(slots: list[Slot], before: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for slot, state in zip(slots, before, strict=True):
+            slot.state = state

@@ -1,0 +1,115 @@
+"""Attention of transformers' text encoders, through an entry of our own in its table of implementations.
+
+The table belongs to the process; the entry is a fixed function that finds each layer's backend on the layer itself, so
+that models do not meet.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentry import AttentionBackend, AttentionDemand
+
+log = logging.getLogger("latentry.attention")
+
+NAME = "latentry"
+"""Ours in transformers' tables."""
+SLOT = "_latentry_attention"
+"""Where a layer keeps its backend."""
+
+
+class TextEncoder:
+    """The attention layers of a text encoder, which are served together.
+
+    Args:
+        network: transformers' model.
+        number: which of the model's it is, from 1.
+
+    Attributes:
+        role: ``text``.
+        label: which encoder it is, in words.
+    """
+
+    role = "text"
+
+    def __init__(self, network: Any, number: int) -> None:
+        self._network = network
+        self._own: str = network.config._attn_implementation
+        self._layers: list[Any] = [module for module in network.modules() if hasattr(module, "is_causal")]
+        self.label = f"the attention of text encoder {number}"
+
+    @property
+    def demand(self) -> AttentionDemand:
+        """What is known of its calls; T5's have a bias and no scale."""
+        layer = self._layers[0]
+        biased = hasattr(layer, "key_value_proj_dim")
+        size = layer.key_value_proj_dim if biased else layer.head_dim
+        return AttentionDemand(head_size=size, mask=biased, scale=biased)
+
+    @property
+    def state(self) -> AttentionBackend | None:
+        """What serves the layers; None for transformers' own way."""
+        backend: AttentionBackend | None = self._layers[0].__dict__.get(SLOT)
+        return backend
+
+    @state.setter
+    def state(self, backend: AttentionBackend | None) -> None:
+        self.serve(backend)
+
+    def check(self) -> None:
+        """Every text encoder that transformers lets choose can be served."""
+
+    def serve(self, backend: AttentionBackend | None) -> None:
+        """Has the layers served by a backend, or as they came."""
+        if backend is not None:
+            _register()
+        for layer in self._layers:
+            layer.__dict__[SLOT] = backend  # past nn.Module, which would take a module in as a part of the network
+        self._network.set_attn_implementation(self._own if backend is None else NAME)
+        if backend is not None and self._network.config._attn_implementation != NAME:
+            log.warning("attention: transformers lets no backend serve %s", self.label)
+
+
+def _register() -> None:
+    """Idempotent."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, _attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)  # boolean; None where all keys take part, or all up to the token
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls; q, k and v are (batch, heads, tokens, head size), the result has tokens before heads."""
+    backend: AttentionBackend | None = module.__dict__.get(SLOT)
+    if backend is None:  # its model shares the configuration of one that is served
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        told = {"scaling": scaling, "is_causal": is_causal, "position_bias": position_bias}
+        own: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **told, **rest)
+        return own
+    causal = attention_mask is None and bool(module.is_causal if is_causal is None else is_causal)
+    mask = attention_mask if position_bias is None else _with_bias(attention_mask, position_bias)
+    out = backend.attend(query, key, value, mask=mask, scale=scaling, causal=causal)
+    return out.transpose(1, 2).contiguous(), None
+
+
+def _with_bias(mask: Tensor | None, bias: Tensor) -> Tensor:
+    """T5's position bias where the mask lets a key take part."""
+    if mask is None:
+        return bias
+    return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask

@@ -1,0 +1,88 @@
+"""Pictures to latents and back through diffusers' autoencoder, for every family that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry import OptionError
+
+
+def upcast(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """What an autoencoder is to run in where the other networks run in ``dtype``.
+
+    float32 in place of float16, unless the configuration says ``force_upcast: false``: SDXL's own overflows there.
+    """
+    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype
+
+
+class Autoencoder:
+    """diffusers' ``AutoencoderKL`` in the dtype it was loaded in.
+
+    Latents z are in units of about one standard deviation: z = (raw − shift)·scale, with ``shift_factor`` and
+    ``scaling_factor`` of the configuration, or by channel with ``latents_mean`` and ``scaling_factor / latents_std``.
+
+    Attributes:
+        network: the ``AutoencoderKL``.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents (batch, c, h, w), float32, of pictures (batch, 3, H, W) in −1..1.
+
+        Args:
+            pixels: the pictures.
+            noise: standard normal, of the latents' shape: a sample of the posterior; None is its mode.
+        """
+        posterior = self.network.encode(pixels.to(self.network.device, self.network.dtype)).latent_dist
+        raw: Tensor = posterior.mode().float()
+        if noise is not None:
+            raw = raw + posterior.std.float() * noise.to(raw.device)
+        shift, scale = self._units(raw)
+        return (raw - shift) * scale
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures (batch, 3, H, W) in −1..1, float32, of latents (batch, c, h, w)."""
+        z = latents.to(self.network.device)
+        shift, scale = self._units(z)
+        pixels: Tensor = self.network.decode((z / scale + shift).to(self.network.dtype), return_dict=False)[0]
+        return pixels.float()
+
+    def tile(self, side: int | None) -> None:
+        """From now on, larger pictures go through in overlapping tiles of ``side`` pixels, blended at the seams.
+
+        Memory then depends on the tile instead of the picture; the result differs a little from that of the whole,
+        since normalisation and attention see one tile at a time. None: pictures go through whole.
+
+        Raises:
+            OptionError: tiles that small, or not a multiple of 4 latents.
+        """
+        if side is None:
+            self.network.disable_tiling()
+            return
+        least = 4 * 2 ** (len(self.network.config.block_out_channels) - 1)  # a quarter of a tile is the overlap
+        if side < least or side % least:
+            raise OptionError(f"Tiles of {side} pixels cannot be.", remedy=f"Give a multiple of {least} pixels.")
+        self.network.tile_sample_min_size = side
+        self.network.tile_latent_min_size = 4 * side // least
+        self.network.enable_tiling()
+
+    def slice(self, on: bool) -> None:
+        """Whether the pictures of a batch go through one after another from now on, which takes less memory."""
+        self.network.enable_slicing() if on else self.network.disable_slicing()
+
+    def _units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """Shift and scale."""
+        config = self.network.config
+        mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if mean is None or std is None:
+            return config.shift_factor or 0.0, config.scaling_factor
+        by_channel = [torch.tensor(values, device=like.device).view(1, -1, 1, 1) for values in (mean, std)]
+        return by_channel[0], config.scaling_factor / by_channel[1]

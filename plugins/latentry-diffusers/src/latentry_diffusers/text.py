@@ -1,0 +1,147 @@
+"""Prompts through CLIP: windows for long ones, emphasis, clip skip."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from latentry import OptionError, parse_emphasis
+
+log = logging.getLogger("latentry.text")
+
+
+class Token(NamedTuple):
+    """An id, its emphasis, and whether it is the prompt's or only fills the window."""
+
+    id: int
+    weight: float = 1.0
+    real: bool = True
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a CLIP text encoder makes of some prompts.
+
+    Attributes:
+        states: hidden states (prompts, windows · tokens of a window, width), emphasis applied.
+        pooled: (prompts, width): the summary of each prompt's first window, without emphasis; the projection where
+            the encoder has one.
+    """
+
+    states: Tensor
+    pooled: Tensor
+
+
+@torch.no_grad()
+def encode_clip(
+    encoder: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    skip: int = 0,
+    normed: bool = True,
+    windows: int | None = None,
+) -> Encoded:
+    """The hidden states of prompts at a layer of CLIP, and their summaries.
+
+    A prompt of more tokens than the encoder takes goes through in several windows, each with a beginning and an end
+    of its own, and their states follow one another. Shorter prompts of the same call are filled up with windows of
+    the empty prompt. Emphasis (see ``latentry.parse_emphasis``) moves a token's state s away from e, the state that
+    the empty prompt has in that place: e + w·(s − e), which is ComfyUI's convention. Without it the states are CLIP's
+    own.
+
+    Args:
+        encoder: transformers' ``CLIPTextModel`` or ``CLIPTextModelWithProjection``.
+        tokenizer: its ``CLIPTokenizer``.
+        prompts: one at least.
+        skip: how many of the last layers are left out; 1 gives the penultimate layer.
+        normed: the final layer norm is applied, whatever the layer.
+        windows: the rest of a prompt that needs more is left out; None for any number.
+
+    Raises:
+        OptionError: the encoder has no more layers than are to be left out.
+    """
+    layers = encoder.config.num_hidden_layers
+    if skip >= layers:
+        raise OptionError(
+            f"{skip} of this text encoder's layers cannot be left out.",
+            why=f"It has {layers}, and one must remain.",
+            remedy="Use a lower --clip-skip.",
+        )
+    frame = _Frame.of(encoder, tokenizer)
+    needed = [frame.windows(tokenize(tokenizer, prompt))[:windows] for prompt in prompts]
+    most = max(map(len, needed))
+    rows = [window for each in needed for window in (*each, *[frame.window(())] * (most - len(each)))]
+    states, pooled = _run(encoder, rows, skip, normed)
+    states = emphasised(states, rows, lambda: _run(encoder, [frame.window(())], skip, normed)[0])
+    return Encoded(states.reshape(len(prompts), -1, states.shape[-1]), pooled[::most])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """How a window is made up: its length, and the tokens around and after the prompt's own."""
+
+    length: int
+    begin: int
+    end: int
+    fill: int
+
+    @classmethod
+    def of(cls, encoder: Any, tokenizer: Any) -> _Frame:
+        length = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
+        return cls(length, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+
+    def windows(self, tokens: Sequence[Token]) -> list[list[Token]]:
+        """All windows of a prompt, one at least."""
+        room = self.length - 2
+        return [self.window(tokens[i : i + room]) for i in range(0, max(len(tokens), 1), room)]
+
+    def window(self, tokens: Iterable[Token]) -> list[Token]:
+        """One window."""
+        framed = [Token(self.begin), *tokens, Token(self.end)]
+        return framed + [Token(self.fill, real=False)] * (self.length - len(framed))
+
+
+def tokenize(tokenizer: Any, prompt: str) -> list[Token]:
+    """A prompt's own tokens; cutting off or padding here would change the tokenizer, which threads share."""
+    return [
+        Token(token, weight)
+        for text, weight in parse_emphasis(prompt)
+        for token in tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+    ]
+
+
+def warn_of_rest(tokenizer: Any, prompts: Sequence[str], room: int) -> None:
+    """Tells, once a prompt, of more than ``room`` tokens: the rest is left out."""
+    for prompt in dict.fromkeys(prompts):
+        if (length := len(tokenize(tokenizer, prompt))) > room:
+            log.warning("the prompt has %d tokens; all after the first %d are ignored: %r", length, room, prompt)
+
+
+def emphasised(states: Tensor, rows: Sequence[Sequence[Token]], empty: Callable[[], Tensor]) -> Tensor:
+    """States s (rows, tokens, width) moved to e + w·(s − e), with e (1, tokens, width) those of the empty prompt."""
+    weights = torch.tensor([[token.weight for token in row] for row in rows])
+    if not bool((weights != 1.0).any()):
+        return states
+    return torch.lerp(empty(), states, weights.to(states)[..., None])
+
+
+def _run(encoder: Any, rows: Sequence[Sequence[Token]], skip: int, normed: bool) -> tuple[Tensor, Tensor]:
+    """States (rows, tokens, width) and summaries (rows, width)."""
+    ids, real = (torch.tensor(values, device=encoder.device) for values in _columns(rows))
+    masked = getattr(encoder.config, "use_attention_mask", False)  # of Stable Diffusion's encoders only
+    out = encoder(ids, attention_mask=real if masked else None, output_hidden_states=True)
+    states: Tensor = out.hidden_states[-1 - skip]
+    if normed:
+        states = getattr(encoder, "text_model", encoder).final_layer_norm(states)
+    return states, out.text_embeds if hasattr(out, "text_embeds") else out.pooler_output
+
+
+def _columns(rows: Sequence[Sequence[Token]]) -> tuple[list[list[int]], list[list[int]]]:
+    ids = [[token.id for token in row] for row in rows]
+    return ids, [[int(token.real) for token in row] for row in rows]

@@ -1,0 +1,53 @@
+"""FLUX.1: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import ModelFamilySpec, VariantSpec, hookimpl
+
+_SCHEDULERS = ("latentry-euler:euler",)
+
+
+@hookimpl
+def latentry_model_families() -> Iterable[ModelFamilySpec]:
+    """The one family of this distribution."""
+    yield ModelFamilySpec(
+        name="flux",
+        aliases=("flux1",),
+        target="latentry_flux.checkpoint:open_checkpoint",
+        detector="latentry_flux.detect:detect",
+        summary="FLUX.1: dev, schnell and Fill",
+        citation="Black Forest Labs 2024, FLUX.1; Esser et al. 2024, arXiv:2403.03206",
+        process="flow",
+        variants=(
+            VariantSpec(
+                name="dev",
+                summary="FLUX.1 dev: distilled to a guidance scale that the network is told",
+                schedulers=_SCHEDULERS,
+                size=1024,
+                steps=28,
+                guidance=3.5,
+                guidance_kind="distilled",
+            ),
+            VariantSpec(
+                name="schnell",
+                summary="FLUX.1 schnell: distilled to 1 to 4 steps without guidance",
+                schedulers=_SCHEDULERS,
+                size=1024,
+                steps=4,
+                guidance=1.0,
+                guidance_kind="none",
+            ),
+            VariantSpec(
+                name="fill",
+                summary="FLUX.1 Fill: dev that is also shown the mask and the picture around it",
+                schedulers=_SCHEDULERS,
+                tasks=("inpainting",),
+                size=1024,
+                steps=50,
+                guidance=30.0,
+                guidance_kind="distilled",
+            ),
+        ),
+    )

@@ -1,0 +1,26 @@
+"""Latents as FLUX.1's transformer takes them: each 2 × 2 of them one token, and where each token is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from latentry_flux.checkpoint import PATCH
+
+
+def pack(latents: Tensor) -> Tensor:
+    """Tokens (batch, h/2 · w/2, 4·c), row by row, of latents (batch, c, h, w); a token lists channel by channel."""
+    return pixel_unshuffle(latents, PATCH).flatten(2).transpose(1, 2)
+
+
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Latents (batch, c, height, width) of tokens (batch, height/2 · width/2, 4·c)."""
+    channels = tokens.transpose(1, 2)
+    return pixel_shuffle(channels.reshape(*channels.shape[:2], height // PATCH, width // PATCH), PATCH)
+
+
+def positions(height: int, width: int, device: torch.device) -> Tensor:
+    """(0, row, column) of each token of latents (…, height, width): (tokens, 3)."""
+    sides = (torch.arange(side // PATCH, device=device) for side in (height, width))
+    return torch.cartesian_prod(torch.zeros(1, dtype=torch.int64, device=device), *sides)

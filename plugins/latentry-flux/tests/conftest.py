@@ -1,0 +1,46 @@
+"""A FLUX.1 of random weights of each kind, written once and loaded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.models_flux import Kind, write_flux
+
+from latentry_flux.checkpoint import open_checkpoint
+from latentry_flux.model import Flux
+
+KINDS: tuple[Kind, ...] = ("dev", "schnell", "fill")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks this small gain nothing from a second thread, and lose much by it on a busy machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Their folders by variant; not to be written to."""
+    root = tmp_path_factory.mktemp("models")
+    return {kind: write_flux(root / kind, kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="session")
+def folder(folders: dict[str, Path]) -> Path:
+    """Dev's."""
+    return folders["dev"]
+
+
+@pytest.fixture(scope="session")
+def models(folders: dict[str, Path]) -> dict[str, Flux]:
+    """Their networks by variant."""
+    cpu = torch.device("cpu")
+    return {kind: open_checkpoint(path, kind).load(cpu, torch.float32) for kind, path in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def model(models: dict[str, Flux]) -> Flux:
+    """Dev's."""
+    return models["dev"]

@@ -1,0 +1,114 @@
+"""Recognising FLUX.1 from its configurations alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.models_flux import index
+
+from latentry import ModelError, PluginHost
+from latentry._engine._locate import locate
+from latentry_flux.detect import PARTS, detect
+from latentry_flux.variants import TRANSFORMERS
+
+HOST = PluginHost(load=("latentry", "latentry-flux"))
+
+
+def write(folder: Path, *, without: str = "", pipeline: str = "FluxPipeline", **transformer: Any) -> Path:
+    """A folder of configurations."""
+    for part in PARTS:
+        if part != without:
+            (folder / part).mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({**index(), "_class_name": pipeline}))
+    if without != "transformer":
+        config = {"_class_name": "FluxTransformer2DModel", "in_channels": 64, "guidance_embeds": True} | transformer
+        (folder / "transformer" / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("variant", TRANSFORMERS)
+def test_the_published_configurations_are_recognised(tmp_path: Path, variant: str) -> None:
+    folder = write(tmp_path / "model", **TRANSFORMERS[variant])
+    found = detect(folder)
+    assert found is not None
+    assert found.variants == (variant,)
+    assert found.score > 0.9
+    assert any("FluxPipeline" in sentence for sentence in found.evidence)
+    assert locate(HOST, str(folder), None).variant.name == variant
+
+
+@pytest.mark.parametrize("pipeline", ["FluxFillPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"])
+def test_the_network_decides_whatever_the_pipeline(tmp_path: Path, pipeline: str) -> None:
+    found = detect(write(tmp_path / "model", pipeline=pipeline))
+    assert found is not None
+    assert found.variants == ("dev",)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "transformer"),
+    [
+        ("FluxKontextPipeline", {}),
+        ("FluxPriorReduxPipeline", {}),
+        ("FluxControlPipeline", {"in_channels": 128, "out_channels": 64}),
+        ("FluxPipeline", {"in_channels": 128, "out_channels": 64}),
+        ("FluxPipeline", {"in_channels": "many", "out_channels": 64}),
+        ("FluxFillPipeline", {"in_channels": 384, "out_channels": 64, "guidance_embeds": False}),
+    ],
+    ids=str,
+)
+def test_other_networks_are_seen_but_not_taken(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
+    folder = write(tmp_path / "model", pipeline=pipeline, **transformer)
+    found = detect(folder)
+    assert found is not None
+    assert found.variants == ()
+    with pytest.raises(ModelError) as caught:
+        locate(HOST, str(folder), None)
+    assert "supported" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "transformer"),
+    [
+        ("StableDiffusion3Pipeline", {}),
+        ("Flux2Pipeline", {"_class_name": "Flux2Transformer2DModel"}),
+        ("FluxPipeline", {"_class_name": None}),
+    ],
+    ids=str,
+)
+def test_other_pipelines_are_not_taken(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
+    assert detect(write(tmp_path / "model", pipeline=pipeline, **transformer)) is None
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "transformer"])
+def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
+    folder = write(tmp_path / "model", without=part)
+    found = detect(folder)
+    assert found is not None
+    assert found.missing == (part,)
+    with pytest.raises(ModelError) as caught:
+        locate(HOST, str(folder), None)
+    assert f"missing: {part}" in caught.value.why
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3"])
+@pytest.mark.parametrize("file", ["model_index.json", "transformer/config.json"])
+def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
+    folder = write(tmp_path / "model")
+    (folder / file).write_text(content)
+    assert detect(folder) is None
+
+
+def test_recognising_imports_nothing_heavy(tmp_path: Path) -> None:
+    folder = write(tmp_path / "model")
+    code = (
+        "import sys; from pathlib import Path; from latentry_flux.detect import detect;"
+        f"assert detect(Path({str(folder)!r}));"
+        "print([name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,64 @@
+"""Recognises Stable Diffusion 3 in a diffusers folder, from its configurations and the headers of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latentry import Detection
+from latentry_diffusers.configs import read_json
+from latentry_diffusers.metadata import said_of
+
+PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+"""Folders that a complete checkpoint has."""
+T5_PARTS = ("text_encoder_3", "tokenizer_3")
+"""Folders of the optional third text encoder."""
+
+
+def detect(path: Path) -> Detection | None:
+    """Whether the folder holds Stable Diffusion 3 or 3.5; None where nothing speaks for it.
+
+    The files of 3.5 Large Turbo have the keys and shapes of 3.5 Large: where they do not say which they are, both are
+    possible.
+    """
+    index = read_json(path / "model_index.json")
+    transformer = read_json(path / "transformer" / "config.json")
+    if index is None or transformer is None:
+        return None
+    pipeline = str(index.get("_class_name", ""))
+    if not pipeline.startswith("StableDiffusion3"):
+        return None
+    missing = tuple(part for part in (*PARTS, *T5_PARTS) if _named(index, part) and not (path / part).is_dir())
+    evidence = [f"model_index.json names {pipeline}"]
+    if any(part in T5_PARTS for part in missing):
+        evidence.append("without T5, model_index.json says [null, null] for text_encoder_3 and tokenizer_3")
+    channels = transformer.get("in_channels", 16)
+    if channels != 16:
+        evidence.append(f"the transformer takes {channels} channels, and only networks with 16 are supported")
+        return Detection((), 0.3, tuple(evidence), missing)
+    variants, sign = _variants(path, transformer)
+    return Detection(variants, 0.4 if missing else 0.95, (*evidence, sign), missing)
+
+
+def has_t5(index: Mapping[str, Any]) -> bool:
+    """Whether ``model_index.json`` names the third text encoder."""
+    return _named(index, "text_encoder_3")
+
+
+def _named(index: Mapping[str, Any], part: str) -> bool:
+    entry = index.get(part)
+    return part in PARTS or (isinstance(entry, list) and entry[:1] != [None])
+
+
+def _variants(path: Path, transformer: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    if transformer.get("qk_norm") is None:
+        return ("sd3-medium",), "queries and keys are not normed"
+    if transformer.get("dual_attention_layers"):
+        return ("sd35-medium",), "queries and keys are normed, and some layers have a second attention"
+    said = said_of(path, "transformer").lower()
+    if "turbo" in said:
+        return ("sd35-large-turbo",), "queries and keys are normed, and the files are named Turbo"
+    if "large" in said:
+        return ("sd35-large",), "queries and keys are normed, and the files are named Large"
+    return ("sd35-large", "sd35-large-turbo"), "queries and keys are normed, as in Large and in Large Turbo"

@@ -1,0 +1,49 @@
+"""What MMDiT is told of a prompt: CLIP's and T5's states one after another (arXiv:2403.03206, figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from latentry_diffusers.t5 import encode_t5
+from latentry_diffusers.text import encode_clip, warn_of_rest
+
+if TYPE_CHECKING:
+    from latentry_diffusers.folder import Text
+
+TOKENS = 256
+"""Of T5's window, as in diffusers."""
+
+
+def encode(
+    prompts: Sequence[str], clips: Sequence[Text], t5: Text | None, *, width: int, clip_skip: int
+) -> tuple[Tensor, Tensor]:
+    """States (batch, tokens, width) and summaries (batch, pooled width) of prompts.
+
+    The states before CLIP-L's and CLIP-G's last layers side by side, filled up with zeros to ``width``, then T5's
+    behind them; zeros take T5's place where there is none. The summaries are both CLIPs' projected ones. CLIP sees
+    the beginning of a long prompt, as much as one window holds.
+
+    Args:
+        prompts: one at least.
+        clips: both CLIPs.
+        t5: T5, where there is one.
+        width: of the states.
+        clip_skip: further layers of CLIP to be left out.
+    """
+    encoded = [
+        encode_clip(encoder, tokenizer, prompts, skip=1 + clip_skip, normed=False, windows=1)
+        for encoder, tokenizer in clips
+    ]
+    states = torch.cat([each.states for each in encoded], dim=-1)
+    joined = pad(states, (0, width - states.shape[-1]))
+    if t5 is None:
+        warn_of_rest(clips[0].tokenizer, prompts, states.shape[1] - 2)
+        more = joined.new_zeros((len(prompts), TOKENS, width))
+    else:
+        more = encode_t5(t5.encoder, t5.tokenizer, prompts, length=TOKENS).to(joined)
+    return torch.cat([joined, more], dim=1), torch.cat([each.pooled for each in encoded], dim=-1)

@@ -1,0 +1,41 @@
+"""The numbers that the UNet is told about the picture, as it was told them in training."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Pair = tuple[int, int]
+
+
+class MicroConditioning(BaseModel):
+    """Size, crop and score (arXiv:2307.01952, section 2.2); pairs are width and height, or left and top.
+
+    What is None is the picture's own size, or for the negative side what the other side is told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    original_size: Pair | None = Field(None, description="size before scaling and cropping")
+    crop: Pair = Field((0, 0), description="pixels cut off at the left and at the top; 0 puts things in the middle")
+    target_size: Pair | None = Field(None, description="size after scaling and cropping")
+    aesthetic_score: float = Field(6.0, description="rating of the picture from 0 to 10; for the refiner")
+    negative_original_size: Pair | None = Field(None, description="original_size of the negative side")
+    negative_crop: Pair | None = Field(None, description="crop of the negative side")
+    negative_target_size: Pair | None = Field(None, description="target_size of the negative side")
+    negative_aesthetic_score: float = Field(2.5, description="aesthetic_score of the negative side")
+
+    def time_ids(self, size: Pair, count: int, *, negative: bool) -> tuple[float, ...]:
+        """In the UNet's order: original height and width, crop top and left, then target height and width or score.
+
+        Args:
+            size: width and height of the picture in pixels.
+            count: 6 with the target size, 5 with the aesthetic score in its place.
+            negative: of the negative side.
+        """
+        original, crop, target = self.original_size or size, self.crop, self.target_size or size
+        if negative:
+            original = self.negative_original_size or original
+            crop = crop if self.negative_crop is None else self.negative_crop
+            target = self.negative_target_size or target
+        score = self.negative_aesthetic_score if negative else self.aesthetic_score
+        return (*original[::-1], *crop[::-1], *(target[::-1] if count == 6 else (score,)))

@@ -1,0 +1,117 @@
+"""Stable Diffusion XL in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
+from latentry_diffusers.attention import Routing
+from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.masking import mask_and_masked, with_mask
+from latentry_diffusers.text import encode_clip
+from latentry_sdxl.micro import MicroConditioning
+
+if TYPE_CHECKING:
+    from latentry_sdxl.checkpoint import Parts, StableDiffusionXLCheckpoint
+
+
+class StableDiffusionXL:
+    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+
+    Attributes:
+        checkpoint: what it was loaded from.
+        unet: diffusers' ``UNet2DConditionModel``.
+        vae: diffusers' ``AutoencoderKL``.
+        text: text encoders and their tokenizers, in the order in which their states are joined.
+        autoencoder: the way through ``vae``.
+        report: what became of the checkpoint's tensors.
+    """
+
+    def __init__(self, checkpoint: StableDiffusionXLCheckpoint, parts: Parts) -> None:
+        self.checkpoint = checkpoint
+        self.unet, self.vae, self.text = parts.unet, parts.vae, parts.text
+        self.autoencoder = Autoencoder(self.vae)
+        self.report: LoadReport = parts.report
+        self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[text.encoder for text in self.text])
+
+    @property
+    def process(self) -> Process:
+        """How noise was added in training."""
+        return self.checkpoint.noise.process
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the UNet emits."""
+        return self.checkpoint.noise.prediction
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        device: torch.device = self.unet.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the networks run in; the autoencoder in float32 where it would overflow in float16."""
+        dtype: torch.dtype = self.unet.dtype
+        return dtype
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of one latent."""
+        return self.checkpoint.latent_shape(width, height)
+
+    @torch.no_grad()
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """``text`` (batch, tokens, width), ``pooled`` (batch, width) and ``time_ids`` (batch, 6 or 5).
+
+        The states before each encoder's last layer, side by side; the last encoder's projected pooled state; the
+        numbers of ``MicroConditioning``. An empty negative prompt is all zeros where the checkpoint was trained so.
+        """
+        encoded = [encode_clip(*each, prompts, skip=1 + settings.clip_skip, normed=False) for each in self.text]
+        states, pooled = torch.cat([each.states for each in encoded], -1), encoded[-1].pooled
+        if settings.negative and self.checkpoint.zeros:
+            written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=self.device)
+            states, pooled = states * written[:, None, None], pooled * written[:, None]
+        micro = settings.own if isinstance(settings.own, MicroConditioning) else MicroConditioning()
+        size = (settings.width, settings.height)
+        numbers = micro.time_ids(size, self.checkpoint.time_ids, negative=settings.negative)
+        time_ids = torch.tensor(numbers, device=self.device, dtype=torch.float32).expand(len(prompts), -1)
+        return Conditioning({"text": states, "pooled": pooled, "time_ids": time_ids})
+
+    @torch.no_grad()
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The UNet's output; the inpainting network is also shown the mask and the picture around it."""
+        times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
+        output: Tensor = self.unet(
+            with_mask(x.to(self.dtype), conditioning),
+            times,
+            encoder_hidden_states=conditioning["text"],
+            added_cond_kwargs={"text_embeds": conditioning["pooled"], "time_ids": conditioning["time_ids"]},
+            return_dict=False,
+        )[0]
+        return output
+
+    def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        """``mask`` and ``masked``, at the latents' size."""
+        return mask_and_masked(self.autoencoder, pixels, mask)
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents in units of about one standard deviation."""
+        return self.autoencoder.encode(pixels, noise)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures in −1..1."""
+        return self.autoencoder.decode(latents)
+
+    def set_attention(
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Roles are ``self``, ``cross``, ``vae`` and ``text``; None is all of them."""
+        return self._attention.set(backend, role)

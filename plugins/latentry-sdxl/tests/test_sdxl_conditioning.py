@@ -1,0 +1,116 @@
+"""What the networks are told besides the sample and the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from latentry import Conditioning, PromptSettings
+from latentry_sdxl.micro import MicroConditioning
+from latentry_sdxl.model import StableDiffusionXL
+
+PROMPTS = ("a red circle", "a blue square")
+SETTINGS = PromptSettings(width=96, height=64)
+NEGATIVE = replace(SETTINGS, negative=True)
+Models = dict[str, StableDiffusionXL]
+
+
+@pytest.mark.parametrize(("kind", "width", "count"), [("base", 80, 6), ("refiner", 48, 5)])
+def test_states_of_all_encoders_and_the_summary_of_the_last(models: Models, kind: str, width: int, count: int) -> None:
+    told = models[kind].encode_prompt(PROMPTS, SETTINGS)
+    assert told["text"].shape == (2, 24, width)
+    assert told["pooled"].shape == (2, 48)
+    assert told["time_ids"].shape == (2, count)
+    assert told["time_ids"].dtype == torch.float32  # sides above 2048 are no float16 numbers
+
+
+def test_a_long_prompt_takes_several_windows_of_both_encoders(models: Models) -> None:
+    told = models["base"].encode_prompt(["a red circle left of a blue square " * 4], SETTINGS)
+    assert told["text"].shape == (1, 48, 80)
+    x = torch.zeros(1, 4, 16, 24)
+    assert models["base"].predict(x, 500.0, told).shape == x.shape
+
+
+def test_prompts_of_a_batch_do_not_touch(models: Models) -> None:
+    both, alone = (models["base"].encode_prompt(prompts, SETTINGS) for prompts in (PROMPTS, PROMPTS[1:]))
+    for name in ("text", "pooled"):
+        assert torch.allclose(both[name][1:], alone[name], atol=1e-6)
+        assert not torch.allclose(both[name][0], both[name][1])
+
+
+def test_clip_skip_goes_one_layer_lower_in_both_encoders(models: Models) -> None:
+    near, far = (models["base"].encode_prompt(PROMPTS, replace(SETTINGS, clip_skip=n)) for n in (0, 1))
+    assert torch.equal(near["pooled"], far["pooled"])
+    for part in (slice(0, 32), slice(32, 80)):
+        assert not torch.allclose(near["text"][..., part], far["text"][..., part])
+
+
+def test_an_empty_negative_prompt_is_zeros_where_it_was_so_in_training(models: Models) -> None:
+    told = models["base"].encode_prompt(["", "  ", "a red circle"], NEGATIVE)
+    for name in ("text", "pooled"):
+        assert not told[name][:2].any()
+        written = models["base"].encode_prompt(["a red circle"], SETTINGS)[name]
+        assert torch.allclose(told[name][2:], written, atol=1e-6)
+    assert models["base"].encode_prompt([""], SETTINGS)["text"].any()
+    assert models["refiner"].encode_prompt([""], NEGATIVE)["text"].any()
+
+
+def test_sizes_are_told_height_first(models: Models) -> None:
+    assert models["base"].encode_prompt(["a"], SETTINGS)["time_ids"].tolist() == [[64, 96, 0, 0, 64, 96]]
+    assert models["base"].encode_prompt(["a"], NEGATIVE)["time_ids"].tolist() == [[64, 96, 0, 0, 64, 96]]
+
+
+def test_the_refiner_is_told_a_score_in_place_of_the_target(models: Models) -> None:
+    assert models["refiner"].encode_prompt(["a"], SETTINGS)["time_ids"].tolist() == [[64, 96, 0, 0, 6.0]]
+    assert models["refiner"].encode_prompt(["a"], NEGATIVE)["time_ids"].tolist() == [[64, 96, 0, 0, 2.5]]
+
+
+def test_each_side_can_be_told_something_else() -> None:
+    micro = MicroConditioning(original_size=(1, 2), crop=(3, 4), target_size=(5, 6), aesthetic_score=7.0)
+    assert micro.time_ids((9, 9), 6, negative=False) == (2, 1, 4, 3, 6, 5)
+    assert micro.time_ids((9, 9), 6, negative=True) == (2, 1, 4, 3, 6, 5)
+    assert micro.time_ids((9, 9), 5, negative=False) == (2, 1, 4, 3, 7.0)
+    other = micro.model_copy(
+        update={"negative_original_size": (11, 12), "negative_crop": (0, 0), "negative_target_size": (13, 14)}
+    )
+    assert other.time_ids((9, 9), 6, negative=True) == (12, 11, 0, 0, 14, 13)
+    assert other.time_ids((9, 9), 6, negative=False) == (2, 1, 4, 3, 6, 5)
+
+
+@pytest.mark.parametrize("kind", ["base", "refiner"])
+@pytest.mark.parametrize("name", ["text", "pooled", "time_ids"])
+def test_the_unet_heeds_everything_it_is_told(models: Models, kind: str, name: str) -> None:
+    told = models[kind].encode_prompt(["a red circle"], SETTINGS)
+    other = Conditioning({**told.tensors, name: told[name] + 1.0})
+    x = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(models[kind].predict(x, 500.0, told), models[kind].predict(x, 500.0, other))
+
+
+def test_the_inpainting_network_is_shown_what_stays(models: Models) -> None:
+    model = models["inpainting"]
+    pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mask = torch.zeros(2, 1, 64, 96)
+    mask[:, :, 16:32, 40:] = 1.0
+    shown = model.inpainting(pixels, mask)
+    small = torch.zeros(2, 1, 16, 24)
+    small[:, :, 4:8, 10:] = 1.0
+    assert torch.equal(shown["mask"], small)
+    grey = pixels.clone()
+    grey[:, :, 16:32, 40:] = 0.0
+    assert torch.equal(shown["masked"], model.encode(grey))
+    repainted = pixels.clone()
+    repainted[:, :, 16:32, 40:] = 0.7
+    assert torch.equal(model.inpainting(repainted, mask)["masked"], shown["masked"])
+
+
+@pytest.mark.parametrize("name", ["mask", "masked"])
+def test_the_inpainting_network_heeds_what_it_is_shown(models: Models, name: str) -> None:
+    model = models["inpainting"]
+    shown = model.inpainting(torch.zeros(1, 3, 64, 96), torch.zeros(1, 1, 64, 96))
+    told = Conditioning({**model.encode_prompt(["a"], SETTINGS).tensors, **shown})
+    other = Conditioning({**told.tensors, name: told[name] + 1.0})
+    x = torch.zeros(1, 4, 16, 24)
+    assert model.predict(x, 500.0, told).shape == x.shape
+    assert not torch.allclose(model.predict(x, 500.0, told), model.predict(x, 500.0, other))

@@ -1,0 +1,92 @@
+"""What is said of defaults: the few-step promise, and that strong guidance does not blow up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latentry import PluginHost
+from latentry.testing import Subject, report
+from latentry.testing._checks._stability import MOST, growth
+from latentry.testing._ddim import DDIMSteps
+from latentry.testing._defaults import default_plan, preferred
+from latentry.testing._measure import Bench
+from latentry.testing._tables import figures
+from latentry.testing._worlds import process
+from latentry.testing._yardsticks import PathError, path_yardsticks
+
+PAGE = Path(__file__).parents[2] / "docs" / "schedulers.md"
+KINDS = pytest.mark.parametrize("kind", ["vp", "flow", "edm"])
+DISTILLED = {"lcm", "tcd"}
+"""For networks that have their guidance built in."""
+
+
+@pytest.fixture(scope="module")
+def host() -> PluginHost:
+    return PluginHost()
+
+
+def error(host: PluginHost, name: str, steps: int, kind: str, yardstick: PathError) -> float:
+    subject, on = Subject.of(name, host=host), process(kind)  # type: ignore[arg-type]
+    preference = preferred(subject, steps, on)
+    assert preference is not None
+    return yardstick(default_plan(subject, preference, steps, on))
+
+
+@KINDS
+@pytest.mark.parametrize("data", ["mixture", "spectrum"])
+def test_unipc_in_8_steps_is_no_worse_than_ddim_in_30(host: PluginHost, kind: str, data: str) -> None:
+    yardstick = path_yardsticks()[data]
+    assert error(host, "unipc", 8, kind, yardstick) <= error(host, "ddim", 30, kind, yardstick)  # type: ignore[arg-type]
+
+
+@KINDS
+@pytest.mark.parametrize("data", ["mixture", "spectrum"])
+def test_unipc_in_10_steps_is_no_worse_than_ddim_in_50(host: PluginHost, kind: str, data: str) -> None:
+    yardstick = path_yardsticks()[data]
+    assert error(host, "unipc", 10, kind, yardstick) <= error(host, "ddim", 50, kind, yardstick)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name in PluginHost().schedulers if name not in DISTILLED])
+def test_strong_guidance_does_not_blow_up(host: PluginHost, name: str) -> None:
+    """At scale 7.5, in 4 to 20 steps of each scheduler's own, on every process it is for."""
+    subject = Subject.of(name, host=host)
+    found: dict[str, float] = {}
+    for kind in sorted(subject.spec.processes):
+        on = process(kind)
+        for steps in (4, 5, 6, 7, 8, 9, 10, 12, 15, 20):
+            preference = preferred(subject, steps, on)
+            assert preference is not None
+            found[f"{kind} in {steps} steps on {preference.name}"] = growth(
+                default_plan(subject, preference, steps, on)
+            )
+    assert {where: grown for where, grown in found.items() if not grown < MOST} == {}
+
+
+@KINDS
+def test_ddim_needs_as_many_steps_as_ddim(host: PluginHost, kind: str) -> None:
+    yardstick = path_yardsticks()["mixture"]
+    equivalents = DDIMSteps(host, yardstick)
+    for steps in (8, 20, 40, 100):
+        found = equivalents.steps(error(host, "ddim", steps, kind, yardstick), process(kind))  # type: ignore[arg-type]
+        assert found == pytest.approx(steps, rel=0.1)
+    assert equivalents.steps(1e-9, process(kind)) is None  # type: ignore[arg-type]
+
+
+def test_the_page_is_of_these_schedulers_and_revisions(host: PluginHost) -> None:
+    assert report.main([str(PAGE), "--check"]) == 0
+
+
+def test_a_page_of_other_revisions_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = tmp_path / "old.md"
+    old.write_text(PAGE.read_text(encoding="utf-8").replace("unipc 2", "unipc 1"), encoding="utf-8")
+    assert report.main([str(old), "--check"]) == 1
+    assert "python -m latentry.testing.report" in capsys.readouterr().out
+
+
+def test_the_page_shows_what_is_measured(host: PluginHost) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for measured in Bench(host).measure("unipc"):
+        for oracle in ("mixture", "spectrum"):
+            assert f"| unipc | {' | '.join(figures(measured, oracle))} |" in text

@@ -1,0 +1,108 @@
+"""k-diffusion's functions by name, which AUTOMATIC1111 and ComfyUI build on, against k-diffusion itself.
+
+It is no requirement of the tests: its dependencies are many, of which its samplers need few.
+``pip install --no-deps k-diffusion torchsde trampoline torchdiffeq`` is enough for these tests to run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from support.oracles import noise, relative
+from torch import Tensor
+
+from latentry import EDM, Flow, Plan, PluginHost, Prediction, Process, VariancePreserving
+from latentry._engine._peer_names import understand
+from latentry.testing import MixtureOracle, drive
+
+if not all(map(find_spec, ("k_diffusion", "torchsde", "torchdiffeq"))):
+    pytest.skip("k-diffusion is not installed", allow_module_level=True)
+
+DATA = MixtureOracle()
+LEVELS = (14.6, 8.0, 4.0, 2.0, 1.0, 0.5, 0.2, 0.05, 0.0)
+PROCESSES: list[Process] = [VariancePreserving.from_betas(), Flow(), EDM()]
+DETERMINISTIC = ("sample_euler", "sample_heun", "sample_dpm_2", "sample_lms", "sample_dpmpp_2m")
+STOCHASTIC = ("sample_euler_ancestral", "sample_dpm_2_ancestral", "sample_dpmpp_2s_ancestral", "sample_dpmpp_2m_sde")
+
+
+@pytest.fixture(scope="module")
+def sampling() -> Iterator[Any]:
+    """``k_diffusion.sampling`` without its package, which imports much more."""
+    stubs = {name: ModuleType(name) for name in ("torchvision.transforms.functional", "torchvision.transforms")}
+    stubs |= {"torchvision": ModuleType("torchvision"), "k_diffusion": ModuleType("k_diffusion")}
+    stubs["torchvision"].transforms = stubs["torchvision.transforms"]  # type: ignore[attr-defined]
+    stubs["torchvision.transforms"].functional = stubs["torchvision.transforms.functional"]  # type: ignore[attr-defined]
+    where = find_spec("k_diffusion")
+    assert where is not None
+    stubs["k_diffusion"].__path__ = list(where.submodule_search_locations or ())
+    before = dict(sys.modules)
+    sys.modules.update(stubs)
+    yield import_module("k_diffusion.sampling")
+    for name in set(sys.modules) - set(before) | set(stubs):
+        sys.modules.pop(name, None)
+    sys.modules.update({name: module for name, module in before.items() if name in stubs})
+
+
+def model(x: Tensor, sigma: Tensor, **_: Any) -> Tensor:
+    """Their denoiser, of x/α."""
+    return DATA.predict(x, EDM().at(s=float(sigma[0])))[0]
+
+
+def result(host: PluginHost, name: str, process: Process, drawn: list[Tensor], **more: Any) -> Tensor:
+    """What the name gives here, on the same levels."""
+    meaning = understand(host, name)
+    scheduler = host.schedulers.create(meaning.scheduler, **(dict(meaning.options) | more))
+    points = tuple(process.at(s=s) for s in LEVELS)
+    plan = Plan(scheduler, process, Prediction.V, points)
+    x = noise(32, 2) * LEVELS[0] * points[0].alpha
+    return drive(plan, x, DATA.answer, noise=lambda like, interval, draw, clock: drawn[interval])
+
+
+def peers(sampling: Any, name: str, drawn: list[Tensor], **more: Any) -> Tensor:
+    """What the function of that name gives."""
+    left = iter(drawn)
+    given = {"noise_sampler": lambda *_: next(left)} if name not in DETERMINISTIC else {}
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    found: Tensor = getattr(sampling, name)(model, noise(32, 2) * LEVELS[0], levels, disable=True, **given, **more)
+    return found
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
+@pytest.mark.parametrize("name", [*DETERMINISTIC, *STOCHASTIC])
+def test_a_functions_name_gives_its_result(sampling: Any, host: PluginHost, name: str, process: Process) -> None:
+    drawn = [noise(32, 2, seed=i) for i in range(len(LEVELS))]
+    # its LMS integrates numerically, to 1e-4
+    within = 1e-3 if name == "sample_lms" else 1e-12
+    assert relative(result(host, name, process, drawn), peers(sampling, name, drawn)) < within
+    assert not understand(host, name).notes
+
+
+@pytest.mark.parametrize("label", ["DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"])
+def test_the_heun_variant_is_its_solver_type(sampling: Any, host: PluginHost, label: str) -> None:
+    drawn = [noise(32, 2, seed=i) for i in range(len(LEVELS))]
+    expected = peers(sampling, "sample_dpmpp_2m_sde", drawn, solver_type="heun")
+    assert relative(result(host, label, EDM(), drawn), expected) < 1e-12
+
+
+def test_3m_sde_counts_the_second_difference_half(sampling: Any, host: PluginHost) -> None:
+    drawn = [noise(32, 2, seed=i) for i in range(len(LEVELS))]
+    expected = peers(sampling, "sample_dpmpp_3m_sde", drawn)
+    assert "variant=halved" in understand(host, "sample_dpmpp_3m_sde").notes[0]
+    assert relative(result(host, "sample_dpmpp_3m_sde", EDM(), drawn, variant="halved"), expected) < 1e-12
+    assert relative(result(host, "sample_dpmpp_3m_sde", EDM(), drawn), expected) > 1e-3
+
+
+def test_the_rules_of_its_sigmas_are_ours(sampling: Any, host: PluginHost) -> None:
+    table = VariancePreserving.from_betas()
+    low, high = table.cleanest.s, table.noisiest.s
+    for name in ("karras", "exponential", "polyexponential"):
+        levels = getattr(sampling, f"get_sigmas_{name}")(10, low, high)[:-1].tolist()
+        found = [point.s for point in host.sigma_schedules.create(name).points(10, table)]
+        assert found == pytest.approx(levels, rel=1e-5)

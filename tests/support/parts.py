@@ -1,0 +1,65 @@
+"""Random parts that the tiny models of several families are put together from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TOKENS = 24
+"""Tokens of a prompt, padding included."""
+
+
+def clip(vocabulary: int, *, width: int, projected: bool, hidden_act: str = "quick_gelu") -> Any:
+    """A CLIP text encoder over ``TOKENS`` positions, as wide pooled as within."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=TOKENS,
+        projection_dim=width,
+        hidden_act=hidden_act,
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
+        pad_token_id=vocabulary - 1,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def t5(vocabulary: int, *, width: int) -> Any:
+    """The encoder of a T5 1.1: gated, without biases, with relative positions."""
+    from transformers import T5Config, T5EncoderModel
+
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=vocabulary,
+            d_model=width,
+            d_kv=16,
+            d_ff=2 * width,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+            is_encoder_decoder=False,
+            use_cache=False,
+        )
+    )
+
+
+def autoencoder(**config: Any) -> Any:
+    """Pictures (3, 64, 64) to latents (16, 16, 16) and back, without the convolutions around the latents."""
+    from diffusers import AutoencoderKL
+
+    settings: dict[str, Any] = {
+        "block_out_channels": (8, 16, 32),
+        "layers_per_block": 1,
+        "latent_channels": 16,
+        "norm_num_groups": 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 3,
+        "up_block_types": ("UpDecoderBlock2D",) * 3,
+        "sample_size": 64,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+    }
+    return AutoencoderKL(**(settings | config))

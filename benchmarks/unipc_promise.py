@@ -1,7 +1,7 @@
 """UniPC in 8 steps against DDIM in 30 on a model: how far their latents lie from a 200-step high-order reference.
 
-Every scheduler runs under its own defaults, from the same noise to the end of its run; the reference is UniPC of order 3
-in steps even in λ, from that noise to σ = 0. A distance is the root mean square over one latent; the median over the
+Every scheduler runs under its own defaults, from the same noise to the end of its run; the reference is UniPC of order
+3 in steps even in λ, from that noise to σ = 0. A distance is the root mean square over one latent; the median over the
 seeds counts, at guidance 1 and at the guidance that suits the model::
 
     OMP_NUM_THREADS=1 python benchmarks/unipc_promise.py --model shapes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import diffusers
 import pytest
 
 from latentry import GenerationRequest, PluginHost, Prediction, UnknownName, VariancePreserving
+from latentry._cli import main
 from latentry._engine._peer_names import understand, understand_sigmas
 from latentry._engine._spelling import spelling
 
@@ -127,3 +129,12 @@ def test_a_name_is_read_again_from_a_recipe(host: PluginHost) -> None:
     assert options == {"longest_step": math.inf}
     request = GenerationRequest(prompt="a", scheduler="dpmpp-2m-sde", scheduler_options=options)
     assert GenerationRequest.model_validate_json(request.model_dump_json()).scheduler_options == options
+
+
+def test_the_listing_is_json_for_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    """Options of peer names may be infinite, for which JSON has no number."""
+    with suppress(SystemExit):
+        main(["schedulers", "--json"])
+    printed = capsys.readouterr().out
+    assert '"Infinity"' in printed
+    assert json.loads(printed, parse_constant=pytest.fail)

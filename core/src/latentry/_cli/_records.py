@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -9,13 +10,15 @@ from latentry._discovery import Registry
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: records become objects, sets sorted lists."""
+    """A value as JSON has it: records become objects, sets sorted lists, infinite numbers words as in a request."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, (set, frozenset)):
         return sorted(plain(item) for item in value)
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0.0 else "-Infinity"
     return value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry._engine._conditioning import Conditioning, PromptSettings
 from latentry._engine._noise_settings import NoiseSettings
@@ -120,6 +120,11 @@ class OpenCheckpoint(Protocol):
 
 class Model(Protocol):
     """A checkpoint in memory."""
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks by part, named as in diffusers, in the order of their use."""
+        ...
 
     @property
     def process(self) -> Process:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from latentry import AttentionBackend, Conditioning, LoadReport, OptionError, Prediction, Process, PromptSettings
@@ -48,6 +48,12 @@ class Flux:
         self.report: LoadReport = parts.report
         encoders = [self.clip.encoder, self.t5.encoder]
         self._attention = Routing({"transformer": self.transformer, "vae": self.vae}, text=encoders)
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """See ``latentry.Model``."""
+        encoders = {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
+        return {**encoders, "transformer": self.transformer, "vae": self.vae}
 
     @property
     def process(self) -> Process:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
 from latentry_diffusers.attention import Routing
@@ -39,6 +39,11 @@ class StableDiffusion:
         self.autoencoder = Autoencoder(self.vae)
         self.report: LoadReport = parts.report
         self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[self.text_encoder])
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """See ``latentry.Model``."""
+        return {"text_encoder": self.text_encoder, "unet": self.unet, "vae": self.vae}
 
     @property
     def process(self) -> Process:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
 from latentry_diffusers.attention import Routing
@@ -42,6 +42,13 @@ class StableDiffusion3:
             {"transformer": self.transformer, "vae": self.vae},
             text=[text.encoder for text in (*self.clips, self.t5) if text],
         )
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """See ``latentry.Model``."""
+        told = zip(("text_encoder", "text_encoder_2", "text_encoder_3"), (*self.clips, self.t5), strict=True)
+        encoders = {part: text.encoder for part, text in told if text}
+        return {**encoders, "transformer": self.transformer, "vae": self.vae}
 
     @property
     def process(self) -> Process:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
 from latentry_diffusers.attention import Routing
@@ -38,6 +38,12 @@ class StableDiffusionXL:
         self.autoencoder = Autoencoder(self.vae)
         self.report: LoadReport = parts.report
         self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[text.encoder for text in self.text])
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """See ``latentry.Model``."""
+        encoders = {part: text.encoder for part, text in zip(self.checkpoint.encoders, self.text, strict=True)}
+        return {**encoders, "unet": self.unet, "vae": self.vae}
 
     @property
     def process(self) -> Process:

@@ -70,6 +70,7 @@ def train_denoiser(
     batch: int,
     seed: int,
     start: Mapping[str, Tensor] | None = None,
+    compiled: bool = False,
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> nn.Module:
@@ -78,6 +79,8 @@ def train_denoiser(
     design = DESIGNS[name]
     network = design.denoiser()
     adopt(network, start or {})
+    if compiled:
+        network.compile()
     stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999)
     objective = Objective(design.kind, networks.cumulative())
 
@@ -94,7 +97,7 @@ def train_denoiser(
         seen = levels.alpha * clean + levels.sigma * noise
         if drawings.around is not None:
             seen = torch.cat([seen, drawings.around[chosen]], dim=1)
-        with torch.autocast("cpu", torch.bfloat16, enabled=design.half):
+        with torch.autocast("cpu", torch.bfloat16):
             said = design.say(stage.network, seen, levels.times, told)
         return objective.loss(said.float(), clean, noise, levels)
 
@@ -132,7 +135,8 @@ class Training:
         other = design.begins_with
         start = None if other is None else self.denoiser(other, encoders, vae).state_dict()
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
-        return train_denoiser(self.work, name, encoders, drawings, steps=steps, start=start, **self.shared)
+        how = self.shared | {"compiled": self.args.compile}
+        return train_denoiser(self.work, name, encoders, drawings, steps=steps, start=start, **how)
 
     def model(self, name: str, out: Path) -> None:
         """Trains what is not trained yet, and writes the diffusers folder."""
@@ -160,6 +164,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")
+    parser.add_argument("--compile", action="store_true", help="compile the denoiser first, which needs a C++ compiler")
     return parser.parse_args(words)
 
 

@@ -18,7 +18,7 @@ DESIGNS: Mapping[str, Design] = MappingProxyType(
         "shapes-inpainting": StableDiffusion(masked=True, begins_with="shapes"),
         "shapes-sdxl": StableDiffusionXL(),
         "shapes-sd3": StableDiffusion3(),
-        "shapes-flux": Flux(),
+        "shapes-flux-base": Flux(),
     }
 )
 

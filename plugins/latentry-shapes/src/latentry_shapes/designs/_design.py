@@ -21,7 +21,6 @@ class Design(ABC):
         encoders: its text encoders, by their names in ``TEXT_ENCODERS``.
         kind: what the denoiser says.
         masked: the denoiser also sees a mask and the latents of the picture around it.
-        half: it is trained in bfloat16 where torch's autocast says so; transformers are no faster for it.
         begins_with: the design whose trained denoiser it starts from.
     """
 
@@ -29,7 +28,6 @@ class Design(ABC):
     encoders: ClassVar[Sequence[str]]
     kind: Kind = "epsilon"
     masked: bool = False
-    half: ClassVar[bool] = False
     begins_with: str | None = None
 
     @abstractmethod

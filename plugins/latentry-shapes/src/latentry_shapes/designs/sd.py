@@ -19,7 +19,6 @@ class StableDiffusion(Design):
     """A UNet told CLIP's last states by cross-attention."""
 
     channels = 4
-    half = True
     encoders = ("clip",)
 
     def __init__(self, kind: Kind = "epsilon", *, masked: bool = False, begins_with: str | None = None) -> None:

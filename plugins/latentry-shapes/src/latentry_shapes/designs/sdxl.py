@@ -22,7 +22,6 @@ class StableDiffusionXL(Design):
     """A UNet told both CLIPs' states side by side, the second one's summary, and size and crop."""
 
     channels = 4
-    half = True
     encoders = ("clip-l", "clip-g")
     pipeline = "StableDiffusionXLPipeline"
 

@@ -22,6 +22,7 @@ FIXED = [
     "Conditioning",
     "Denoised",
     "Detection",
+    "ModelFiles",
     "Engine",
     "ExactSigmas",
     "Final",

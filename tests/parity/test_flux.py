@@ -24,7 +24,7 @@ from support.parts import TOKENS
 from support.stages import Overheard, parting
 from torch import Tensor
 
-from latentry import Flow, Trailing
+from latentry import Flow, ModelFiles, Trailing
 from latentry_flux.checkpoint import open_checkpoint
 
 KINDS: tuple[Kind, ...] = ("dev", "schnell", "fill")
@@ -132,7 +132,9 @@ def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], kind: Kind, pix
     """Under each checkpoint's own configuration; 8 pixels make a token's side here."""
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folders[kind] / "scheduler", local_files_only=True)
     scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), mu=calculate_shift((pixels // 8) ** 2))
-    points = Trailing(shift=open_checkpoint(folders[kind], kind).shift(pixels, pixels)).points(steps, Flow())
+    points = Trailing(shift=open_checkpoint(ModelFiles(folders[kind]), kind).shift(pixels, pixels)).points(
+        steps, Flow()
+    )
     assert [point.sigma for point in points] == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=1e-6)
     assert [point.timestep for point in points] == pytest.approx(scheduler.timesteps.tolist(), rel=1e-6)
 

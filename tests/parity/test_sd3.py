@@ -22,7 +22,7 @@ from support.parts import TOKENS
 from support.stages import Overheard, parting
 from torch import Tensor
 
-from latentry import Flow, Linspace, SigmaSchedule, Trailing
+from latentry import Flow, Linspace, ModelFiles, SigmaSchedule, Trailing
 from latentry_sd3.checkpoint import open_checkpoint
 
 STEPS = 20
@@ -177,7 +177,7 @@ def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], steps: int, own
     """Under the checkpoint's own configuration and shift."""
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folders["3.5"] / "scheduler", local_files_only=True)
     scheduler.set_timesteps(steps, **({} if own_grid else {"sigmas": np.linspace(1, 1 / steps, steps)}))
-    shift = open_checkpoint(folders["3.5"], "sd35-medium").shift(64, 64)
+    shift = open_checkpoint(ModelFiles(folders["3.5"]), "sd35-medium").shift(64, 64)
     rule: SigmaSchedule = Linspace(shift=shift, **AS_PEER) if own_grid else Trailing(shift=shift)
     points = rule.points(steps, Flow())
     assert [point.sigma for point in points] == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=1e-6)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 API: tuple[int, int] = (1, 0)
@@ -209,10 +210,10 @@ class VariantSpec:
 class ModelFamilySpec(Spec):
     """An architecture: how to recognise its checkpoints and which variants there are.
 
-    ``target`` is a function ``(path, variant) -> Checkpoint``, which reads configurations and loads weights on request.
+    ``target`` is a function ``(files, variant) -> Checkpoint`` that reads configurations, and loads weights on request.
 
     Attributes:
-        detector: ``package.module:function``; the function takes a path and gives a ``Detection`` or None, from
+        detector: ``package.module:function``; the function takes ``ModelFiles`` and gives a ``Detection`` or None, from
             headers and configs alone, without torch.
         variants: the checkpoint types, the most usual first.
         process: the kind of noise process its checkpoints are trained on.
@@ -281,6 +282,26 @@ class CheckpointSpec(Spec):
     licence: str
     guidance: float | None = None
     default: bool = False
+
+
+PartRole = Literal["vae", "text-encoder", "tokenizer"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a checkpoint lies.
+
+    Attributes:
+        path: a folder in diffusers' layout, a file of weights, or the index of a sharded one.
+        parts: files or folders in place of its own parts or beside them; several text encoders are told apart by their
+            headers.
+        config: a diffusers folder whose configurations and tokenizers describe networks of unpublished shape; its
+            weights are not read.
+    """
+
+    path: Path
+    parts: tuple[tuple[PartRole, Path], ...] = ()
+    config: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.models_flux import Kind, write_flux
 
+from latentry import ModelFiles
 from latentry_flux.checkpoint import open_checkpoint
 from latentry_flux.model import Flux
 
@@ -37,7 +38,7 @@ def folder(folders: dict[str, Path]) -> Path:
 def models(folders: dict[str, Path]) -> dict[str, Flux]:
     """Their networks by variant."""
     cpu = torch.device("cpu")
-    return {kind: open_checkpoint(path, kind).load(cpu, torch.float32) for kind, path in folders.items()}
+    return {kind: open_checkpoint(ModelFiles(path), kind).load(cpu, torch.float32) for kind, path in folders.items()}
 
 
 @pytest.fixture(scope="session")

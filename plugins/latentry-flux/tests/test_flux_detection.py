@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.models_flux import index
 
-from latentry import ModelError, PluginHost
+from latentry import ModelError, ModelFiles, PluginHost
 from latentry._engine._locate import locate
 from latentry_flux.detect import PARTS, detect
 from latentry_flux.variants import TRANSFORMERS
@@ -34,7 +34,7 @@ def write(folder: Path, *, without: str = "", pipeline: str = "FluxPipeline", **
 @pytest.mark.parametrize("variant", TRANSFORMERS)
 def test_the_published_configurations_are_recognised(tmp_path: Path, variant: str) -> None:
     folder = write(tmp_path / "model", **TRANSFORMERS[variant])
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == (variant,)
     assert found.score > 0.9
@@ -44,7 +44,7 @@ def test_the_published_configurations_are_recognised(tmp_path: Path, variant: st
 
 @pytest.mark.parametrize("pipeline", ["FluxFillPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"])
 def test_the_network_decides_whatever_the_pipeline(tmp_path: Path, pipeline: str) -> None:
-    found = detect(write(tmp_path / "model", pipeline=pipeline))
+    found = detect(ModelFiles(write(tmp_path / "model", pipeline=pipeline)))
     assert found is not None
     assert found.variants == ("dev",)
 
@@ -63,7 +63,7 @@ def test_the_network_decides_whatever_the_pipeline(tmp_path: Path, pipeline: str
 )
 def test_other_networks_are_seen_but_not_taken(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
     folder = write(tmp_path / "model", pipeline=pipeline, **transformer)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ()
     with pytest.raises(ModelError) as caught:
@@ -81,13 +81,13 @@ def test_other_networks_are_seen_but_not_taken(tmp_path: Path, pipeline: str, tr
     ids=str,
 )
 def test_other_pipelines_are_not_taken(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
-    assert detect(write(tmp_path / "model", pipeline=pipeline, **transformer)) is None
+    assert detect(ModelFiles(write(tmp_path / "model", pipeline=pipeline, **transformer))) is None
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "transformer"])
 def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
     folder = write(tmp_path / "model", without=part)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.missing == (part,)
     with pytest.raises(ModelError) as caught:
@@ -100,14 +100,15 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
 def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
 
 
 def test_recognising_imports_nothing_heavy(tmp_path: Path) -> None:
     folder = write(tmp_path / "model")
     code = (
-        "import sys; from pathlib import Path; from latentry_flux.detect import detect;"
-        f"assert detect(Path({str(folder)!r}));"
+        "import sys; from pathlib import Path; from latentry import ModelFiles;"
+        "from latentry_flux.detect import detect;"
+        f"assert detect(ModelFiles(Path({str(folder)!r})));"
         "print([name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

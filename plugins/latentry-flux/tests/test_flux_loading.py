@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import Flow, ModelError, OptionError, Prediction, PromptSettings
+from latentry import Flow, ModelError, ModelFiles, OptionError, Prediction, PromptSettings
 from latentry_flux.checkpoint import open_checkpoint
 from latentry_flux.model import Flux
 
@@ -25,7 +25,7 @@ Spoil = Callable[[Path], object]
 
 
 def test_the_process_comes_from_the_configuration(folder: Path) -> None:
-    noise = open_checkpoint(folder, "dev").noise
+    noise = open_checkpoint(ModelFiles(folder), "dev").noise
     assert noise.prediction is Prediction.FLOW
     assert noise.process == Flow()
 
@@ -33,14 +33,14 @@ def test_the_process_comes_from_the_configuration(folder: Path) -> None:
 def test_devs_shift_grows_with_the_picture_and_schnell_has_none(folders: dict[str, Path], tmp_path: Path) -> None:
     """μ is 0.5 at 256 tokens, 1.15 at 4096 and linear in them; a token is 2 × 2 latents of 4 × 4 pixels here."""
     for variant in ("dev", "fill"):
-        checkpoint = open_checkpoint(folders[variant], variant)
+        checkpoint = open_checkpoint(ModelFiles(folders[variant]), variant)
         assert checkpoint.shift(128, 128) == pytest.approx(math.exp(0.5))
         assert checkpoint.shift(512, 512) == pytest.approx(math.exp(1.15))
         assert checkpoint.shift(256, 272) == pytest.approx(math.exp(0.5 + 0.65 * (32 * 34 - 256) / 3840))
-    assert open_checkpoint(folders["schnell"], "schnell").shift(512, 512) == 1.0
+    assert open_checkpoint(ModelFiles(folders["schnell"]), "schnell").shift(512, 512) == 1.0
     other = copied(folders["dev"], tmp_path / "other")
     edit(other / "scheduler" / "scheduler_config.json", max_shift=2.0, time_shift_type="linear")
-    assert open_checkpoint(other, "dev").shift(512, 512) == pytest.approx(2.0)
+    assert open_checkpoint(ModelFiles(other), "dev").shift(512, 512) == pytest.approx(2.0)
 
 
 def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: Flux) -> None:
@@ -62,7 +62,7 @@ def test_a_network_is_loaded_to_be_used_not_trained(model: Flux) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(folder, "dev").load(CPU, dtype)
+    model = open_checkpoint(ModelFiles(folder), "dev").load(CPU, dtype)
     assert model.dtype == dtype
     conditioning = model.encode_prompt([PROMPT], SETTINGS)
     output = model.predict(torch.randn(1, 16, 16, 16), 500.0, conditioning)
@@ -119,7 +119,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, wh
     spoilt = copied(folder, tmp_path / "spoilt")
     spoil(spoilt)
     with pytest.raises(ModelError, match=message) as caught:
-        open_checkpoint(spoilt, "dev").load(CPU, torch.float32)
+        open_checkpoint(ModelFiles(spoilt), "dev").load(CPU, torch.float32)
     assert caught.value.remedy
     assert len(str(caught.value)) < 700
 
@@ -129,7 +129,7 @@ def test_a_shift_that_is_none_is_refused(folder: Path, tmp_path: Path, changes: 
     spoilt = copied(folder, tmp_path / "spoilt")
     edit(spoilt / "scheduler" / "scheduler_config.json", **changes)
     with pytest.raises(ModelError, match="no time shift"):
-        open_checkpoint(spoilt, "dev").shift(64, 64)
+        open_checkpoint(ModelFiles(spoilt), "dev").shift(64, 64)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_size_becomes_a_latent_that_can_be_drawn(
 
 @pytest.mark.parametrize(("width", "height"), [(60, 64), (64, 63), (4, 64), (0, 0)])
 def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: int, height: int) -> None:
-    checkpoint = open_checkpoint(folder, "dev")
+    checkpoint = open_checkpoint(ModelFiles(folder), "dev")
     with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
         checkpoint.latent_shape(width, height)
     words = caught.value.remedy.replace(";", "").split()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.models import write_stable_diffusion
 
+from latentry import ModelFiles
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
@@ -27,4 +28,4 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(folder: Path) -> StableDiffusion:
     """Its networks."""
-    return open_checkpoint(folder, "sd15").load(torch.device("cpu"), torch.float32)
+    return open_checkpoint(ModelFiles(folder), "sd15").load(torch.device("cpu"), torch.float32)

@@ -13,7 +13,7 @@ import torch
 from support.models import PROMPT
 from torch import Tensor
 
-from latentry import OptionError, PromptSettings
+from latentry import ModelFiles, OptionError, PromptSettings
 from latentry_diffusers.attention import BackendProcessor
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
@@ -176,7 +176,7 @@ def test_without_a_with_it_stays_until_it_is_set_anew(model: StableDiffusion) ->
 
 
 def test_one_models_attention_is_not_anothers(model: StableDiffusion, folder: Path) -> None:
-    other = open_checkpoint(folder, "sd15").load(torch.device("cpu"), torch.float32)
+    other = open_checkpoint(ModelFiles(folder), "sd15").load(torch.device("cpu"), torch.float32)
     spy = Spy()
     with model.set_attention(spy):
         run(other)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.models import INDEX
 
-from latentry import ModelError, PluginHost
+from latentry import ModelError, ModelFiles, PluginHost
 from latentry._engine._locate import locate
 from latentry_sd.detect import PARTS, detect
 
@@ -54,7 +54,7 @@ TRAILING = {"prediction_type": "epsilon", "timestep_spacing": "trailing"}
     ids=str,
 )
 def test_the_variant_follows_from_width_and_prediction(tmp_path: Path, unet: dict[str, Any], variant: str) -> None:
-    found = detect(write(tmp_path / "model", **unet))
+    found = detect(ModelFiles(write(tmp_path / "model", **unet)))
     assert found is not None
     assert found.variants == (variant,)
     assert found.score > 0.9
@@ -77,7 +77,7 @@ def test_the_variant_follows_from_width_and_prediction(tmp_path: Path, unet: dic
 )
 def test_other_pipelines_are_not_taken(tmp_path: Path, index: dict[str, Any]) -> None:
     folder = write(tmp_path / "model", index=index)
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
     with pytest.raises(ModelError, match="not a model that an installed family knows") as caught:
         locate(HOST, str(folder), None)
     assert str(index.get("_class_name", "not named")) in caught.value.why
@@ -85,7 +85,7 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, index: dict[str, Any]) ->
 
 def test_what_files_cannot_tell_apart_needs_to_be_said(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=TRAILING)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ("sd21-base", "sd-turbo")
     with pytest.raises(ModelError, match="can be any of sd21-base, sd-turbo") as caught:
@@ -106,7 +106,7 @@ def test_metadata_of_the_weights_tells(tmp_path: Path) -> None:
 
 def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", in_channels=8)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ()
     with pytest.raises(ModelError) as caught:
@@ -117,7 +117,7 @@ def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> No
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "unet"])
 def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
     folder = write(tmp_path / "model", without=part)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.missing == (part,)
     with pytest.raises(ModelError) as caught:
@@ -126,7 +126,7 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
 
 
 def test_without_a_unet_there_is_nothing_to_recognise(tmp_path: Path) -> None:
-    assert detect(write(tmp_path / "model", without="unet")) is None
+    assert detect(ModelFiles(write(tmp_path / "model", without="unet"))) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3"])
@@ -134,15 +134,15 @@ def test_without_a_unet_there_is_nothing_to_recognise(tmp_path: Path) -> None:
 def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
     with pytest.raises(ModelError):
         locate(HOST, str(folder), None)
 
 
 def test_what_is_no_folder_is_not_recognised(tmp_path: Path) -> None:
-    assert detect(tmp_path / "absent") is None
+    assert detect(ModelFiles(tmp_path / "absent")) is None
     (tmp_path / "file").write_text("x")
-    assert detect(tmp_path / "file") is None
+    assert detect(ModelFiles(tmp_path / "file")) is None
 
 
 def test_a_name_that_is_neither_folder_nor_model(tmp_path: Path) -> None:
@@ -161,8 +161,9 @@ def test_the_users_word_on_the_variant_stands(tmp_path: Path) -> None:
 def test_recognising_imports_nothing_heavy(tmp_path: Path) -> None:
     folder = write(tmp_path / "model")
     code = (
-        "import sys; from pathlib import Path; from latentry_sd.detect import detect;"
-        f"assert detect(Path({str(folder)!r}));"
+        "import sys; from pathlib import Path; from latentry import ModelFiles;"
+        "from latentry_sd.detect import detect;"
+        f"assert detect(ModelFiles(Path({str(folder)!r})));"
         "print([name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

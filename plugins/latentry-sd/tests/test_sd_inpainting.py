@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from support.models import PROMPT, write_stable_diffusion
 
-from latentry import Conditioning, Engine, GenerationRequest, IncompatibleError, PluginHost, PromptSettings
+from latentry import Conditioning, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost, PromptSettings
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
@@ -25,7 +25,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def painting(painter: Path) -> StableDiffusion:
     """Its networks."""
-    return open_checkpoint(painter, "sd15-inpainting").load(torch.device("cpu"), torch.float32)
+    return open_checkpoint(ModelFiles(painter), "sd15-inpainting").load(torch.device("cpu"), torch.float32)
 
 
 def pixels() -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import ModelError, OptionError, Prediction, PromptSettings, VariancePreserving
+from latentry import ModelError, ModelFiles, OptionError, Prediction, PromptSettings, VariancePreserving
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
@@ -24,12 +24,12 @@ Spoil = Callable[[Path], object]
 
 
 def test_the_process_and_the_prediction_come_from_the_configuration(folder: Path, tmp_path: Path) -> None:
-    checkpoint = open_checkpoint(folder, "sd15")
+    checkpoint = open_checkpoint(ModelFiles(folder), "sd15")
     assert checkpoint.noise.prediction is Prediction.EPSILON
     assert checkpoint.noise.process == VariancePreserving.from_betas()
     other = copied(folder, tmp_path / "other")
     edit(other / "scheduler" / "scheduler_config.json", prediction_type="v_prediction", beta_end=0.02)
-    checkpoint = open_checkpoint(other, "sd21")
+    checkpoint = open_checkpoint(ModelFiles(other), "sd21")
     assert checkpoint.noise.prediction is Prediction.V
     assert checkpoint.noise.process == VariancePreserving.from_betas(end=0.02)
 
@@ -53,7 +53,7 @@ def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion) -> N
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(folder, "sd15").load(CPU, dtype)
+    model = open_checkpoint(ModelFiles(folder), "sd15").load(CPU, dtype)
     assert model.dtype == dtype
     conditioning = model.encode_prompt([PROMPT], SETTINGS)
     output = model.predict(torch.randn(1, 4, 16, 16), 500.0, conditioning)
@@ -68,7 +68,7 @@ def test_a_half_precision_folder_loads_as_float32(folder: Path, tmp_path: Path) 
     for file in (UNET, VAE, TEXT):
         tensors = {key: tensor.half() for key, tensor in load_file(half / file).items()}
         save_file(tensors, half / file, metadata={"format": "pt"})
-    model = open_checkpoint(half, "sd15").load(CPU, torch.float32)
+    model = open_checkpoint(ModelFiles(half), "sd15").load(CPU, torch.float32)
     assert {p.dtype for n in (model.unet, model.vae, model.text_encoder) for p in n.parameters()} == {torch.float32}
     assert (
         model.decode(model.predict(torch.randn(1, 4, 16, 16), 1.0, model.encode_prompt(["a"], SETTINGS)))
@@ -82,7 +82,9 @@ def test_a_tensor_too_many_is_reported(folder: Path, tmp_path: Path) -> None:
 
     more = copied(folder, tmp_path / "more")
     save_file({**load_file(more / UNET), "extra.weight": torch.zeros(2)}, more / UNET, metadata={"format": "pt"})
-    assert open_checkpoint(more, "sd15").load(CPU, torch.float32).report.unexpected == ("unet.extra.weight",)
+    assert open_checkpoint(ModelFiles(more), "sd15").load(CPU, torch.float32).report.unexpected == (
+        "unet.extra.weight",
+    )
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
@@ -150,7 +152,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(
     spoilt = copied(folder, tmp_path / "spoilt")
     spoil(spoilt)
     with pytest.raises(ModelError, match=message) as caught:
-        open_checkpoint(spoilt, "sd15").load(CPU, torch.float32)
+        open_checkpoint(ModelFiles(spoilt), "sd15").load(CPU, torch.float32)
     assert caught.value.remedy
     assert len(str(caught.value)) < 700
     out, err = capfd.readouterr()
@@ -162,12 +164,12 @@ def test_a_spoilt_checkpoint_is_one_clear_error(
     ("width", "height", "shape"), [(64, 64, (4, 16, 16)), (96, 64, (4, 16, 24)), (8, 8, (4, 2, 2))]
 )
 def test_a_size_becomes_a_latent(folder: Path, width: int, height: int, shape: tuple[int, int, int]) -> None:
-    assert open_checkpoint(folder, "sd15").latent_shape(width, height) == shape
+    assert open_checkpoint(ModelFiles(folder), "sd15").latent_shape(width, height) == shape
 
 
 @pytest.mark.parametrize(("width", "height"), [(60, 64), (64, 63), (4, 64), (0, 0)])
 def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: int, height: int) -> None:
-    checkpoint = open_checkpoint(folder, "sd15")
+    checkpoint = open_checkpoint(ModelFiles(folder), "sd15")
     with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
         checkpoint.latent_shape(width, height)
     words = caught.value.remedy.replace(";", "").split()
@@ -187,7 +189,7 @@ def test_every_size_it_takes_it_can_draw(model: StableDiffusion) -> None:
 def test_a_tokenizer_that_does_not_know_its_length_takes_the_encoders(folder: Path, tmp_path: Path) -> None:
     other = copied(folder, tmp_path / "other")
     edit(other / "tokenizer" / "tokenizer_config.json", model_max_length=None)
-    model = open_checkpoint(other, "sd15").load(CPU, torch.float32)
+    model = open_checkpoint(ModelFiles(other), "sd15").load(CPU, torch.float32)
     assert model.encode_prompt(["a"], SETTINGS)["text"].shape[1] == model.text_encoder.config.max_position_embeddings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.models_sd3 import index
 
-from latentry import ModelError, PluginHost
+from latentry import ModelError, ModelFiles, PluginHost
 from latentry._engine._locate import locate
 from latentry_sd3.detect import PARTS, T5_PARTS, detect
 
@@ -52,7 +52,7 @@ def write(
 def test_the_variant_follows_from_the_configuration(
     tmp_path: Path, transformer: dict[str, Any], variants: tuple[str, ...]
 ) -> None:
-    found = detect(write(tmp_path / "model", **transformer))
+    found = detect(ModelFiles(write(tmp_path / "model", **transformer)))
     assert found is not None
     assert found.variants == variants
     assert found.score > 0.9
@@ -71,7 +71,7 @@ def test_the_variant_follows_from_the_configuration(
     ids=str,
 )
 def test_metadata_tells_large_from_turbo(tmp_path: Path, metadata: dict[str, str], variants: tuple[str, ...]) -> None:
-    found = detect(write(tmp_path / "model", metadata=metadata, **LARGE))
+    found = detect(ModelFiles(write(tmp_path / "model", metadata=metadata, **LARGE)))
     assert found is not None
     assert found.variants == variants
 
@@ -88,7 +88,7 @@ def test_where_nothing_tells_the_user_is_asked(tmp_path: Path) -> None:
 def test_a_damaged_header_is_no_crash(tmp_path: Path, content: bytes) -> None:
     folder = write(tmp_path / "model", metadata={}, **LARGE)
     (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(content)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert len(found.variants) == 2
 
@@ -96,7 +96,7 @@ def test_a_damaged_header_is_no_crash(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("part", [part for part in (*PARTS, *T5_PARTS) if part != "transformer"])
 def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
     folder = write(tmp_path / "model", without=part)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.missing == (part,)
     with pytest.raises(ModelError) as caught:
@@ -111,7 +111,7 @@ def test_t5_may_be_left_out(tmp_path: Path, entry: str) -> None:
     if entry == "absent":
         names = {key: value for key, value in index(False).items() if key not in T5_PARTS}
         (folder / "model_index.json").write_text(json.dumps(names))
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.missing == ()
     assert found.score > 0.9
@@ -121,12 +121,12 @@ def test_t5_may_be_left_out(tmp_path: Path, entry: str) -> None:
 def test_other_pipelines_are_not_taken(tmp_path: Path, name: str | None) -> None:
     folder = write(tmp_path / "model")
     (folder / "model_index.json").write_text(json.dumps({**index(), "_class_name": name}))
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
 
 
 def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", in_channels=33)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ()
     with pytest.raises(ModelError) as caught:
@@ -139,14 +139,15 @@ def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> No
 def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
 
 
 def test_recognising_imports_nothing_heavy(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", metadata={"format": "pt"}, **LARGE)
     code = (
-        "import sys; from pathlib import Path; from latentry_sd3.detect import detect;"
-        f"assert detect(Path({str(folder)!r}));"
+        "import sys; from pathlib import Path; from latentry import ModelFiles;"
+        "from latentry_sd3.detect import detect;"
+        f"assert detect(ModelFiles(Path({str(folder)!r})));"
         "print([name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

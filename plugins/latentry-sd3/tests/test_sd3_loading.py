@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import Flow, ModelError, OptionError, Prediction, PromptSettings
+from latentry import Flow, ModelError, ModelFiles, OptionError, Prediction, PromptSettings
 from latentry_sd3.checkpoint import open_checkpoint
 from latentry_sd3.model import StableDiffusion3
 
@@ -24,13 +24,13 @@ Spoil = Callable[[Path], object]
 
 
 def test_the_process_and_the_shift_come_from_the_configuration(folder: Path, tmp_path: Path) -> None:
-    checkpoint = open_checkpoint(folder, "sd35-medium")
+    checkpoint = open_checkpoint(ModelFiles(folder), "sd35-medium")
     assert checkpoint.noise.prediction is Prediction.FLOW
     assert checkpoint.noise.process == Flow()
     assert checkpoint.shift(64, 64) == checkpoint.shift(128, 64) == 3.0
     other = copied(folder, tmp_path / "other")
     edit(other / "scheduler" / "scheduler_config.json", shift=1.5)
-    assert open_checkpoint(other, "sd35-medium").shift(64, 64) == 1.5
+    assert open_checkpoint(ModelFiles(other), "sd35-medium").shift(64, 64) == 1.5
 
 
 def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: StableDiffusion3) -> None:
@@ -54,7 +54,7 @@ def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion3) -> 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(folder, "sd35-medium").load(CPU, dtype)
+    model = open_checkpoint(ModelFiles(folder), "sd35-medium").load(CPU, dtype)
     assert model.dtype == dtype
     conditioning = model.encode_prompt([PROMPT], SETTINGS)
     output = model.predict(torch.randn(1, 16, 16, 16), 500.0, conditioning)
@@ -115,7 +115,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, wh
     spoilt = copied(folder, tmp_path / "spoilt")
     spoil(spoilt)
     with pytest.raises(ModelError, match=message) as caught:
-        open_checkpoint(spoilt, "sd35-medium").load(CPU, torch.float32)
+        open_checkpoint(ModelFiles(spoilt), "sd35-medium").load(CPU, torch.float32)
     assert caught.value.remedy
     assert len(str(caught.value)) < 700
 
@@ -124,7 +124,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, wh
 def test_a_shift_that_is_none_is_refused(folder: Path, tmp_path: Path, shift: object) -> None:
     spoilt = copied(folder, tmp_path / "spoilt")
     edit(spoilt / "scheduler" / "scheduler_config.json", shift=shift)
-    checkpoint = open_checkpoint(spoilt, "sd35-medium")
+    checkpoint = open_checkpoint(ModelFiles(spoilt), "sd35-medium")
     if shift is None:  # absent: diffusers' default
         assert checkpoint.shift(64, 64) == 1.0
         return
@@ -146,7 +146,7 @@ def test_a_size_becomes_a_latent_that_can_be_drawn(
 
 @pytest.mark.parametrize(("width", "height"), [(60, 64), (64, 63), (4, 64), (0, 0), (136, 64), (64, 4096)])
 def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: int, height: int) -> None:
-    checkpoint = open_checkpoint(folder, "sd35-medium")
+    checkpoint = open_checkpoint(ModelFiles(folder), "sd35-medium")
     with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
         checkpoint.latent_shape(width, height)
     words = caught.value.remedy.replace(";", "").split()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.models_sdxl import Kind, write_stable_diffusion_xl
 
+from latentry import ModelFiles
 from latentry_sdxl.checkpoint import open_checkpoint
 from latentry_sdxl.model import StableDiffusionXL
 
@@ -30,4 +31,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def models(folders: dict[str, Path]) -> dict[str, StableDiffusionXL]:
     """The networks of each variant."""
     cpu = torch.device("cpu")
-    return {kind: open_checkpoint(folder, kind).load(cpu, torch.float32) for kind, folder in folders.items()}
+    return {
+        kind: open_checkpoint(ModelFiles(folder), kind).load(cpu, torch.float32) for kind, folder in folders.items()
+    }

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from support.models_sdxl import Kind, index
 
-from latentry import ModelError, PluginHost
+from latentry import ModelError, ModelFiles, PluginHost
 from latentry._engine._locate import locate
 from latentry_sdxl.detect import PARTS, SHARED, detect
 
@@ -46,7 +46,7 @@ def write(folder: Path, kind: Kind = "base", *, without: str = "", noise: str = 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_variant_follows_from_the_configurations(tmp_path: Path, kind: Kind) -> None:
-    found = detect(write(tmp_path / "model", kind))
+    found = detect(ModelFiles(write(tmp_path / "model", kind)))
     assert found is not None
     assert (found.variants, found.missing) == ((kind,), ())
     assert found.score > 0.9
@@ -66,7 +66,7 @@ def test_another_trailing_scheduler_leaves_base_and_turbo_open(tmp_path: Path) -
 @pytest.mark.parametrize("noise", ["leading", "trailing"])
 def test_a_name_decides_for_turbo(tmp_path: Path, noise: str) -> None:
     folder = write(tmp_path / "model", noise=noise, _name_or_path="stabilityai/sdxl-turbo")
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ("turbo",)
 
@@ -75,13 +75,13 @@ def test_metadata_decides_for_turbo(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", noise="trailing")
     about = {"modelspec.title": "My SDXL Turbo merge"}
     save_file({"x": torch.zeros(1)}, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata=about)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ("turbo",)
 
 
 def test_zero_terminal_snr_is_no_sign_of_distillation(tmp_path: Path) -> None:
-    found = detect(write(tmp_path / "model", noise="zero-snr"))
+    found = detect(ModelFiles(write(tmp_path / "model", noise="zero-snr")))
     assert found is not None
     assert found.variants == ("base",)
 
@@ -92,7 +92,7 @@ def test_zero_terminal_snr_is_no_sign_of_distillation(tmp_path: Path) -> None:
 )
 def test_what_it_cannot_run_is_seen_but_not_taken(tmp_path: Path, unet: dict[str, Any], reason: str) -> None:
     folder = write(tmp_path / "model", **unet)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is not None
     assert found.variants == ()
     with pytest.raises(ModelError, match="not a model that an installed family knows") as caught:
@@ -102,22 +102,22 @@ def test_what_it_cannot_run_is_seen_but_not_taken(tmp_path: Path, unet: dict[str
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "unet"])
 def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
-    found = detect(write(tmp_path / "model", without=part))
+    found = detect(ModelFiles(write(tmp_path / "model", without=part)))
     assert found is not None
     assert found.missing == (part,)
     assert found.score < 0.5
 
 
 def test_without_a_unet_there_is_nothing_to_recognise(tmp_path: Path) -> None:
-    assert detect(write(tmp_path / "model", without="unet")) is None
-    assert detect(tmp_path / "absent") is None
+    assert detect(ModelFiles(write(tmp_path / "model", without="unet"))) is None
+    assert detect(ModelFiles(tmp_path / "absent")) is None
 
 
 @pytest.mark.parametrize("pipeline", ["StableDiffusionPipeline", "StableDiffusion3Pipeline", "FluxPipeline", None])
 def test_other_pipelines_are_not_taken(tmp_path: Path, pipeline: str | None) -> None:
     folder = write(tmp_path / "model")
     (folder / "model_index.json").write_text(json.dumps(index("base") | {"_class_name": pipeline}))
-    assert detect(folder) is None
+    assert detect(ModelFiles(folder)) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
@@ -125,5 +125,5 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, pipeline: str | None) -> 
 def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
-    found = detect(folder)
+    found = detect(ModelFiles(folder))
     assert found is None or file.startswith("scheduler")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from support.models import copied, edit, edit_weights, truncate
 from support.models_sdxl import Kind
 
-from latentry import ModelError, OptionError, Prediction, PromptSettings, VariancePreserving
+from latentry import ModelError, ModelFiles, OptionError, Prediction, PromptSettings, VariancePreserving
 from latentry_sdxl.checkpoint import open_checkpoint
 from latentry_sdxl.model import StableDiffusionXL
 
@@ -42,17 +42,17 @@ def test_every_tensor_of_the_files_is_used_with_its_value(
 
 
 def test_the_process_and_the_prediction_come_from_the_configuration(folders: dict[str, Path], tmp_path: Path) -> None:
-    noise = open_checkpoint(folders["base"], "base").noise
+    noise = open_checkpoint(ModelFiles(folders["base"]), "base").noise
     assert (noise.prediction, noise.process) == (Prediction.EPSILON, VariancePreserving.from_betas())
     assert noise.demand is None
     other = copied(folders["base"], tmp_path / "other")
     edit(other / "scheduler" / "scheduler_config.json", prediction_type="v_prediction", beta_end=0.02)
-    noise = open_checkpoint(other, "base").noise
+    noise = open_checkpoint(ModelFiles(other), "base").noise
     assert (noise.prediction, noise.process) == (Prediction.V, VariancePreserving.from_betas(end=0.02))
 
 
 def test_turbo_demands_the_timesteps_it_was_distilled_for(folders: dict[str, Path]) -> None:
-    demand = open_checkpoint(folders["turbo"], "turbo").noise.demand
+    demand = open_checkpoint(ModelFiles(folders["turbo"]), "turbo").noise.demand
     assert demand is not None
     assert demand.name == "latentry:trailing"
 
@@ -72,7 +72,7 @@ def test_the_autoencoder_leaves_float16_where_it_would_overflow(
 ) -> None:
     folder = copied(folders["base"], tmp_path / "other")
     edit(folder / "vae" / "config.json", force_upcast=told)
-    model = open_checkpoint(folder, "base").load(CPU, dtype)
+    model = open_checkpoint(ModelFiles(folder), "base").load(CPU, dtype)
     assert (model.dtype, model.vae.dtype) == (dtype, vae)
     assert {encoder.dtype for encoder, _ in model.text} == {dtype}
     conditioning = model.encode_prompt(["a"], PromptSettings(64, 64))
@@ -132,7 +132,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folders: dict[str, Path], tmp_pa
     spoilt = copied(folders["base"], tmp_path / "spoilt")
     spoil(spoilt)
     with pytest.raises(ModelError, match=message) as caught:
-        open_checkpoint(spoilt, "base").load(CPU, torch.float32)
+        open_checkpoint(ModelFiles(spoilt), "base").load(CPU, torch.float32)
     assert caught.value.remedy
     assert len(str(caught.value)) < 700
 
@@ -140,12 +140,12 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folders: dict[str, Path], tmp_pa
 @pytest.mark.parametrize(("kind", "variant"), [("base", "inpainting"), ("inpainting", "base"), ("base", "refiner")])
 def test_a_wrong_variant_is_refused_before_weights_load(folders: dict[str, Path], kind: Kind, variant: str) -> None:
     with pytest.raises(ModelError, match="do not belong together"):
-        open_checkpoint(folders[kind], variant)
+        open_checkpoint(ModelFiles(folders[kind]), variant)
 
 
 @pytest.mark.parametrize("kind", ["base", "inpainting"])
 def test_a_size_becomes_a_latent(folders: dict[str, Path], kind: Kind) -> None:
-    checkpoint = open_checkpoint(folders[kind], kind)
+    checkpoint = open_checkpoint(ModelFiles(folders[kind]), kind)
     assert checkpoint.size == 64
     assert checkpoint.latent_shape(96, 64) == (4, 16, 24)
     assert checkpoint.latent_shape(8, 8) == (4, 2, 2)
@@ -153,7 +153,7 @@ def test_a_size_becomes_a_latent(folders: dict[str, Path], kind: Kind) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(60, 64), (64, 63), (4, 64), (0, 0)])
 def test_a_size_that_cannot_be_is_refused_with_the_nearest(folders: dict[str, Path], width: int, height: int) -> None:
-    checkpoint = open_checkpoint(folders["base"], "base")
+    checkpoint = open_checkpoint(ModelFiles(folders["base"]), "base")
     with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
         checkpoint.latent_shape(width, height)
     words = caught.value.remedy.replace(";", "").split()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
-from latentry._specs import CheckpointSpec, Detection, ModelFamilySpec, VariantSpec
+from latentry._specs import CheckpointSpec, Detection, ModelFamilySpec, ModelFiles, VariantSpec
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 
@@ -22,14 +22,14 @@ class Located:
 
     Attributes:
         name: what the user called it, or the name of the installed one.
-        path: its folder.
+        files: where it lies.
         family: ``distribution:name`` of its family.
         variant: its variant.
         checkpoint: the record, where it is an installed one.
     """
 
     name: str
-    path: Path
+    files: ModelFiles
     family: str
     variant: VariantSpec
     checkpoint: CheckpointSpec | None = None
@@ -50,12 +50,13 @@ def locate(host: PluginHost, model: str | None, variant: str | None) -> Located:
             raise ModelError(f"The installed model {name!r} has no files at {path}.", remedy=f"Install {owner} anew.")
         check_weights(path)
         family = host.families[spec.family]
-        return Located(name, path, spec.family, _variant(family, (variant or spec.variant,), None), spec)
+        return Located(name, ModelFiles(path), spec.family, _variant(family, (variant or spec.variant,), None), spec)
     path = _folder(host, name)
     check_weights(path)
-    qualified, detection = _recognise(host, path)
+    files = ModelFiles(path.resolve())
+    qualified, detection = _recognise(host, files)
     family = host.families[qualified]
-    return Located(str(path.resolve()), path.resolve(), qualified, _variant(family, detection.variants, variant), None)
+    return Located(str(path.resolve()), files, qualified, _variant(family, detection.variants, variant), None)
 
 
 def _default(host: PluginHost) -> str:
@@ -125,18 +126,18 @@ def _check_header(file: Path) -> None:
         ) from error
 
 
-def _recognise(host: PluginHost, path: Path) -> tuple[str, Detection]:
+def _recognise(host: PluginHost, files: ModelFiles) -> tuple[str, Detection]:
     found: list[tuple[float, str, Detection]] = []
     for name in host.families:
-        detect: Callable[[Path], Detection | None] = host.families.load(name, "detector")
-        if (detection := detect(path)) is not None:
+        detect: Callable[[ModelFiles], Detection | None] = host.families.load(name, "detector")
+        if (detection := detect(files)) is not None:
             found.append((detection.score, host.families.qualified(name), detection))
     best = max((score for score, _, _ in found), default=0.0)
     if best >= 0.5:
         return next((family, detection) for score, family, detection in found if score == best)
     raise ModelError(
-        f"{path} is not a model that an installed family knows.",
-        why=_why_not(host, path, found),
+        f"{files.path} is not a model that an installed family knows.",
+        why=_why_not(host, files.path, found),
         remedy="Give a folder in the diffusers layout (with model_index.json), or install the family.",
     )
 

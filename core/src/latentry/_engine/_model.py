@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -15,6 +14,7 @@ from latentry._engine._conditioning import Conditioning, PromptSettings
 from latentry._engine._noise_settings import NoiseSettings
 from latentry._numerics._prediction import Prediction
 from latentry._numerics._process import Process
+from latentry._specs import ModelFiles
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Checkpoint(Protocol):
 class OpenCheckpoint(Protocol):
     """What the target of a ``ModelFamilySpec`` is."""
 
-    def __call__(self, path: Path, variant: str) -> Checkpoint:
-        """Reads the configuration of a checkpoint folder.
+    def __call__(self, files: ModelFiles, variant: str) -> Checkpoint:
+        """Reads the configuration of a checkpoint.
 
         Raises:
             ModelError: a configuration is missing or cannot be understood.

@@ -27,7 +27,7 @@ def prepare(
     """See the module; everything that does not fit is refused here, in one error."""
     located = locate(host, request.model, request.variant)
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
-    checkpoint = open_checkpoint(located.path, located.variant.name)
+    checkpoint = open_checkpoint(located.files, located.variant.name)
     canvas = choose_canvas(request, located.variant, checkpoint, init_image, mask)
     conditioning = choose_conditioning(host, request, located)
     refiner = choose_refiner(host, request, located, checkpoint, canvas.size)

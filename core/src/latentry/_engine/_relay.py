@@ -50,7 +50,7 @@ def choose_refiner(
         return None
     found = locate(host, request.refiner, None)
     open_checkpoint: OpenCheckpoint = host.families.load(found.family)
-    second = open_checkpoint(found.path, found.variant.name)
+    second = open_checkpoint(found.files, found.variant.name)
     timesteps = checkpoint.noise.process.timesteps
     for reason in _obstacles(located, checkpoint, found, second, size):
         raise IncompatibleError(

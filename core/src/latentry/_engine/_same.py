@@ -52,9 +52,9 @@ def check_same(recipe: Recipe, setup: Setup) -> None:
     Raises:
         RecipeError: which of them.
     """
-    _check_folder(setup.located.path, recipe.model)
+    _check_folder(setup.located.files.path, recipe.model)
     if setup.refiner is not None:
-        _check_folder(setup.refiner.located.path, recipe.refiner)
+        _check_folder(setup.refiner.located.files.path, recipe.refiner)
     for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
         now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
         if now != then:

@@ -65,7 +65,7 @@ class Setup:
         pairs = [(self.located, self.checkpoint)]
         pairs += [(self.refiner.located, self.refiner.checkpoint)] if self.refiner else []
         where = (self.device, self.dtype)
-        return {(located.path, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
+        return {(located.files, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
 
     def prompt_settings(self, *, negative: bool) -> PromptSettings:
         """What prompts are encoded with, besides their words."""
@@ -89,8 +89,8 @@ class Setup:
             index=index,
             plugins=self.plugins,
             core=core_version() or UNVERSIONED,
-            model=fingerprint(self.located.path),
+            model=fingerprint(self.located.files.path),
             environment=where,
             inputs=self.inputs.digests,
-            refiner=fingerprint(self.refiner.located.path) if self.refiner else "",
+            refiner=fingerprint(self.refiner.located.files.path) if self.refiner else "",
         )

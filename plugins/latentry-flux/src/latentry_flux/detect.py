@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from latentry import Detection
+from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -14,8 +13,9 @@ PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "t
 PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxFillPipeline")
 
 
-def detect(path: Path) -> Detection | None:
+def detect(files: ModelFiles) -> Detection | None:
     """Whether the folder holds FLUX.1; None where nothing speaks for it."""
+    path = files.path
     index = read_json(path / "model_index.json")
     transformer = read_json(path / "transformer" / "config.json")
     if index is None or transformer is None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoadReport, NoiseSettings, variance_preserving_settings
+from latentry import LoadReport, ModelFiles, NoiseSettings, variance_preserving_settings
 from latentry_diffusers.configs import check_agreement, read_config
 from latentry_diffusers.folder import check_vocabulary, load_networks, load_tokenizer
 from latentry_diffusers.unet import latent_shape, trained_size
@@ -66,12 +66,13 @@ class StableDiffusionCheckpoint:
         return StableDiffusion(self, load_parts(self.path, device, dtype))
 
 
-def open_checkpoint(path: Path, variant: str) -> StableDiffusionCheckpoint:
+def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionCheckpoint:
     """Reads the configurations of a Stable Diffusion folder.
 
     Raises:
         ModelError: one is missing, cannot be understood, or they do not belong together.
     """
+    path = files.path
     checkpoint = StableDiffusionCheckpoint(
         path,
         variant,

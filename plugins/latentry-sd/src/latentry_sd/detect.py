@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latentry import Detection
+from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
 
@@ -12,12 +12,13 @@ PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
 
 
-def detect(path: Path) -> Detection | None:
+def detect(files: ModelFiles) -> Detection | None:
     """Whether the folder holds Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
 
     SD Turbo has the keys and shapes of 2.1 base: its own name for itself tells the two apart, and without one both
     are possible where the scheduler's spacing is the trailing one that Turbo was published with.
     """
+    path = files.path
     index = read_json(path / "model_index.json")
     unet = read_json(path / "unet" / "config.json")
     if index is None or unet is None or "text_encoder_2" in index:

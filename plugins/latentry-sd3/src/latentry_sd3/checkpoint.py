@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import NoiseSettings, flow_settings
+from latentry import ModelFiles, NoiseSettings, flow_settings
 from latentry_diffusers.configs import check_agreement, read_config, read_json
 from latentry_diffusers.flow import flow_shift
 from latentry_diffusers.sizes import check_size
@@ -94,12 +94,13 @@ class StableDiffusion3Checkpoint:
         return StableDiffusion3(self, load_parts(self, device, dtype))
 
 
-def open_checkpoint(path: Path, variant: str) -> StableDiffusion3Checkpoint:
+def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusion3Checkpoint:
     """Reads the configurations of a Stable Diffusion 3 folder.
 
     Raises:
         ModelError: one is missing, cannot be understood, or they do not belong together.
     """
+    path = files.path
     scheduler = read_config(path / "scheduler" / "scheduler_config.json")
     checkpoint = StableDiffusion3Checkpoint(
         path,

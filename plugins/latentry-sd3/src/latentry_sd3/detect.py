@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latentry import Detection
+from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
 
@@ -16,12 +16,13 @@ T5_PARTS = ("text_encoder_3", "tokenizer_3")
 """Folders of the optional third text encoder."""
 
 
-def detect(path: Path) -> Detection | None:
+def detect(files: ModelFiles) -> Detection | None:
     """Whether the folder holds Stable Diffusion 3 or 3.5; None where nothing speaks for it.
 
     The files of 3.5 Large Turbo have the keys and shapes of 3.5 Large: where they do not say which they are, both are
     possible.
     """
+    path = files.path
     index = read_json(path / "model_index.json")
     transformer = read_json(path / "transformer" / "config.json")
     if index is None or transformer is None:

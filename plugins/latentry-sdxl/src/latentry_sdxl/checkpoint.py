@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoadReport, NoiseSettings, variance_preserving_settings
+from latentry import LoadReport, ModelFiles, NoiseSettings, variance_preserving_settings
 from latentry_diffusers.configs import check_agreement, read_config, read_json
 from latentry_diffusers.folder import Text, load_networks, load_text
 from latentry_diffusers.unet import latent_shape, trained_size
@@ -84,12 +84,13 @@ class StableDiffusionXLCheckpoint:
         return StableDiffusionXL(self, load_parts(self, device, dtype))
 
 
-def open_checkpoint(path: Path, variant: str) -> StableDiffusionXLCheckpoint:
+def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionXLCheckpoint:
     """Reads the configurations of a Stable Diffusion XL folder.
 
     Raises:
         ModelError: one is missing, cannot be understood, or they do not belong together.
     """
+    path = files.path
     parts = ("text_encoder_2",) if variant == "refiner" else ("text_encoder", "text_encoder_2")
     checkpoint = StableDiffusionXLCheckpoint(
         path,

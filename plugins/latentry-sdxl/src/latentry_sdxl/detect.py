@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from latentry import Detection
+from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
 
@@ -15,12 +15,13 @@ PARTS = (*SHARED, "text_encoder", "tokenizer")
 """Folders of all variants but the refiner."""
 
 
-def detect(path: Path) -> Detection | None:
+def detect(files: ModelFiles) -> Detection | None:
     """Whether the folder holds Stable Diffusion XL; None where nothing speaks for it.
 
     The files of Turbo have the keys and shapes of base: their names or the scheduler they were published with tell
     the two apart, and where neither does both are possible.
     """
+    path = files.path
     index = read_json(path / "model_index.json")
     unet = read_json(path / "unet" / "config.json")
     if index is None or unet is None:

@@ -19,6 +19,7 @@ from latentry import (
     Detection,
     Flow,
     LoadReport,
+    ModelFiles,
     NoiseSettings,
     OptionError,
     Prediction,
@@ -29,14 +30,14 @@ from latentry import (
 )
 
 
-def detect_vp(path: Path) -> Detection | None:
+def detect_vp(files: ModelFiles) -> Detection | None:
     """A folder whose ``toy.json`` says vp."""
-    return _detect(path, "vp")
+    return _detect(files.path, "vp")
 
 
-def detect_flow(path: Path) -> Detection | None:
+def detect_flow(files: ModelFiles) -> Detection | None:
     """A folder whose ``toy.json`` says flow."""
-    return _detect(path, "flow")
+    return _detect(files.path, "flow")
 
 
 def _detect(path: Path, kind: str) -> Detection | None:
@@ -46,9 +47,9 @@ def _detect(path: Path, kind: str) -> Detection | None:
     return Detection(tuple(about.get("variants", ["small"])), about.get("score", 0.9), ("it says so",))
 
 
-def open_checkpoint(path: Path, variant: str) -> ToyCheckpoint:
+def open_checkpoint(files: ModelFiles, variant: str) -> ToyCheckpoint:
     """Reads ``toy.json``."""
-    return ToyCheckpoint(path, json.loads((path / "toy.json").read_text()))
+    return ToyCheckpoint(files.path, json.loads((files.path / "toy.json").read_text()))
 
 
 def lost() -> Path:

@@ -34,7 +34,9 @@ def test_an_error_in_x0_costs_the_same_whatever_is_said(share: float) -> None:
     for kind in KINDS:
         at = levels(kind, share)
         x = at.alpha * clean + at.sigma * noise
-        costs.append(float(Objective(kind, cumulative()).loss(say(kind, x, clean + wrong, at), clean, noise, at)))
+        objective = Objective(kind, cumulative())
+        right = objective.target(clean, noise, at)
+        costs.append(float(objective.loss(say(kind, x, clean + wrong, at), right, at)))
     snr = (share / (1 - share)) ** 2
     expected = min(max(snr, 0.4), 5) * float(wrong.square().mean())
     assert costs == pytest.approx([expected] * len(KINDS), rel=1e-5)

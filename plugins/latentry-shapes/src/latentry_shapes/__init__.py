@@ -32,4 +32,14 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             licence="Apache-2.0",
             guidance=3.0,
         ),
+        CheckpointSpec(
+            name="shapes-inpainting",
+            target="latentry_shapes._checkpoint:shapes_inpainting",
+            summary="The same for inpainting: also shown a mask and the picture around it.",
+            family="latentry-sd:sd",
+            variant="sd15-inpainting",
+            size=64,
+            licence="Apache-2.0",
+            guidance=3.0,
+        ),
     ]

@@ -20,6 +20,11 @@ def shapes_v() -> Path:
     return _folder("shapes-v")
 
 
+def shapes_inpainting() -> Path:
+    """The diffusers folder of the model that is also shown a mask and the picture around it."""
+    return _folder("shapes-inpainting")
+
+
 def packaged() -> Mapping[str, Path]:
     """The folders of all models, by the name they are registered under."""
-    return {"shapes": shapes(), "shapes-v": shapes_v()}
+    return {"shapes": shapes(), "shapes-v": shapes_v(), "shapes-inpainting": shapes_inpainting()}

@@ -27,7 +27,7 @@ from latentry_shapes._seeing import see
 from latentry_shapes._sheet import contact_sheet
 from latentry_shapes._verdict import COLUMNS, Share, Verdict, compare, tally
 from latentry_shapes.drawing import draw
-from latentry_shapes.scenes import HELD_OUT, Scene, random_scene
+from latentry_shapes.scenes import HELD_OUT, SIZE, Scene, random_scene
 
 Picture = Image.Image
 Painter = Callable[[Sequence[str], int], list[Picture]]
@@ -109,17 +109,30 @@ def _paint_all(paint: Painter, prompts: Sequence[str], seed: int) -> list[Pictur
     return pictures
 
 
-def engine_painter(model: str, *, scheduler: str, steps: int, guidance: float | None) -> Painter:
-    """Paints with Latentry, with whatever plugins are installed."""
+def engine_painter(model: str, *, scheduler: str, steps: int, guidance: float | None, blank: bool = False) -> Painter:
+    """Paints with Latentry, with whatever plugins are installed.
+
+    Args:
+        model: folder or installed name.
+        scheduler: its name.
+        steps: of the scheduler.
+        guidance: the scale, None for the model's.
+        blank: it is an inpainting model, and draws the whole of a grey picture anew.
+    """
     from latentry import Engine, GenerationRequest, PluginHost
 
     engine = Engine(PluginHost())
     settings: dict[str, Any] = {"model": model, "scheduler": scheduler, "steps": steps, "batch": CHUNK}
+    beside: dict[str, Any] = {}
     if guidance is not None:
         settings["guidance"] = guidance
+    if blank:
+        settings["strength"] = 1.0
+        beside = {"init_image": Image.new("RGB", (SIZE, SIZE), "grey"), "mask": Image.new("L", (SIZE, SIZE), 255)}
 
     def paint(prompts: Sequence[str], seed: int) -> list[Picture]:
-        return list(engine.generate(GenerationRequest(prompt=tuple(prompts), seed=seed, **settings)).images)
+        request = GenerationRequest(prompt=tuple(prompts), seed=seed, **settings)
+        return list(engine.generate(request, **beside).images)
 
     return paint
 
@@ -175,6 +188,11 @@ def _weights(model: str) -> Path:
     return packaged().get(model) or Path(model)
 
 
+def _paints_inside(folder: Path) -> bool:
+    """Whether it is an inpainting model."""
+    return "Inpaint" in str(json.loads((folder / "model_index.json").read_text()).get("_class_name"))
+
+
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.judge", description=summary)
@@ -198,9 +216,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Command line: 0 where every bar is reached, 1 where one is missed, 2 where nothing could be painted."""
     args = _arguments(words)
     model = f"{DISTRIBUTION}:{args.model}" if args.model in packaged() else args.model
-    paint = engine_painter(model, scheduler=args.scheduler, steps=args.steps, guidance=args.guidance)
+    folder = _weights(args.model)
+    sampling = {"scheduler": args.scheduler, "steps": args.steps, "guidance": args.guidance}
+    paint = engine_painter(model, **sampling, blank=_paints_inside(folder))
     try:
-        report = judge(paint, autoencoder_rebuilder(_weights(args.model)), prompts=args.prompts, seed=args.seed)
+        report = judge(paint, autoencoder_rebuilder(folder), prompts=args.prompts, seed=args.seed)
     except LatentryError as error:
         print(error, file=sys.stderr)
         return 2

@@ -19,14 +19,15 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from latentry_shapes import networks
+from latentry_shapes._exercises import Exercises
 from latentry_shapes._export import export
 from latentry_shapes._latents import Drawings, encode_drawings, pictures
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._stage import SAVE_EVERY, Stage
-from latentry_shapes.designs import DESIGNS, Design, adopt
-from latentry_shapes.encoders import TEXT_ENCODERS
+from latentry_shapes.designs import DESIGNS, Design, Flux, adopt
+from latentry_shapes.distillation import Distillation
 from latentry_shapes.objectives import Objective
-from latentry_shapes.reading import captions, train_reader
+from latentry_shapes.reading import train_reader
 from latentry_shapes.scenes import random_scene
 
 
@@ -69,37 +70,34 @@ def train_denoiser(
     steps: int,
     batch: int,
     seed: int,
-    start: Mapping[str, Tensor] | None = None,
+    start: nn.Module | None = None,
     compiled: bool = False,
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> nn.Module:
-    """The denoiser of a design, told by text encoders that can read; ``start`` are weights to begin with."""
+    """The denoiser of a design, told by text encoders that can read.
+
+    ``start`` is what it begins with; a FLUX is distilled from it.
+    """
     torch.manual_seed(seed)
     design = DESIGNS[name]
     network = design.denoiser()
-    adopt(network, start or {})
+    adopt(network, start.state_dict() if start else {})
     if compiled:
         network.compile()
     stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999)
     objective = Objective(design.kind, networks.cumulative())
+    exercises = Exercises(design, encoders, drawings, objective, batch, seed)
+    lessons = Distillation(design, start, exercises.read([""])) if isinstance(design, Flux) and start else None
 
     def loss(step: int) -> Tensor:
-        rng = random.Random(f"{seed} denoiser {step}")
-        draws = torch.Generator().manual_seed(step)
-        chosen = [rng.randrange(len(drawings.scenes)) for _ in range(batch)]
-        prompts = list(captions([drawings.scenes[i] for i in chosen], rng))
-        with torch.no_grad():
-            told = [each.read(encoders[n], each.ids(prompts)) for n in design.encoders if (each := TEXT_ENCODERS[n])]
-        levels = objective.draw(batch, draws)
-        clean = drawings.latents[chosen]
-        noise = torch.randn(clean.shape, generator=draws)
-        seen = levels.alpha * clean + levels.sigma * noise
-        if drawings.around is not None:
-            seen = torch.cat([seen, drawings.around[chosen]], dim=1)
+        given = exercises(step)
         with torch.autocast("cpu", torch.bfloat16):
-            said = design.say(stage.network, seen, levels.times, told)
-        return objective.loss(said.float(), clean, noise, levels)
+            if lessons is None:
+                said, target = design.say(stage.network, given.seen, given.levels.times, given.told), given.target
+            else:
+                said, target = lessons(stage.network, given)
+        return objective.loss(said.float(), target, given.levels)
 
     return stage.run(loss, every=every, show=show)
 
@@ -133,7 +131,7 @@ class Training:
         count, seed = self.args.pictures, self.args.seed
         drawings = encode_drawings(vae, self.work, count=count, seed=seed, masked=design.masked)
         other = design.begins_with
-        start = None if other is None else self.denoiser(other, encoders, vae).state_dict()
+        start = None if other is None else self.denoiser(other, encoders, vae)
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
         how = self.shared | {"compiled": self.args.compile}
         return train_denoiser(self.work, name, encoders, drawings, steps=steps, start=start, **how)

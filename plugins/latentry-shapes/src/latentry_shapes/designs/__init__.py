@@ -19,7 +19,8 @@ DESIGNS: Mapping[str, Design] = MappingProxyType(
         "shapes-sdxl": StableDiffusionXL(),
         "shapes-sd3": StableDiffusion3(),
         "shapes-flux-base": Flux(),
+        "shapes-flux": Flux(begins_with="shapes-flux-base"),
     }
 )
 
-__all__ = ["DESIGNS", "Design", "adopt"]
+__all__ = ["DESIGNS", "Design", "Flux", "adopt"]

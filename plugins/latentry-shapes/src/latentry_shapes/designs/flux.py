@@ -17,12 +17,18 @@ from latentry_shapes.objectives import Kind
 
 @final
 class Flux(Design):
-    """Double and single blocks over packed latents, told T5's states and CLIP's summary."""
+    """Double and single blocks over packed latents, told T5's states and CLIP's summary.
+
+    One that begins with another learns from it what guidance does; the other is only ever told scale 1.
+    """
 
     channels = 16
     encoders = ("clip-l", "t5")
     kind: Kind = "flow"
     pipeline = "FluxPipeline"
+
+    def __init__(self, *, begins_with: str | None = None) -> None:
+        self.begins_with = begins_with
 
     def denoiser(self) -> FluxTransformer2DModel:
         return FluxTransformer2DModel(
@@ -37,12 +43,15 @@ class Flux(Design):
             axes_dims_rope=(8, 12, 12),
         )
 
-    def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
+    def say(
+        self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States], scales: Tensor | None = None
+    ) -> Tensor:
+        """See ``Design``; ``scales`` are those of the guidance, (batch,), 1 where they are left out."""
         (clip, t5), (height, width) = told, x.shape[-2:]
         said: Tensor = denoiser(
             pack(x),
             timestep=times / 1000,
-            guidance=torch.ones(len(x)),
+            guidance=torch.ones(len(x)) if scales is None else scales,
             encoder_hidden_states=t5.tokens,
             pooled_projections=clip.pooled,
             txt_ids=torch.zeros((t5.tokens.shape[1], 3)),

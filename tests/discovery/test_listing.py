@@ -19,6 +19,8 @@ def latentry_attention_backends():
     common = dict(summary="For a test.", devices=frozenset({"cpu"}), dtypes=frozenset({"float32"}))
     for rank, name in enumerate(("Raises", "Refuses", "Ready")):
         yield AttentionBackendSpec(name=name.lower(), target=f"latentry_focus.code:{name}", rank=rank, **common)
+    narrow = dict(masks=False, causal=False, scales=False, max_head_size=96, head_multiple=8, error=0.01)
+    yield AttentionBackendSpec(name="narrow", target="latentry_focus.code:Ready", rank=-1, **common, **narrow)
     yield AttentionBackendSpec(name="gone", target="latentry_focus.gone:Gone", **common)
 """
 PROBES = """
@@ -76,6 +78,7 @@ def test_attention_says_why_not(sound: Site) -> None:
         ("refuses", False),
         ("gone", False),
         ("raises", False),
+        ("narrow", True),
     ]
     reasons = {record["name"]: record["reason"] for record in records}
     assert reasons["ready"] == ""
@@ -83,6 +86,33 @@ def test_attention_says_why_not(sound: Site) -> None:
     assert reasons["raises"] == "its probe fails: OSError: no driver"
     assert "No module named 'latentry_focus.gone'" in reasons["gone"]
     assert "needs a device of [another] kind" in sound.latentry("attention", **ONLY).stdout
+
+
+def column(table: str, name: str, end: str) -> dict[str, str]:
+    """Cells of a column by the names in the first one; a cell may take several lines."""
+    _, header, _, *lines = table.splitlines()
+    first, second, begin, stop = (header.index(title) for title in ("name", "available", name, end))
+    cells, owner = dict[str, str](), ""
+    for line in lines:
+        if not line.startswith(" "):
+            break
+        owner = line[first:second].strip() or owner
+        cells[owner] = f"{cells.get(owner, '')} {line[begin:stop].strip()}".strip()
+    return cells
+
+
+def test_attention_says_what_a_backend_does_not_take(sound: Site) -> None:
+    limits = column(sound.latentry("attention", **ONLY).stdout, "limits", "summary")
+    assert limits["narrow"] == "no mask, not causal, no scale, head size to 96, in steps of 8, not exact"
+    assert limits["ready"] == limits["raises"] == "-"
+
+
+def test_attention_says_what_is_not_here_and_how_to_have_it(sound: Site) -> None:
+    *_, last = sound.latentry("attention", **ONLY).stdout.splitlines()
+    assert last.startswith("Not here: ")
+    for name in ("sdpa", "sliced", "flash"):
+        assert f"{name} (pip install latentry-attention-{name})" in last
+    assert "ready" not in last
 
 
 def test_plugins_lists_what_they_provide_and_what_is_wrong(crowd: Site) -> None:

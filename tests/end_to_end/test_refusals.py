@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from support.commandline import CommandLine, Done, fresh
-from support.models import copied, edit, edit_weights, truncate
+from support.models import as_wide_as_turbo, copied, edit, edit_weights, truncate
 from support.toy import PLUGIN, write_toy
 
 from latentry import read_recipe
@@ -98,15 +98,15 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "too much rescaling": (["--guidance-rescale", "2"], ("'guidance_rescale' 2", "at most 1")),
     "layers this network cannot skip": (["--skip-layers", "7,8"], ("sd15 cannot", "skip-layer guidance")),
     "layers that are no numbers": (["--skip-layers", "all"], ("--skip-layers all is no list of numbers",)),
-    "more of CLIP than there is": (["--clip-skip", "2"], ("2 of this text encoder's layers", "It has 2")),
-    "guidance of a network that knows none": (
-        ["--variant", "sd-turbo", "--guidance", "5", "--scheduler", "ddim"],
-        ("sd-turbo cannot be used with a guidance scale of 5",),
-    ),
+    "more of CLIP than there is": (["--clip-skip", "2"], ("2 more of CLIP's last layers", "At most 1")),
     "an inpainting network that is none": (
         ["--variant", "sd15-inpainting", "--init-image", "whole.bmp", "--mask", "whole.bmp"],
-        ("in_channels is 4, and what sd15-inpainting needs 9",),
+        ("is no sd15-inpainting: it is sd15", "the UNet takes 4 channels", "Leave --variant out"),
     ),
+    "a LoRA that is not there": (["--lora", "absent.safetensors:0.5"], ("no LoRA absent.safetensors",)),
+    "a LoRA that is none": (["--lora", "file"], ("is damaged", "file")),
+    "a LoRA of no weight": (["--lora", "file:nan"], ("'loras'", "weight")),
+    "an odd LoRA mode": (["--lora-mode", "mixed"], ("'lora_mode'", "unmerged", "merged")),
     "plugin folder without a value": (["--plugin-dir"], ("--plugin-dir needs a value",)),
 }
 
@@ -163,12 +163,28 @@ def test_a_spoilt_model(latentry: CommandLine, tiny: Path, tmp_path: Path, what:
     assert_refused(done, tmp_path, *words)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("m.ckpt", ("is a pickle",)), ("m.safetensors", ("is a file",)), ("m.txt", ("is a file",))]
-)
-def test_a_model_that_is_a_file(latentry: CommandLine, tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
-    (tmp_path / name).write_bytes(b"x")
+FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "m.ckpt": (b"x", ("is a pickle",)),
+    "m.safetensors": (b"x", ("m.safetensors is damaged", "no complete safetensors file", "1 bytes")),
+    "zip.safetensors": (b"PK\x03\x04 and so on", ("zip.safetensors is a pickle",)),
+    "bare.sft": (b"\x80\x02 and so on", ("bare.sft is a pickle",)),
+    "m.gguf": (b"x", ("m.gguf is damaged", "no complete GGUF file")),
+    "m.txt": (b"x", ("is a file, and not one of weights", ".safetensors", ".gguf")),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_model_that_is_no_file_of_weights(latentry: CommandLine, tmp_path: Path, name: str) -> None:
+    content, words = FILES[name]
+    (tmp_path / name).write_bytes(content)
     assert_refused(latentry("generate", "a", "--model", name, folder=tmp_path), tmp_path, name, *words)
+
+
+def test_guidance_of_a_network_that_knows_none(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
+    turbo = as_wide_as_turbo(copied(tiny, tmp_path / "model"))
+    asked = ["--variant", "sd-turbo", "--guidance", 5, "--scheduler", "ddim"]
+    done = latentry("generate", "a star", "--model", turbo, *asked, folder=tmp_path)
+    assert_refused(done, tmp_path, "sd-turbo cannot be used with a guidance scale of 5")
 
 
 def test_a_folder_that_is_no_model(latentry: CommandLine, tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from support.models import write_stable_diffusion
 from support.peer_runs import Patch
+from support.sides import Peers
 from torch import Tensor
 
-from latentry import PluginHost
-
-MODELS = ("tiny", "tiny-v", "tiny-zero-snr", "shapes")
+from latentry import Engine, PluginHost
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +38,18 @@ def models(tiny: Path, tiny_v: Path, tmp_path_factory: pytest.TempPathFactory) -
 def host() -> PluginHost:
     """Everything installed."""
     return PluginHost()
+
+
+@pytest.fixture(scope="session")
+def engine(host: PluginHost) -> Engine:
+    """Keeps the model of the last request."""
+    return Engine(host)
+
+
+@pytest.fixture(scope="session")
+def peers() -> Peers:
+    """Keeps diffusers' pipelines."""
+    return Peers()
 
 
 @pytest.fixture

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     StableDiffusion3Img2ImgPipeline,
     StableDiffusion3InpaintPipeline,
     StableDiffusion3Pipeline,
 )
+from support import sides
 from support.models import PROMPT
 from support.models_sd3 import write_stable_diffusion_3
-from support.overheard_transformer import drawing, ours, theirs
 from support.parts import TOKENS
+from support.sides import Peers, draw, drawing, seeded
 from support.stages import Overheard, parting
 from torch import Tensor
 
-from latentry import Flow, Linspace, ModelFiles, SigmaSchedule, Trailing
+from latentry import Engine, Flow, Linspace, ModelFiles, SigmaSchedule, Trailing
 from latentry_sd3.checkpoint import open_checkpoint
 
-STEPS = 20
+STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
+PICTURE, MASK = drawing()
+Side = Callable[..., Overheard]
 AS_PEER = {"last": 0.003 / 1.002}
 """Options of our linspace that make it the grid of diffusers left to itself: t = 0.001, shifted before its time."""
 
@@ -42,50 +44,64 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     }
 
 
-def start(count: int, seed: int = 11) -> Tensor:
+def start(count: int = 1) -> Tensor:
     """Standard normal, for both."""
-    return torch.randn((count, 16, 16, 16), generator=torch.Generator().manual_seed(seed))
+    return draw(count, channels=16)
 
 
-def peer(kind: Any, folder: Path, *prompts: str, guidance: float, own_grid: bool = False, **options: Any) -> Overheard:
+@pytest.fixture
+def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
     """diffusers' side; it is handed the sigmas before the shift, unless it is to use its own."""
-    grid = {} if own_grid else {"sigmas": np.linspace(1, 1 / STEPS, STEPS)}
-    return theirs(
-        kind,
-        folder,
-        prompts,
-        num_inference_steps=STEPS,
-        guidance_scale=guidance,
-        height=64,
-        width=64,
-        max_sequence_length=256 if folder.name == "no-t5" else TOKENS,
-        **grid,
-        **options,
-    )
+
+    def side(kind: Any, name: str, *prompts: str, own_grid: bool = False, **options: Any) -> Overheard:
+        given = {
+            "num_inference_steps": STEPS,
+            "guidance_scale": GUIDANCE,
+            "height": 64,
+            "width": 64,
+            "max_sequence_length": 256 if name == "no-t5" else TOKENS,
+            **({} if own_grid else {"sigmas": np.linspace(1, 1 / STEPS, STEPS)}),
+            **options,
+        }
+        return sides.theirs(peers(folders[name], kind), prompts, **given)
+
+    return side
+
+
+@pytest.fixture
+def ours(folders: Mapping[str, Path], engine: Engine) -> Side:
+    """Latentry's side; attention is the network's own unless the settings say otherwise."""
+
+    def side(name: str, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Overheard:
+        chosen = {"steps": STEPS, "guidance": GUIDANCE, "attention": "native", **settings}
+        noise = start(len(prompts)) if latents is None else latents
+        return sides.ours(engine, folders[name], prompts, noise, **chosen)
+
+    return side
 
 
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 @pytest.mark.parametrize("name", ["3.5", "3", "no-t5"])
-def test_both_pipelines_agree(folders: Mapping[str, Path], name: str, guidance: float) -> None:
-    mine = ours(folders[name], (PROMPT,), start(1), steps=STEPS, guidance=guidance)
-    heard = peer(StableDiffusion3Pipeline, folders[name], PROMPT, guidance=guidance, latents=start(1))
+def test_both_pipelines_agree(ours: Side, theirs: Side, name: str, guidance: float) -> None:
+    mine = ours(name, PROMPT, guidance=guidance)
+    heard = theirs(StableDiffusion3Pipeline, name, PROMPT, guidance_scale=guidance, latents=start())
     assert parting(mine, heard) == ""
     assert len(mine.inputs) == STEPS
     assert mine.times[0] == 1000.0
+    assert len(mine.ids) == (2 if name == "no-t5" else 3)
 
 
-def test_both_pipelines_agree_on_a_batch_of_two_prompts(folders: Mapping[str, Path]) -> None:
-    mine = ours(folders["3.5"], (PROMPT, OTHER), start(2), steps=STEPS, guidance=5.0)
-    heard = peer(StableDiffusion3Pipeline, folders["3.5"], PROMPT, OTHER, guidance=5.0, latents=start(2))
+def test_both_pipelines_agree_on_a_batch_of_two_prompts(ours: Side, theirs: Side) -> None:
+    mine = ours("3.5", PROMPT, OTHER)
+    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, OTHER, latents=start(2))
     assert parting(mine, heard) == ""
     assert float((mine.latents[0][0] - mine.latents[0][1]).abs().max()) > 0.1
 
 
-def test_both_pipelines_agree_through_an_attention_backend(folders: Mapping[str, Path]) -> None:
+def test_both_pipelines_agree_through_an_attention_backend(ours: Side, theirs: Side) -> None:
     """Joint attention and 3.5 Medium's second one, the autoencoder's and the text encoders'."""
-    mine = ours(folders["3.5"], (PROMPT,), start(1), steps=STEPS, guidance=5.0, attention="sdpa")
-    heard = peer(StableDiffusion3Pipeline, folders["3.5"], PROMPT, guidance=5.0, latents=start(1))
-    assert parting(mine, heard) == ""
+    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
+    assert parting(ours("3.5", PROMPT, attention="sdpa"), heard) == ""
 
 
 @pytest.mark.parametrize(
@@ -106,69 +122,35 @@ def test_both_pipelines_agree_through_an_attention_backend(folders: Mapping[str,
     ids=["defaults", "chosen"],
 )
 def test_both_pipelines_agree_with_skip_layer_guidance(
-    folders: Mapping[str, Path], settings: dict[str, Any], options: dict[str, Any], calls: int
+    ours: Side, theirs: Side, settings: dict[str, Any], options: dict[str, Any], calls: int
 ) -> None:
-    mine = ours(folders["3.5"], (PROMPT,), start(1), steps=STEPS, guidance=5.0, **settings)
-    heard = peer(StableDiffusion3Pipeline, folders["3.5"], PROMPT, guidance=5.0, latents=start(1), **options)
+    mine = ours("3.5", PROMPT, **settings)
+    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), **options)
     assert parting(mine, heard) == ""
     assert mine.skipped == heard.skipped == [settings["skip_layers"]] * calls
-    plain = ours(folders["3.5"], (PROMPT,), start(1), steps=STEPS, guidance=5.0)
+    plain = ours("3.5", PROMPT)
     assert float((mine.latents[0] - plain.latents[0]).abs().max()) > 0.01
 
 
-def test_the_grid_of_diffusers_left_to_itself_can_be_had_by_name(folders: Mapping[str, Path]) -> None:
-    asked = {"sigmas": "linspace", "sigma_options": AS_PEER}
-    mine = ours(folders["3.5"], (PROMPT,), start(1), steps=STEPS, guidance=5.0, **asked)
-    heard = peer(StableDiffusion3Pipeline, folders["3.5"], PROMPT, guidance=5.0, latents=start(1), own_grid=True)
+def test_the_grid_of_diffusers_left_to_itself_can_be_had_by_name(ours: Side, theirs: Side) -> None:
+    mine = ours("3.5", PROMPT, sigmas="linspace", sigma_options=AS_PEER)
+    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), own_grid=True)
     assert parting(mine, heard) == ""
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
-def test_both_pipelines_agree_from_a_picture(folders: Mapping[str, Path], strength: float) -> None:
-    picture, _ = drawing()
-    mine = ours(
-        folders["3.5"], (PROMPT,), start(1, 7), init_image=picture, steps=STEPS, guidance=5.0, strength=strength
-    )
-    heard = peer(
-        StableDiffusion3Img2ImgPipeline,
-        folders["3.5"],
-        PROMPT,
-        guidance=5.0,
-        image=picture,
-        strength=strength,
-        generator=torch.Generator().manual_seed(7),
-    )
-    assert parting(mine, heard) == ""
+def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength: float) -> None:
+    mine = ours("3.5", PROMPT, init_image=PICTURE, strength=strength)
+    given = {"image": PICTURE, "strength": strength, "generator": seeded()}
+    assert parting(mine, theirs(StableDiffusion3Img2ImgPipeline, "3.5", PROMPT, **given)) == ""
     assert len(mine.inputs) == round(STEPS * strength)
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])
-def test_both_pipelines_agree_within_a_mask(folders: Mapping[str, Path], strength: float) -> None:
-    picture, mask = drawing()
-    mine = ours(
-        folders["3.5"],
-        (PROMPT,),
-        start(1, 7),
-        init_image=picture,
-        mask=mask,
-        steps=STEPS,
-        guidance=5.0,
-        strength=strength,
-    )
-    heard = peer(
-        StableDiffusion3InpaintPipeline,
-        folders["3.5"],
-        PROMPT,
-        guidance=5.0,
-        image=picture,
-        mask_image=mask,
-        strength=strength,
-        generator=torch.Generator().manual_seed(7),
-    )
-    # the peer leaves the shift out when it decodes here: its latents are right, and its picture is not
-    heard.latents = [latents + 0.0609 * 1.5305 for latents in heard.latents]
-    mine.pixels, heard.pixels = [], []
-    assert parting(mine, heard) == ""
+def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, strength: float) -> None:
+    mine = ours("3.5", PROMPT, init_image=PICTURE, mask=MASK, strength=strength)
+    given = {"image": PICTURE, "mask_image": MASK, "strength": strength, "generator": seeded()}
+    assert parting(mine, theirs(StableDiffusion3InpaintPipeline, "3.5", PROMPT, **given)) == ""
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20, 28])
@@ -184,17 +166,16 @@ def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], steps: int, own
     assert [point.timestep for point in points] == pytest.approx(scheduler.timesteps.tolist(), rel=1e-6)
 
 
-def test_the_comparison_would_notice(folders: Mapping[str, Path]) -> None:
+def test_the_comparison_would_notice(ours: Side, theirs: Side) -> None:
     """Each input is seen in the result, at the stage where it comes in."""
-    folder, noise = folders["3.5"], start(1)
-    heard = peer(StableDiffusion3Pipeline, folder, PROMPT, guidance=5.0, latents=noise)
+    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
 
-    def apart(prompt: str = PROMPT, latents: Tensor = noise, **settings: Any) -> str:
-        return parting(ours(folder, (prompt,), latents, **{"steps": STEPS, "guidance": 5.0, **settings}), heard)
+    def apart(prompt: str = PROMPT, **settings: Any) -> str:
+        return parting(ours("3.5", prompt, **settings), heard)
 
     assert apart(prompt=OTHER).startswith("ids of")
     assert apart(clip_skip=1).startswith("told encoder_hidden_states")
     assert apart(sigma_options={"shift": 2.9}).startswith("times")
-    assert apart(latents=noise * 1.001).startswith("initial latents")
+    assert apart(latents=start() * 1.001).startswith("initial latents")
     assert apart(guidance=6.0).startswith("latents after 1 steps")
     assert apart(scheduler="dpmpp-2m", sigmas="trailing").startswith("latents after 2 steps")  # the first is Euler's

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from support.models import PROMPT
 from support.models_sdxl import Kind, write_stable_diffusion_xl
-from support.overheard_unet import overhearing_unets
-from support.sdxl_runs import STEPS, draw, ours, pipeline
+from support.overheard import overhearing
+from support.sides import SCHEDULERS, Peers, draw, ours
 from support.stages import Overheard, parting
 
-from latentry import Engine, PluginHost
+from latentry import Engine
 
+STEPS = 20
 OTHER = "a green star on a white background"
 NEGATIVE = "a blue circle"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(PluginHost())
 
 
 @pytest.fixture(scope="module")
@@ -29,32 +26,36 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
     return {kind: write_stable_diffusion_xl(models / kind, kind, seed=seed) for seed, kind in enumerate(kinds)}
 
 
-def theirs(folders: dict[Kind, Path], scheduler: str, switch: float, *prompts: str) -> Overheard:
+def theirs(peers: Peers, folders: dict[Kind, Path], scheduler: str, switch: float, *prompts: str) -> Overheard:
     """diffusers' two pipelines: ``denoising_end`` of the one is ``denoising_start`` of the other."""
-    first = pipeline(StableDiffusionXLPipeline, folders["base"], scheduler)
-    second = pipeline(StableDiffusionXLImg2ImgPipeline, folders["refiner"], scheduler, vae=first.vae)
+    first = peers(folders["base"], StableDiffusionXLPipeline, scheduler)
+    second = peers(folders["refiner"], StableDiffusionXLImg2ImgPipeline, scheduler, vae=first.vae)
     common = {"prompt": list(prompts), "negative_prompt": [NEGATIVE] * len(prompts), "guidance_scale": 5.0}
     common["num_inference_steps"] = STEPS
-    with overhearing_unets([first.unet, second.unet], first.vae, len(prompts)) as heard:
+    with overhearing([first, second], len(prompts)) as heard:
         latents = first(**common, latents=draw(len(prompts)), denoising_end=switch, output_type="latent").images
         second(**common, image=latents, denoising_start=switch, output_type="pt")
     return heard
 
 
+def together(folders: dict[Kind, Path], scheduler: str, switch: float) -> dict[str, Any]:
+    """Settings of ours for the same."""
+    given = {"refiner": str(folders["refiner"]), "switch": switch, "negative": NEGATIVE, "guidance": 5.0}
+    return {"steps": STEPS, **SCHEDULERS[scheduler], **given}
+
+
 @pytest.mark.parametrize("switch", [0.8, 0.33])
 @pytest.mark.parametrize("scheduler", ["ddim", "euler"])
-def test_both_agree(engine: Engine, folders: dict[Kind, Path], scheduler: str, switch: float) -> None:
-    given = {"refiner": str(folders["refiner"]), "switch": switch, "negative": NEGATIVE, "guidance": 5.0}
-    mine = ours(engine, folders["base"], scheduler, (PROMPT, OTHER), draw(2), **given)
-    assert parting(mine, theirs(folders, scheduler, switch, PROMPT, OTHER)) == ""
+def test_both_agree(engine: Engine, peers: Peers, folders: dict[Kind, Path], scheduler: str, switch: float) -> None:
+    mine = ours(engine, folders["base"], (PROMPT, OTHER), draw(2), **together(folders, scheduler, switch))
+    assert parting(mine, theirs(peers, folders, scheduler, switch, PROMPT, OTHER)) == ""
     assert len(mine.inputs) == STEPS
     told = {name: tuple(tensor.shape) for name, tensor in mine.told.items()}
-    assert told["time_ids of UNet 0"] == (4, 6)
-    assert told["time_ids of UNet 1"] == (4, 5)
-    assert told["text of UNet 1"][-1] < told["text of UNet 0"][-1]
+    assert told["time_ids"] == (4, 6)
+    assert told["time_ids of the refiner"] == (4, 5)
+    assert told["encoder_hidden_states of the refiner"][-1] < told["encoder_hidden_states"][-1]
 
 
-def test_another_switch_would_be_noticed(engine: Engine, folders: dict[Kind, Path]) -> None:
-    given = {"refiner": str(folders["refiner"]), "switch": 0.75, "negative": NEGATIVE, "guidance": 5.0}
-    mine = ours(engine, folders["base"], "ddim", (PROMPT,), draw(), **given)
-    assert parting(mine, theirs(folders, "ddim", 0.8, PROMPT)).startswith("latents after")
+def test_another_switch_would_be_noticed(engine: Engine, peers: Peers, folders: dict[Kind, Path]) -> None:
+    mine = ours(engine, folders["base"], (PROMPT,), draw(), **together(folders, "ddim", 0.75))
+    assert parting(mine, theirs(peers, folders, "ddim", 0.8, PROMPT)).startswith("latents after")

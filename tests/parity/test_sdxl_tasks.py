@@ -1,30 +1,28 @@
 """Stable Diffusion XL from a picture: diffusers' pipelines and ours, stage by stage.
 
-Both sides begin from the same noise and the mode of the autoencoder's posterior; diffusers draws a sample of it.
+diffusers draws its noise inside the pipelines: here from a generator whose seed ours begins from, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
-from PIL import Image
+from support import sides
 from support.models import PROMPT
 from support.models_sdxl import Kind, write_stable_diffusion_xl
-from support.sdxl_runs import draw, ours, pipeline, theirs
-from support.stages import parting
+from support.sides import SCHEDULERS, Peers, draw, drawing, seeded
+from support.stages import Overheard, parting
 
-from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost
+from latentry import Engine, GenerationRequest, IncompatibleError
 
+STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(PluginHost())
+PICTURE, MASK = drawing()
+Side = Callable[..., Overheard]
 
 
 @pytest.fixture(scope="module")
@@ -33,61 +31,55 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
     return {kind: write_stable_diffusion_xl(models / kind, kind) for kind in kinds}
 
 
-@pytest.fixture(scope="module")
-def image() -> Image.Image:
-    levels = torch.randint(0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
-    return Image.fromarray(levels.numpy())
+@pytest.fixture
+def theirs(folders: dict[Kind, Path], peers: Peers) -> Side:
+    """diffusers' side."""
+
+    def side(pipeline: Any, kind: Kind, scheduler: str, *prompts: str, **options: Any) -> Overheard:
+        given = {"generator": seeded(), "num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
+        return sides.theirs(peers(folders[kind], pipeline, scheduler), prompts, **given, **options)
+
+    return side
 
 
-@pytest.fixture(scope="module")
-def mask() -> Image.Image:
-    white = Image.new("L", (64, 64))
-    white.paste(255, (13, 22, 50, 64))
-    return white
+@pytest.fixture
+def ours(folders: dict[Kind, Path], engine: Engine) -> Side:
+    """Latentry's side."""
+
+    def side(kind: Kind, scheduler: str, *prompts: str, **settings: Any) -> Overheard:
+        chosen = {"steps": STEPS, "guidance": GUIDANCE, **SCHEDULERS[scheduler], **settings}
+        return sides.ours(engine, folders[kind], prompts, draw(len(prompts)), **chosen)
+
+    return side
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "euler"])
 @pytest.mark.parametrize("kind", ["base", "refiner"])
-def test_image_to_image(
-    engine: Engine, folders: dict[Kind, Path], image: Image.Image, kind: Kind, scheduler: str
-) -> None:
-    given: dict[str, Any] = {"guidance": 5.0, "strength": 0.6}
-    mine = ours(engine, folders[kind], scheduler, (PROMPT,), draw(), pictures={"init_image": image}, **given)
-    peer = pipeline(StableDiffusionXLImg2ImgPipeline, folders[kind], scheduler)
-    assert parting(mine, theirs(peer, (PROMPT,), draw(), image=image, strength=0.6, guidance_scale=5.0)) == ""
+def test_image_to_image(ours: Side, theirs: Side, kind: Kind, scheduler: str) -> None:
+    mine = ours(kind, scheduler, PROMPT, init_image=PICTURE, strength=0.6)
+    peer = theirs(StableDiffusionXLImg2ImgPipeline, kind, scheduler, PROMPT, image=PICTURE, strength=0.6)
+    assert parting(mine, peer) == ""
     assert len(mine.inputs) == 12
-    told = mine.told["time_ids of UNet 0"]
+    told = mine.told["time_ids"]
     assert told.tolist() == ([[64, 64, 0, 0, 64, 64]] * 2 if kind == "base" else [[64, 64, 0, 0, s] for s in (2.5, 6)])
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])
-def test_the_inpainting_network(
-    engine: Engine, folders: dict[Kind, Path], image: Image.Image, mask: Image.Image, strength: float
-) -> None:
-    pictures = {"init_image": image, "mask": mask}
-    prompts, given = (PROMPT, OTHER), {"guidance": 5.0, "strength": strength}
-    mine = ours(engine, folders["inpainting"], "euler", prompts, draw(2), pictures=pictures, **given)
-    peer = pipeline(StableDiffusionXLInpaintPipeline, folders["inpainting"], "euler")
-    options = {"image": image, "mask_image": mask, "strength": strength, "guidance_scale": 5.0}
-    assert parting(mine, theirs(peer, prompts, draw(2), **options, height=64, width=64)) == ""
-    assert mine.told["shown of UNet 0"].shape == (4, 5, 16, 16)
+def test_the_inpainting_network(ours: Side, theirs: Side, strength: float) -> None:
+    arguments = ("inpainting", "euler", PROMPT, OTHER)
+    mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
+    options = {"image": PICTURE, "mask_image": MASK, "strength": strength, "height": 64, "width": 64}
+    assert parting(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
+    assert mine.told["shown"].shape == (4, 5, 16, 16)
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])
 @pytest.mark.parametrize("scheduler", ["ddim", "euler"])
-def test_inpainting_by_blending(
-    engine: Engine,
-    folders: dict[Kind, Path],
-    image: Image.Image,
-    mask: Image.Image,
-    scheduler: str,
-    strength: float,
-) -> None:
-    pictures, given = {"init_image": image, "mask": mask}, {"guidance": 5.0, "strength": strength}
-    mine = ours(engine, folders["base"], scheduler, (PROMPT,), draw(), pictures=pictures, **given)
-    peer = pipeline(StableDiffusionXLInpaintPipeline, folders["base"], scheduler)
-    options = {"image": image, "mask_image": mask, "strength": strength, "guidance_scale": 5.0}
-    assert parting(mine, theirs(peer, (PROMPT,), draw(), **options, height=64, width=64)) == ""
+def test_inpainting_by_blending(ours: Side, theirs: Side, scheduler: str, strength: float) -> None:
+    arguments = ("base", scheduler, PROMPT)
+    mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
+    options = {"image": PICTURE, "mask_image": MASK, "strength": strength, "height": 64, "width": 64}
+    assert parting(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
 
 
 def test_turbo_takes_no_guidance(engine: Engine, tmp_path: Path) -> None:
@@ -102,7 +94,7 @@ def test_turbo_takes_no_guidance(engine: Engine, tmp_path: Path) -> None:
     assert [point.timestep for point in setup.plan.points[:-1]] == [999, 749, 499, 249]
 
 
-def test_each_variant_keeps_to_its_tasks(engine: Engine, folders: dict[Kind, Path], image: Image.Image) -> None:
-    for kind, pictures in (("refiner", {}), ("inpainting", {}), ("inpainting", {"init_image": image})):
+def test_each_variant_keeps_to_its_tasks(ours: Side) -> None:
+    for kind, pictures in (("refiner", {}), ("inpainting", {}), ("inpainting", {"init_image": PICTURE})):
         with pytest.raises(IncompatibleError, match=f"{kind} cannot be used for"):
-            ours(engine, folders[kind], "euler", (PROMPT,), draw(), pictures=pictures)
+            ours(kind, "euler", PROMPT, **pictures)

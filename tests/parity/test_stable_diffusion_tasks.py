@@ -1,29 +1,27 @@
 """Image to image and inpainting through diffusers' own pipelines and through ours, from the same noise.
 
-diffusers draws its noise, and a sample of the autoencoder's posterior, inside the pipelines: here it draws the same
-noise, from the seed, and takes the posterior's mode, as ours does.
+diffusers draws its noise inside the pipelines: here from a generator whose seed ours begins from, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
-from support import overheard
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
+from support import sides
 from support.models import PROMPT, write_stable_diffusion
-from support.overheard import Overheard, drawing, modes, parting
-from torch import Tensor
+from support.sides import SCHEDULERS, Peers, draw, drawing, seeded
+from support.stages import Overheard, parting
 
-STEPS, GUIDANCE, SEED = 20, 5.0, 11
+from latentry import Engine
+
+STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
-SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "ddim": (None, {"scheduler": "ddim"}),
-    "euler": (EulerDiscreteScheduler, {"scheduler": "euler", "sigmas": "leading", "final": "zero"}),
-}
+Side = Callable[..., Overheard]
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +31,26 @@ def folders(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     return {**models, "painter": painter}
 
 
-def theirs(kind: Any, folder: Path, scheduler: str, *prompts: str, **options: Any) -> Overheard:
+@pytest.fixture
+def theirs(folders: dict[str, Path], peers: Peers) -> Side:
     """diffusers' side."""
-    with modes():
-        return overheard.theirs(
-            kind,
-            folder,
-            prompts,
-            scheduler=SCHEDULERS[scheduler][0],
-            generator=torch.Generator().manual_seed(SEED),
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            **options,
-        )
+
+    def side(kind: Any, name: str, scheduler: str, *prompts: str, steps: int = STEPS, **options: Any) -> Overheard:
+        given = {"generator": seeded(), "num_inference_steps": steps, "guidance_scale": GUIDANCE}
+        return sides.theirs(peers(folders[name], kind, scheduler), prompts, **given, **options)
+
+    return side
 
 
-def ours(folder: Path, scheduler: str, *prompts: str, **settings: Any) -> Overheard:
+@pytest.fixture
+def ours(folders: dict[str, Path], engine: Engine) -> Side:
     """Latentry's side."""
-    noise: Tensor = torch.randn((len(prompts), 4, 16, 16), generator=torch.Generator().manual_seed(SEED))
-    chosen = {"steps": STEPS, "guidance": GUIDANCE, **SCHEDULERS[scheduler][1], **settings}
-    return overheard.ours(folder, prompts, noise, **chosen)
+
+    def side(name: str, scheduler: str, *prompts: str, **settings: Any) -> Overheard:
+        chosen = {"steps": STEPS, "guidance": GUIDANCE, **SCHEDULERS[scheduler], **settings}
+        return sides.ours(engine, folders[name], prompts, draw(len(prompts)), **chosen)
+
+    return side
 
 
 @pytest.mark.parametrize(
@@ -66,32 +64,22 @@ def ours(folder: Path, scheduler: str, *prompts: str, **settings: Any) -> Overhe
     ],
 )
 def test_both_pipelines_agree_from_a_picture(
-    folders: dict[str, Path], name: str, scheduler: str, strength: float
+    folders: dict[str, Path], ours: Side, theirs: Side, name: str, scheduler: str, strength: float
 ) -> None:
     if name not in folders:
         pytest.skip("the shipped model has no weights yet")
-    arguments: Any = (folders[name], scheduler, PROMPT, OTHER)
+    arguments = (name, scheduler, PROMPT, OTHER)
     mine = ours(*arguments, init_image=PICTURE, strength=strength)
     peer = theirs(StableDiffusionImg2ImgPipeline, *arguments, image=[PICTURE] * 2, strength=strength)
     assert parting(mine, peer) == ""
     assert len(mine.inputs) == int(STEPS * strength)
 
 
-def test_the_full_number_of_steps_is_a_longer_schedule_cut(folders: dict[str, Path]) -> None:
+def test_the_full_number_of_steps_is_a_longer_schedule_cut(ours: Side, theirs: Side) -> None:
     """ComfyUI's convention through diffusers' pipeline: twice the steps at half the strength."""
-    arguments: Any = (folders["tiny"], "ddim", PROMPT)
+    arguments = ("tiny", "ddim", PROMPT)
     mine = ours(*arguments, init_image=PICTURE, strength=0.5, strength_mode="full")
-    with modes():
-        peer = overheard.theirs(
-            StableDiffusionImg2ImgPipeline,
-            folders["tiny"],
-            (PROMPT,),
-            generator=torch.Generator().manual_seed(SEED),
-            num_inference_steps=2 * STEPS,
-            guidance_scale=GUIDANCE,
-            image=PICTURE,
-            strength=0.5,
-        )
+    peer = theirs(StableDiffusionImg2ImgPipeline, *arguments, steps=2 * STEPS, image=PICTURE, strength=0.5)
     assert parting(mine, peer) == ""
     assert len(mine.inputs) == STEPS
 
@@ -107,21 +95,21 @@ def test_the_full_number_of_steps_is_a_longer_schedule_cut(folders: dict[str, Pa
     ],
 )
 def test_both_pipelines_agree_within_a_mask(
-    folders: dict[str, Path], name: str, scheduler: str, strength: float
+    folders: dict[str, Path], ours: Side, theirs: Side, name: str, scheduler: str, strength: float
 ) -> None:
     """Networks with four channels by blending, the one with nine by what it is shown, which is part of its input."""
     if name not in folders:
         pytest.skip("the shipped model has no weights yet")
-    arguments: Any = (folders[name], scheduler, PROMPT)
+    arguments = (name, scheduler, PROMPT)
     mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
     options = {"image": PICTURE, "mask_image": MASK, "strength": strength}
     assert parting(mine, theirs(StableDiffusionInpaintPipeline, *arguments, **options)) == ""
     assert mine.inputs[0].shape[1] == (9 if name == "painter" else 4)
 
 
-def test_the_comparison_would_notice(folders: dict[str, Path]) -> None:
+def test_the_comparison_would_notice(ours: Side, theirs: Side) -> None:
     """Pictures, masks and strengths are seen in the result, at the stage where they come in."""
-    tiny, changed = (folders["tiny"], "ddim", PROMPT), PICTURE.copy()
+    tiny, changed = ("tiny", "ddim", PROMPT), PICTURE.copy()
     changed.paste("red", (0, 0, 20, 20))
     options = {"image": PICTURE, "mask_image": MASK, "strength": 0.6}
     peer = theirs(StableDiffusionInpaintPipeline, *tiny, **options)

@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 from latentry._cli import main
-from latentry._engine import Engine
+from latentry._engine._engine import Engine
 import latentry_sd.model
 
 def run(job):
@@ -107,13 +107,13 @@ class CommandLine:
         self._server.stdout.close()
 
 
-def fresh(*arguments: object, folder: Path) -> Done:
+def fresh(*arguments: object, folder: Path, environment: Mapping[str, str] | None = None) -> Done:
     """Run a command in a new Python, imports and all."""
     code = "import sys; from latentry._cli import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=folder,
-        env=clean_environment(),
+        env=clean_environment() | dict(environment or {}),
         capture_output=True,
         text=True,
         check=False,

@@ -105,6 +105,14 @@ def copied(model: Path, folder: Path) -> Path:
     return Path(shutil.copytree(model, folder))
 
 
+def as_wide_as_turbo(model: Path) -> Path:
+    """Give a model configurations that fit SD Turbo, and weights no longer: for what is decided before they load."""
+    edit(model / "unet" / "config.json", cross_attention_dim=1024)
+    edit(model / "text_encoder" / "config.json", hidden_size=1024)
+    edit(model / "scheduler" / "scheduler_config.json", timestep_spacing="trailing")
+    return model
+
+
 def edit(file: Path, **changes: Any) -> None:
     """Change keys of a JSON file; None removes one."""
     content = json.loads(file.read_text()) | changes

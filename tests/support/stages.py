@@ -1,20 +1,20 @@
 """What went through the networks of one side, and where two sides part.
 
-Both sides are listened to as they call their networks: token ids, what the denoiser is told, its samples and times step
-by step, and what the autoencoder is given and gives. The sample of each call is the latents after the step before, and
-the last ones go to the autoencoder.
+The sample of each call of the denoiser is the latents after the step before (diffusers' Euler keeps x/α and scales it
+back), and the last ones go to the autoencoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-LATENTS = 1e-3
-TOLERANCES = {"ids": 0.0, "told": 1e-5, "times": 1e-6, "initial latents": 1e-5, "pixels": 2e-3}
+EXACT, TOLD, INITIAL, LATENTS, PIXELS = 0.0, 1e-5, 1e-5, 1e-3, 2e-3
+TIMES = 2.0**-22
+"""Of times that are not whole, as a share of the first: diffusers keeps them in float32."""
 
 
 @dataclass
@@ -22,41 +22,50 @@ class Overheard:
     """One side.
 
     Attributes:
-        ids: given to each text encoder in all of its calls, by its name.
-        told: of the denoiser's first call, by name.
-        times: of each call at a new time.
-        inputs: samples of those calls, of the last pictures of the batch, which are the conditioned ones.
+        ids: tokens of each call of each text encoder, by its part.
+        told: what a denoiser is given beside sample and time at its first call, and ``shown``, what it is shown beside
+            the sample by channel; that of a refiner says so.
+        times: of each call.
+        inputs: samples of those calls with what they are shown beside, of the last pictures of the batch, which are the
+            conditioned ones.
+        skipped: layers left out in further calls, which are heard no further.
         latents: given to the autoencoder, in units of about one standard deviation.
         pixels: that it gave, in −1..1.
-        skipped: layers that were left out, of each call that left any out.
     """
 
     ids: dict[str, list[Tensor]] = field(default_factory=dict)
     told: dict[str, Tensor] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
+    skipped: list[tuple[int, ...]] = field(default_factory=list)
     latents: list[Tensor] = field(default_factory=list)
     pixels: list[Tensor] = field(default_factory=list)
-    skipped: list[tuple[int, ...]] = field(default_factory=list)
 
-    def stages(self) -> Iterator[tuple[str, Tensor]]:
-        """In the order of the pipeline; how prompts are put into batches makes no difference."""
-        for name in sorted(self.ids):
-            yield f"ids of {name}", torch.cat(self.ids[name]).unique(dim=0).double()
-        yield from ((f"told {name}", self.told[name].double()) for name in sorted(self.told))
-        yield "times", torch.tensor(self.times, dtype=torch.float64) / self.times[0]
+    def stages(self) -> Iterator[tuple[str, Tensor, float]]:
+        """Names, values and tolerances in the order of a pipeline."""
+        for part, calls in sorted(self.ids.items()):
+            yield f"ids of {part}", _distinct(calls), EXACT
+        for name, tensor in sorted(self.told.items()):
+            yield f"told {name}", tensor, TOLD
+        times = torch.tensor(self.times, dtype=torch.float64)
+        yield "times", times, EXACT if torch.equal(times, times.round()) else TIMES * self.times[0]
         for step, sample in enumerate(self.inputs):
-            yield (f"latents after {step} steps" if step else "initial latents"), sample
-        yield from ((f"latents after {len(self.inputs)} steps", latents) for latents in self.latents)
-        yield from (("pixels", pixels) for pixels in self.pixels)
+            yield (f"latents after {step} steps", sample, LATENTS) if step else ("initial latents", sample, INITIAL)
+        yield from ((f"latents after {len(self.inputs)} steps", latents, LATENTS) for latents in self.latents)
+        yield from (("pixels", pixels, PIXELS) for pixels in self.pixels)
+
+
+def _distinct(calls: Sequence[Tensor]) -> Tensor:
+    """Each prompt once: one side encodes them together, the other one by one and none twice."""
+    return torch.tensor(list(dict.fromkeys(tuple(row.tolist()) for call in calls for row in call)))
 
 
 def parting(mine: Overheard, peer: Overheard) -> str:
     """The first stage at which two sides part, and by how much; empty where they never do."""
-    for (stage, a), (named, b) in zip(mine.stages(), peer.stages(), strict=True):
+    for (stage, a, tolerance), (named, b, _) in zip(mine.stages(), peer.stages(), strict=True):
         if stage != named or a.shape != b.shape:
             return f"{stage} {tuple(a.shape)} against {named} {tuple(b.shape)}"
-        apart = float((a - b).abs().max())
-        if not apart <= next((bound for start, bound in TOLERANCES.items() if stage.startswith(start)), LATENTS):
+        apart = float((a.double() - b.double()).abs().max())
+        if not apart <= tolerance:
             return f"{stage}: {apart:.2e}"
     return ""

@@ -16,6 +16,15 @@ def toy_host(*, load: tuple[str, ...] = ("latentry",)) -> PluginHost:
     return PluginHost(load=load, plugin_dirs=[PLUGIN], strict=True)
 
 
+def write_toy_file(path: Path, **about: Any) -> Path:
+    """The same in one file of weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(2)}, path, {"toy.json": json.dumps({"kind": "vp"} | about)})
+    return path
+
+
 def write_toy(folder: Path, **about: Any) -> Path:
     """A checkpoint of a toy family; keywords go into its ``toy.json``."""
     folder.mkdir(parents=True, exist_ok=True)

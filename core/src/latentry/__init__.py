@@ -43,37 +43,33 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from latentry._conversion import Conversion
     from latentry._emphasis import parse_emphasis
-    from latentry._engine import (
-        AttentionBackend,
-        AttentionDemand,
-        AttentionGuard,
-        Checkpoint,
-        Conditioning,
-        Engine,
-        GenerationRequest,
-        GenerationResult,
-        LoadReport,
-        Model,
-        NoiseSettings,
-        Progress,
-        ProgressEvent,
-        PromptSettings,
-        Recipe,
-        Setup,
-        attention_backend,
+    from latentry._engine._attention._arithmetic import (
         causal_by_squares,
         contiguous_rows,
-        fingerprint,
-        flow_settings,
-        gpu_problem,
         masked_rows,
-        package_problem,
         padded_bias,
-        read_recipe,
         score_bias,
-        variance_preserving_settings,
     )
+    from latentry._engine._attention._demand import AttentionDemand
+    from latentry._engine._attention._guard import AttentionGuard
+    from latentry._engine._attention._packages import gpu_problem, package_problem
+    from latentry._engine._attention._serving import attention_backend
+    from latentry._engine._conditioning import Conditioning, PromptSettings
+    from latentry._engine._engine import Engine
+    from latentry._engine._fingerprint import fingerprint
+    from latentry._engine._inspect import Inspection, inspect_model
+    from latentry._engine._lora import LoraMatch, LoraMode, LoraRequest
+    from latentry._engine._memory._offload import offloaded
+    from latentry._engine._memory._policy import MemoryPolicy
+    from latentry._engine._model import AttentionBackend, Checkpoint, LoadReport, Model
+    from latentry._engine._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
+    from latentry._engine._progress import Progress, ProgressEvent
+    from latentry._engine._recipe import Recipe, read_recipe
+    from latentry._engine._request import GenerationRequest
+    from latentry._engine._result import GenerationResult
+    from latentry._engine._setup import Setup
     from latentry._numerics._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._churn import Churn
@@ -109,40 +105,30 @@ if TYPE_CHECKING:
     from latentry._numerics._weights import exponential_weights, midpoint_weights, polynomial_weights
 
 _LAZY = {
+    "Conversion": "_conversion",
     "parse_emphasis": "_emphasis",
     **dict.fromkeys(
-        (
-            "AttentionBackend",
-            "AttentionDemand",
-            "AttentionGuard",
-            "Checkpoint",
-            "Conditioning",
-            "Engine",
-            "GenerationRequest",
-            "GenerationResult",
-            "LoadReport",
-            "Model",
-            "NoiseSettings",
-            "Progress",
-            "ProgressEvent",
-            "PromptSettings",
-            "Recipe",
-            "Setup",
-            "attention_backend",
-            "causal_by_squares",
-            "contiguous_rows",
-            "fingerprint",
-            "flow_settings",
-            "gpu_problem",
-            "masked_rows",
-            "package_problem",
-            "padded_bias",
-            "read_recipe",
-            "score_bias",
-            "variance_preserving_settings",
-        ),
-        "_engine",
+        ("causal_by_squares", "contiguous_rows", "masked_rows", "padded_bias", "score_bias"),
+        "_engine._attention._arithmetic",
     ),
+    "AttentionDemand": "_engine._attention._demand",
+    "AttentionGuard": "_engine._attention._guard",
+    **dict.fromkeys(("gpu_problem", "package_problem"), "_engine._attention._packages"),
+    "attention_backend": "_engine._attention._serving",
+    **dict.fromkeys(("Conditioning", "PromptSettings"), "_engine._conditioning"),
+    "Engine": "_engine._engine",
+    "fingerprint": "_engine._fingerprint",
+    **dict.fromkeys(("LoraMatch", "LoraMode", "LoraRequest"), "_engine._lora"),
+    "offloaded": "_engine._memory._offload",
+    "MemoryPolicy": "_engine._memory._policy",
+    **dict.fromkeys(("AttentionBackend", "Checkpoint", "LoadReport", "Model"), "_engine._model"),
+    **dict.fromkeys(("NoiseSettings", "flow_settings", "variance_preserving_settings"), "_engine._noise_settings"),
+    **dict.fromkeys(("Progress", "ProgressEvent"), "_engine._progress"),
+    **dict.fromkeys(("Recipe", "read_recipe"), "_engine._recipe"),
+    "GenerationRequest": "_engine._request",
+    "GenerationResult": "_engine._result",
+    "Setup": "_engine._setup",
+    **dict.fromkeys(("Inspection", "inspect_model"), "_engine._inspect"),
     **dict.fromkeys(("Ancestral", "EtaRule", "ancestral"), "_numerics._ancestral"),
     "Churn": "_numerics._churn",
     "slope_step": "_numerics._slopes",
@@ -195,6 +181,7 @@ __all__ = [
     "CheckpointSpec",
     "Churn",
     "Conditioning",
+    "Conversion",
     "Denoised",
     "Detection",
     "DynamicThreshold",
@@ -212,6 +199,7 @@ __all__ = [
     "Hook",
     "IncompatibleError",
     "InitialNoise",
+    "Inspection",
     "Interval",
     "KLOptimal",
     "Karras",
@@ -221,6 +209,10 @@ __all__ = [
     "LinearQuadratic",
     "Linspace",
     "LoadReport",
+    "LoraMatch",
+    "LoraMode",
+    "LoraRequest",
+    "MemoryPolicy",
     "Model",
     "ModelError",
     "ModelFamilySpec",
@@ -283,8 +275,10 @@ __all__ = [
     "flow_settings",
     "gpu_problem",
     "hookimpl",
+    "inspect_model",
     "masked_rows",
     "midpoint_weights",
+    "offloaded",
     "package_problem",
     "padded_bias",
     "parse_emphasis",

@@ -219,12 +219,17 @@ class ModelFamilySpec(Spec):
         process: the kind of noise process its checkpoints are trained on.
         conditioning: ``package.module:Class``, a frozen pydantic model of what prompts can be encoded with besides
             their words and ``PromptSettings``; empty where there is nothing.
+        optional_parts: networks that a checkpoint can do without, by part.
+        converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a ``Conversion``,
+            writes the checkpoint in that form, and gives the paths of what it made; empty where there is none.
     """
 
     detector: str
     variants: tuple[VariantSpec, ...]
     process: ProcessKind
     conditioning: str = ""
+    optional_parts: tuple[str, ...] = ()
+    converter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,11 +302,13 @@ class ModelFiles:
             headers.
         config: a diffusers folder whose configurations and tokenizers describe networks of unpublished shape; its
             weights are not read.
+        without: optional parts that are left out though they are there.
     """
 
     path: Path
     parts: tuple[tuple[PartRole, Path], ...] = ()
     config: Path | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -312,10 +319,20 @@ class Detection:
         variants: the variants it can be; more than one where headers cannot tell them apart.
         score: 0 to 1; how sure the family is.
         evidence: the observations behind the score, one short sentence each.
-        missing: what a complete checkpoint would have and this one lacks.
+        missing: what a complete checkpoint would have and this one lacks; for a file, with what to give for it.
+        kind: ``model``, or what else the files are, in words to follow "is": ``a LoRA for Stable Diffusion XL``.
+        prediction: what the network predicts, as a ``Prediction`` value; None where nothing tells.
+        dtypes: of the tensors by torch's name, or by GGUF's where values are packed; the one with most bytes first.
+        size: bytes of all tensors, where there are files of weights.
+        parameters: values of all tensors, where there are files of weights.
     """
 
     variants: tuple[str, ...]
     score: float
     evidence: tuple[str, ...] = field(default=())
     missing: tuple[str, ...] = field(default=())
+    kind: str = "model"
+    prediction: str | None = None
+    dtypes: tuple[str, ...] = ()
+    size: int | None = None
+    parameters: int | None = None

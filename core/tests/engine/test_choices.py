@@ -40,9 +40,10 @@ def test_the_scheduler_is_the_users_first_of_all(engine: Engine, model: str) -> 
     assert setup(engine, model, scheduler="toy:noisy").request.scheduler == "toy:noisy"
 
 
-def test_no_other_scheduler_is_taken_in_silence(engine: Engine, model: str) -> None:
+def test_no_other_scheduler_is_taken_in_silence(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "lonely", variants=["lonely"]))
     with pytest.raises(PluginError, match="None of the schedulers that lonely prefers") as caught:
-        setup(engine, model, variant="lonely")
+        setup(engine, model)
     assert "pip install latentry-absent" in caught.value.remedy
     assert "first" in caught.value.why
 

@@ -326,7 +326,8 @@ def test_a_failed_write_leaves_nothing_behind(
 def test_a_recipe_holds_everything_that_was_decided(engine: Engine, model: str) -> None:
     recipe = engine.generate(request(model, seed=None, count=2)).recipes[1]
     undecided = {name for name, value in recipe.request if value is None}
-    assert undecided == {"init_image", "mask", "strength", "refiner"}  # a picture to begin from, a second network
+    to_begin_from, more_files = {"init_image", "mask", "strength"}, {"vae", "tokenizer", "config", "revision"}
+    assert undecided == to_begin_from | more_files | {"refiner"}
     assert recipe.index == 1
     assert set(recipe.plugins) == {"scheduler", "sigmas", "family", "attention"}
     assert recipe.plugins["scheduler"].revision == 1

@@ -47,6 +47,16 @@ REQUESTS = [
         skip_layer_interval=(0.0, 0.3),
         clip_skip=2,
     ),
+    GenerationRequest(
+        prompt="a",
+        model="owner/name",
+        revision="v1",
+        offline=True,
+        vae="vae.safetensors",
+        text_encoders=("clip.safetensors", "t5.gguf"),
+        tokenizer="owner/words@main",
+        config="folder",
+    ),
     GenerationRequest(prompt="a", sigmas=(14.6, 1 / 3, 0.0)),
     GenerationRequest(prompt="a", sigmas=(math.inf, 1.0), scheduler_options={"most": math.inf, "least": -math.inf}),
 ]

@@ -147,3 +147,18 @@ def test_slicing_takes_one_picture_after_another() -> None:
     assert torch.allclose(sliced, together, atol=1e-4)
     vae.slice(False)
     assert torch.equal(vae.decode(vae.encode(pixels)), together)
+
+
+@pytest.mark.parametrize("before", [None, 96])
+def test_tiles_for_a_while_leave_the_network_as_it_was(before: int | None) -> None:
+    vae, pixels = made(), draw(2, 3, 160, 96)
+    vae.tile(before)
+    expected, state = vae.encode(pixels), dict(vars(vae.network))
+    with pytest.raises(InterruptedError), vae.tiled(64, slicing=True):
+        with watching(vae.network.encoder) as coded:
+            assert not torch.equal(vae.encode(pixels), expected)
+        assert {shape[0] for shape in coded} == {1}
+        assert max(side for shape in coded for side in shape[2:]) == 64
+        raise InterruptedError
+    assert vars(vae.network) == state
+    assert torch.equal(vae.encode(pixels), expected)

@@ -111,7 +111,7 @@ def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> No
     assert found.variants == ()
     with pytest.raises(ModelError) as caught:
         locate(HOST, str(folder), None)
-    assert "only 4 channels, or 9 for inpainting" in caught.value.why
+    assert "only networks with 4 channels, or 9 for inpainting" in caught.value.why
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "unet"])
@@ -150,9 +150,12 @@ def test_a_name_that_is_neither_folder_nor_model(tmp_path: Path) -> None:
         locate(HOST, "nowhere", None)
 
 
-def test_the_users_word_on_the_variant_stands(tmp_path: Path) -> None:
+def test_the_users_word_on_the_variant_cannot_stand_against_the_files(tmp_path: Path) -> None:
     folder = str(write(tmp_path / "model"))
-    assert locate(HOST, folder, "sd21").variant.name == "sd21"
+    assert locate(HOST, folder, "sd15").variant.name == "sd15"
+    with pytest.raises(ModelError, match="is no sd21: it is sd15") as caught:
+        locate(HOST, folder, "sd21")
+    assert "it predicts epsilon" in caught.value.why
     with pytest.raises(ModelError, match="has no variant 'sdxl'") as caught:
         locate(HOST, folder, "sdxl")
     assert "sd15, sd15-inpainting, sd21-base, sd21" in caught.value.remedy

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from support.models import PROMPT, write_stable_diffusion
+from support.models import PROMPT, as_wide_as_turbo, copied, write_stable_diffusion
 
 from latentry import Conditioning, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost, PromptSettings
 from latentry_sd.checkpoint import open_checkpoint
@@ -80,8 +80,9 @@ def test_without_a_mask_it_is_refused_before_loading(painter: Path, given: tuple
     assert "--init-image and --mask" in caught.value.remedy
 
 
-def test_turbo_takes_no_guidance(folder: Path) -> None:
-    request = GenerationRequest(prompt="a", model=str(folder), variant="sd-turbo", scheduler="ddim", guidance=5)
+def test_turbo_takes_no_guidance(folder: Path, tmp_path: Path) -> None:
+    turbo = as_wide_as_turbo(copied(folder, tmp_path / "turbo"))
+    request = GenerationRequest(prompt="a", model=str(turbo), variant="sd-turbo", scheduler="ddim", guidance=5)
     with pytest.raises(IncompatibleError, match="sd-turbo cannot be used with a guidance scale of 5"):
         Engine(HOST).prepare(request)
     assert Engine(HOST).prepare(request.model_copy(update={"guidance": None})).request.guidance == 1.0

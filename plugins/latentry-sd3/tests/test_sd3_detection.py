@@ -85,12 +85,12 @@ def test_where_nothing_tells_the_user_is_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0[]", b"\x04\0\0\0\0\0\0\0\xff\xff\xff\xff"])
-def test_a_damaged_header_is_no_crash(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_header_is_one_error(tmp_path: Path, content: bytes) -> None:
     folder = write(tmp_path / "model", metadata={}, **LARGE)
-    (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(content)
-    found = detect(ModelFiles(folder))
-    assert found is not None
-    assert len(found.variants) == 2
+    file = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=f"{file} is damaged"):
+        detect(ModelFiles(folder))
 
 
 @pytest.mark.parametrize("part", [part for part in (*PARTS, *T5_PARTS) if part != "transformer"])

@@ -87,7 +87,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         f"{part} lacks a tensor": (lambda f, part=part: _drop(f / part), f"{part} do not fit .*lacks")
         for part in ("unet", "vae", "text_encoder", "text_encoder_2")
     },
-    "second text encoder cut short": (lambda f: truncate(f / "text_encoder_2" / TRANSFORMERS), "text encoder 2"),
+    "second text encoder cut short": (lambda f: truncate(f / "text_encoder_2" / TRANSFORMERS), "text_encoder_2"),
     "no weights": (lambda f: (f / "text_encoder_2" / TRANSFORMERS).unlink(), "text_encoder_2 holds no weights"),
     "no second tokenizer": (
         lambda f: (f / "tokenizer_2" / "tokenizer.json").unlink(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from latentry._cli import _attention, _check, _generate, _listing, _plugins, _schedulers, _show
+from latentry._cli import _attention, _check, _convert, _generate, _inspect, _listing, _plugins, _schedulers, _show
 from latentry._cli._light import LightCommand, LightGroup, NamesCommand
 
 
@@ -23,6 +23,8 @@ def build_app() -> typer.Typer:
     commands: dict[str, Callable[..., None]] = {
         "generate": _generate.generate,
         "show": _show.show,
+        "inspect": _inspect.inspect,
+        "convert": _convert.convert,
         "schedulers": _schedulers.schedulers,
         **_listing.COMMANDS,
         "attention": _attention.attention,

@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentry._cli._attention import backend_options
+from latentry._cli._asked import given_anew, request_fields
 from latentry._cli._host import open_host
+from latentry._cli._memory_options import BlocksPerGroup, Dtype, Offload, VaeSlicing, VaeTiling, Without
+from latentry._cli._model_options import Config, Offline, Revision, TextEncoders, Texts, Tokenizer, Vae, Variant
 from latentry._cli._progress import following
 from latentry._cli._saving import check_output, report, writing
-from latentry._cli._values import levels, named_values, numbers, shares
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:
-    from latentry._engine import GenerationResult
-
-BESIDE_FROM = frozenset({"output", "source", "anyway", "quiet", "as_json", "init_image", "mask"})
-"""Options that have a say beside ``--from``."""
-OUTPUT_ONLY = BESIDE_FROM - {"init_image", "mask"}
-"""Options that are no part of a request."""
-Pairs = list[str] | None
+    from latentry._engine._engine import Engine
+    from latentry._engine._result import GenerationResult
 
 
 def generate(
     context: typer.Context,
     prompt: Annotated[str | None, typer.Argument(help="What the picture shows.", show_default=False)] = None,
-    model: Annotated[str | None, typer.Option(help="Folder or installed name; without it the shipped one.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Variant, where the files cannot tell.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder, file, installed name, or owner/name of the hub; without it the shipped one."),
+    ] = None,
+    variant: Variant = None,
+    vae: Vae = None,
+    text_encoders: TextEncoders = None,
+    tokenizer: Tokenizer = None,
+    config: Config = None,
+    revision: Revision = None,
+    offline: Offline = False,
     scheduler: Annotated[str | None, typer.Option(help="Sampler; see `latentry schedulers`.")] = None,
     scheduler_options: Annotated[
-        Pairs, typer.Option("--set", metavar="NAME=VALUE", help="Option of the sampler; repeatable.")
+        Texts, typer.Option("--set", metavar="NAME=VALUE", help="Option of the sampler; repeatable.")
     ] = None,
     sigmas: Annotated[
         str | None, typer.Option(help="Sigma schedule (see `latentry sigmas`), or levels such as 14.6,3.1,0.7.")
     ] = None,
     sigma_options: Annotated[
-        Pairs, typer.Option("--sigma-set", metavar="NAME=VALUE", help="Option of the sigma schedule, e.g. shift=3.")
+        Texts, typer.Option("--sigma-set", metavar="NAME=VALUE", help="Option of the sigma schedule, e.g. shift=3.")
     ] = None,
     final: Annotated[str | None, typer.Option(help="Where the run ends: zero, or table (the least trained).")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler.")] = None,
@@ -50,10 +55,17 @@ def generate(
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
     clip_skip: Annotated[int, typer.Option(help="How many more of CLIP's last layers to leave out.")] = 0,
     conditioning: Annotated[
-        Pairs, typer.Option("--condition", metavar="NAME=VALUE", help="The model family's own option of prompts.")
+        Texts, typer.Option("--condition", metavar="NAME=VALUE", help="The model family's own option of prompts.")
     ] = None,
-    refiner: Annotated[str | None, typer.Option(help="Model for the last steps: folder or installed name.")] = None,
+    refiner: Annotated[str | None, typer.Option(help="Model for the last steps; as for --model.")] = None,
     switch: Annotated[float, typer.Option(help="Share of the noise levels that come before the refiner's.")] = 0.8,
+    loras: Annotated[
+        Texts,
+        typer.Option("--lora", metavar="FILE[:WEIGHT]", help="LoRA and how much of it, by default 1; repeatable."),
+    ] = None,
+    lora_mode: Annotated[
+        str, typer.Option(help="unmerged computes LoRAs beside the layers, merged puts them into the weights.")
+    ] = "unmerged",
     init_image: Annotated[str | None, typer.Option(help="Picture to begin from.")] = None,
     mask: Annotated[str | None, typer.Option(help="White where the picture is drawn anew; of its size.")] = None,
     strength: Annotated[float | None, typer.Option(help="How far from the picture, up to 1.")] = None,
@@ -66,12 +78,17 @@ def generate(
     count: Annotated[int, typer.Option(help="How many pictures.")] = 1,
     batch: Annotated[int, typer.Option(help="How many of them go through the network together.")] = 4,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, float16, bfloat16.")] = "auto",
+    dtype: Dtype = None,
+    without: Without = None,
+    offload: Offload = "none",
+    blocks_per_group: BlocksPerGroup = 1,
+    vae_tiling: VaeTiling = None,
+    vae_slicing: VaeSlicing = False,
     attention: Annotated[
         str, typer.Option(help="Attention backends: flash; flash,auto; vae=sliced. See `latentry attention`.")
     ] = "auto",
     attention_options: Annotated[
-        Pairs,
+        Texts,
         typer.Option(
             "--attention-set",
             metavar="NAME=VALUE",
@@ -91,8 +108,7 @@ def generate(
     check_output(output)
     silent = quiet or as_json
     if source is not None:
-        _refuse_beside_from(context)
-        result = _again(context, source, {"init_image": init_image, "mask": mask}, anyway=anyway, silent=silent)
+        result = _again(context, source, anyway=anyway, silent=silent)
     else:
         result = _new(context, silent=silent)
     with writing(output):
@@ -101,57 +117,35 @@ def generate(
 
 
 def _new(context: typer.Context, *, silent: bool) -> GenerationResult:
-    given = _given(context)
+    given = request_fields(context)
     if not given.get("prompt"):
         raise OptionError(
             "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
         )
     from latentry._discovery._options import create
-    from latentry._engine import Engine, GenerationRequest
+    from latentry._engine._request import GenerationRequest
 
     request: GenerationRequest = create("The request", GenerationRequest, given)
-    host = open_host(context)
+    engine = _engine(context)
     with following(silent=silent) as progress:
-        return Engine(host).generate(request, progress=progress)
+        return engine.generate(request, progress=progress)
 
 
-def _given(context: typer.Context) -> dict[str, Any]:
-    """What was typed, as the request has it; what was not is left to its defaults."""
-    given = {name: value for name, value in context.params.items() if name not in OUTPUT_ONLY}
-    given |= {
-        "scheduler_options": named_values("--set", given["scheduler_options"]),
-        "sigma_options": named_values("--sigma-set", given["sigma_options"]),
-        "conditioning": named_values("--condition", given["conditioning"]),
-        "attention_options": backend_options(given["attention"], given["attention_options"]),
-        "sigmas": levels(given["sigmas"]),
-        "guidance_interval": shares("--guidance-interval", given["guidance_interval"]),
-        "skip_layers": numbers("--skip-layers", given["skip_layers"]),
-        "skip_layer_interval": shares("--skip-layer-interval", given["skip_layer_interval"]),
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _again(
-    context: typer.Context, source: Path, moved: dict[str, str | None], *, anyway: bool, silent: bool
-) -> GenerationResult:
-    from latentry._engine import Engine, read_recipe
+def _again(context: typer.Context, source: Path, *, anyway: bool, silent: bool) -> GenerationResult:
+    anew = given_anew(context)
+    from latentry._engine._recipe import read_recipe
 
     recipe = read_recipe(source)
-    pictures = {name: file for name, file in moved.items() if file is not None}
-    recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=pictures)})
-    engine = Engine(open_host(context))
+    recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=anew)})
+    engine = _engine(context)
     with following(silent=silent) as progress:
         return engine.reproduce(recipe, anyway=anyway, progress=progress)
 
 
-def _refuse_beside_from(context: typer.Context) -> None:
-    typed = [
-        name
-        for name in context.params
-        if name not in BESIDE_FROM and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
-    if typed:
-        raise OptionError(
-            f"--from takes everything from the picture, so {', '.join(typed)} cannot be given with it.",
-            remedy="Leave it out; or read the settings with `latentry show` and give them without --from.",
-        )
+def _engine(context: typer.Context) -> Engine:
+    from latentry._discovery._options import create
+    from latentry._engine._engine import Engine
+    from latentry._engine._memory._policy import MemoryPolicy
+
+    typed = {name: context.params[name] for name in ("offload", "blocks_per_group")}
+    return Engine(open_host(context), create("The memory policy", MemoryPolicy, typed))

@@ -11,8 +11,18 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 
+class Cancelled(Exception):
+    """Ctrl-C under another name: typer would end the process without a word."""
+
+
 class LightCommand(TyperCommand):
     """A command whose ``--help`` is off by default rather than unset."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Cancelled from error
 
     def get_help_option(self, ctx: Any) -> Any:
         return _off_by_default(super().get_help_option(ctx))

@@ -51,3 +51,15 @@ def numbers(flag: str, text: str | None) -> tuple[int, ...] | None:
         return tuple(int(number) for number in text.split(","))
     except ValueError as error:
         raise OptionError(f"{flag} {text} is no list of numbers.", remedy=f"E.g. {flag} 7,8,9.") from error
+
+
+def weighted_files(files: list[str] | None) -> list[dict[str, Any]]:
+    """FILE or FILE:WEIGHT; what follows the last colon is a weight where it is a number."""
+    found: list[dict[str, Any]] = []
+    for text in files or ():
+        path, _, weight = text.rpartition(":")
+        try:
+            found.append({"path": path, "weight": float(weight)} if path else {"path": text})
+        except ValueError:
+            found.append({"path": text})
+    return found

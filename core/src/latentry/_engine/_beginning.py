@@ -73,10 +73,10 @@ def begin(setup: Setup, model: Model) -> Beginning:
     scale = plan.noise_scale(setup.request.initial_noise)
     if inputs.image is None:
         return Beginning(plan, scale)
-    pixels = to_pixels([inputs.image]).to(model.device)
+    pixels = to_pixels([inputs.image]).to(setup.device)
     if inputs.mask is None:
         return Beginning(plan, scale, model.encode(pixels))
-    mask, whole = to_mask(inputs.mask).to(model.device), setup.request.strength == 1.0
+    mask, whole = to_mask(inputs.mask).to(setup.device), setup.request.strength == 1.0
     if "inpainting" in setup.located.variant.tasks:
         return Beginning(plan, scale, None if whole else model.encode(pixels), model.inpainting(pixels, mask))
     clean = model.encode(pixels)

@@ -21,6 +21,9 @@ from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._specs import Final, ProcessKind, SigmaPreference
 
+OUTPUTS = frozenset({"uncond"})
+"""What the engine can give a scheduler of an evaluation besides the guided output."""
+
 
 @dataclass(frozen=True)
 class ChosenScheduler:
@@ -61,7 +64,7 @@ def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Loca
 
     Raises:
         UnknownName, OptionError: the request's scheduler or options.
-        IncompatibleError: it is not made for the family's process.
+        IncompatibleError: it is not made for the family's process, or needs what cannot be had.
         PluginError: none of the preferred schedulers is installed and none was named.
     """
     meaning = understand(host, request.scheduler or _preferred(host, located))
@@ -73,6 +76,12 @@ def choose_scheduler(host: PluginHost, request: GenerationRequest, located: Loca
             f"The scheduler {spec.name!r} cannot be used with {located.name}.",
             why=f"It is right on {', '.join(sorted(spec.processes))} processes; this model's is {kind}.",
             remedy=f"Use one of: {', '.join(fitting) or 'none installed'}.",
+        )
+    if lacking := spec.needs - OUTPUTS:
+        raise IncompatibleError(
+            f"The scheduler {spec.name!r} cannot be used with {located.name}.",
+            why=f"Of every evaluation it needs {', '.join(sorted(lacking))}; there is {', '.join(sorted(OUTPUTS))}.",
+            remedy="Use another, or install a newer latentry.",
         )
     options = {**meaning.options, **request.scheduler_options}
     scheduler = host.schedulers.create(meaning.scheduler, **options)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from latentry._discovery import PluginHost
 from latentry._discovery._options import create
 from latentry._engine._locate import Located
+from latentry._engine._model import Checkpoint
 from latentry._engine._request import GenerationRequest
 from latentry._errors import OptionError
 
@@ -28,3 +29,18 @@ def choose_conditioning(host: PluginHost, request: GenerationRequest, located: L
             remedy=f"Leave {', '.join(request.conditioning)} out.",
         )
     return None
+
+
+def check_clip_skip(request: GenerationRequest, located: Located, checkpoint: Checkpoint) -> None:
+    """Refuses to leave more of CLIP's layers out than one model of a request can do without.
+
+    Raises:
+        OptionError: it cannot, or it would make no difference to it.
+    """
+    most = checkpoint.clip_skips
+    if request.clip_skip > most:
+        raise OptionError(
+            f"{request.clip_skip} more of CLIP's last layers cannot be left out of {located.name}.",
+            why=f"At most {most} can: one must remain." if most else "It does not use what this would change.",
+            remedy="Use a lower --clip-skip." if most else "Leave --clip-skip out.",
+        )

@@ -61,7 +61,8 @@ def out_of_memory_told(what: str) -> Iterator[None]:
         raise ResourceError(
             f"Out of memory while {what}.",
             why=text.splitlines()[0] if text else "",
-            remedy="Ask for a smaller --width and --height, fewer pictures at once (--batch 1), or --dtype float16.",
+            remedy="Ask for --offload model or blocks, --vae-tiling on, fewer pictures at once (--batch 1), a smaller "
+            "--width and --height, or --dtype float16.",
         ) from error
 
 

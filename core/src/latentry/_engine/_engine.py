@@ -18,6 +18,10 @@ from latentry._engine._attention._serving import serving
 from latentry._engine._beginning import begin
 from latentry._engine._device import out_of_memory_told
 from latentry._engine._loaded import Loaded
+from latentry._engine._lora import ChosenLoras
+from latentry._engine._memory._offload import offloaded
+from latentry._engine._memory._policy import MemoryPolicy
+from latentry._engine._memory._residency import Move, to_device
 from latentry._engine._model import Model
 from latentry._engine._pictures import to_pictures
 from latentry._engine._prepare import prepare
@@ -28,6 +32,7 @@ from latentry._engine._result import GenerationResult
 from latentry._engine._same import check_inputs, check_plugins, check_same
 from latentry._engine._sampling import Sampling
 from latentry._engine._setup import Setup
+from latentry._engine._turns import Turns
 from latentry._errors import OptionError
 from latentry._numerics._noise import NoiseSource
 
@@ -35,33 +40,42 @@ from latentry._numerics._noise import NoiseSource
 class Engine:
     """Makes pictures with the plugins of a host. Keeps the models of the last request in memory.
 
-    Threads may share an engine. Those that ask for one model and one attention run at once; one that asks for another
-    attention waits until they are done.
+    Threads may share an engine. Those that ask for one model, one attention and the same LoRAs run at once; one that
+    asks for others waits until they are done.
 
     Args:
         host: where schedulers, sigma schedules, families and checkpoints come from.
+        memory: how memory is saved. With offload, requests go one after another.
+        move: how weights come to the device with offload.
     """
 
-    def __init__(self, host: PluginHost) -> None:
-        self.host = host
-        self._attention = Roster(host)
+    def __init__(self, host: PluginHost, memory: MemoryPolicy | None = None, *, move: Move = to_device) -> None:
+        self.host, self.memory = host, memory or MemoryPolicy()
+        self._attention, self._move = Roster(host), move
+        self._device: Turns[None] = Turns()
         self._kept: dict[tuple[Hashable, ...], Loaded] = {}
         self._loading = Lock()
 
     def prepare(
-        self, request: GenerationRequest, *, init_image: Image | None = None, mask: Image | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        init_image: Image | None = None,
+        mask: Image | None = None,
+        progress: Progress | None = None,
     ) -> Setup:
-        """Decides everything a request leaves open, without loading a weight.
+        """Decides everything a request leaves open, without loading a weight; a model of the hub is downloaded.
 
         Args:
             request: what is wanted.
             init_image: the picture to begin from, instead of the file that the request names.
             mask: likewise what of it is drawn anew: where it is white.
+            progress: called while something is downloaded; raising in it cancels.
 
         Raises:
             LatentryError: something is unknown, does not fit or cannot be had here.
         """
-        return prepare(self.host, request, init_image, mask, self._attention)
+        return prepare(self.host, request, init_image, mask, self._attention, progress or silent, self.memory)
 
     def load(self, setup: Setup) -> Model:
         """The model of a setup, loaded unless it is the one of the last request."""
@@ -91,7 +105,7 @@ class Engine:
         Raises:
             LatentryError: see ``prepare``; also a damaged checkpoint and exhausted memory.
         """
-        setup = self.prepare(request, init_image=init_image, mask=mask)
+        setup = self.prepare(request, init_image=init_image, mask=mask, progress=progress)
         return self._run(setup, range(len(request.prompts)), latents, noise, progress or silent)
 
     def reproduce(
@@ -119,7 +133,7 @@ class Engine:
         check_inputs(recipe, [name for name, picture in given.items() if picture is not None])
         if not anyway:
             check_plugins(recipe, self.host)
-        setup = self.prepare(recipe.request, init_image=init_image, mask=mask)
+        setup = self.prepare(recipe.request, init_image=init_image, mask=mask, progress=progress)
         if not anyway:
             check_same(recipe, setup)
         first = recipe.index // recipe.request.batch * recipe.request.batch
@@ -139,7 +153,7 @@ class Engine:
             for key, checkpoint in wanted.items():
                 if key not in self._kept:
                     with out_of_memory_told("loading the model"):
-                        self._kept[key] = Loaded(checkpoint.load(setup.device, setup.dtype))
+                        self._kept[key] = Loaded(checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes))
             return tuple(self._kept[key] for key in wanted)
 
     @torch.no_grad()
@@ -176,14 +190,29 @@ class Engine:
 
     @contextmanager
     def _served(self, setup: Setup, loaded: Sequence[Loaded]) -> Iterator[list[AttentionGuard]]:
-        """The models with the attention of a setup."""
-        text, options = setup.request.attention, setup.request.attention_options
+        """The models as a setup wants them: LoRAs, attention, the autoencoder's tiles, and offload."""
         with ExitStack() as stack:
             served: list[AttentionGuard] = []
             for each in sorted(loaded, key=id):  # in one order everywhere: threads must not wait for one another
-                setting = partial(serving, each.model, self._attention, text, options)
-                served += stack.enter_context(each.attention.take(setup.attention, setting))
+                loras = setup.loras if each is loaded[0] else ChosenLoras()
+                setting = partial(_set, each.model, self._attention, setup, loras)
+                served += stack.enter_context(each.turns.take((setup.serving, loras.key), setting))
+            if setup.memory.policy.offload != "none":
+                models = [each.model for each in loaded]
+                moving = partial(offloaded, *models, device=setup.device, policy=setup.memory.policy, move=self._move)
+                stack.enter_context(self._device.take(object(), moving))  # like no other: nobody else is let in
             yield served
+
+
+@contextmanager
+def _set(model: Model, roster: Roster, setup: Setup, loras: ChosenLoras) -> Iterator[tuple[AttentionGuard, ...]]:
+    request, memory = setup.request, setup.memory
+    with (
+        model.set_loras(loras.requests, loras.mode),
+        serving(model, roster, request.attention, request.attention_options) as guards,
+        model.set_tiling(memory.tile, slicing=memory.slicing),
+    ):
+        yield guards
 
 
 def _check_shape(latents: Tensor | None, shape: tuple[int, ...]) -> None:

@@ -15,9 +15,9 @@ class Loaded:
     Attributes:
         model: the networks.
         prompts: what they make of prompts.
-        attention: which attention serves them at present.
+        turns: what is set on them at present.
     """
 
     def __init__(self, model: Model) -> None:
         self.model, self.prompts = model, Prompts(model)
-        self.attention: Turns[Any] = Turns()
+        self.turns: Turns[Any] = Turns()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from latentry._engine._conditioning import Conditioning, PromptSettings
+from latentry._engine._lora import LoraMatch, LoraMode, LoraRequest
 from latentry._engine._noise_settings import NoiseSettings
 from latentry._numerics._prediction import Prediction
 from latentry._numerics._process import Process
@@ -19,11 +21,19 @@ from latentry._specs import ModelFiles
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a checkpoint's tensors; keys are ``component.key``."""
+    """What became of a checkpoint's tensors; keys are ``component.key``, or those of a file that holds several.
+
+    Attributes:
+        used: tensors of the networks that were given their values.
+        missing: what was not there.
+        unexpected: tensors of the files that are not known.
+        ignored: how many others went nowhere: known to be of no use here, or replaced by parts given apart.
+    """
 
     used: int
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
+    ignored: int = 0
 
 
 class AttentionBackend(Protocol):
@@ -71,6 +81,8 @@ class Checkpoint(Protocol):
         noise: process, prediction and grid it was trained with.
         size: height and width in pixels it draws best.
         layers: how many layers skip-layer guidance may choose from; 0 where it cannot be had.
+        parts: the networks it has, named as in ``Model.networks``.
+        clip_skips: the most that ``clip_skip`` may be; 0 where it would make no difference.
     """
 
     @property
@@ -81,6 +93,12 @@ class Checkpoint(Protocol):
 
     @property
     def layers(self) -> int: ...
+
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+
+    @property
+    def clip_skips(self) -> int: ...
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Shape of one latent for a picture size in pixels.
@@ -97,11 +115,28 @@ class Checkpoint(Protocol):
         """
         ...
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Model:
+    def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Model:
         """The networks with their weights.
+
+        Args:
+            device: where they are to be.
+            dtype: what they are to run in, as far as they can.
+            dtypes: what single parts are to run in whatever comes of it.
 
         Raises:
             ModelError: a weight is missing, damaged or of the wrong shape.
+        """
+        ...
+
+    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
+        """What LoRAs would do to the model, from their files and the checkpoint's configuration.
+
+        Args:
+            paths: safetensors files, or folders that PEFT or diffusers saved a LoRA to.
+
+        Raises:
+            ModelError: a file is missing, unsafe, damaged or no LoRA.
+            IncompatibleError: one changes no layer of the model, or does not fit one.
         """
         ...
 
@@ -143,7 +178,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """Where the networks are, or wait while they are not used."""
         ...
 
     @property
@@ -209,5 +244,29 @@ class Model(Protocol):
             OptionError: the model has no such role.
             UnknownName: no such backend.
             IncompatibleError: the backend does not declare to serve one of the layers.
+        """
+        ...
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """Until the end of the context, how pictures go through the autoencoder.
+
+        Args:
+            side: of the tiles of larger pictures, in pixels of the picture; None: whole.
+            slicing: the pictures of a batch go one after another.
+        """
+        ...
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """Changes the networks by LoRAs, in place of those that changed them before; none takes all off.
+
+        It holds from the call on; used as a context manager it is put back at the end. Without LoRAs the weights are
+        those of the checkpoint, bit for bit. No prediction may be under way in another thread.
+
+        Args:
+            loras: which, and how much of each.
+            mode: ``unmerged`` computes them beside the layers, ``merged`` puts them into the weights.
+
+        Raises:
+            ModelError, IncompatibleError: see ``Checkpoint.match_loras``; also what cannot be merged.
         """
         ...

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 
 from latentry._discovery import PluginHost
 from latentry._engine._attention._choice import choose_attention
 from latentry._engine._attention._roster import Roster
 from latentry._engine._canvas import choose_canvas
-from latentry._engine._choose_conditioning import choose_conditioning
+from latentry._engine._choose_conditioning import check_clip_skip, choose_conditioning
 from latentry._engine._choose_guidance import choose_guidance, notes_on
 from latentry._engine._device import choose_device, choose_dtype
 from latentry._engine._ingredients import ingredients
 from latentry._engine._inputs import Picture
 from latentry._engine._locate import Located, locate
+from latentry._engine._lora import choose_loras
+from latentry._engine._memory._choice import choose_memory, leave_out
+from latentry._engine._memory._policy import MemoryPolicy
 from latentry._engine._model import OpenCheckpoint
+from latentry._engine._places import Access, Beside
+from latentry._engine._progress import Progress, ProgressEvent
 from latentry._engine._relay import choose_refiner
 from latentry._engine._request import GenerationRequest
 from latentry._engine._setup import Setup
@@ -22,26 +28,43 @@ from latentry._engine._way import choose_way
 
 
 def prepare(
-    host: PluginHost, request: GenerationRequest, init_image: Picture | None, mask: Picture | None, roster: Roster
+    host: PluginHost,
+    request: GenerationRequest,
+    init_image: Picture | None,
+    mask: Picture | None,
+    roster: Roster,
+    progress: Progress,
+    policy: MemoryPolicy,
 ) -> Setup:
     """See the module; everything that does not fit is refused here, in one error."""
-    located = locate(host, request.model, request.variant)
+    access = Access(request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)))
+    beside = Beside(request.vae, request.text_encoders, request.tokenizer, request.config)
+    located = leave_out(host, request, locate(host, request.model, request.variant, beside, access))
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
     checkpoint = open_checkpoint(located.files, located.variant.name)
     canvas = choose_canvas(request, located.variant, checkpoint, init_image, mask)
     conditioning = choose_conditioning(host, request, located)
-    refiner = choose_refiner(host, request, located, checkpoint, canvas.size)
+    refiner = choose_refiner(host, request, located, checkpoint, canvas.size, access)
+    pairs = [(located, checkpoint), *([(refiner.located, refiner.checkpoint)] if refiner else [])]
+    for each in pairs:
+        check_clip_skip(request, *each)
+    loras = choose_loras(request.loras, request.lora_mode, checkpoint)
     way = choose_way(host, request, located, checkpoint, canvas.size, canvas.strength)
     scale = _guidance(request, located)
     guidance = choose_guidance(request, scale, located.variant, checkpoint, way.plan)
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
+    memory = choose_memory(policy, request, [opened for _, opened in pairs], canvas, device, dtype)
     attention = choose_attention(roster, request.attention, request.attention_options, device, dtype)
     decided = {
         "model": located.name,
         "variant": located.variant.name,
+        "revision": located.commit,
+        "offline": False,  # how the files came here is no part of the picture
+        **asdict(located.beside),
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
-        "refiner": refiner.located.name if refiner else None,
+        "refiner": refiner.located.pinned if refiner else None,
+        "loras": loras.requests,
         "guidance": scale,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
         "dtype": str(dtype).split(".")[-1],
@@ -49,22 +72,25 @@ def prepare(
         "attention_options": attention.options,
     }
     return Setup(
-        request=request.model_copy(update=decided | way.decided(request) | canvas.decided(request)),
+        request=request.model_copy(update=decided | way.decided(request) | canvas.decided(request) | memory.decided),
         located=located,
         checkpoint=checkpoint,
         plan=way.plan,
         guidance=guidance,
         conditioning=conditioning,
         refiner=refiner,
+        loras=loras,
         inputs=canvas.inputs,
         latent_shape=canvas.latent_shape,
         device=device,
         dtype=dtype,
+        memory=memory,
         plugins=ingredients(host, located, way, attention),
         notes=(
             *way.scheduler.notes,
             *notes_on(request, guidance, len(way.plan)),
             *canvas.notes,
+            *loras.notes,
             *attention.notes,
         ),
     )

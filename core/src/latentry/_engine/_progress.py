@@ -1,4 +1,4 @@
-"""How a host follows a generation."""
+"""How a host follows a generation, or the writing of a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from latentry._numerics._run import Run
 
-Stage = Literal["load", "encode", "sample", "decode", "done"]
+Stage = Literal["load", "encode", "sample", "decode", "done", "write"]
 
 
 @dataclass(frozen=True)

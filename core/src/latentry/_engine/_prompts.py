@@ -26,15 +26,15 @@ class Prompts:
         self._kept: OrderedDict[tuple[str, PromptSettings, Hashable], Conditioning] = OrderedDict()
         self._lock = Lock()
 
-    def __call__(self, prompt: str, settings: PromptSettings, attention: Hashable = None) -> Conditioning:
+    def __call__(self, prompt: str, settings: PromptSettings, serving: Hashable = None) -> Conditioning:
         """What the network is told for a prompt; of batch 1.
 
         Args:
             prompt: the words.
             settings: what they are encoded with.
-            attention: what serves the encoders' layers, on which the last bit depends.
+            serving: LoRAs that change the encoders, and what computes their attention, on which the last bit depends.
         """
-        key = (prompt, settings, attention)
+        key = (prompt, settings, serving)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = self._model.encode_prompt([prompt], settings)

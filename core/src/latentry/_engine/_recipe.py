@@ -57,10 +57,11 @@ class Recipe(BaseModel):
         index: which of the request's pictures it is, from 0.
         plugins: the plugins that took part, by role.
         core: version of the core.
-        model: the folder's fingerprint, by which another checkpoint of the same name is told.
+        model: fingerprint of the model's files, parts given apart included, by which another of the same name is told.
         environment: torch's version, the device and the dtype, on which the last bit depends.
         inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
-        refiner: fingerprint of the refiner's folder, where there was one.
+        refiner: fingerprint of the refiner's files, where there was one.
+        loras: sha256 of the LoRAs' files, in the order of the request.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -73,6 +74,7 @@ class Recipe(BaseModel):
     environment: Mapping[str, str]
     inputs: Mapping[str, str] = {}
     refiner: str = ""
+    loras: tuple[str, ...] = ()
 
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
         """Why the same pixels cannot be expected with what is installed: one sentence for each plugin at odds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from latentry._discovery import PluginHost
 from latentry._engine._evaluate import Branch, Evaluate
 from latentry._engine._locate import Located, locate
 from latentry._engine._model import Checkpoint, OpenCheckpoint
+from latentry._engine._places import Access
 from latentry._engine._request import GenerationRequest
 from latentry._errors import IncompatibleError
 from latentry._numerics._point import Query
@@ -31,7 +32,12 @@ class Refiner:
 
 
 def choose_refiner(
-    host: PluginHost, request: GenerationRequest, located: Located, checkpoint: Checkpoint, size: tuple[int, int]
+    host: PluginHost,
+    request: GenerationRequest,
+    located: Located,
+    checkpoint: Checkpoint,
+    size: tuple[int, int],
+    access: Access,
 ) -> Refiner | None:
     """The refiner of a request, where it has one; ``switch`` becomes a timestep as diffusers' ``denoising_end`` does.
 
@@ -41,6 +47,7 @@ def choose_refiner(
         located: where the first checkpoint is.
         checkpoint: its configuration.
         size: width and height in pixels.
+        access: how the hub may be asked.
 
     Raises:
         ModelError: see ``locate``.
@@ -48,7 +55,7 @@ def choose_refiner(
     """
     if request.refiner is None:
         return None
-    found = locate(host, request.refiner, None)
+    found = locate(host, request.refiner, None, access=replace(access, revision=None))
     open_checkpoint: OpenCheckpoint = host.families.load(found.family)
     second = open_checkpoint(found.files, found.variant.name)
     timesteps = checkpoint.noise.process.timesteps
@@ -74,11 +81,11 @@ def _obstacles(
     if (one.process, one.prediction) != (other.process, other.prediction):
         reasons.append("Noise process or prediction type differ.")
     if one.process.timesteps is None:
-        reasons.append("The model's noise process has no timesteps to switch at.")
+        reasons.append(f"The model's noise process, {one.process.kind}, has no timesteps to switch at.")
     if located.variant.guidance_kind != found.variant.guidance_kind:
         reasons.append(f"Its guidance is {found.variant.guidance_kind}, the model's {located.variant.guidance_kind}.")
     if "inpainting" in located.variant.tasks or "inpainting" in found.variant.tasks:
-        reasons.append("An inpainting network and another one are not shown the same.")
+        reasons.append("An inpainting network is shown the mask as well, and the other network is not.")
     return reasons
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from latentry._engine._lora import LoraMode, LoraRequest
+from latentry._engine._memory._policy import DtypeName, Tiling
 from latentry._engine._strength import StrengthMode
 from latentry._specs import Final
 
@@ -20,8 +22,16 @@ class GenerationRequest(BaseModel):
 
     prompt: str | tuple[str, ...] = Field(description="one prompt, or several to draw in one go")
     negative: str = Field("", description="what the picture should not show")
-    model: str | None = Field(None, description="folder of a checkpoint, or the name of an installed one")
+    model: str | None = Field(
+        None, description="folder or file of a checkpoint, name of an installed one, or owner/name of the hub"
+    )
     variant: str | None = Field(None, description="variant, where the files cannot tell")
+    revision: str | None = Field(None, description="branch, tag or commit of a model of the hub")
+    offline: bool = Field(False, description="use what the hub's cache holds, and no network")
+    vae: str | None = Field(None, description="autoencoder, in place of the model's own")
+    text_encoders: tuple[str, ...] = Field((), description="text encoders, in place of the model's own")
+    tokenizer: str | None = Field(None, description="folder of the tokenizers, where the model holds none")
+    config: str | None = Field(None, description="diffusers folder whose configurations describe the networks")
     scheduler: str | None = Field(None, description="sampler")
     scheduler_options: dict[str, Any] = Field(default_factory=dict, description="the sampler's own options")
     sigmas: str | tuple[float, ...] | None = Field(
@@ -39,8 +49,12 @@ class GenerationRequest(BaseModel):
     skip_layer_interval: Shares = Field((0.01, 0.2), description="from which to which share of the steps it holds")
     clip_skip: int = Field(0, ge=0, le=11, description="how many more of CLIP's last layers are left out")
     conditioning: dict[str, Any] = Field(default_factory=dict, description="the model family's own options of prompts")
-    refiner: str | None = Field(None, description="model that takes over for the last steps: folder or installed name")
+    refiner: str | None = Field(None, description="model that takes over for the last steps: as for model")
     switch: float = Field(0.8, gt=0.0, lt=1.0, description="share of the noise levels that come before the refiner's")
+    loras: tuple[LoraRequest, ...] = Field((), description="LoRAs: files, each with a weight")
+    lora_mode: LoraMode = Field(
+        "unmerged", description="compute LoRAs beside the layers, or merge them into the weights"
+    )
     init_image: str | None = Field(None, description="file of the picture to begin from")
     mask: str | None = Field(None, description="file of a picture that is white where init_image is drawn anew")
     strength: float | None = Field(None, gt=0.0, le=1.0, description="how far from init_image; 1 is farthest")
@@ -52,6 +66,12 @@ class GenerationRequest(BaseModel):
     batch: int = Field(4, ge=1, description="pictures that go through the network together")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="dtype of the networks")
+    dtypes: dict[str, DtypeName] | None = Field(None, description="dtypes of single parts, e.g. float32 of vae")
+    without: tuple[str, ...] = Field((), description="optional parts left out, e.g. text_encoder_3")
+    vae_tiling: Tiling | None = Field(
+        None, description="pictures go through the autoencoder in tiles: true, false, auto, or their side in pixels"
+    )
+    vae_slicing: bool | None = Field(None, description="pictures of a batch go through the autoencoder one by one")
     attention: str = Field(
         "auto", description="attention backends, by role where wanted: flash; flash,auto; joint=flash;vae=native"
     )

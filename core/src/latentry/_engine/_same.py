@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from latentry._discovery import PluginHost
-from latentry._engine._locate import fingerprint
+from latentry._engine._locate import Located
 from latentry._engine._recipe import Recipe
 from latentry._engine._setup import Setup
 from latentry._errors import RecipeError
@@ -47,14 +46,21 @@ def check_inputs(recipe: Recipe, given: Collection[str]) -> None:
 
 
 def check_same(recipe: Recipe, setup: Setup) -> None:
-    """Refuses another checkpoint and other pictures to begin from.
+    """Refuses another checkpoint, other LoRAs and other pictures to begin from.
 
     Raises:
         RecipeError: which of them.
     """
-    _check_folder(setup.located.files.path, recipe.model)
+    _check_files(setup.located, recipe.model)
     if setup.refiner is not None:
-        _check_folder(setup.refiner.located.files.path, recipe.refiner)
+        _check_files(setup.refiner.located, recipe.refiner)
+    for lora, now, then in zip(setup.loras.requests, setup.loras.digests, recipe.loras, strict=True):
+        if now != then:
+            raise RecipeError(
+                f"The LoRA {lora.path} is not the one the picture was made with.",
+                why=f"Its sha256 is {now}, then it was {then}.",
+                remedy="Put the old file back, or go on with --anyway; then the picture will differ.",
+            )
     for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
         now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
         if now != then:
@@ -65,10 +71,14 @@ def check_same(recipe: Recipe, setup: Setup) -> None:
             )
 
 
-def _check_folder(path: Path, then: str) -> None:
-    if (now := fingerprint(path)) != then:
-        raise RecipeError(
-            f"The checkpoint at {path} is not the one the picture was made with.",
-            why=f"Its fingerprint is {now}, the picture's {then}.",
-            remedy="Put the old checkpoint back, or go on with --anyway; then the picture will differ.",
-        )
+def _check_files(located: Located, then: str) -> None:
+    if (now := located.fingerprint) == then:
+        return
+    files = located.files
+    paths = [*(path for _, path in files.parts), *([files.config] if files.config else [])]
+    beside = f", together with {', '.join(map(str, paths))}," if paths else ""
+    raise RecipeError(
+        f"The checkpoint at {files.path}{beside} is not the one the picture was made with.",
+        why=f"Its fingerprint is {now}, the picture's {then}.",
+        remedy="Put the old files back, or go on with --anyway; then the picture will differ.",
+    )

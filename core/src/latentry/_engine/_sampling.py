@@ -46,7 +46,7 @@ class Sampling:
             told: progress.
         """
         told("encode", 0, "Encoding the prompt")
-        setup, device = self.setup, self.loaded[0].model.device
+        setup, device = self.setup, self.setup.device
         assert setup.request.seed is not None
         evaluate, keyed = self._evaluate(pictures), KeyedNoise(setup.request.seed, pictures)
         if latents is None:
@@ -77,5 +77,7 @@ class Sampling:
         return Batch(loaded.model, cond, once * len(pictures))
 
     def _told(self, loaded: Loaded, prompt: str, *, negative: bool) -> Conditioning:
-        told = loaded.prompts(prompt, self.setup.prompt_settings(negative=negative), self.setup.attention)
+        loras = self.setup.loras.text_key if loaded is self.loaded[0] else ()
+        serving = (self.setup.attention, loras)
+        told = loaded.prompts(prompt, self.setup.prompt_settings(negative=negative), serving)
         return Conditioning({**told.tensors, **self.beginning.told})

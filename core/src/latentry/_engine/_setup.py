@@ -12,7 +12,9 @@ from latentry._discovery._installed import core_version
 from latentry._engine._conditioning import PromptSettings
 from latentry._engine._guidance import Guidance
 from latentry._engine._inputs import Inputs
-from latentry._engine._locate import Located, fingerprint
+from latentry._engine._locate import Located
+from latentry._engine._lora import ChosenLoras
+from latentry._engine._memory._choice import Memory
 from latentry._engine._model import Checkpoint
 from latentry._engine._recipe import UNVERSIONED, Ingredient, Recipe
 from latentry._engine._relay import Refiner
@@ -32,10 +34,12 @@ class Setup:
         guidance: makes one output of the network's several.
         conditioning: the family's own options of prompts.
         refiner: the network that takes over, where there is one.
+        loras: what changes the model, the refiner not.
         inputs: the pictures it begins from, at the size of the result.
         latent_shape: (channels, height, width) of one latent.
         device: where the networks are to run.
         dtype: what they are to run in.
+        memory: what of them is on the device while they are not used, and how they are saved memory otherwise.
         plugins: the plugins that take part, by role.
         notes: what the person who asked should know, one sentence each.
     """
@@ -47,10 +51,12 @@ class Setup:
     guidance: Guidance
     conditioning: BaseModel | None
     refiner: Refiner | None
+    loras: ChosenLoras
     inputs: Inputs
     latent_shape: tuple[int, int, int]
     device: torch.device
     dtype: torch.dtype
+    memory: Memory
     plugins: dict[str, Ingredient]
     notes: tuple[str, ...] = ()
 
@@ -60,11 +66,21 @@ class Setup:
         return self.request.attention, repr(sorted(self.request.attention_options.items()))
 
     @property
+    def serving(self) -> Hashable:
+        """All that is set on the networks for as long as they are used; equal where that is the same."""
+        return self.attention, self.memory.tile, self.memory.slicing
+
+    @property
+    def home(self) -> torch.device:
+        """Where the networks are while they are not used."""
+        return self.device if self.memory.policy.offload == "none" else torch.device("cpu")
+
+    @property
     def networks(self) -> dict[tuple[Hashable, ...], Checkpoint]:
         """The checkpoints to be loaded, the refiner's last, each by what tells it from others in memory."""
         pairs = [(self.located, self.checkpoint)]
         pairs += [(self.refiner.located, self.refiner.checkpoint)] if self.refiner else []
-        where = (self.device, self.dtype)
+        where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
         return {(located.files, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
 
     def prompt_settings(self, *, negative: bool) -> PromptSettings:
@@ -89,8 +105,9 @@ class Setup:
             index=index,
             plugins=self.plugins,
             core=core_version() or UNVERSIONED,
-            model=fingerprint(self.located.files.path),
+            model=self.located.fingerprint,
             environment=where,
             inputs=self.inputs.digests,
-            refiner=fingerprint(self.refiner.located.files.path) if self.refiner else "",
+            loras=self.loras.digests,
+            refiner=self.refiner.located.fingerprint if self.refiner else "",
         )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from latentry import OptionError
+
+_TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
+"""Where an ``AutoencoderKL`` keeps its tiling."""
 
 
 def upcast(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
@@ -77,6 +81,19 @@ class Autoencoder:
     def slice(self, on: bool) -> None:
         """Whether the pictures of a batch go through one after another from now on, which takes less memory."""
         self.network.enable_slicing() if on else self.network.disable_slicing()
+
+    @contextmanager
+    def tiled(self, side: int | None, *, slicing: bool = False) -> Iterator[None]:
+        """Both until the end, when they are as before; see ``tile`` and ``slice``."""
+        network = self.network
+        before = {name: getattr(network, name) for name in _TILING}
+        try:
+            self.tile(side)
+            self.slice(slicing)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(network, name, value)
 
     def _units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """Shift and scale."""

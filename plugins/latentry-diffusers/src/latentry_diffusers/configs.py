@@ -17,7 +17,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where there is no such file or object."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from latentry_diffusers.configs import read_json
+from latentry_diffusers.weights import WeightFiles, read_headers
 
-MOST_HEADER = 100_000_000
-"""Bytes that the header of a safetensors file may have, by its format."""
+V_MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
+"""Tensors whose being there says that the network predicts v, and that its noisiest level has no signal."""
+SAYINGS = ("title", "architecture")
+"""Of modelspec's metadata, those that name the model (github.com/Stability-AI/ModelSpec)."""
+SPELLINGS = {"v": "v_prediction", "v_prediction": "v_prediction", "epsilon": "epsilon", "eps": "epsilon"}
 
 
 def said_of(path: Path, part: str) -> str:
-    """What a checkpoint calls itself: metadata of a part's weights and the names that its folders were saved from.
+    """What a folder calls itself: metadata of a part's weights and the names that its folders were saved from.
 
     From ``modelspec.title`` and ``modelspec.architecture`` of the safetensors headers and ``_name_or_path`` of
     ``model_index.json`` and of the part's ``config.json``, in one line; empty where there is none.
+
+    Raises:
+        ModelError: a file of weights is damaged.
     """
     configs = (read_json(path / "model_index.json"), read_json(path / part / "config.json"))
     names = [str((config or {}).get("_name_or_path", "")) for config in configs]
-    for file in sorted((path / part).glob("*.safetensors")):
-        metadata = _metadata(file)
-        names += [str(metadata.get(f"modelspec.{key}", "")) for key in ("title", "architecture")]
+    names += [said_in(read_headers(file)) for file in sorted((path / part).glob("*.safetensors"))]
     return " ".join(dict.fromkeys(name for name in names if name))
 
 
-def _metadata(file: Path) -> dict[str, Any]:
-    """The strings a safetensors file brings along; its header is a JSON object after eight bytes of length."""
-    try:
-        with file.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(min(size, MOST_HEADER)))
-    except (OSError, ValueError):
-        return {}
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
+def said_in(weights: WeightFiles) -> str:
+    """What files of weights call themselves, in one line; empty where they do not."""
+    return " ".join(name for key in SAYINGS if (name := weights.metadata.get(f"modelspec.{key}", "").strip()))
+
+
+def predicted(weights: WeightFiles) -> tuple[str, str] | None:
+    """What the network predicts, and where files of weights say so; None where they do not."""
+    if V_MARK in weights.tensors:
+        return "v_prediction", f"it holds the mark {V_MARK}"
+    for key in ("modelspec.prediction_type", "modelspec.predict_key"):
+        said = weights.metadata.get(key, "").strip().lower()
+        if said in SPELLINGS:
+            return SPELLINGS[said], f"its {key} is {said}"
+    return None

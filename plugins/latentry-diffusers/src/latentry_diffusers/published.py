@@ -58,3 +58,12 @@ VAE_16: Config = {
     "use_post_quant_conv": False,
 }
 """The autoencoder with 16 latent channels; its scaling and shift are each family's own."""
+
+BETAS: Config = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "epsilon",
+}
+"""What ``scheduler_config.json`` says of the noise process of Stable Diffusion 1 and XL."""

@@ -17,6 +17,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("flux1",),
         target="latentry_flux.checkpoint:open_checkpoint",
         detector="latentry_flux.detect:detect",
+        converter="latentry_flux.release:convert",
         summary="FLUX.1: dev, schnell and Fill",
         citation="Black Forest Labs 2024, FLUX.1; Esser et al. 2024, arXiv:2403.03206",
         process="flow",

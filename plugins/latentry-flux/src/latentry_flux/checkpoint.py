@@ -1,41 +1,36 @@
-"""Opens a FLUX.1 folder: configurations first, weights on request."""
+"""Opens a FLUX.1 checkpoint: configurations and headers first, weights on request."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import ModelFiles, NoiseSettings, flow_settings
-from latentry_diffusers.configs import check_agreement, read_config
+from latentry import LoraMatch, ModelFiles, NoiseSettings, flow_settings
+from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.flow import flow_shift
 from latentry_diffusers.sizes import check_size
 from latentry_diffusers.unet import pixels_per_latent
+from latentry_flux.parts import load_parts, specs
+from latentry_flux.variants import published
 
 if TYPE_CHECKING:
     import torch
 
     from latentry_flux.model import Flux
 
-TRANSFORMER = {
-    "in_channels": int,
-    "attention_head_dim": int,
-    "joint_attention_dim": int,
-    "pooled_projection_dim": int,
-    "guidance_embeds": bool,
-}
-VAE = {"block_out_channels": list, "latent_channels": int, "sample_size": int}
 PATCH = 2
 """Latents of one token's side."""
 
 
 @dataclass(frozen=True)
 class FluxCheckpoint:
-    """A folder in the diffusers layout whose configurations have been read.
+    """A checkpoint whose configurations and headers have been read.
 
     Attributes:
-        path: the folder.
+        bundle: its parts.
         variant: which checkpoint type it is.
         noise: from ``scheduler``.
         scheduler: configuration of the scheduler, which has the time shift.
@@ -43,7 +38,7 @@ class FluxCheckpoint:
         vae: configuration of the autoencoder.
     """
 
-    path: Path
+    bundle: Bundle
     variant: str
     noise: NoiseSettings
     scheduler: Mapping[str, Any]
@@ -75,38 +70,53 @@ class FluxCheckpoint:
         side = PATCH * self.factor
         return flow_shift(self.scheduler, (width // side) * (height // side))
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Flux:
-        """See ``latentry.Checkpoint``."""
-        from latentry_flux.model import Flux
-        from latentry_flux.parts import load_parts
+    @property
+    def clip_skips(self) -> int:
+        """None: of CLIP the summary alone is used, to which they make no difference."""
+        return 0
 
-        return Flux(self, load_parts(self, device, dtype))
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The networks, in the order of their use."""
+        return ("text_encoder", "text_encoder_2", "transformer", "vae")
+
+    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
+        """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.lora import match_loras
+
+        return match_loras(self.bundle, paths)
+
+    def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
+        """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_flux.model import Flux
+
+        return Flux(self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes, vae=self.vae)))
 
 
 def open_checkpoint(files: ModelFiles, variant: str) -> FluxCheckpoint:
-    """Reads the configurations of a FLUX.1 folder.
+    """Reads the configurations and headers of a FLUX.1 checkpoint.
 
     Raises:
-        ModelError: one is missing, cannot be understood, or they do not belong together.
+        ModelError: a part is missing or damaged, a configuration cannot be understood, or they do not belong together.
     """
-    path = files.path
-    scheduler = read_config(path / "scheduler" / "scheduler_config.json")
+    bundle = open_bundle(files, specs(), published(variant))
     checkpoint = FluxCheckpoint(
-        path,
+        bundle,
         variant,
-        flow_settings(scheduler),
-        scheduler,
-        read_config(path / "transformer" / "config.json", TRANSFORMER),
-        read_config(path / "vae" / "config.json", VAE),
+        flow_settings(bundle.scheduler),
+        bundle.scheduler,
+        bundle.config("transformer"),
+        bundle.config("vae"),
     )
     _check(checkpoint)
     return checkpoint
 
 
 def _check(checkpoint: FluxCheckpoint) -> None:
-    path, transformer, variant = checkpoint.path, checkpoint.transformer, checkpoint.variant
-    pooled = read_config(path / "text_encoder" / "config.json", {"hidden_size": int})["hidden_size"]
-    width = read_config(path / "text_encoder_2" / "config.json", {"d_model": int})["d_model"]
+    bundle, transformer, variant = checkpoint.bundle, checkpoint.transformer, checkpoint.variant
+    pooled = bundle.config("text_encoder")["hidden_size"]
+    width = bundle.config("text_encoder_2")["d_model"]
     latents = checkpoint.vae["latent_channels"]
     shown = 2 * latents + checkpoint.factor**2 if variant == "fill" else latents
     claims: dict[str, tuple[object, str, object]] = {
@@ -119,4 +129,4 @@ def _check(checkpoint: FluxCheckpoint) -> None:
             pooled,
         ),
     }
-    check_agreement(path, claims)
+    check_agreement(bundle.files.path, claims)

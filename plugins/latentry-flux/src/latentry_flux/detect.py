@@ -1,12 +1,15 @@
-"""Recognises FLUX.1 in a diffusers folder, from its configurations alone."""
+"""Recognises FLUX.1, from configurations and from the headers of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_flux.sighting import see, variant_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint has."""
@@ -14,8 +17,15 @@ PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "Flux
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the folder holds FLUX.1; None where nothing speaks for it."""
-    path = files.path
+    """Whether the files are those of FLUX.1; None where nothing speaks for it.
+
+    Raises:
+        ModelError: a file is damaged or unsafe.
+    """
+    return recognise(files, Family("flux", _in_folder, see))
+
+
+def _in_folder(path: Path) -> Detection | None:
     index = read_json(path / "model_index.json")
     transformer = read_json(path / "transformer" / "config.json")
     if index is None or transformer is None:
@@ -27,19 +37,13 @@ def detect(files: ModelFiles) -> Detection | None:
     variant, sign = _variant(transformer)
     evidence = (f"model_index.json names {pipeline}", sign)
     if pipeline not in PIPELINES:
-        return Detection((), 0.3, (*evidence, f"only {', '.join(PIPELINES)} are supported"), missing)
+        return Detection((), UNSUPPORTED, (*evidence, f"only {', '.join(PIPELINES)} are supported"), missing)
     if variant is None:
-        return Detection((), 0.3, evidence, missing)
-    return Detection((variant,), 0.4 if missing else 0.95, evidence, missing)
+        return Detection((), UNSUPPORTED, evidence, missing)
+    return Detection((variant,), SURE, evidence, missing, prediction="flow_prediction")
 
 
 def _variant(transformer: Mapping[str, Any]) -> tuple[str | None, str]:
     taken = transformer.get("in_channels", 64)
     given = transformer.get("out_channels") or taken
-    told = bool(transformer.get("guidance_embeds", False))
-    if taken == given:
-        return ("dev", "the transformer is told the guidance") if told else ("schnell", "it is told no guidance")
-    whole = isinstance(taken, int) and isinstance(given, int)
-    if whole and told and taken > 2 * given:
-        return "fill", f"the transformer takes {taken} channels: latents, the picture around the mask, the mask"
-    return None, f"the transformer takes {taken} channels and gives {given}: no network that is supported"
+    return variant_of(taken, given, told=bool(transformer.get("guidance_embeds", False)))

@@ -10,9 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
-from latentry import AttentionBackend, Conditioning, LoadReport, OptionError, Prediction, Process, PromptSettings
+from latentry import (
+    AttentionBackend,
+    Conditioning,
+    LoadReport,
+    LoraMode,
+    LoraRequest,
+    OptionError,
+    Prediction,
+    Process,
+    PromptSettings,
+)
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.layouts.flux import flux_pairs
+from latentry_diffusers.lora import Adapters
 from latentry_diffusers.t5 import encode_t5
 from latentry_diffusers.text import encode_clip
 from latentry_flux.packing import pack, positions, unpack
@@ -48,6 +60,7 @@ class Flux:
         self.report: LoadReport = parts.report
         encoders = [self.clip.encoder, self.t5.encoder]
         self._attention = Routing({"transformer": self.transformer, "vae": self.vae}, text=encoders)
+        self._loras = Adapters(self.networks, lambda: flux_pairs(self.checkpoint.transformer))
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -98,7 +111,7 @@ class Flux:
                 raise OptionError(
                     "No guidance scale was given.", why=f"{self.checkpoint.variant} is told it with the prompt."
                 )
-            told["guidance"] = torch.full((len(prompts),), settings.guidance, device=self.device)
+            told["guidance"] = torch.full((len(prompts),), settings.guidance, device=text.device)
         return Conditioning(told)
 
     @torch.no_grad()
@@ -141,3 +154,11 @@ class Flux:
     ) -> AbstractContextManager[None]:
         """Roles are ``joint``, ``vae`` and ``text``; None is all of them."""
         return self._attention.set(backend, role)
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """LoRAs of the text encoders and of the transformer."""
+        return self._loras.set(loras, mode)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """How pictures go through the autoencoder."""
+        return self.autoencoder.tiled(side, slicing=slicing)

@@ -1,20 +1,46 @@
-"""The networks of a FLUX.1 folder, through diffusers and transformers."""
+"""The networks of a FLUX.1 checkpoint: where files hold them, and how they are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FluxTransformer2DModel
-from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from latentry import LoadReport
-from latentry_diffusers.autoencoder import upcast
-from latentry_diffusers.folder import Text, load_networks, load_text
-from latentry_flux.checkpoint import FluxCheckpoint
+from latentry_diffusers.bundle import Bundle
+from latentry_diffusers.loading import load_bundle
+from latentry_diffusers.networks import CLIP, FLUX, T5, VAE, PartSpec
+from latentry_diffusers.tokenizers import Text, TokenizerSpec, load_text
+
+
+def specs() -> tuple[PartSpec, ...]:
+    """The networks in the order of their use."""
+    transformer = {
+        "in_channels": int,
+        "attention_head_dim": int,
+        "joint_attention_dim": int,
+        "pooled_projection_dim": int,
+        "guidance_embeds": bool,
+    }
+    vae = {"block_out_channels": list, "latent_channels": int, "sample_size": int}
+    clip, t5 = (f"text_encoders.{name}.transformer." for name in ("clip_l", "t5xxl"))
+    return (
+        PartSpec(
+            "text_encoder", CLIP, {"hidden_size": int}, (clip,), "text-encoder", TokenizerSpec("tokenizer", "clip")
+        ),
+        PartSpec(
+            "text_encoder_2",
+            T5,
+            {"d_model": int, "vocab_size": int},
+            (t5,),
+            "text-encoder",
+            TokenizerSpec("tokenizer_2", "t5"),
+        ),
+        PartSpec("transformer", FLUX, transformer, ("model.diffusion_model.",)),
+        PartSpec("vae", VAE, vae, ("vae.", "first_stage_model."), "vae"),
+    )
 
 
 @dataclass(frozen=True)
@@ -36,19 +62,12 @@ class Parts:
     report: LoadReport
 
 
-def load_parts(checkpoint: FluxCheckpoint, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Loads the networks.
+def load_parts(bundle: Bundle, device: torch.device, dtypes: Mapping[str, torch.dtype]) -> Parts:
+    """Loads the networks, each in its dtype.
 
     Raises:
-        ModelError: a part is missing, damaged, or its tensors do not fit.
+        ModelError: a part is damaged, or its tensors do not fit.
     """
-    loaders: dict[str, Callable[..., Any]] = {
-        "transformer": partial(FluxTransformer2DModel.from_pretrained, torch_dtype=dtype),
-        "vae": partial(AutoencoderKL.from_pretrained, torch_dtype=upcast(checkpoint.vae, dtype)),
-        "text_encoder": partial(CLIPTextModel.from_pretrained, dtype=dtype),
-        "text_encoder_2": partial(T5EncoderModel.from_pretrained, dtype=dtype),
-    }
-    networks, report = load_networks(checkpoint.path, loaders, device)
-    clip = load_text(checkpoint.path, "text_encoder", networks, CLIPTokenizer.from_pretrained)
-    t5 = load_text(checkpoint.path, "text_encoder_2", networks, T5TokenizerFast.from_pretrained)
+    networks, report = load_bundle(bundle, device, dtypes)
+    clip, t5 = (load_text(networks[part], tokenizer) for part, tokenizer in bundle.tokenizers.items())
     return Parts(networks["transformer"], networks["vae"], clip, t5, report)

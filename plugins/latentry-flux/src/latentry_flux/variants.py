@@ -1,7 +1,7 @@
 """The published network configurations of every variant, and the networks they describe.
 
-From the ``config.json`` files of FLUX.1-dev, FLUX.1-schnell and FLUX.1-Fill-dev; keys that are absent have the
-defaults of diffusers and transformers.
+From the ``config.json`` and ``scheduler_config.json`` files of FLUX.1-dev, FLUX.1-schnell and FLUX.1-Fill-dev; keys
+that are absent have the defaults of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -31,6 +31,28 @@ TRANSFORMERS: Mapping[str, Config] = {
 }
 
 VAE: Config = {**VAE_16, "scaling_factor": 0.3611, "shift_factor": 0.1159}
+
+DYNAMIC: Config = {
+    "num_train_timesteps": 1000,
+    "shift": 3.0,
+    "use_dynamic_shifting": True,
+    "base_shift": 0.5,
+    "max_shift": 1.15,
+    "base_image_seq_len": 256,
+    "max_image_seq_len": 4096,
+}
+
+SCHEDULERS: Mapping[str, Config] = {
+    "dev": DYNAMIC,
+    "schnell": {**DYNAMIC, "shift": 1.0, "use_dynamic_shifting": False},
+    "fill": DYNAMIC,
+}
+
+
+def published(variant: str) -> dict[str, Config]:
+    """A variant's configurations by part, and that of its ``scheduler``."""
+    encoders = {"text_encoder": CLIP_L, "text_encoder_2": T5_XXL}
+    return {"transformer": TRANSFORMERS[variant], "vae": VAE, "scheduler": SCHEDULERS[variant], **encoders}
 
 
 def build(variant: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("stable-diffusion",),
         target="latentry_sd.checkpoint:open_checkpoint",
         detector="latentry_sd.detect:detect",
+        converter="latentry_sd.release:convert",
         summary="Stable Diffusion 1.5 and 2.1, their inpainting networks, SD Turbo",
         citation="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752",
         process="vp",

@@ -1,41 +1,39 @@
-"""Opens a Stable Diffusion folder: configurations first, weights on request."""
+"""Opens a Stable Diffusion checkpoint: configurations and headers first, weights on request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoadReport, ModelFiles, NoiseSettings, variance_preserving_settings
-from latentry_diffusers.configs import check_agreement, read_config
-from latentry_diffusers.folder import check_vocabulary, load_networks, load_tokenizer
+from latentry import LoraMatch, ModelFiles, NoiseSettings, variance_preserving_settings
+from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry_diffusers.clip_layers import clip_skips
+from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.unet import latent_shape, trained_size
+from latentry_sd.parts import load_parts, specs
+from latentry_sd.variants import published
 
 if TYPE_CHECKING:
     import torch
 
     from latentry_sd.model import StableDiffusion
 
-UNET = {"sample_size": int, "in_channels": int, "block_out_channels": list, "cross_attention_dim": int}
-VAE = {"block_out_channels": list, "latent_channels": int}
-TEXT = {"hidden_size": int}
-
 
 @dataclass(frozen=True)
 class StableDiffusionCheckpoint:
-    """A folder in the diffusers layout whose configurations have been read.
+    """A checkpoint whose configurations and headers have been read.
 
     Attributes:
-        path: the folder.
+        bundle: its parts.
         variant: which checkpoint type it is.
-        noise: from ``scheduler/scheduler_config.json``.
+        noise: from the configuration of the scheduler.
         unet: configuration of the UNet.
         vae: configuration of the autoencoder.
     """
 
-    path: Path
+    bundle: Bundle
     variant: str
     noise: NoiseSettings
     unet: Mapping[str, Any]
@@ -59,68 +57,55 @@ class StableDiffusionCheckpoint:
         """No opinion."""
         return None
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> StableDiffusion:
+    @property
+    def clip_skips(self) -> int:
+        """The most of CLIP's last layers that may be left out."""
+        return clip_skips([self.bundle.config("text_encoder")])
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The networks, in the order of their use."""
+        return ("text_encoder", "unet", "vae")
+
+    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
         """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.lora import match_loras
+
+        return match_loras(self.bundle, paths)
+
+    def load(
+        self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
+    ) -> StableDiffusion:
+        """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.dtypes import part_dtypes
         from latentry_sd.model import StableDiffusion
 
-        return StableDiffusion(self, load_parts(self.path, device, dtype))
+        return StableDiffusion(self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes)))
 
 
 def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionCheckpoint:
-    """Reads the configurations of a Stable Diffusion folder.
+    """Reads the configurations and headers of a Stable Diffusion checkpoint.
 
     Raises:
-        ModelError: one is missing, cannot be understood, or they do not belong together.
+        ModelError: a part is missing or damaged, a configuration cannot be understood, or they do not belong together.
     """
-    path = files.path
+    bundle = open_bundle(files, specs(variant), published(variant))
     checkpoint = StableDiffusionCheckpoint(
-        path,
+        bundle,
         variant,
-        variance_preserving_settings(read_config(path / "scheduler" / "scheduler_config.json")),
-        read_config(path / "unet" / "config.json", UNET),
-        read_config(path / "vae" / "config.json", VAE),
+        variance_preserving_settings(bundle.scheduler),
+        bundle.config("unet"),
+        bundle.config("vae"),
     )
-    text = read_config(path / "text_encoder" / "config.json", TEXT)
     latents = checkpoint.vae["latent_channels"]
     shown = 2 * latents + 1 if variant.endswith("inpainting") else latents
     claims = {
         "the width of the UNet's cross-attention": (
             checkpoint.unet["cross_attention_dim"],
             "that of the text states",
-            text["hidden_size"],
+            bundle.config("text_encoder")["hidden_size"],
         ),
         "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", shown),
     }
-    check_agreement(path, claims)
+    check_agreement(files.path, claims)
     return checkpoint
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The networks of a checkpoint, ready to run, and what became of its tensors."""
-
-    unet: Any
-    vae: Any
-    text_encoder: Any
-    tokenizer: Any
-    report: LoadReport
-
-
-def load_parts(path: Path, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Loads the networks through diffusers and transformers.
-
-    Raises:
-        ModelError: a part is missing, damaged, or its tensors do not fit.
-    """
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    loaders: dict[str, Callable[..., Any]] = {
-        "unet": partial(UNet2DConditionModel.from_pretrained, torch_dtype=dtype),
-        "vae": partial(AutoencoderKL.from_pretrained, torch_dtype=dtype),
-        "text_encoder": partial(CLIPTextModel.from_pretrained, dtype=dtype),
-    }
-    networks, report = load_networks(path, loaders, device)
-    tokenizer = load_tokenizer(path / "tokenizer", CLIPTokenizer.from_pretrained)
-    check_vocabulary(path, tokenizer, networks["text_encoder"].config.vocab_size)
-    return Parts(**networks, tokenizer=tokenizer, report=report)

@@ -1,24 +1,42 @@
-"""Recognises Stable Diffusion in a diffusers folder, from its configurations alone."""
+"""Recognises Stable Diffusion 1.x and 2.x, from configurations and from the headers of weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.unet_support import INPAINTING, why_not_config
+from latentry_sd.sighting import see
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
 
 
-def detect(files: ModelFiles) -> Detection | None:
-    """Whether the folder holds Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
+class Finding(NamedTuple):
+    """The variants a checkpoint can be, by which sign, and what it predicts."""
 
-    SD Turbo has the keys and shapes of 2.1 base: its own name for itself tells the two apart, and without one both
-    are possible where the scheduler's spacing is the trailing one that Turbo was published with.
+    variants: tuple[str, ...]
+    sign: str
+    prediction: str | None
+
+
+def detect(files: ModelFiles) -> Detection | None:
+    """Whether the files are those of Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
+
+    2.1, 2.1 base and SD Turbo have the same keys and shapes: what they say of themselves tells them apart, in a folder
+    also what the scheduler says; otherwise several are possible.
+
+    Raises:
+        ModelError: a file is damaged or unsafe.
     """
-    path = files.path
+    return recognise(files, Family("sd", _in_folder, see))
+
+
+def _in_folder(path: Path) -> Detection | None:
     index = read_json(path / "model_index.json")
     unet = read_json(path / "unet" / "config.json")
     if index is None or unet is None or "text_encoder_2" in index:
@@ -32,24 +50,24 @@ def detect(files: ModelFiles) -> Detection | None:
         f"model_index.json names {pipeline}",
         f"the UNet takes {channels} channels and text states of width {width}",
     )
-    if channels not in (4, 9):
-        return Detection((), 0.3, (*evidence, "only 4 channels, or 9 for inpainting, are supported"), missing)
-    variants, sign = _variants(path, channels, width)
-    return Detection(variants, 0.4 if missing else 0.95, (*evidence, sign), missing)
+    if (reason := why_not_config(unet)) is not None:
+        return Detection((), UNSUPPORTED, (*evidence, reason), missing)
+    found = _by_configs(path, channels, width)
+    return Detection(found.variants, SURE, (*evidence, found.sign), missing, prediction=found.prediction)
 
 
-def _variants(path: Path, channels: object, width: object) -> tuple[tuple[str, ...], str]:
-    if channels == 9:
-        one = "sd2-inpainting" if width == 1024 else "sd15-inpainting"
-        return (one,), "9 channels are those of the latents, of the mask and of the picture around it"
+def _by_configs(path: Path, channels: object, width: object) -> Finding:
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
-    predicted = noise.get("prediction_type", "epsilon")
-    if predicted == "v_prediction":
-        return ("sd21",), "it predicts v"
+    predicts = str(noise.get("prediction_type", "epsilon"))
+    if channels == 9:
+        return Finding(("sd2-inpainting" if width == 1024 else "sd15-inpainting",), INPAINTING, predicts)
+    if predicts == "v_prediction":
+        return Finding(("sd21",), "it predicts v", predicts)
     if width != 1024:
-        return ("sd15",), f"it predicts {predicted}"
+        return Finding(("sd15",), f"it predicts {predicts}", predicts)
     if "turbo" in (said := said_of(path, "unet")).lower():
-        return ("sd-turbo",), f"it calls itself {said}"
+        return Finding(("sd-turbo",), f"it calls itself {said}", predicts)
     if noise.get("timestep_spacing") == "trailing":
-        return ("sd21-base", "sd-turbo"), "its scheduler has trailing spacing, which fits 2.1 base and Turbo"
-    return ("sd21-base",), f"it predicts {predicted}, and its scheduler has no trailing spacing"
+        sign = "its scheduler has trailing spacing, which fits 2.1 base and Turbo"
+        return Finding(("sd21-base", "sd-turbo"), sign, predicts)
+    return Finding(("sd21-base",), f"it predicts {predicts}, and its scheduler has no trailing spacing", predicts)

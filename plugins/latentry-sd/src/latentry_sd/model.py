@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
+from latentry import (
+    AttentionBackend,
+    Conditioning,
+    LoadReport,
+    LoraMode,
+    LoraRequest,
+    Prediction,
+    Process,
+    PromptSettings,
+)
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.layouts.unet import unet_pairs
+from latentry_diffusers.lora import Adapters
 from latentry_diffusers.masking import mask_and_masked, with_mask
 from latentry_diffusers.text import encode_clip
 
 if TYPE_CHECKING:
-    from latentry_sd.checkpoint import Parts, StableDiffusionCheckpoint
+    from latentry_sd.checkpoint import StableDiffusionCheckpoint
+    from latentry_sd.parts import Parts
 
 
 class StableDiffusion:
@@ -39,6 +51,7 @@ class StableDiffusion:
         self.autoencoder = Autoencoder(self.vae)
         self.report: LoadReport = parts.report
         self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[self.text_encoder])
+        self._loras = Adapters(self.networks, lambda: unet_pairs(self.checkpoint.unet))
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -104,3 +117,11 @@ class StableDiffusion:
     ) -> AbstractContextManager[None]:
         """Roles are ``self``, ``cross``, ``vae`` and ``text``; None is all of them."""
         return self._attention.set(backend, role)
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """LoRAs of the text encoders and of the UNet."""
+        return self._loras.set(loras, mode)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """How pictures go through the autoencoder."""
+        return self.autoencoder.tiled(side, slicing=slicing)

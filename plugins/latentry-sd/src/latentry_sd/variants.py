@@ -1,7 +1,8 @@
 """The published network configurations of every variant, and the networks they describe.
 
 From the ``config.json`` files of stable-diffusion-v1-5, stable-diffusion-inpainting, stable-diffusion-2-1(-base),
-stable-diffusion-2-inpainting and sd-turbo; keys that are absent have the defaults of diffusers and transformers.
+stable-diffusion-2-inpainting and sd-turbo, and their ``scheduler_config.json``; keys that are absent have the defaults
+of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.published import CLIP_L, VAE_4, Config
+from latentry_diffusers.published import BETAS, CLIP_L, VAE_4, Config
 
 SD15: Config = {
     "sample_size": 64,
@@ -49,15 +50,28 @@ OPEN_CLIP_H: Config = {
 
 VAE: Config = {**VAE_4, "sample_size": 512, "scaling_factor": 0.18215}
 
+SCHEDULERS: Mapping[str, Config] = {
+    **dict.fromkeys(UNETS, BETAS),
+    "sd21": {**BETAS, "prediction_type": "v_prediction"},
+    "sd-turbo": {**BETAS, "timestep_spacing": "trailing"},
+}
+"""Of ``scheduler_config.json``, what the checkpoint cannot do without."""
+
+
+def published(variant: str) -> dict[str, Config]:
+    """A variant's configurations by part, and that of its ``scheduler``."""
+    text = CLIP_L if variant.startswith("sd15") else OPEN_CLIP_H
+    return {"unet": UNETS[variant], "vae": VAE, "text_encoder": text, "scheduler": SCHEDULERS[variant]}
+
 
 def build(variant: str) -> dict[str, Any]:
     """A variant's networks at full size by part, untrained, on torch's default device (``meta`` takes no memory)."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    text = CLIP_L if variant.startswith("sd15") else OPEN_CLIP_H
+    configs = published(variant)
     return {
-        "unet": UNet2DConditionModel(**UNETS[variant]),
-        "vae": AutoencoderKL(**VAE),
-        "text_encoder": CLIPTextModel(CLIPTextConfig(**text)),
+        "unet": UNet2DConditionModel(**configs["unet"]),
+        "vae": AutoencoderKL(**configs["vae"]),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**configs["text_encoder"])),
     }

@@ -17,9 +17,11 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("stable-diffusion-3",),
         target="latentry_sd3.checkpoint:open_checkpoint",
         detector="latentry_sd3.detect:detect",
+        converter="latentry_sd3.release:convert",
         summary="Stable Diffusion 3 and 3.5: Medium, Large and Large Turbo",
         citation="Esser et al. 2024, Scaling Rectified Flow Transformers for High-Resolution Image Synthesis, "
         "arXiv:2403.03206",
+        optional_parts=("text_encoder_3",),
         process="flow",
         variants=(
             VariantSpec(

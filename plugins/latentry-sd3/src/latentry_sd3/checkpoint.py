@@ -1,60 +1,47 @@
-"""Opens a Stable Diffusion 3 folder: configurations first, weights on request."""
+"""Opens a Stable Diffusion 3 checkpoint: configurations and headers first, weights on request."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import ModelFiles, NoiseSettings, flow_settings
-from latentry_diffusers.configs import check_agreement, read_config, read_json
+from latentry import LoraMatch, ModelFiles, NoiseSettings, flow_settings
+from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry_diffusers.clip_layers import clip_skips
+from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.flow import flow_shift
 from latentry_diffusers.sizes import check_size
 from latentry_diffusers.unet import pixels_per_latent
-from latentry_sd3.detect import has_t5
+from latentry_sd3.parts import CLIPS, THIRD, load_parts, specs
+from latentry_sd3.variants import published
 
 if TYPE_CHECKING:
     import torch
 
     from latentry_sd3.model import StableDiffusion3
 
-TRANSFORMER = {
-    "sample_size": int,
-    "patch_size": int,
-    "in_channels": int,
-    "num_layers": int,
-    "joint_attention_dim": int,
-    "pooled_projection_dim": int,
-    "pos_embed_max_size": int,
-}
-VAE = {"block_out_channels": list, "latent_channels": int}
-CLIP = {"hidden_size": int, "projection_dim": int}
-T5 = {"d_model": int}
-CLIPS = ("text_encoder", "text_encoder_2")
-
 
 @dataclass(frozen=True)
 class StableDiffusion3Checkpoint:
-    """A folder in the diffusers layout whose configurations have been read.
+    """A checkpoint whose configurations and headers have been read.
 
     Attributes:
-        path: the folder.
+        bundle: its parts.
         variant: which checkpoint type it is.
         noise: from ``scheduler``.
         scheduler: configuration of the scheduler, which has the time shift.
         transformer: configuration of the transformer.
         vae: configuration of the autoencoder.
-        t5: whether there is a third text encoder.
     """
 
-    path: Path
+    bundle: Bundle
     variant: str
     noise: NoiseSettings
     scheduler: Mapping[str, Any]
     transformer: Mapping[str, Any]
     vae: Mapping[str, Any]
-    t5: bool
 
     @property
     def factor(self) -> int:
@@ -86,38 +73,56 @@ class StableDiffusion3Checkpoint:
         """See ``latentry.Checkpoint``; 3 in all published checkpoints, whatever the size."""
         return flow_shift(self.scheduler, (width // self.patch) * (height // self.patch))
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:
-        """See ``latentry.Checkpoint``."""
-        from latentry_sd3.model import StableDiffusion3
-        from latentry_sd3.parts import load_parts
+    @property
+    def clip_skips(self) -> int:
+        """The most of CLIP's last layers that may be left out."""
+        return clip_skips([self.bundle.config(part) for part in CLIPS], usual=1)
 
-        return StableDiffusion3(self, load_parts(self, device, dtype))
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The networks, in the order of their use."""
+        return tuple(self.bundle.parts)
+
+    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
+        """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.lora import match_loras
+
+        return match_loras(self.bundle, paths)
+
+    def load(
+        self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
+    ) -> StableDiffusion3:
+        """See ``latentry.Checkpoint``."""
+        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_sd3.model import StableDiffusion3
+
+        return StableDiffusion3(
+            self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes, vae=self.vae))
+        )
 
 
 def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusion3Checkpoint:
-    """Reads the configurations of a Stable Diffusion 3 folder.
+    """Reads the configurations and headers of a Stable Diffusion 3 checkpoint.
 
     Raises:
-        ModelError: one is missing, cannot be understood, or they do not belong together.
+        ModelError: a part is missing or damaged, a configuration cannot be understood, or they do not belong together.
     """
-    path = files.path
-    scheduler = read_config(path / "scheduler" / "scheduler_config.json")
+    bundle = open_bundle(files, specs(), published(variant))
     checkpoint = StableDiffusion3Checkpoint(
-        path,
+        bundle,
         variant,
-        flow_settings(scheduler),
-        scheduler,
-        read_config(path / "transformer" / "config.json", TRANSFORMER),
-        read_config(path / "vae" / "config.json", VAE),
-        has_t5(read_json(path / "model_index.json") or {}),
+        flow_settings(bundle.scheduler),
+        bundle.scheduler,
+        bundle.config("transformer"),
+        bundle.config("vae"),
     )
     _check(checkpoint)
     return checkpoint
 
 
 def _check(checkpoint: StableDiffusion3Checkpoint) -> None:
-    path, transformer = checkpoint.path, checkpoint.transformer
-    clips = [read_config(path / part / "config.json", CLIP) for part in CLIPS]
+    bundle, transformer = checkpoint.bundle, checkpoint.transformer
+    clips = [bundle.config(part) for part in CLIPS]
     claims: dict[str, tuple[object, str, object]] = {
         "the transformer's in_channels": (
             transformer["in_channels"],
@@ -131,9 +136,8 @@ def _check(checkpoint: StableDiffusion3Checkpoint) -> None:
         ),
     }
     width, joint = transformer["joint_attention_dim"], sum(config["hidden_size"] for config in clips)
-    if checkpoint.t5:
-        own = read_config(path / "text_encoder_3" / "config.json", T5)["d_model"]
-        claims["the transformer's joint_attention_dim"] = (width, "T5's d_model", own)
+    if THIRD in bundle.parts:
+        claims["the transformer's joint_attention_dim"] = (width, "T5's d_model", bundle.config(THIRD)["d_model"])
     if joint > width:
         claims["the sum of both CLIPs' hidden_size"] = (joint, "the most that the transformer takes", width)
-    check_agreement(path, claims)
+    check_agreement(bundle.files.path, claims)

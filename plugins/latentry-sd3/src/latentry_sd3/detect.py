@@ -1,4 +1,4 @@
-"""Recognises Stable Diffusion 3 in a diffusers folder, from its configurations and the headers of its weights."""
+"""Recognises Stable Diffusion 3 and 3.5, from configurations and from the headers of weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_sd3.sighting import CHANNELS, see
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint has."""
@@ -17,12 +19,17 @@ T5_PARTS = ("text_encoder_3", "tokenizer_3")
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the folder holds Stable Diffusion 3 or 3.5; None where nothing speaks for it.
+    """Whether the files are those of Stable Diffusion 3 or 3.5; None where nothing speaks for it.
 
-    The files of 3.5 Large Turbo have the keys and shapes of 3.5 Large: where they do not say which they are, both are
-    possible.
+    3.5 Large Turbo has the keys and shapes of 3.5 Large: where the files do not say which they are, both are possible.
+
+    Raises:
+        ModelError: a file is damaged or unsafe.
     """
-    path = files.path
+    return recognise(files, Family("sd3", _in_folder, see))
+
+
+def _in_folder(path: Path) -> Detection | None:
     index = read_json(path / "model_index.json")
     transformer = read_json(path / "transformer" / "config.json")
     if index is None or transformer is None:
@@ -36,10 +43,10 @@ def detect(files: ModelFiles) -> Detection | None:
         evidence.append("without T5, model_index.json says [null, null] for text_encoder_3 and tokenizer_3")
     channels = transformer.get("in_channels", 16)
     if channels != 16:
-        evidence.append(f"the transformer takes {channels} channels, and only networks with 16 are supported")
-        return Detection((), 0.3, tuple(evidence), missing)
+        evidence.append(f"the transformer takes {channels} channels, and {CHANNELS}")
+        return Detection((), UNSUPPORTED, tuple(evidence), missing)
     variants, sign = _variants(path, transformer)
-    return Detection(variants, 0.4 if missing else 0.95, (*evidence, sign), missing)
+    return Detection(variants, SURE, (*evidence, sign), missing, prediction="flow_prediction")
 
 
 def has_t5(index: Mapping[str, Any]) -> bool:

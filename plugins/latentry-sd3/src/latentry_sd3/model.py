@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
+from latentry import (
+    AttentionBackend,
+    Conditioning,
+    LoadReport,
+    LoraMode,
+    LoraRequest,
+    Prediction,
+    Process,
+    PromptSettings,
+)
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.layouts.sd3 import sd3_pairs
+from latentry_diffusers.lora import Adapters
 from latentry_sd3.prompts import encode
 
 if TYPE_CHECKING:
@@ -42,6 +53,7 @@ class StableDiffusion3:
             {"transformer": self.transformer, "vae": self.vae},
             text=[text.encoder for text in (*self.clips, self.t5) if text],
         )
+        self._loras = Adapters(self.networks, lambda: sd3_pairs(self.checkpoint.transformer))
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -119,3 +131,11 @@ class StableDiffusion3:
     ) -> AbstractContextManager[None]:
         """Roles are ``joint``, ``self`` (dual attention), ``vae`` and ``text``; None is all of them."""
         return self._attention.set(backend, role)
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """LoRAs of the text encoders and of the transformer."""
+        return self._loras.set(loras, mode)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """How pictures go through the autoencoder."""
+        return self.autoencoder.tiled(side, slicing=slicing)

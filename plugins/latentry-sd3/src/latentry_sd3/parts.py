@@ -1,20 +1,61 @@
-"""The networks of a Stable Diffusion 3 folder, through diffusers and transformers."""
+"""The networks of a Stable Diffusion 3 checkpoint: where files hold them, and how they are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, SD3Transformer2DModel
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from latentry import LoadReport
-from latentry_diffusers.autoencoder import upcast
-from latentry_diffusers.folder import Text, load_networks, load_text
-from latentry_sd3.checkpoint import CLIPS, StableDiffusion3Checkpoint
+from latentry_diffusers.bundle import Bundle
+from latentry_diffusers.loading import load_bundle
+from latentry_diffusers.networks import CLIP_PROJECTED, SD3, T5, VAE, PartSpec
+from latentry_diffusers.tokenizers import Text, TokenizerSpec, load_text
+
+CLIPS = ("text_encoder", "text_encoder_2")
+THIRD = "text_encoder_3"
+
+
+def specs() -> tuple[PartSpec, ...]:
+    """The networks in the order of their use; CLIP-G filled windows with OpenCLIP's first token in training."""
+    transformer = {
+        "sample_size": int,
+        "patch_size": int,
+        "in_channels": int,
+        "num_layers": int,
+        "joint_attention_dim": int,
+        "pooled_projection_dim": int,
+        "pos_embed_max_size": int,
+    }
+    vae = {"block_out_channels": list, "latent_channels": int}
+    clip = {"hidden_size": int, "projection_dim": int}
+    pads = {"text_encoder": ("clip_l", None), "text_encoder_2": ("clip_g", "!")}
+    return (
+        *(
+            PartSpec(
+                part,
+                CLIP_PROJECTED,
+                clip,
+                (f"text_encoders.{name}.transformer.", f"{name}.transformer."),
+                "text-encoder",
+                TokenizerSpec(part.replace("text_encoder", "tokenizer"), "clip", pad),
+            )
+            for part, (name, pad) in pads.items()
+        ),
+        PartSpec(
+            THIRD,
+            T5,
+            {"d_model": int, "vocab_size": int},
+            ("text_encoders.t5xxl.transformer.", "t5xxl.transformer."),
+            "text-encoder",
+            TokenizerSpec("tokenizer_3", "t5"),
+            optional=True,
+        ),
+        PartSpec("transformer", SD3, transformer, ("model.diffusion_model.",)),
+        PartSpec("vae", VAE, vae, ("first_stage_model.", "vae."), "vae"),
+    )
 
 
 @dataclass(frozen=True)
@@ -36,23 +77,13 @@ class Parts:
     report: LoadReport
 
 
-def load_parts(checkpoint: StableDiffusion3Checkpoint, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Loads the networks.
+def load_parts(bundle: Bundle, device: torch.device, dtypes: Mapping[str, torch.dtype]) -> Parts:
+    """Loads the networks, each in its dtype.
 
     Raises:
-        ModelError: a part is missing, damaged, or its tensors do not fit.
+        ModelError: a part is damaged, or its tensors do not fit.
     """
-    loaders: dict[str, Callable[..., Any]] = {
-        "transformer": partial(SD3Transformer2DModel.from_pretrained, torch_dtype=dtype),
-        "vae": partial(AutoencoderKL.from_pretrained, torch_dtype=upcast(checkpoint.vae, dtype)),
-        **{part: partial(CLIPTextModelWithProjection.from_pretrained, dtype=dtype) for part in CLIPS},
-    }
-    if checkpoint.t5:
-        loaders["text_encoder_3"] = partial(T5EncoderModel.from_pretrained, dtype=dtype)
-    networks, report = load_networks(checkpoint.path, loaders, device)
-
-    clips = tuple(load_text(checkpoint.path, part, networks, CLIPTokenizer.from_pretrained) for part in CLIPS)
-    t5 = None
-    if checkpoint.t5:
-        t5 = load_text(checkpoint.path, "text_encoder_3", networks, T5TokenizerFast.from_pretrained)
-    return Parts(networks["transformer"], networks["vae"], clips, t5, report)
+    networks, report = load_bundle(bundle, device, dtypes)
+    text = {part: load_text(networks[part], tokenizer) for part, tokenizer in bundle.tokenizers.items()}
+    clips = tuple(text[part] for part in CLIPS)
+    return Parts(networks["transformer"], networks["vae"], clips, text.get(THIRD), report)

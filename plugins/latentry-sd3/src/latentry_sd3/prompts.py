@@ -13,7 +13,7 @@ from latentry_diffusers.t5 import encode_t5
 from latentry_diffusers.text import encode_clip, warn_of_rest
 
 if TYPE_CHECKING:
-    from latentry_diffusers.folder import Text
+    from latentry_diffusers.tokenizers import Text
 
 TOKENS = 256
 """Of T5's window, as in diffusers."""

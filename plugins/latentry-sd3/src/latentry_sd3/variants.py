@@ -47,6 +47,15 @@ TRANSFORMERS: Mapping[str, Config] = {
 
 VAE: Config = {**VAE_16, "scaling_factor": 1.5305, "shift_factor": 0.0609}
 
+SCHEDULER: Config = {"num_train_timesteps": 1000, "shift": 3.0}
+"""Of every variant's ``scheduler_config.json``."""
+
+
+def published(variant: str) -> dict[str, Config]:
+    """A variant's configurations by part, and that of its ``scheduler``."""
+    encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G, "text_encoder_3": T5_XXL}
+    return {"transformer": TRANSFORMERS[variant], "vae": VAE, "scheduler": SCHEDULER, **encoders}
+
 
 def build(variant: str) -> dict[str, Any]:
     """A variant's networks at full size by part, untrained, on torch's default device (``meta`` takes no memory)."""

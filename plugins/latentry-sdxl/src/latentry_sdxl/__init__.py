@@ -17,6 +17,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("stable-diffusion-xl",),
         target="latentry_sdxl.checkpoint:open_checkpoint",
         detector="latentry_sdxl.detect:detect",
+        converter="latentry_sdxl.release:convert",
         summary="Stable Diffusion XL: base, refiner, inpainting and Turbo",
         citation="Podell et al. 2023, SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis, "
         "arXiv:2307.01952",

@@ -1,4 +1,4 @@
-"""Recognises Stable Diffusion XL in a diffusers folder, from its configurations and the headers of its weights."""
+"""Recognises Stable Diffusion XL, from configurations and from the headers of weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.unet_support import INPAINTING, why_not_config
+from latentry_sdxl.sighting import see
 
 SHARED = ("unet", "vae", "text_encoder_2", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint of any variant has."""
@@ -16,12 +19,18 @@ PARTS = (*SHARED, "text_encoder", "tokenizer")
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the folder holds Stable Diffusion XL; None where nothing speaks for it.
+    """Whether the files are those of Stable Diffusion XL; None where nothing speaks for it.
 
-    The files of Turbo have the keys and shapes of base: their names or the scheduler they were published with tell
-    the two apart, and where neither does both are possible.
+    Turbo has the keys and shapes of base: what the files say of themselves tells the two apart, in a folder also the
+    scheduler they were published with; otherwise both are possible.
+
+    Raises:
+        ModelError: a file is damaged or unsafe.
     """
-    path = files.path
+    return recognise(files, Family("sdxl", _in_folder, see))
+
+
+def _in_folder(path: Path) -> Detection | None:
     index = read_json(path / "model_index.json")
     unet = read_json(path / "unet" / "config.json")
     if index is None or unet is None:
@@ -33,10 +42,12 @@ def detect(files: ModelFiles) -> Detection | None:
     missing = tuple(part for part in (SHARED if refiner else PARTS) if not (path / part).is_dir())
     channels = unet.get("in_channels", 4)
     evidence = (f"model_index.json names {pipeline}", f"the UNet takes {channels} channels")
-    if (reason := _foreign(unet, channels)) is not None:
-        return Detection((), 0.3, (*evidence, reason), missing)
+    if (reason := why_not_config(unet)) is not None:
+        return Detection((), UNSUPPORTED, (*evidence, reason), missing)
     variants, sign = _variants(path, refiner, channels)
-    return Detection(variants, 0.4 if missing else 0.95, (*evidence, sign), missing)
+    noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
+    prediction = str(noise.get("prediction_type", "epsilon"))
+    return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction)
 
 
 def _refines(index: dict[str, Any]) -> bool:
@@ -45,19 +56,11 @@ def _refines(index: dict[str, Any]) -> bool:
     return bool(index.get("requires_aesthetics_score")) or without
 
 
-def _foreign(unet: dict[str, Any], channels: object) -> str | None:
-    if channels not in (4, 9):
-        return "only networks with 4 channels, or 9 for inpainting, are supported"
-    if unet.get("time_cond_proj_dim") is not None:
-        return "the UNet is told the guidance scale (time_cond_proj_dim), which is not supported"
-    return None
-
-
 def _variants(path: Path, refiner: bool, channels: object) -> tuple[tuple[str, ...], str]:
     if refiner:
         return ("refiner",), "it has no first text encoder, or is told an aesthetic score"
     if channels == 9:
-        return ("inpainting",), "9 channels are those of the latents, of the mask and of the picture around it"
+        return ("inpainting",), INPAINTING
     if "turbo" in said_of(path, "unet").lower():
         return ("turbo",), "the files are named Turbo"
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}

@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from latentry import AttentionBackend, Conditioning, LoadReport, Prediction, Process, PromptSettings
+from latentry import (
+    AttentionBackend,
+    Conditioning,
+    LoadReport,
+    LoraMode,
+    LoraRequest,
+    Prediction,
+    Process,
+    PromptSettings,
+)
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.autoencoder import Autoencoder
+from latentry_diffusers.layouts.unet import unet_pairs
+from latentry_diffusers.lora import Adapters
 from latentry_diffusers.masking import mask_and_masked, with_mask
 from latentry_diffusers.text import encode_clip
 from latentry_sdxl.micro import MicroConditioning
 
 if TYPE_CHECKING:
-    from latentry_sdxl.checkpoint import Parts, StableDiffusionXLCheckpoint
+    from latentry_sdxl.checkpoint import StableDiffusionXLCheckpoint
+    from latentry_sdxl.parts import Parts
 
 
 class StableDiffusionXL:
@@ -38,6 +50,7 @@ class StableDiffusionXL:
         self.autoencoder = Autoencoder(self.vae)
         self.report: LoadReport = parts.report
         self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[text.encoder for text in self.text])
+        self._loras = Adapters(self.networks, lambda: unet_pairs(self.checkpoint.unet))
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -81,13 +94,13 @@ class StableDiffusionXL:
         encoded = [encode_clip(*each, prompts, skip=1 + settings.clip_skip, normed=False) for each in self.text]
         states, pooled = torch.cat([each.states for each in encoded], -1), encoded[-1].pooled
         if settings.negative and self.checkpoint.zeros:
-            written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=self.device)
+            written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=states.device)
             states, pooled = states * written[:, None, None], pooled * written[:, None]
         micro = settings.own if isinstance(settings.own, MicroConditioning) else MicroConditioning()
         size = (settings.width, settings.height)
         numbers = micro.time_ids(size, self.checkpoint.time_ids, negative=settings.negative)
-        time_ids = torch.tensor(numbers, device=self.device, dtype=torch.float32).expand(len(prompts), -1)
-        return Conditioning({"text": states, "pooled": pooled, "time_ids": time_ids})
+        time_ids = torch.tensor(numbers, device=states.device, dtype=torch.float32).expand(len(prompts), -1)
+        return Conditioning({"text": states.to(self.dtype), "pooled": pooled.to(self.dtype), "time_ids": time_ids})
 
     @torch.no_grad()
     def predict(
@@ -121,3 +134,11 @@ class StableDiffusionXL:
     ) -> AbstractContextManager[None]:
         """Roles are ``self``, ``cross``, ``vae`` and ``text``; None is all of them."""
         return self._attention.set(backend, role)
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """LoRAs of the text encoders and of the UNet."""
+        return self._loras.set(loras, mode)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """How pictures go through the autoencoder."""
+        return self.autoencoder.tiled(side, slicing=slicing)

@@ -1,7 +1,7 @@
 """The published network configurations of every variant, and the networks they describe.
 
 From the ``config.json`` files of stable-diffusion-xl-base-1.0, -refiner-1.0, stable-diffusion-xl-1.0-inpainting-0.1 and
-sdxl-turbo; keys that are absent have the defaults of diffusers and transformers.
+sdxl-turbo, and their ``scheduler_config.json``; keys that are absent have the defaults of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.published import CLIP_G, CLIP_L, VAE_4, Config
+from latentry_diffusers.published import BETAS, CLIP_G, CLIP_L, VAE_4, Config
 
 BASE: Config = {
     "sample_size": 128,
@@ -45,6 +45,15 @@ UNETS: Mapping[str, Config] = {
 }
 
 VAE: Config = {**VAE_4, "sample_size": 1024, "scaling_factor": 0.13025, "force_upcast": True}
+
+SCHEDULERS: Mapping[str, Config] = {**dict.fromkeys(UNETS, BETAS), "turbo": {**BETAS, "timestep_spacing": "trailing"}}
+"""Of ``scheduler_config.json``, what the checkpoint cannot do without."""
+
+
+def published(variant: str) -> dict[str, Config]:
+    """A variant's configurations by part, and that of its ``scheduler``."""
+    encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G}
+    return {"unet": UNETS[variant], "vae": VAE, "scheduler": SCHEDULERS[variant], **encoders}
 
 
 def build(variant: str) -> dict[str, Any]:

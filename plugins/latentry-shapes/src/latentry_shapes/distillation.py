@@ -53,4 +53,6 @@ class Distillation:
 
 
 def _each(states: States, batch: int) -> States:
-    return States(*(None if part is None else part.expand(batch, *part.shape[1:]) for part in states))
+    """The same states for every picture."""
+    pooled, projected = (part if part is None else part.expand(batch, -1) for part in states[1:])
+    return States(states.tokens.expand(batch, -1, -1), pooled, projected)

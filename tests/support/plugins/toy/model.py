@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from support.oracles import Gaussian, emitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry import (
     Conditioning,
     Detection,
     Flow,
+    IncompatibleError,
     LoadReport,
+    LoraMatch,
+    LoraMode,
+    LoraRequest,
     ModelFiles,
     NoiseSettings,
     OptionError,
@@ -31,25 +36,34 @@ from latentry import (
 
 
 def detect_vp(files: ModelFiles) -> Detection | None:
-    """A folder whose ``toy.json`` says vp."""
+    """A model whose ``toy.json`` says vp."""
     return _detect(files.path, "vp")
 
 
 def detect_flow(files: ModelFiles) -> Detection | None:
-    """A folder whose ``toy.json`` says flow."""
+    """A model whose ``toy.json`` says flow."""
     return _detect(files.path, "flow")
 
 
 def _detect(path: Path, kind: str) -> Detection | None:
-    file = path / "toy.json"
-    if not file.is_file() or (about := json.loads(file.read_text())).get("kind") != kind:
+    if (about := _about(path)).get("kind") != kind:
         return None
-    return Detection(tuple(about.get("variants", ["small"])), about.get("score", 0.9), ("it says so",))
+    variants, what = tuple(about.get("variants", ["small"])), about.get("is", "model")
+    return Detection(variants, about.get("score", 0.9), ("it says so",), kind=what)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """``toy.json``: a file of that name in a folder, or the metadata of that name in a safetensors file."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, "np") as opened:
+            return dict(json.loads((opened.metadata() or {}).get("toy.json", "{}")))
+    file = path / "toy.json"
+    return dict(json.loads(file.read_text())) if file.is_file() else {}
 
 
 def open_checkpoint(files: ModelFiles, variant: str) -> ToyCheckpoint:
     """Reads ``toy.json``."""
-    return ToyCheckpoint(files.path, json.loads((files.path / "toy.json").read_text()))
+    return ToyCheckpoint(files.path, _about(files.path))
 
 
 def lost() -> Path:
@@ -90,7 +104,31 @@ class ToyCheckpoint:
         shift: float | None = self.about.get("shift")
         return shift
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> ToyModel:
+    @property
+    def clip_skips(self) -> int:
+        """As many as a request can ask for, unless asked otherwise."""
+        return int(self.about.get("clip_skips", 11))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """It has no networks."""
+        return ()
+
+    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
+        """A file of a LoRA holds JSON: the ``parts`` it changes, and keys that it has besides."""
+        found = []
+        for path in paths:
+            about = json.loads(path.read_text())
+            if not about["parts"]:
+                raise IncompatibleError(f"The LoRA {path} changes no layer of this model.")
+            rest = tuple(about.get("rest", ()))
+            notes = (f"{path.name} holds {rest[0]}, which has no effect.",) if rest else ()
+            found.append(LoraMatch(path, tuple(about["parts"]), 1, rest, notes))
+        return tuple(found)
+
+    def load(
+        self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
+    ) -> ToyModel:
         """Nothing to load; fails where asked to."""
         if self.about.get("fails") == "loading":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore text.")
@@ -98,17 +136,19 @@ class ToyCheckpoint:
 
 
 class ToyModel:
-    """See ``latentry.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, and the names of the
-    conditioning in ``told``.
+    """See ``latentry.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, the names of the
+    conditioning in ``told``, and LoRAs in ``worn``.
     """
 
     def __init__(self, checkpoint: ToyCheckpoint, device: torch.device, dtype: torch.dtype) -> None:
         self.checkpoint, self.device, self.dtype = checkpoint, device, dtype
         self.process, self.prediction = checkpoint.noise.process, checkpoint.noise.prediction
-        self.report = LoadReport(0)
+        self.report, self.networks = LoadReport(0), dict[str, nn.Module]()
         self.calls: list[tuple[int, float]] = []
         self.told: list[tuple[str, ...]] = []
         self.encoded: list[tuple[tuple[str, ...], PromptSettings]] = []
+        self.loras: Sequence[LoraRequest] = ()
+        self.worn: list[tuple[LoraMode, tuple[LoraRequest, ...]]] = []
         self.backends: list[Any] = []
         self.roles: list[str | None] = []
 
@@ -119,7 +159,8 @@ class ToyModel:
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """A colour between −1 and 1 for each, and as many tokens as it has words, one at least."""
         self.encoded.append((tuple(prompts), settings))
-        colours = [zlib.crc32(prompt.encode()) % 2001 / 1000 - 1 for prompt in prompts]
+        tint = self._lora("text_encoder")
+        colours = [zlib.crc32(prompt.encode()) % 2001 / 1000 - 1 + tint for prompt in prompts]
         words = torch.zeros(len(prompts), max(len(prompt.split() or "_") for prompt in prompts), 1)
         return Conditioning({"colour": torch.tensor(colours).view(-1, 1, 1, 1), "words": words})
 
@@ -132,7 +173,8 @@ class ToyModel:
         self.calls.append((x.shape[0], timestep))
         self.told.append(tuple(conditioning.tensors))
         strength = self.checkpoint.about.get("pale", 1.0) * 0.5 ** len(skip_layers)
-        point, colour = self.process.at(timestep=timestep), conditioning["colour"] * strength
+        shift = self._lora("unet")
+        point, colour = self.process.at(timestep=timestep), conditioning["colour"] * strength + shift
         oracle = Gaussian(mean=0.0, std=0.3)
         centred = x - point.alpha * colour
         x0, eps = oracle.x0(centred, point) + colour, oracle.eps(centred, point)
@@ -156,3 +198,22 @@ class ToyModel:
         self.backends.append(backend)
         self.roles.append(role)
         return nullcontext()
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """It has no autoencoder."""
+        return nullcontext()
+
+    @contextmanager
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> Iterator[None]:
+        """Remembers; adds weights for the text encoder to each prompt's colour, those for the UNet to the data's."""
+        self.loras, before = tuple(loras), self.loras
+        self.worn.append((mode, tuple(loras)))
+        try:
+            yield
+        finally:
+            self.loras = before
+
+    def _lora(self, part: str) -> float:
+        """How much of all LoRAs together a part gets."""
+        changing = (lora for lora in self.loras if part in json.loads(Path(lora.path).read_text())["parts"])
+        return sum(lora.weight_of(part) for lora in changing)

@@ -67,7 +67,7 @@ class Routing:
         return _restoring(slots, before)
 
     def _named(self, name: str) -> AttentionGuard | None:
-        weight = next(self._networks[0].parameters())
+        weight = next(each for each in self._networks[0].parameters() if each.is_floating_point())
         return attention_backend(name, device=weight.device, dtype=weight.dtype)
 
 

@@ -35,7 +35,7 @@ def forward(pair: Pair, tensor: Tensor) -> dict[str, Tensor]:
     if len(pair.diffusers) == 1:
         return {pair.diffusers[0]: _formed(pair.form, tensor, conv=False)}
     sizes = pair.rows or (tensor.shape[0] // len(pair.diffusers),) * len(pair.diffusers)
-    return dict(zip(pair.diffusers, tensor.split(list(sizes)), strict=True))
+    return dict(zip(pair.diffusers, torch.split(tensor, list(sizes)), strict=True))
 
 
 def backward(pair: Pair, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -50,5 +50,5 @@ def _formed(form: Form, tensor: Tensor, *, conv: bool) -> Tensor:
     if form == "conv":
         return tensor[:, :, None, None] if conv else tensor[:, :, 0, 0]
     if form == "halves":
-        return torch.cat(tensor.chunk(2)[::-1])
+        return torch.cat(list(tensor.chunk(2))[::-1])
     return tensor.T if form == "transposed" else tensor

@@ -1,0 +1,34 @@
+"""How much memory a host gives to networks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DtypeName = Literal["float32", "float16", "bfloat16"]
+Tiling = bool | int | Literal["auto"]
+"""Whether pictures go through the autoencoder in tiles; a number is their side in pixels."""
+
+
+class MemoryPolicy(BaseModel):
+    """How a host saves memory. Where the networks wait makes no difference to pictures; all else here does, and holds
+    where a request leaves it open.
+
+    Attributes:
+        offload: ``model``: a network is on the device while it is used, and waits in main memory otherwise;
+            ``blocks``: so does each group of a network's blocks, of which the device then never holds two.
+        blocks_per_group: how many blocks following one another move together.
+        vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
+            own), or where it would take more than half of the device's memory (``auto``).
+        vae_slicing: the pictures of a batch go through the autoencoder one after another.
+        dtypes: dtypes of parts that are not to run in the request's, e.g. ``{"vae": "float32"}``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offload: Literal["none", "model", "blocks"] = "none"
+    blocks_per_group: int = Field(1, ge=1)
+    vae_tiling: Tiling = "auto"
+    vae_slicing: bool = False
+    dtypes: dict[str, DtypeName] = Field(default_factory=dict)

@@ -1,0 +1,309 @@
+"""The files people have: where they lie, what is refused, and by what they are known again."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.toy import toy_host, write_toy, write_toy_file
+
+from latentry import Engine, GenerationRequest, ModelError, ModelFiles, OptionError, Recipe, RecipeError, fingerprint
+from latentry._engine._locate import Located, locate
+from latentry._engine._places import NOTHING, Beside
+from latentry._engine._weights import check_weights
+
+HOST = toy_host()
+
+
+def located(model: Path | str, variant: str | None = None, beside: Beside = NOTHING) -> Located:
+    return locate(HOST, str(model), variant, beside)
+
+
+def weights(path: Path, value: float = 0.0, size: int = 4) -> Path:
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"x": torch.full((size,), value)}, path)
+    return path
+
+
+def sharded(folder: Path, *names: str) -> Path:
+    for name in names:
+        weights(folder / name)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {f"x{number}": name for number, name in enumerate(names)}}))
+    return index
+
+
+def test_one_file_is_a_model(tmp_path: Path) -> None:
+    file = write_toy_file(tmp_path / "toy.safetensors")
+    found = located(file)
+    assert found.files == ModelFiles(file)
+    assert (found.name, found.family, found.variant.name) == (str(file), "toy:toy-vp", "small")
+
+
+def test_a_relative_path_is_recorded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_toy_file(tmp_path / "toy.safetensors")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for text in ("toy.safetensors", "./toy.safetensors", "~/toy.safetensors"):
+        assert located(text).name == str(tmp_path / "toy.safetensors")
+
+
+def test_a_link_keeps_its_name_and_a_linked_folder_is_followed(tmp_path: Path) -> None:
+    """The hub's cache names what links lead to by their hash."""
+    write_toy_file(tmp_path / "blob.safetensors").rename(tmp_path / "0ff1ce")
+    link = tmp_path / "toy.safetensors"
+    link.symlink_to(tmp_path / "0ff1ce")
+    assert located(link).files.path == link
+    (tmp_path / "folder").symlink_to(write_toy(tmp_path / "toy"))
+    assert located(tmp_path / "folder").files.path == tmp_path / "toy"
+
+
+def test_a_linked_pickle_is_one(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").write_bytes(b"\x80\x04 and so on")
+    link = tmp_path / "model.safetensors"
+    link.symlink_to(tmp_path / "model.ckpt")
+    with pytest.raises(ModelError, match=r"model\.safetensors is a pickle"):
+        located(link)
+
+
+def test_parts_become_files_of_the_model(tmp_path: Path) -> None:
+    model, vae = write_toy_file(tmp_path / "toy.safetensors"), weights(tmp_path / "vae.safetensors")
+    clip, t5 = weights(tmp_path / "clip.sft"), sharded(tmp_path / "t5", "a.safetensors", "b.safetensors")
+    words, config = tmp_path / "words", tmp_path / "config"
+    words.mkdir()
+    config.mkdir()
+    found = located(model, None, Beside(str(vae), (str(clip), str(t5)), str(words), str(config)))
+    parts = (("vae", vae), ("text-encoder", clip), ("text-encoder", t5), ("tokenizer", words))
+    assert found.files == ModelFiles(model, parts, config)
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"model": ""}, "There is no model ''"),
+        ({"model": "x" * 300}, "There is no model 'xxx"),
+        ({"vae": ""}, "--vae : there is no such file"),
+        ({"config": ""}, "--config : there is no such file"),
+        ({"vae": "absent.safetensors"}, "--vae absent.safetensors: there is no such file"),
+        ({"text_encoders": ("absent",)}, "--text-encoder absent: there is no such file"),
+        ({"tokenizer": "absent"}, "--tokenizer absent: there is no such file"),
+        ({"config": "absent"}, "--config absent: there is no such file"),
+        ({"vae": "part.bin"}, r"part\.bin is a pickle"),
+        ({"text_encoders": ("text.txt",)}, r"text\.txt is a file, and not one of weights"),
+        ({"tokenizer": "text.txt"}, r"--tokenizer text\.txt is no folder"),
+        ({"config": "text.txt"}, r"--config text\.txt is no folder"),
+        ({"vae": "short.safetensors"}, r"short\.safetensors is damaged"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_had_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_toy(tmp_path / "toy")
+    for name in ("part.bin", "text.txt", "short.safetensors"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ModelError, match=words):
+        Engine(HOST).prepare(GenerationRequest(**{"prompt": "a", "model": "toy", **beside}))
+
+
+def test_a_revision_is_for_the_hub_alone(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--revision v1 is for models of the hub"):
+        Engine(HOST).prepare(GenerationRequest(prompt="a", model=str(write_toy(tmp_path / "toy")), revision="v1"))
+
+
+def test_without_the_hubs_client_it_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError, match="owner/name is neither a file nor a folder here") as caught:
+        located("owner/name")
+    assert "pip install latentry[hub]" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("a LoRA", "--lora"),
+        ("a LoRA for Stable Diffusion XL", "--lora"),
+        ("an autoencoder", "--vae"),
+        ("a text encoder", "--text-encoder"),
+        ("a ControlNet", "Give a model"),
+    ],
+)
+def test_what_is_no_model_is_called_by_its_name(tmp_path: Path, kind: str, remedy: str) -> None:
+    file = write_toy_file(tmp_path / "file.safetensors", **{"is": kind, "variants": []})
+    with pytest.raises(ModelError, match=f"is {kind}, not a model") as caught:
+        located(file)
+    assert "it says so" in caught.value.why
+    assert remedy in caught.value.remedy
+
+
+def test_a_variant_that_the_files_are_not_is_refused(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "toy", variants=["small", "drawer"])
+    assert located(folder, "drawer").variant.name == "drawer"
+    with pytest.raises(ModelError, match="is no painter: it is small or drawer") as caught:
+        located(folder, "painter")
+    assert "it says so" in caught.value.why
+
+
+def test_nobody_knows_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a model that an installed family knows") as caught:
+        located(weights(tmp_path / "x.safetensors"))
+    assert "toy-flow, toy-vp" in caught.value.why
+
+
+def test_shards_are_all_there(tmp_path: Path) -> None:
+    index = sharded(tmp_path / "part", "a.safetensors", "b.safetensors", "c.safetensors")
+    check_weights(index)
+    check_weights(tmp_path / "part")
+    check_weights(tmp_path)
+    (tmp_path / "part" / "b.safetensors").unlink()
+    for path in (index, tmp_path / "part", tmp_path):
+        with pytest.raises(ModelError, match=r"part lacks b\.safetensors") as caught:
+            check_weights(path)
+        assert "names 3 shards; 2 of them are there" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"weight_map": []}',
+        '{"weight_map": {"x": 3}}',
+        '{"weight_map": {"x": "../a.safetensors"}}',
+        '{"weight_map": {"x": "/a.safetensors"}}',
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    index = sharded(tmp_path, "a.safetensors")
+    index.write_text(content)
+    with pytest.raises(ModelError, match="is no index of a sharded file"):
+        check_weights(index)
+
+
+def test_a_header_may_begin_as_pickles_do(tmp_path: Path) -> None:
+    """The length of a header of 640 bytes is 80 02, which is how a pickle of protocol 2 begins."""
+    header = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(640)
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    assert file.read_bytes().startswith(b"\x80\x02")
+    check_weights(file)
+
+
+def test_what_a_file_is_its_first_bytes_say(tmp_path: Path) -> None:
+    check_weights(weights(tmp_path / "really.safetensors").rename(tmp_path / "called.gguf"))
+    (tmp_path / "called.safetensors").write_bytes(b"GGUF and so on")
+    check_weights(tmp_path / "called.safetensors")
+
+
+def test_pickles_beside_weights_are_left_alone(tmp_path: Path) -> None:
+    weights(tmp_path / "unet" / "model.safetensors")
+    (tmp_path / "unet" / "model.bin").write_bytes(b"x")
+    (tmp_path / "whole.ckpt").write_bytes(b"x")
+    check_weights(tmp_path)
+    (tmp_path / "unet" / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"model\.bin is a pickle"):
+        check_weights(tmp_path)
+
+
+def test_files_that_are_not_the_pipelines_are_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"unet": ["diffusers", "UNet"], "gone": [null, null], "_x": "y"}')
+    weights(tmp_path / "unet" / "model.safetensors")
+    (tmp_path / "old").mkdir()
+    for name in ("pruned.safetensors", "old/model.safetensors", "unet/model.fp16.safetensors"):
+        (tmp_path / name).write_bytes(b"x")
+    check_weights(tmp_path)
+    before = fingerprint(ModelFiles(tmp_path))
+    (tmp_path / "pruned.safetensors").write_bytes(b"xx")
+    assert fingerprint(ModelFiles(tmp_path)) == before
+    weights(tmp_path / "unet" / "model.safetensors", 1.0)
+    assert fingerprint(ModelFiles(tmp_path)) != before
+
+
+def test_a_fingerprint_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
+    one, copy = weights(tmp_path / "one.safetensors"), weights(tmp_path / "there" / "copy.safetensors")
+    other = weights(tmp_path / "other.safetensors", 1.0)
+    assert fingerprint(ModelFiles(one)) == fingerprint(ModelFiles(copy)) != fingerprint(ModelFiles(other))
+    indices = [sharded(tmp_path / name, "a.safetensors", "b.safetensors") for name in ("here", "elsewhere")]
+    assert len({fingerprint(ModelFiles(index)) for index in indices}) == 1
+    weights(tmp_path / "here" / "b.safetensors", 1.0)
+    assert len({fingerprint(ModelFiles(index)) for index in indices}) == 2
+
+
+def test_a_fingerprint_counts_every_part_and_its_role(tmp_path: Path) -> None:
+    a, b, c = (weights(tmp_path / f"{value}.safetensors", value) for value in (1.0, 2.0, 3.0))
+    files = [
+        ModelFiles(a),
+        ModelFiles(a, (("vae", b),)),
+        ModelFiles(a, (("text-encoder", b),)),
+        ModelFiles(a, (("vae", c),)),
+        ModelFiles(a, (("text-encoder", b), ("text-encoder", c))),
+        ModelFiles(a, (("vae", b),), config=tmp_path),
+        ModelFiles(b, (("vae", a),)),
+    ]
+    assert len({fingerprint(each) for each in files}) == len(files)
+    turned = ModelFiles(a, (("text-encoder", c), ("text-encoder", b)))
+    assert fingerprint(turned) == fingerprint(files[4])
+
+
+def test_a_fingerprint_reads_both_ends_of_large_files(tmp_path: Path) -> None:
+    """Of three megabytes the first and the last count, and the length."""
+    file = weights(tmp_path / "large.safetensors", size=3 << 18)
+    before, content = fingerprint(ModelFiles(file)), file.read_bytes()
+    for at, counts in ((1 << 19, True), (3 << 19, False), ((3 << 20) - 9, True)):
+        changed = bytearray(content)
+        changed[at] = 1
+        file.write_bytes(changed)
+        assert (fingerprint(ModelFiles(file)) != before) is counts
+
+
+def made_of_parts(engine: Engine, folder: Path) -> tuple[Recipe, torch.Tensor, Path]:
+    vae = weights(folder / "vae.safetensors")
+    config = folder / "config"
+    config.mkdir()
+    (config / "model_index.json").write_text("{}")
+    model = write_toy_file(folder / "toy.safetensors")
+    request = GenerationRequest(prompt="a", model=str(model), seed=1, vae=str(vae), config=str(config))
+    result = engine.generate(request)
+    return Recipe.model_validate_json(result.recipes[0].model_dump_json()), result.latents, vae
+
+
+def test_a_picture_of_a_model_of_parts_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(HOST)
+    recipe, latents, vae = made_of_parts(engine, tmp_path)
+    assert recipe.request.vae == str(vae)
+    assert torch.equal(engine.reproduce(recipe).latents, latents)
+    assert recipe.model == engine.prepare(recipe.request).located.fingerprint
+
+
+@pytest.mark.parametrize("part", ["vae.safetensors", "config/model_index.json"])
+def test_another_part_in_the_same_place_is_told(tmp_path: Path, part: str) -> None:
+    engine = Engine(HOST)
+    recipe, latents, _ = made_of_parts(engine, tmp_path)
+    if part.startswith("vae"):
+        weights(tmp_path / part, 1.0)
+    else:
+        (tmp_path / part).write_text('{"changed": true}')
+    with pytest.raises(RecipeError, match="not the one the picture was made with") as caught:
+        engine.reproduce(recipe)
+    assert "vae.safetensors" in caught.value.what
+    assert torch.equal(engine.reproduce(recipe, anyway=True).latents, latents)
+
+
+def test_other_parts_make_another_model_in_memory(tmp_path: Path) -> None:
+    engine = Engine(HOST)
+    recipe, _, vae = made_of_parts(engine, tmp_path)
+    one = engine.load(engine.prepare(recipe.request))
+    assert engine.load(engine.prepare(recipe.request)) is one
+    other = str(vae.rename(tmp_path / "other.safetensors"))
+    assert engine.load(engine.prepare(recipe.request.model_copy(update={"vae": other}))) is not one

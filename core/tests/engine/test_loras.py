@@ -1,0 +1,170 @@
+"""LoRAs of a request: checked before anything is loaded, set while it runs, and part of what is remembered."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from support.toy import write_toy
+
+from latentry import (
+    Engine,
+    GenerationRequest,
+    IncompatibleError,
+    LatentryError,
+    LoraRequest,
+    OptionError,
+    PluginHost,
+    ProgressEvent,
+    Recipe,
+    RecipeError,
+)
+
+THREADS = 8
+
+
+def write_lora(folder: Path, name: str = "ink", parts: tuple[str, ...] = ("unet",), **about: Any) -> str:
+    """A toy's LoRA."""
+    file = folder / f"{name}.safetensors"
+    file.write_text(json.dumps({"parts": parts} | about))
+    return str(file)
+
+
+def request(model: str, *loras: LoraRequest, **wanted: Any) -> GenerationRequest:
+    """Two pictures."""
+    return GenerationRequest(**{"prompt": "a", "model": model, "seed": 5, "steps": 4, "loras": loras} | wanted)
+
+
+def worn(engine: Engine, wanted: GenerationRequest) -> list[Any]:
+    """What the toy was changed by, in its order."""
+    model: Any = engine.load(engine.prepare(wanted))
+    found: list[Any] = model.worn
+    return found
+
+
+def test_the_model_is_changed_while_it_draws(engine: Engine, model: str, tmp_path: Path) -> None:
+    lora = LoraRequest(path=write_lora(tmp_path), weight=0.3)
+    plain, changed = engine.generate(request(model)), engine.generate(request(model, lora, lora_mode="merged"))
+    assert worn(engine, request(model)) == [("unmerged", ()), ("merged", (lora,))]
+    assert float((changed.latents - plain.latents).abs().max()) > 0.1
+    loaded: Any = engine.load(engine.prepare(request(model)))
+    assert loaded.loras == ()
+    assert torch.equal(engine.generate(request(model)).latents, plain.latents)
+
+
+def test_several_keep_their_order_and_their_weights(engine: Engine, model: str, tmp_path: Path) -> None:
+    loras = [
+        LoraRequest(path=write_lora(tmp_path, "one"), weight=0.5),
+        LoraRequest(path=write_lora(tmp_path, "two"), weight=-1, text_encoders=0.25, denoiser=2),
+    ]
+    engine.generate(request(model, *loras))
+    assert worn(engine, request(model)) == [("unmerged", tuple(loras))]
+    assert [lora.weight_of("unet") for lora in loras] == [0.5, 2]
+    assert [lora.weight_of("text_encoder_2") for lora in loras] == [0.5, 0.25]
+
+
+def test_the_refiner_is_left_alone(engine: Engine, tmp_path: Path) -> None:
+    first, second = str(write_toy(tmp_path / "first")), str(write_toy(tmp_path / "second"))
+    wanted = request(first, LoraRequest(path=write_lora(tmp_path)), refiner=second)
+    engine.generate(wanted)
+    models: list[Any] = [loaded.model for loaded in engine._load(engine.prepare(wanted))]
+    assert [len(loras) for model in models for _, loras in model.worn] == [1, 0]
+
+
+def test_prompts_are_encoded_anew_where_the_text_encoders_change(engine: Engine, model: str, tmp_path: Path) -> None:
+    picture = LoraRequest(path=write_lora(tmp_path, "picture"))
+    words = LoraRequest(path=write_lora(tmp_path, "words", ("text_encoder", "unet")), weight=0.5)
+    loaded: Any = engine.load(engine.prepare(request(model)))
+
+    def encodings(*loras: LoraRequest, **options: Any) -> int:
+        loaded.encoded.clear()
+        engine.generate(request(model, *loras, guidance=1, **options))
+        return len(loaded.encoded)
+
+    assert [encodings(), encodings(), encodings(picture)] == [1, 0, 0]
+    assert [encodings(words), encodings(words), encodings(picture, words)] == [1, 0, 0]
+    assert encodings(words.model_copy(update={"denoiser": 0.1})) == 0
+    assert encodings(words.model_copy(update={"text_encoders": 0.0})) == 0
+    assert encodings(words.model_copy(update={"weight": 0.6})) == 1
+    assert encodings(words, lora_mode="merged") == 1
+    Path(words.path).write_text(Path(words.path).read_text() + " ")
+    assert encodings(words) == 1
+
+
+def test_eight_threads_get_what_each_gets_alone(host: PluginHost, model: str, tmp_path: Path) -> None:
+    one, two = write_lora(tmp_path, "one"), write_lora(tmp_path, "two", ("text_encoder",))
+    choices = [(), (LoraRequest(path=one),), (LoraRequest(path=two, weight=0.5),), (LoraRequest(path=one, weight=2.0),)]
+    wanted = [request(model, *choices[number % 4], seed=number // 4) for number in range(THREADS)]
+    alone = [Engine(host).generate(each).latents for each in wanted]
+    engine, together = Engine(host), Barrier(THREADS)
+
+    def draw(each: GenerationRequest) -> torch.Tensor:
+        together.wait(timeout=60)
+        return engine.generate(each).latents
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(draw, wanted))
+    assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+
+
+def test_requests_with_the_same_loras_run_at_once(engine: Engine, model: str, tmp_path: Path) -> None:
+    """Each waits for the other in the middle of its sampling; the file has two names."""
+    file = Path(write_lora(tmp_path))
+    (tmp_path / "copy.safetensors").write_bytes(file.read_bytes())
+    both = Barrier(2)
+
+    def meet(event: ProgressEvent) -> None:
+        if event.stage == "sample" and event.done == 2:
+            both.wait(timeout=60)
+
+    wanted = [request(model, LoraRequest(path=str(path))) for path in (file, tmp_path / "copy.safetensors")]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda each: engine.generate(each, progress=meet), wanted))
+    assert torch.equal(results[0].latents, results[1].latents)
+
+
+def test_the_recipe_tells_the_file_from_another_of_its_name(engine: Engine, model: str, tmp_path: Path) -> None:
+    file = Path(write_lora(tmp_path))
+    (recipe,) = engine.generate(request(model, LoraRequest(path=str(file), weight=0.4))).recipes
+    recipe = Recipe.model_validate_json(recipe.model_dump_json())
+    assert recipe.loras == (sha256(file.read_bytes()).hexdigest(),)
+    assert recipe.request.loras == (LoraRequest(path=str(file.resolve()), weight=0.4),)
+    again = engine.reproduce(recipe)
+    assert again.recipes == (recipe,)
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(RecipeError, match=r"LoRA .*ink.safetensors is not the one") as refused:
+        engine.reproduce(recipe)
+    assert recipe.loras[0] in str(refused.value)
+    assert torch.equal(engine.reproduce(recipe, anyway=True).latents, again.latents)
+
+
+def test_what_has_no_effect_is_noted(engine: Engine, model: str, tmp_path: Path) -> None:
+    lora = LoraRequest(path=write_lora(tmp_path, rest=["stranger"]))
+    assert "ink.safetensors holds stranger, which has no effect." in engine.generate(request(model, lora)).notes
+
+
+def test_a_lora_is_refused_before_the_model_is_loaded(host: PluginHost, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "fails", fails="loading"))
+    bad = LoraRequest(path=write_lora(tmp_path, parts=()))
+    with pytest.raises(IncompatibleError, match="changes no layer"):
+        Engine(host).generate(request(model, bad))
+    with pytest.raises(LatentryError, match="Out of memory while loading"):
+        Engine(host).generate(request(model))
+
+
+def test_a_missing_file_is_named(engine: Engine, model: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"There is no LoRA .*nowhere.safetensors"):
+        engine.prepare(request(model, LoraRequest(path=str(tmp_path / "nowhere.safetensors"))))
+
+
+@pytest.mark.parametrize("wrong", [{"weight": float("nan")}, {"weight": float("inf")}, {"wieght": 1}, {"path": None}])
+def test_what_makes_no_sense_is_no_request(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LoraRequest(**{"path": "a.safetensors"} | wrong)

@@ -1,0 +1,208 @@
+"""Networks that come to the device only while they are used; the device is a stand-in that hands out copies."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from support.stand_in import Record, bytes_of, tensors
+from torch import Tensor, nn
+
+from latentry import MemoryPolicy, offloaded
+
+CPU = torch.device("cpu")
+MODEL, BLOCKS, PAIRS = (
+    MemoryPolicy(offload="model"),
+    MemoryPolicy(offload="blocks"),
+    MemoryPolicy(offload="blocks", blocks_per_group=2),
+)
+
+
+class Network(nn.Module):
+    """A layer before blocks and one after them."""
+
+    def __init__(self, blocks: int = 4) -> None:
+        super().__init__()
+        self.before, self.after = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.body = nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(2, 2) for _ in range(blocks))})
+        self.register_buffer("offset", torch.ones(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.before(x)
+        for block in self.body["blocks"]:
+            x = block(x).tanh()
+        last: Tensor = self.after(x) + self.offset
+        return last
+
+
+class Autoencoder(nn.Module):
+    """Two ways through, neither of which is ``forward``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(2, 3), nn.Linear(3, 2)
+
+    def encode(self, x: Tensor) -> Tensor:
+        encoded: Tensor = self.encoder(x)
+        return encoded
+
+    def decode(self, z: Tensor) -> Tensor:
+        decoded: Tensor = self.decoder(z)
+        return decoded
+
+
+def model(**networks: nn.Module) -> Any:
+    """What ``offloaded`` sees of a ``Model``."""
+    return SimpleNamespace(networks={part: network.requires_grad_(False) for part, network in networks.items()})
+
+
+@pytest.fixture
+def trio() -> Any:
+    """A text encoder, a denoiser and an autoencoder."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return model(text_encoder=Network(2), unet=Network(5), vae=Autoencoder())
+
+
+def use(trio: Any) -> Tensor:
+    """As a request does."""
+    parts = trio.networks
+    x = parts["text_encoder"](torch.ones(1, 2))
+    for _ in range(2):
+        x = parts["unet"](x)
+    decoded: Tensor = parts["vae"].decode(parts["vae"].encode(x))
+    return decoded
+
+
+def test_whole_models_take_turns(trio: Any) -> None:
+    expected, device = use(trio), Record(trio.networks)
+    with offloaded(trio, device=CPU, policy=MODEL, move=device.move):
+        assert device.here == frozenset()
+        assert torch.equal(use(trio), expected)
+    assert device.parts == ["text_encoder", "unet", "vae"]
+    for name, here in device.order:
+        part = name.split(".")[0]
+        assert here == {f"{part}.{tensor}" for tensor in tensors(trio.networks[part])}
+    assert device.peak == max(bytes_of(network) for network in trio.networks.values())
+    assert device.here == frozenset()
+
+
+@pytest.mark.parametrize(("policy", "size"), [(BLOCKS, 1), (PAIRS, 2)])
+def test_groups_of_blocks_take_turns(trio: Any, policy: MemoryPolicy, size: int) -> None:
+    expected, device = use(trio), Record(trio.networks)
+    with offloaded(trio, device=CPU, policy=policy, move=device.move):
+        assert torch.equal(use(trio), expected)
+    for name, here in device.order:
+        part = name.split(".")[0]
+        assert {each.split(".")[0] for each in here} == {part}
+        blocks = {int(each.split(".")[3]) for each in here if ".blocks." in each}
+        if ".blocks." in name:
+            first = int(name.split(".")[3]) // size * size
+            total = len(trio.networks[part].body["blocks"])
+            assert blocks == set(range(first, min(first + size, total)))
+        elif part != "vae":
+            assert blocks == set()
+    unet = trio.networks["unet"]
+    blocks_of_one_group = unet.body["blocks"][:size]
+    trunk = bytes_of(unet.before, unet.after) + unet.offset.nbytes
+    assert device.peak == max(trunk + bytes_of(*blocks_of_one_group), bytes_of(trio.networks["vae"]))
+    assert device.here == frozenset()
+
+
+@pytest.mark.parametrize("policy", [MODEL, BLOCKS])
+def test_it_comes_off_without_a_trace(trio: Any, policy: MemoryPolicy) -> None:
+    before = {part: traces(network) for part, network in trio.networks.items()}
+    with offloaded(trio, device=CPU, policy=policy, move=lambda tensor, device: tensor.clone()):
+        use(trio)
+        assert {part: traces(network) for part, network in trio.networks.items()} != before
+    assert {part: traces(network) for part, network in trio.networks.items()} == before
+
+
+def traces(network: nn.Module) -> Any:
+    """Where each tensor is and what it holds, each module's hooks, and its own attributes."""
+    held = {name: (id(tensor), tensor.data_ptr(), tensor.tolist()) for name, tensor in tensors(network).items()}
+    hooks = [
+        (dict(m._forward_pre_hooks), dict(m._forward_pre_hooks_with_kwargs), dict(m._forward_hooks))
+        for m in network.modules()
+    ]
+    return held, hooks, [sorted(vars(module)) for module in network.modules()]
+
+
+@pytest.mark.parametrize("policy", [MODEL, BLOCKS])
+def test_an_exception_leaves_nothing_on_the_device(trio: Any, policy: MemoryPolicy) -> None:
+    before = {part: traces(network) for part, network in trio.networks.items()}
+    with (
+        pytest.raises(InterruptedError),
+        offloaded(trio, device=CPU, policy=policy, move=lambda tensor, device: tensor.clone()),
+    ):
+        trio.networks["unet"](torch.ones(1, 2))
+        raise InterruptedError
+    assert {part: traces(network) for part, network in trio.networks.items()} == before
+
+
+@pytest.mark.parametrize("policy", [MODEL, BLOCKS])
+def test_a_device_that_is_full_halfway_is_freed_at_once(trio: Any, policy: MemoryPolicy) -> None:
+    room, moved = 3, []
+
+    def move(tensor: Tensor, device: torch.device) -> Tensor:
+        if len(moved) == room:
+            raise torch.OutOfMemoryError("full")
+        moved.append(tensor)
+        return tensor.clone()
+
+    everything = [tensor for network in trio.networks.values() for tensor in tensors(network).values()]
+    with offloaded(trio, device=CPU, policy=policy, move=move):
+        with pytest.raises(torch.OutOfMemoryError):
+            use(trio)
+        now = [tensor for network in trio.networks.values() for tensor in tensors(network).values()]
+        assert all(tensor is home for tensor, home in zip(now, everything, strict=True))
+        room = 10**6
+        assert torch.isfinite(use(trio)).all()  # and may be used again
+
+
+def test_a_tensor_of_several_blocks_stays_with_the_trunk() -> None:
+    network = Network(3)
+    blocks = network.body["blocks"]
+    blocks[2].weight = blocks[0].weight
+    tied = model(unet=network)
+    expected, device = network(torch.ones(1, 2)), Record(tied.networks)
+    with offloaded(tied, device=CPU, policy=BLOCKS, move=device.move):
+        assert torch.equal(network(torch.ones(1, 2)), expected)
+    assert all("unet.body.blocks.0.weight" in here for _, here in device.order)
+
+
+def test_what_networks_are_called_with_comes_along(trio: Any) -> None:
+    """meta in place of the device: what stayed at home would not go with it."""
+    meta = torch.device("meta")
+    with offloaded(trio, device=meta, policy=MODEL):
+        assert use(trio).device == meta
+        assert all(tensor.device == meta for tensor in tensors(trio.networks["vae"]).values())
+        assert all(tensor.device == CPU for tensor in tensors(trio.networks["unet"]).values())
+    assert all(tensor.device == CPU for network in trio.networks.values() for tensor in tensors(network).values())
+
+
+def test_without_offload_nothing_happens(trio: Any) -> None:
+    before = {part: traces(network) for part, network in trio.networks.items()}
+    with offloaded(trio, device=CPU, policy=MemoryPolicy(), move=lambda tensor, device: tensor.clone()):
+        assert {part: traces(network) for part, network in trio.networks.items()} == before
+
+
+def test_a_policy_is_json_and_takes_nothing_unknown() -> None:
+    policy = MemoryPolicy(offload="blocks", blocks_per_group=2, vae_tiling=256, dtypes={"vae": "float32"})
+    assert MemoryPolicy.model_validate_json(policy.model_dump_json()) == policy
+    for wrong in ({"offload": "disk"}, {"blocks_per_group": 0}, {"dtypes": {"vae": "float8"}}, {"tiles": True}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            MemoryPolicy(**wrong)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("policy", [MODEL, BLOCKS])
+def test_on_a_gpu_it_is_the_same(trio: Any, policy: MemoryPolicy) -> None:
+    expected = use(trio)
+    with offloaded(trio, device="cuda", policy=policy):
+        found = use(trio)
+    assert torch.allclose(found.cpu(), expected, atol=1e-5)
+    torch.cuda.synchronize()
+    assert all(tensor.device == CPU for network in trio.networks.values() for tensor in tensors(network).values())

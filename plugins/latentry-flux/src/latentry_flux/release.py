@@ -1,0 +1,37 @@
+"""How FLUX.1 was released, and writing checkpoints that way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from latentry import Conversion, ModelFiles
+from latentry_diffusers import convert as diffusers
+from latentry_diffusers.layouts.clip import clip_pairs
+from latentry_diffusers.layouts.flux import flux_pairs
+from latentry_diffusers.layouts.t5 import t5_single_pairs
+from latentry_diffusers.layouts.vae import vae_pairs
+from latentry_diffusers.release import Place, Release
+from latentry_flux.checkpoint import open_checkpoint
+
+ARCHITECTURES: Mapping[str, str] = {"dev": "flux-1-dev", "schnell": "flux-1-schnell", "fill": "flux-1-fill-dev"}
+
+
+def release(variant: str) -> Release:
+    """How a variant was released: every network as a file of its own."""
+    return Release(
+        pipeline="FluxFillPipeline" if variant == "fill" else "FluxPipeline",
+        scheduler={"_class_name": "FlowMatchEulerDiscreteScheduler"},
+        architecture=ARCHITECTURES[variant],
+        places={
+            "text_encoder": Place(clip_pairs, apart=True),
+            "text_encoder_2": Place(t5_single_pairs, apart=True),
+            "transformer": Place(flux_pairs),
+            "vae": Place(vae_pairs, apart=True),
+        },
+    )
+
+
+def convert(files: ModelFiles, variant: str, conversion: Conversion) -> tuple[Path, ...]:
+    """Writes a checkpoint in another form; see ``latentry_diffusers.convert.convert``."""
+    return diffusers.convert(open_checkpoint(files, variant).bundle, release(variant), conversion)

@@ -1,0 +1,45 @@
+"""Ctrl-C while a picture is drawn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.commandline import clean_environment
+
+PROGRAM = """
+import os, signal
+import latentry._engine._engine as engine
+
+drawn = engine.Engine.generate
+
+def interrupted(self, *args, progress=None, **kwargs):
+    def follow(event):
+        if event.stage == "sample" and event.done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+    return drawn(self, *args, progress=follow, **kwargs)
+
+engine.Engine.generate = interrupted
+from latentry._cli import main
+import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_it_ends_as_one_line(tiny: Path, tmp_path: Path) -> None:
+    """The process sends itself the signal in the middle of its second step."""
+    command = ["generate", "a", "--model", str(tiny), "--steps", "50", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "latentry: cancelled\n")
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,107 @@
+"""Every installed scheduler on every family: it runs in a few steps, or is refused before a weight is loaded.
+
+Which of both is decided from the records alone; planted schedulers see to it that each kind of refusal is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.families import TINY
+from support.models import PROMPT
+from support.toy import PLUGIN
+
+from latentry import Engine, GenerationRequest, IncompatibleError, Model, PluginHost
+
+HOST = PluginHost(plugin_dirs=[PLUGIN.parent / "capable.py"])
+STEPS, SIDE = 3, 32
+OUTPUTS = {"uncond"}
+"""What a scheduler can have of an evaluation besides the guided output."""
+
+
+def hindrance(scheduler: str, family: str) -> str:
+    """What a refusal has to name; empty where the two fit."""
+    spec, process = HOST.schedulers[scheduler], HOST.families[family].process
+    if process not in spec.processes:
+        return f"this model's is {process}"
+    return ", ".join(sorted(spec.needs - OUTPUTS))
+
+
+PAIRS = [(family, scheduler) for family in TINY for scheduler in HOST.schedulers]
+FITTING = [pair for pair in PAIRS if not hindrance(*pair[::-1])]
+REFUSED = [pair for pair in PAIRS if hindrance(*pair[::-1])]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A tiny model of each family."""
+    root = tmp_path_factory.mktemp("matrix")
+    return {family: str(tiny.write(root / family.split(":")[1])) for family, tiny in TINY.items()}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """Keeps the model of the last request, so that each is loaded once."""
+    return Engine(HOST)
+
+
+def wanted(folder: str, scheduler: str) -> GenerationRequest:
+    size = {"steps": STEPS, "width": SIDE, "height": SIDE}
+    return GenerationRequest(prompt=PROMPT, model=folder, scheduler=scheduler, guidance=1.0, seed=3, **size)
+
+
+@contextmanager
+def counted(model: Model) -> Iterator[list[int]]:
+    """Rows of each call of the denoiser."""
+    rows: list[int] = []
+
+    def hook(module: Any, given: tuple[Any, ...], options: dict[str, Any]) -> None:
+        rows.append(len(given[0] if given else options["hidden_states"]))
+
+    (denoiser,) = (model.networks[part] for part in ("unet", "transformer") if part in model.networks)
+    handle = denoiser.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield rows
+    finally:
+        handle.remove()
+
+
+def test_every_installed_family_is_here() -> None:
+    assert set(TINY) == {HOST.families.qualified(name) for name in HOST.families}
+    assert {family for family, _ in REFUSED} == set(TINY)
+
+
+@pytest.mark.parametrize(("family", "scheduler"), FITTING)
+def test_what_fits_runs(engine: Engine, folders: dict[str, str], family: str, scheduler: str) -> None:
+    spec, request = HOST.schedulers[scheduler], wanted(folders[family], scheduler)
+    setup = engine.prepare(request)
+    with counted(engine.load(setup)) as rows:
+        found = engine.generate(request)
+    assert found.latents.shape == (1, TINY[family].channels, SIDE // 4, SIDE // 4)
+    assert torch.isfinite(found.latents).all()
+    assert found.images[0].size == (SIDE, SIDE)
+    assert set(rows) == {2 if "uncond" in spec.needs else 1}
+    if spec.adaptive:
+        assert setup.plan.evaluations is None
+    else:
+        assert len(rows) == found.evaluations == setup.plan.evaluations
+        assert STEPS <= len(rows) <= STEPS * spec.evaluations
+
+
+@pytest.mark.parametrize(("family", "scheduler"), REFUSED)
+def test_what_does_not_fit_is_refused_before_weights_load(
+    folders: dict[str, str], family: str, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, loads, stages = Engine(HOST), [], []
+    fitting = engine.prepare(wanted(folders[family], "euler")).checkpoint
+    monkeypatch.setattr(type(fitting), "load", lambda *given: loads.append(given))
+    with pytest.raises(IncompatibleError, match=f"{scheduler!r} cannot be used with") as told:
+        engine.generate(wanted(folders[family], scheduler), progress=lambda event: stages.append(event.stage))
+    assert hindrance(scheduler, family) in told.value.why
+    assert (loads, stages) == ([], [])
+    assert Path(folders[family]).name in told.value.what

@@ -1,0 +1,147 @@
+"""Every shipped model through diffusers' own pipelines and through ours: 20 steps from the same noise.
+
+What a model is asked for follows from its record and its variant's, so that those of new families are met, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
+from support.models import PROMPT
+from support.parts import TOKENS
+from support.sides import SCHEDULERS, Peers, draw, drawing, ours, seeded, theirs
+from support.stages import Overheard, parting
+
+from latentry import CheckpointSpec, Engine, PluginHost, Task, VariantSpec
+
+STEPS = 20
+LAID_OUT, STRENGTH = 25, 0.8
+"""From a picture: as many steps are taken."""
+PICTURE, MASK = drawing()
+PIPELINES: Mapping[Task, Any] = {
+    "text-to-image": AutoPipelineForText2Image,
+    "image-to-image": AutoPipelineForImage2Image,
+    "inpainting": AutoPipelineForInpainting,
+}
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A shipped model."""
+
+    spec: CheckpointSpec
+    variant: VariantSpec
+    flow: bool
+    folder: Path
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Those of its network, and inpainting by blending."""
+        blended: tuple[Task, ...] = ("inpainting",) if "image-to-image" in self.variant.tasks else ()
+        return (*self.variant.tasks, *blended)
+
+    @property
+    def guidance(self) -> float:
+        """The scale where none is asked for."""
+        return self.variant.guidance if self.spec.guidance is None else self.spec.guidance
+
+
+def shipped() -> Iterator[Shipped]:
+    host = PluginHost()
+    for name in host.checkpoints:
+        spec = host.checkpoints[name]
+        family, folder = host.families[spec.family], Path(host.checkpoints.load(name)())
+        (variant,) = (variant for variant in family.variants if variant.name == spec.variant)
+        if any(folder.glob("*/*.safetensors")):
+            yield Shipped(spec, variant, family.process == "flow", folder)
+
+
+SHIPPED = list(shipped())
+EVERY = [
+    pytest.param(model, task, guidance, id=f"{model.spec.name}, {task}, {guidance or 'default'}")
+    for model in SHIPPED
+    for task in model.tasks
+    for guidance in ((None,) if model.variant.guidance_kind == "none" else (None, 1.0))
+]
+SKIPPING = [pytest.param(model, id=model.spec.name) for model in SHIPPED if model.variant.skip_layers]
+
+
+def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **settings: Any) -> Overheard:
+    """Latentry's side; a guidance of None leaves it to the model."""
+    pictures = {"text-to-image": {}, "image-to-image": {"init_image": PICTURE}}
+    strength = {"image-to-image": STRENGTH, "inpainting": 1.0}.get(task)
+    channels = 16 if model.flow else 4
+    return ours(
+        engine,
+        model.spec.name,
+        (PROMPT,),
+        draw(channels=channels),
+        steps=LAID_OUT if task == "image-to-image" else STEPS,
+        guidance=guidance,
+        strength=strength,
+        **pictures.get(task, {"init_image": PICTURE, "mask": MASK}),
+        **({} if model.flow else SCHEDULERS["ddim"]),
+        **settings,
+    )
+
+
+def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **options: Any) -> Overheard:
+    """diffusers' side; not every pipeline takes the size, nor has T5's window and a grid of its own."""
+    pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
+    steps = LAID_OUT if task == "image-to-image" else STEPS
+    given = {
+        "image": PICTURE,
+        "mask_image": MASK,
+        "strength": STRENGTH if task == "image-to-image" else 1.0,
+        "height": model.spec.size,
+        "width": model.spec.size,
+        **({"sigmas": np.linspace(1, 1 / steps, steps), "max_sequence_length": TOKENS} if model.flow else {}),
+    }
+    taken = signature(pipeline.__call__).parameters
+    return theirs(
+        pipeline,
+        (PROMPT,),
+        num_inference_steps=steps,
+        guidance_scale=model.guidance if guidance is None else guidance,
+        generator=seeded(),
+        **{name: value for name, value in given.items() if name in taken},
+        **options,
+    )
+
+
+@pytest.mark.parametrize(("model", "task", "guidance"), EVERY)
+def test_both_pipelines_agree(engine: Engine, peers: Peers, model: Shipped, task: Task, guidance: float | None) -> None:
+    found = mine(engine, model, task, guidance)
+    assert parting(found, peer(peers, model, task, guidance)) == ""
+    assert len(found.inputs) == STEPS
+    scale = model.guidance if guidance is None else guidance
+    if model.variant.guidance_kind == "distilled":
+        assert found.told["guidance"].tolist() == [scale]
+    else:
+        assert len(found.told["encoder_hidden_states"]) == (2 if scale > 1.0 else 1)
+
+
+@pytest.mark.parametrize("model", SKIPPING)
+def test_both_pipelines_agree_with_skip_layer_guidance(engine: Engine, peers: Peers, model: Shipped) -> None:
+    found = mine(engine, model, "text-to-image", None, skip_layers=(1, 2))
+    heard = peer(peers, model, "text-to-image", None, skip_guidance_layers=[1, 2])
+    assert parting(found, heard) == ""
+    assert found.skipped == heard.skipped == [(1, 2)] * 3
+    plain = mine(engine, model, "text-to-image", None)
+    assert float((found.latents[0] - plain.latents[0]).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("model", [pytest.param(model, id=model.spec.name) for model in SHIPPED])
+def test_the_comparison_would_notice(engine: Engine, peers: Peers, model: Shipped) -> None:
+    """Another scale, at the first task of each."""
+    task = model.tasks[0]
+    heard = peer(peers, model, task, model.guidance)
+    apart = parting(mine(engine, model, task, model.guidance + 0.5), heard)
+    assert apart.startswith("told guidance" if model.variant.guidance_kind == "distilled" else "latents after")

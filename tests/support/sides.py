@@ -1,0 +1,126 @@
+"""The same request through diffusers' pipelines and through ours, both overheard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import diffusers
+import numpy as np
+import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from PIL import Image
+from torch import Tensor
+
+from latentry import Engine, GenerationRequest
+from latentry._engine._prompts import Prompts
+from support.overheard import overhearing
+from support.stages import Overheard
+
+SCHEDULERS: Mapping[str, Mapping[str, Any]] = {
+    "ddim": {"scheduler": "ddim"},
+    "euler": {"scheduler": "euler", "sigmas": "leading", "final": "zero"},
+    "turbo": {"scheduler": "euler-ancestral", "sigmas": "trailing", "final": "zero", "initial_noise": "sigma"},
+}
+"""Settings of ours, as diffusers has them: its Euler methods scale the first noise of a trailing grid by σ."""
+PEERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}),
+    "euler": ("EulerDiscreteScheduler", {}),
+}
+"""Schedulers of diffusers on a checkpoint's configuration, for those that are not the checkpoint's own."""
+
+
+class Peers:
+    """diffusers' pipelines in float32, each folder loaded once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[Path, Any] = {}
+
+    def __call__(self, folder: Path, kind: Any, scheduler: str = "own", **parts: Any) -> Any:
+        """A pipeline of a kind, or of the one of ``diffusers.AutoPipeline…`` that fits, on the networks of a folder.
+
+        Args:
+            folder: in diffusers' layout.
+            kind: a pipeline's class.
+            scheduler: of ``PEERS``, or the folder's own.
+            parts: in place of the folder's.
+        """
+        if folder not in self._loaded:
+            options = {"local_files_only": True, "torch_dtype": torch.float32}
+            self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(folder, **options, **_absent(folder))
+        loaded = self._loaded[folder]
+        pipeline = kind.from_pipe(loaded, **parts)
+        pipeline.set_progress_bar_config(disable=True)
+        name, options = PEERS.get(scheduler, (type(loaded.scheduler).__name__, {}))
+        pipeline.scheduler = getattr(diffusers, name).from_config(loaded.scheduler.config, **options)
+        return pipeline
+
+
+def _absent(folder: Path) -> dict[str, None]:
+    """Text encoders that a folder says it has not, which diffusers wants to be told again."""
+    index = json.loads((folder / "model_index.json").read_text())
+    return {name: None for name, entry in index.items() if name.startswith(("text", "token")) and entry[0] is None}
+
+
+def theirs(pipeline: Any, prompts: Sequence[str], **options: Any) -> Overheard:
+    """diffusers' side; its autoencoder gives the mode of its posterior, as ours does, instead of a sample of it."""
+    mode = patch.object(DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode())
+    with mode, overhearing([pipeline], len(prompts)) as heard, _shifted(pipeline):
+        pipeline(list(prompts), output_type="pt", **options)
+    return heard
+
+
+@contextmanager
+def _shifted(pipeline: Any) -> Iterator[None]:
+    """The shift of the latents, which diffusers' inpainting with SD3 leaves out where it decodes."""
+    with ExitStack() as stack:
+        if isinstance(pipeline, diffusers.StableDiffusion3InpaintPipeline):
+            vae = pipeline.vae
+            decode, shift = vae.decode, vae.config.shift_factor
+            stack.enter_context(patch.object(vae, "decode", lambda raw, **options: decode(raw + shift, **options)))
+        yield
+
+
+def ours(
+    engine: Engine,
+    model: Path | str,
+    prompts: Sequence[str],
+    latents: Tensor,
+    *,
+    init_image: Image.Image | None = None,
+    mask: Image.Image | None = None,
+    noise: Any = None,
+    **settings: Any,
+) -> Overheard:
+    """Latentry's side, with what its plugins prefer wherever the settings leave it open; ``noise`` as in ``Engine``."""
+    request = GenerationRequest(prompt=tuple(prompts), model=str(model), dtype="float32", **settings)
+    pictures: dict[str, Any] = {"init_image": init_image, "mask": mask}
+    loaded = engine._load(engine.prepare(request, **pictures))
+    for each in loaded:
+        each.prompts = Prompts(each.model)  # those of earlier requests are encoded again
+    with overhearing([each.model for each in loaded], len(prompts)) as heard:
+        engine.generate(request, latents=latents, noise=noise, **pictures)
+    return heard
+
+
+def draw(count: int = 1, *, channels: int = 4, height: int = 16, width: int = 16, seed: int = 11) -> Tensor:
+    """Standard normal latents: what diffusers draws first from a generator of that seed."""
+    return torch.randn((count, channels, height, width), generator=seeded(seed))
+
+
+def seeded(seed: int = 11) -> torch.Generator:
+    """A generator for diffusers' side."""
+    return torch.Generator().manual_seed(seed)
+
+
+def drawing() -> tuple[Image.Image, Image.Image]:
+    """A picture of 64 × 64 pixels, squares of many colours, and a mask: a disc with a soft edge and a lone pixel."""
+    squares = np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    y, x = np.mgrid[:64, :64]
+    disc = np.clip(255 * (24 - np.hypot(x - 27, y - 36)) / 8, 0, 255).astype(np.uint8)
+    disc[8, 8] = 255
+    return Image.fromarray(squares).resize((64, 64), Image.Resampling.NEAREST), Image.fromarray(disc)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from support.families import TINY
 from support.models import PROMPT
+from support.models_flux import write_flux
 from support.toy import PLUGIN
 
 from latentry import Engine, GenerationRequest, IncompatibleError, Model, PluginHost
@@ -105,3 +106,15 @@ def test_what_does_not_fit_is_refused_before_weights_load(
     assert hindrance(scheduler, family) in told.value.why
     assert (loads, stages) == ([], [])
     assert Path(folders[family]).name in told.value.what
+
+
+def test_models_of_few_levels_refuse_what_asks_between_them(tmp_path: Path) -> None:
+    """schnell was distilled to the levels of its steps: Euler is right there, and with churn it is not."""
+    model, engine = str(write_flux(tmp_path / "schnell", "schnell")), Engine(HOST)
+    for scheduler, options in (("dpm2", {}), ("res-2s", {}), ("euler", {"churn": 1.0})):
+        request = wanted(model, scheduler).model_copy(update={"scheduler_options": options, "guidance": 1.0})
+        with pytest.raises(IncompatibleError, match=r"cannot be used with .* as it is set") as told:
+            engine.prepare(request)
+        assert "between its steps" in told.value.why
+    kept = wanted(model, "euler").model_copy(update={"guidance": 1.0})
+    assert engine.prepare(kept).plan.off_grid is None

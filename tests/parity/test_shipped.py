@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
+from support.loras import diffusers, random_lora, write
 from support.models import PROMPT
 from support.parts import TOKENS
 from support.sides import SCHEDULERS, Peers, draw, drawing, ours, seeded, theirs
 from support.stages import Overheard, parting
 
-from latentry import CheckpointSpec, Engine, PluginHost, Task, VariantSpec
+from latentry import CheckpointSpec, Engine, LoraRequest, PluginHost, Task, VariantSpec
 
 STEPS = 20
 LAID_OUT, STRENGTH = 25, 0.8
@@ -136,6 +137,26 @@ def test_both_pipelines_agree_with_skip_layer_guidance(engine: Engine, peers: Pe
     assert found.skipped == heard.skipped == [(1, 2)] * 3
     plain = mine(engine, model, "text-to-image", None)
     assert float((found.latents[0] - plain.latents[0]).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("model", [pytest.param(model, id=model.spec.name) for model in SHIPPED])
+def test_both_loaders_agree_on_a_lora(engine: Engine, peers: Peers, model: Shipped, tmp_path: Path) -> None:
+    """Of every linear layer and every convolution of the denoiser."""
+    task = model.tasks[0]
+    pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
+    part = "transformer" if model.flow else "unet"
+    lora = random_lora({part: getattr(pipeline, part)})
+    file = write(tmp_path / "lora.safetensors", diffusers(lora))
+    pipeline.load_lora_weights(tmp_path, weight_name=file.name, adapter_name="one", local_files_only=True)
+    try:
+        pipeline.set_adapters(["one"], [0.7])
+        heard = peer(peers, model, task, None)
+    finally:
+        pipeline.unload_lora_weights()
+    found = mine(engine, model, task, None, loras=(LoraRequest(path=str(file), weight=0.7),))
+    assert parting(found, heard) == ""
+    plain = mine(engine, model, task, None)
+    assert float((found.latents[0] - plain.latents[0]).abs().max()) > 0.02
 
 
 @pytest.mark.parametrize("model", [pytest.param(model, id=model.spec.name) for model in SHIPPED])

@@ -193,6 +193,8 @@ class VariantSpec:
         guidance_kind: ``distilled`` networks take the scale as an input; ``none`` know no guidance, and their scale
             is 1.
         skip_layers: ``Model.predict`` can leave layers out, for skip-layer guidance.
+        on_grid: it was distilled to the levels of few steps, and says little at levels between them: schedulers that
+            ask there are refused.
     """
 
     name: str
@@ -204,6 +206,7 @@ class VariantSpec:
     guidance: float = 5.0
     guidance_kind: GuidanceKind = "classifier-free"
     skip_layers: bool = False
+    on_grid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,8 +223,9 @@ class ModelFamilySpec(Spec):
         conditioning: ``package.module:Class``, a frozen pydantic model of what prompts can be encoded with besides
             their words and ``PromptSettings``; empty where there is nothing.
         optional_parts: networks that a checkpoint can do without, by part.
-        converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a ``Conversion``,
-            writes the checkpoint in that form, and gives the paths of what it made; empty where there is none.
+        converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a
+            ``Conversion``, writes the checkpoint in that form, and gives the paths of what it made; empty where there
+            is none.
     """
 
     detector: str

@@ -126,6 +126,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "GLoRA": (other(f"{LAYER}.a1.weight"), ("GLoRA",)),
     "differences": (other(f"{LAYER}.diff"), ("whole weights",)),
     "biases": (other("transformer.x_embedder.lora_B.bias"), ("biases", "control")),
+    "XLabs' layout": (other("double_blocks.0.processor.qkv_lora1.down.weight"), ("XLabs' layout", "qkv_lora1")),
     "no factors": (plain({"unet.conv_in.weight": torch.ones(1)}), ("holds no LoRA", "unet.conv_in.weight")),
     "a missing factor": (plain(NO_UP), (f"{LAYER}.lora_down.weight", "no counterpart", "up factor is not")),
     "no rank": (plain(NO_RANK), (f"{LAYER}.lora_down.weight", "(0, 8)", "rank is 0")),

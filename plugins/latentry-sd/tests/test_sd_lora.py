@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from threading import Barrier
 
@@ -112,6 +113,20 @@ def test_a_lora_is_matched_without_the_weights(tmp_path: Path, model: StableDiff
     layers = [len(random_lora(changing(model))), len(random_lora(changing(model), lambda _, name: "attn" in name))]
     assert [match.layers for match in found] == layers
     assert all(set(match.parts) == set(STARTS) and not match.unmatched for match in found)
+
+
+def test_the_digest_is_that_of_the_file_and_of_its_settings(
+    model: StableDiffusion, tmp_path: Path, files: dict[str, str]
+) -> None:
+    file, settings = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    file.write_bytes(Path(files["wax"]).read_bytes())
+    (plain,) = model.checkpoint.match_loras([file])
+    assert plain.digest == sha256(file.read_bytes()).hexdigest()
+    digests = {plain.digest}
+    for alpha in (1, 2):
+        settings.write_text(f'{{"lora_alpha": {alpha}}}')
+        digests.update(match.digest for match in model.checkpoint.match_loras([file, tmp_path]))
+    assert len(digests) == 3
 
 
 def test_a_lora_for_flux_is_refused_before_the_weights_are_read(tmp_path: Path) -> None:

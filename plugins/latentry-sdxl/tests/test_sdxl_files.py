@@ -85,7 +85,6 @@ def test_a_unet_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant: str, 
         ({"modelspec__title": "A merge"}, {}, EITHER, "epsilon"),
         ({}, {"v_pred": ()}, ("base",), "v_prediction"),
         ({"modelspec__prediction_type": "v"}, {"ztsnr": ()}, ("base",), "v_prediction"),
-        ({"modelspec__predict_key": "v"}, {}, ("base",), "v_prediction"),
     ],
     ids=str,
 )

@@ -45,6 +45,7 @@ class LoraMatch:
         layers: how many layers of them.
         unmatched: the file's keys that belong to no layer of the model.
         notes: what the person who asked should know, one sentence each.
+        settings: a file beside it that says how it is scaled.
     """
 
     path: Path
@@ -52,6 +53,16 @@ class LoraMatch:
     layers: int
     unmatched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """sha256 of its file, and where there is one of the settings after it."""
+        with self.path.open("rb") as stream:
+            digest = file_digest(stream, "sha256")
+        if self.settings is not None:
+            digest.update(self.settings.read_bytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class ChosenLoras:
         requests: with the files' full paths.
         mode: how they are applied.
         matches: what each does.
-        digests: sha256 of each file.
+        digests: of each; see ``LoraMatch``.
     """
 
     requests: tuple[LoraRequest, ...] = ()
@@ -111,9 +122,4 @@ def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Check
             raise OptionError(f"There is no LoRA {path}.", remedy="Give the path of a safetensors file.")
     matches = checkpoint.match_loras([path.resolve() for path in paths])
     found = tuple(lora.model_copy(update={"path": str(match.path)}) for lora, match in zip(loras, matches, strict=True))
-    return ChosenLoras(found, mode, matches, tuple(_digest(match.path) for match in matches))
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    return ChosenLoras(found, mode, matches, tuple(match.digest for match in matches))

@@ -61,7 +61,7 @@ class Recipe(BaseModel):
         environment: torch's version, the device and the dtype, on which the last bit depends.
         inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
         refiner: fingerprint of the refiner's files, where there was one.
-        loras: sha256 of the LoRAs' files, in the order of the request.
+        loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")

@@ -11,7 +11,7 @@ from latentry._engine._locate import Located
 from latentry._engine._model import Checkpoint
 from latentry._engine._request import GenerationRequest
 from latentry._engine._strength import stretch
-from latentry._errors import OptionError
+from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._plan import Plan
 
 
@@ -76,7 +76,19 @@ def choose_way(
     taken = stretch(steps, share, mode)
     sigmas = choose_sigmas(host, request, checkpoint.noise, scheduler, taken.laid_out, checkpoint.shift(*size))
     plan = lay_out(scheduler, sigmas, checkpoint.noise, taken.laid_out)
+    if located.variant.on_grid:
+        _check_on_grid(plan, scheduler.name, located)
     return Way(scheduler, sigmas, steps, plan[taken.left_out :])
+
+
+def _check_on_grid(plan: Plan, scheduler: str, located: Located) -> None:
+    if plan.scheduler.adaptive or plan.off_grid is not None:
+        raise IncompatibleError(
+            f"The scheduler {scheduler!r} cannot be used with {located.name} as it is set.",
+            why=f"It asks the network at levels between its steps, and {located.variant.name} was distilled to the "
+            "levels of few steps alone.",
+            remedy=f"Use {located.variant.schedulers[0].split(':')[1]}, or options that keep to the steps.",
+        )
 
 
 def _steps(request: GenerationRequest, located: Located) -> int:

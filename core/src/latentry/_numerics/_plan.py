@@ -156,6 +156,13 @@ class Plan:
             run.advance(torch.zeros_like(query.x), uncond=torch.zeros_like(query.x))
         return tuple(found)
 
+    @cached_property
+    def off_grid(self) -> Query | None:
+        """The first evaluation at a noise level that is no boundary; None where there is none that is known of."""
+        levels = [point.lam for point in self.points]
+        asked = (query for query in self.queries or ())
+        return next((q for q in asked if not any(math.isclose(q.point.lam, lam, abs_tol=1e-9) for lam in levels)), None)
+
     @property
     def evaluations(self) -> int | None:
         """How many evaluations a run takes; None where that is decided at run time."""

@@ -38,8 +38,5 @@ def predicted(weights: WeightFiles) -> tuple[str, str] | None:
     """What the network predicts, and where files of weights say so; None where they do not."""
     if V_MARK in weights.tensors:
         return "v_prediction", f"it holds the mark {V_MARK}"
-    for key in ("modelspec.prediction_type", "modelspec.predict_key"):
-        said = weights.metadata.get(key, "").strip().lower()
-        if said in SPELLINGS:
-            return SPELLINGS[said], f"its {key} is {said}"
-    return None
+    said = weights.metadata.get("modelspec.prediction_type", "").strip().lower()
+    return (SPELLINGS[said], f"its modelspec.prediction_type is {said}") if said in SPELLINGS else None

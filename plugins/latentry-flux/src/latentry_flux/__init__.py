@@ -39,6 +39,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
                 steps=4,
                 guidance=1.0,
                 guidance_kind="none",
+                on_grid=True,
             ),
             VariantSpec(
                 name="fill",

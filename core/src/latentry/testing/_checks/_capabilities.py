@@ -81,11 +81,10 @@ def off_grid(subject: Subject) -> Iterator[CheckResult]:
 
 
 def _off_grid(plan: Plan) -> str:
-    levels = [point.lam for point in plan.points]
-    for query in plan.queries or ():
-        if min(abs(query.point.lam - lam) for lam in levels) > 1e-9:
-            return f"a query at λ = {query.point.lam:.3f} with {type(plan.scheduler).__name__} in step {query.index}"
-    return ""
+    query = plan.off_grid
+    if query is None:
+        return ""
+    return f"a query at λ = {query.point.lam:.3f} with {type(plan.scheduler).__name__} in step {query.index}"
 
 
 def draws(scheduler: Scheduler, kind: ProcessKind = "vp") -> int:

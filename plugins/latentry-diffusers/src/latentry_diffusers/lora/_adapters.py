@@ -19,6 +19,7 @@ from latentry_diffusers.lora._described import named
 from latentry_diffusers.lora._file import LoraFile, read_lora
 from latentry_diffusers.lora._match import Matched, match
 from latentry_diffusers.lora._names import DENOISERS, DOTTED, Place, changeable, places
+from latentry_diffusers.lora._settings import settings_file
 
 
 class Setting(NamedTuple):
@@ -69,7 +70,8 @@ class Adapters:
                 f"{named(matched.unmatched)}."
             )
         parts = tuple(dict.fromkeys(change.part for change in matched.changes))
-        return LoraMatch(file.path, parts, len(matched.changes), matched.unmatched, tuple(notes))
+        beside = settings_file(file.path, file.weights.metadata)
+        return LoraMatch(file.path, parts, len(matched.changes), matched.unmatched, tuple(notes), beside)
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
         """See ``latentry.Model.set_loras``. Nothing is changed where it raises."""

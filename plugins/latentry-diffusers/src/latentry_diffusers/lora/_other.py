@@ -20,6 +20,7 @@ OTHERS = (
     (r"\.(diff|diff_b|set_weight)", "whole weights or differences of them"),
     (r"\.lora_B(\.\w+)?\.bias", "a LoRA with biases, such as make a network one for control pictures"),
     (r"\.lora_embedding_[AB](\.\w+)?", "a LoRA of embeddings"),
+    (r"\.processor\.(qkv|proj)_lora[12]?\.(down|up)\.weight", "a LoRA in XLabs' layout, which is not read"),
 )
 """Ends of keys, and what they are."""
 

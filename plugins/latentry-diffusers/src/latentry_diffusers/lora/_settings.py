@@ -75,16 +75,21 @@ def scale(settings: Settings, layer: str, rank: int) -> float:
     return settings.get("", PartSettings()).scale(layer.removeprefix(ROOT), rank)
 
 
+def settings_file(file: Path, metadata: Mapping[str, str]) -> Path | None:
+    """The file beside a LoRA that says how it is scaled; None where it says so itself, or nothing does."""
+    beside = file.with_name(FILE)
+    return beside if KEY not in metadata and beside.is_file() else None
+
+
 def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings | None:
     """The settings in a file, or in PEFT's file beside it; None where there are none.
 
     Raises:
         ModelError: they cannot be read, or are those of another method.
     """
-    beside = file.with_name(FILE)
     if KEY in metadata:
         text, where = metadata[KEY], f"the entry {KEY} of its metadata"
-    elif beside.is_file():
+    elif (beside := settings_file(file, metadata)) is not None:
         text, where = beside.read_text(encoding="utf-8", errors="replace"), str(beside)
     else:
         return None

@@ -12,6 +12,7 @@ import diffusers
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from support.files import original, places, write_saved, write_single
 from support.models import PROMPT, write_stable_diffusion
 from support.models_flux import write_flux
@@ -121,6 +122,23 @@ def test_a_single_file_in_the_original_layout_gives_the_same(made: Made, tmp_pat
     assert_same(model, made.model)
     assert (model.report.unexpected, model.report.ignored) == ((), 1)
     assert model.report.used == made.model.report.used
+
+
+def test_stable_diffusion_3_files_leave_out_the_projection_of_clip_l(tmp_path: Path) -> None:
+    """Published files do, and diffusers' loader puts the identity there, too; of CLIP-G's it is an error."""
+    folder = write_stable_diffusion_3(tmp_path / "model")
+    file = write_single(folder, tmp_path / "model.safetensors", places("sd3"))
+    kept = load_file(file)
+    first, second = (f"text_encoders.clip_{n}.transformer.text_projection.weight" for n in "lg")
+    save_file({name: tensor for name, tensor in kept.items() if name != first}, file)
+    model = open_sd3(ModelFiles(file, config=folder), "sd35-medium").load(CPU, torch.float32)
+    clip, other = (text.encoder.state_dict() for text in model.clips)
+    assert torch.equal(clip.pop("text_projection.weight"), torch.eye(len(kept[first])))
+    assert torch.equal(other["text_projection.weight"], kept[second])
+    assert (model.report.missing, model.report.unexpected) == ((), ())
+    save_file({name: tensor for name, tensor in kept.items() if name != second}, file)
+    with pytest.raises(ModelError, match=f"lacks {second}"):
+        open_sd3(ModelFiles(file, config=folder), "sd35-medium").load(CPU, torch.float32)
 
 
 def test_files_of_single_parts_give_the_same(made: Made, tmp_path: Path) -> None:

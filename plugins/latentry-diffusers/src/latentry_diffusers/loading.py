@@ -49,13 +49,15 @@ def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
     Raises:
         ModelError: a tensor is missing or has another shape.
     """
-    shapes = {common_name(name): tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    named = ((common_name(name), tensor) for name, tensor in network.state_dict().items())
+    shapes = {name: tuple(tensor.shape) for name, tensor in named if name not in part.implied}
     sources = part.tensors.sources
     lacking = [name for name in shapes if name not in sources or not sources[name].there]
     wrong = [] if lacking else [name for name, shape in shapes.items() if not _fits(sources[name], name, shape)]
     if not lacking and not wrong:
         return
-    keys = [sources[name].key if name in sources else name for name in lacking or wrong]
+    prefix = part.tensors.prefix
+    keys = [sources[name].key if name in sources else f"{prefix}{name}" for name in lacking or wrong]
     shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
     why = ""
     if wrong:
@@ -83,7 +85,8 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
     for name, empty in network.state_dict(keep_vars=True).items():
         common = common_name(name)
         if common not in given:
-            tensor = part.tensors.sources[common].read(common)
+            implied = common in part.implied
+            tensor = torch.eye(*empty.shape) if implied else part.tensors.sources[common].read(common)
             moved = _moved(tensor, device, _dtype(network, name, dtype), keep=name in blocks)
             given[common] = moved if name in blocks else moved.reshape(empty.shape)
             if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
@@ -177,4 +180,5 @@ def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[s
 
 
 def _used(part: Part, network: nn.Module) -> set[str]:
-    return {part.tensors.sources[common_name(name)].key for name in network.state_dict()}
+    names = {common_name(name) for name in network.state_dict()} - part.implied
+    return {part.tensors.sources[name].key for name in names}

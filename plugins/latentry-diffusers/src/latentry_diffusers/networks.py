@@ -52,6 +52,7 @@ class PartSpec:
         role: as what a file of its own can be given.
         tokenizer: where it is a text encoder.
         optional: the model does without it.
+        identities: matrices that single files leave out, being the identity.
     """
 
     name: str
@@ -61,6 +62,7 @@ class PartSpec:
     role: Role | None = None
     tokenizer: TokenizerSpec | None = None
     optional: bool = False
+    identities: tuple[str, ...] = ()
 
 
 def common_name(name: str) -> str:

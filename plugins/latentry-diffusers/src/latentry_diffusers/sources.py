@@ -96,6 +96,12 @@ class Part:
     weights: WeightFiles
     tensors: Tensors
 
+    @property
+    def implied(self) -> frozenset[str]:
+        """Matrices that the file leaves out, being the identity."""
+        sources, names = self.tensors.sources, () if self.origin.is_dir() else self.spec.identities
+        return frozenset(name for name in names if name not in sources or not sources[name].there)
+
 
 def find_tensors(spec: PartSpec, config: Config, weights: WeightFiles, *, exact: bool) -> Tensors | None:
     """The tensors of a part, in the one layout that the files have it in; None where they do not have it.

@@ -19,7 +19,10 @@ THIRD = "text_encoder_3"
 
 
 def specs() -> tuple[PartSpec, ...]:
-    """The networks in the order of their use; CLIP-G filled windows with OpenCLIP's first token in training."""
+    """The networks in the order of their use; CLIP-G filled windows with OpenCLIP's first token in training.
+
+    Single files hold CLIP-L without its projection, and the summary is not projected.
+    """
     transformer = {
         "sample_size": int,
         "patch_size": int,
@@ -41,6 +44,7 @@ def specs() -> tuple[PartSpec, ...]:
                 (f"text_encoders.{name}.transformer.", f"{name}.transformer."),
                 "text-encoder",
                 TokenizerSpec(part.replace("text_encoder", "tokenizer"), "clip", pad),
+                identities=("text_projection.weight",) if name == "clip_l" else (),
             )
             for part, (name, pad) in pads.items()
         ),

@@ -205,6 +205,24 @@ def test_what_a_file_is_its_first_bytes_say(tmp_path: Path) -> None:
     check_weights(tmp_path / "called.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:46\nsize 9\n", "a pointer of Git LFS"),
+        (b"<!DOCTYPE html><html><head><title>Sign in</title>", "a web page"),
+        (b"<html><body>Not found</body></html>", "a web page"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a picture"),
+    ],
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "model.gguf"])
+def test_what_is_something_else_is_called_so(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match="holds no weights") as caught:
+        check_weights(tmp_path / name)
+    assert words in caught.value.why
+
+
 def test_pickles_beside_weights_are_left_alone(tmp_path: Path) -> None:
     weights(tmp_path / "unet" / "model.safetensors")
     (tmp_path / "unet" / "model.bin").write_bytes(b"x")

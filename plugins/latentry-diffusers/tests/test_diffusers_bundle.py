@@ -163,6 +163,9 @@ def test_vocabularies_are_looked_for_in_order(tmp_path: Path, vocabularies: Path
         find_tokenizer(spec, ModelFiles(file))
     assert "--tokenizer FOLDER" in caught.value.remedy
     assert "openai/clip-vit-large-patch14" in caught.value.why
+    with pytest.raises(ModelError, match="holds no vocabulary") as caught:
+        find_tokenizer(spec, ModelFiles(file, (("tokenizer", empty_hub),), vocabularies))
+    assert "--tokenizer" in caught.value.remedy
     repository = empty_hub / "models--openai--clip-vit-large-patch14"
     snapshot = repository / "snapshots" / "0123456789"
     clip_tokenizer().save_pretrained(snapshot)

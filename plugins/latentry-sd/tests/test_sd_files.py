@@ -14,6 +14,7 @@ from support.sparse import Shapes, shapes_of, write_sparse, write_sparse_shards
 
 from latentry import Detection, ModelError, ModelFiles, PluginHost
 from latentry._engine._locate import locate
+from latentry._engine._places import Beside
 from latentry_sd.detect import detect
 from latentry_sd.release import ARCHITECTURES
 
@@ -194,6 +195,9 @@ def test_configurations_of_another_family_do_not_count(tmp_path: Path) -> None:
     found = seen(file, config=tmp_path)
     assert (found.variants, found.score) == ((), 0.3)
     assert "another family" in found.evidence[-1]
+    with pytest.raises(ModelError, match="not a model") as caught:
+        locate(HOST, str(file), None, Beside(config=str(tmp_path)))
+    assert "--config" in caught.value.remedy
 
 
 def test_given_parts_are_not_missing(tmp_path: Path) -> None:

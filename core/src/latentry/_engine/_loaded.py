@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from latentry._engine._model import Model
 from latentry._engine._prompts import Prompts
 from latentry._engine._turns import Turns
 
+log = logging.getLogger("latentry")
+SHOWN = 3
+"""How many tensors a warning names."""
+
 
 class Loaded:
-    """One model instance.
+    """One model instance; tells of tensors of its files that are not known.
 
     Attributes:
         model: the networks.
@@ -21,3 +26,6 @@ class Loaded:
     def __init__(self, model: Model) -> None:
         self.model, self.prompts = model, Prompts(model)
         self.turns: Turns[Any] = Turns()
+        if left := model.report.unexpected:
+            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+            log.warning("not known, and not used: %s%s", ", ".join(left[:SHOWN]), more)

@@ -64,7 +64,7 @@ def recognise(host: PluginHost, files: ModelFiles, asked: str | None) -> tuple[s
             why=_why_not(host, files.path, found),
             remedy="Give a folder in the diffusers layout (with model_index.json), or install the family."
             if files.path.is_dir()
-            else "Give the weights of a model, or install its family.",
+            else f"Give the weights of a model{_without_config(files)}, or install its family.",
         )
     best = [claim for claim in sure if claim.detection.score == sure[0].detection.score]
     if (kind := best[0].detection.kind) != "model":
@@ -76,6 +76,10 @@ def recognise(host: PluginHost, files: ModelFiles, asked: str | None) -> tuple[s
     fitting = [claim for claim in best if asked in claim.detection.variants]
     claim = (fitting or best)[0]
     return claim.family, _variant(files.path, host.families[claim.family], claim.detection, asked)
+
+
+def _without_config(files: ModelFiles) -> str:
+    return "" if files.config is None else " and the --config that belongs to it"
 
 
 def _is_something(detection: Detection) -> bool:

@@ -11,6 +11,14 @@ from latentry._errors import ModelError
 _GGUF, _ZIP, _PICKLES = b"GGUF", b"PK\x03\x04", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 """What files begin with: torch's pickles are zip archives, or bare from protocol 2 on. A safetensors file begins with
 the length of its header, which can look like either."""
+_OTHERS = (
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Run `git lfs pull` where it came from."),
+    (b"<!doctype", "a web page", "Download the file itself."),
+    (b"<html", "a web page", "Download the file itself."),
+    (b"\x89png", "a picture", "Give the file of weights."),
+    (b"\xff\xd8\xff", "a picture", "Give the file of weights."),
+)
+"""What else is found under such names: how it begins in small letters, what it is, and what to do."""
 
 
 def check_weights(path: Path) -> None:
@@ -67,14 +75,15 @@ def _check_complete(index: Path) -> None:
 def _check_file(file: Path) -> None:
     try:
         with file.open("rb") as stream:
-            head = stream.read(4)
+            start = stream.read(32)
     except OSError as error:
         raise _damaged(file, str(error)) from error
+    head = start[:4]
     fault = _fault(file, head)
     if fault and (head == _ZIP or head[:2] in _PICKLES):
         raise pickle_refused(file)
     if fault:
-        raise _damaged(file, fault)
+        raise _other(file, start) or _damaged(file, fault)
 
 
 def _fault(file: Path, head: bytes) -> str:
@@ -88,6 +97,14 @@ def _fault(file: Path, head: bytes) -> str:
             return ""
     except (SafetensorError, OSError) as error:
         return str(error) if file.suffix in SAFETENSORS else "It does not begin as GGUF does"
+
+
+def _other(file: Path, start: bytes) -> ModelError | None:
+    """The error of what is something else; None where that does not show."""
+    for mark, words, remedy in _OTHERS:
+        if start.lower().startswith(mark):
+            return ModelError(f"{file} holds no weights.", why=f"It is {words}.", remedy=remedy)
+    return None
 
 
 def _damaged(file: Path, why: str) -> ModelError:

@@ -68,6 +68,8 @@ def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
             return Tokenizer(folder / spec.name, spec)
         if _has(folder) and _kind(folder) == spec.kind:
             return Tokenizer(folder, spec, spec.pad)
+        if not any(_has(place) for place in (folder, *folder.glob("*/"))):
+            raise _empty(folder, "Give the folder that holds them, or leave --tokenizer out.")
     own = [folder / spec.name for folder in (files.config, files.path) if folder is not None and folder.is_dir()]
     for folder in own:
         if _has(folder):
@@ -143,14 +145,18 @@ def _cached(kind: Kind) -> Path | None:
 
 def _none(spec: TokenizerSpec, files: ModelFiles, looked: Sequence[Path]) -> ModelError:
     if files.path.is_dir():
-        return ModelError(
-            f"{looked[-1]} holds no vocabulary.",
-            why=f"There is none of {', '.join(FILES)}.",
-            remedy="Get the checkpoint anew, with all its files.",
-        )
+        return _empty(looked[-1], "Get the checkpoint anew, with all its files.")
     beside = f"Nothing that fits is in {', '.join(map(str, looked))}, and the" if looked else "The"
     return ModelError(
         f"There is no {spec.name}: files of weights hold no vocabulary.",
         why=f"{beside} hub's local cache has none of {', '.join(HUB[spec.kind])}.",
         remedy="Give --tokenizer FOLDER or --config FOLDER: a diffusers folder of the same family will do.",
+    )
+
+
+def _empty(folder: Path, remedy: str) -> ModelError:
+    return ModelError(
+        f"{folder} holds no vocabulary.",
+        why=f"There is none of {', '.join(FILES)}.",
+        remedy=remedy,
     )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from support.commandline import CommandLine
@@ -181,6 +182,24 @@ def test_every_installed_model_goes_there_and_back(name: str, tmp_path: Path) ->
     found, began = tensors(tmp_path / "back"), tensors(source)
     assert found.keys() == began.keys()
     assert all(torch.equal(found[key], tensor) for key, tensor in began.items())
+    engine, tasks = Engine(host), next(v.tasks for v in host.families[spec.family].variants if v.name == spec.variant)
+    parts = {"vae": None, "text_encoders": ()} if not beside else _parts(beside)
+    wanted = {"prompt": PROMPT, "steps": 2, "guidance": 2.0, "seed": 1, "width": spec.size, "height": spec.size}
+    pictures = {"init_image": Image.new("RGB", (64, 64)), "mask": Image.new("L", (64, 64), 255)}
+    given = {} if "text-to-image" in tasks else pictures
+    forms = (
+        {"model": name},
+        {"model": str(single[0]), "config": str(source), **parts},
+        {"model": str(tmp_path / "back")},
+    )
+    first, *others = (engine.generate(GenerationRequest(**wanted, **form), **given).latents for form in forms)
+    assert all(torch.equal(first, other) for other in others)
+
+
+def _parts(beside: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+    """Files of single parts, as a request has them."""
+    (vae,) = (str(path) for role, path in beside if role == "vae")
+    return {"vae": vae, "text_encoders": tuple(str(path) for role, path in beside if role == "text-encoder")}
 
 
 def test_what_no_form_has_a_place_for_is_told(tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -247,3 +247,12 @@ def test_inspecting_imports_nothing_heavy(tmp_path: Path, model: Path, form: str
     number, *heavy = modules(files[form]())
     assert heavy == []
     assert int(number) < 650
+
+
+def test_an_installed_model_is_found_by_its_name() -> None:
+    host = PluginHost()
+    for name in host.checkpoints:
+        spec = host.checkpoints[name]
+        seen = inspect_model(host, Path(name))
+        assert (seen.family, seen.found.variants) == (spec.family, (spec.variant,))
+        assert seen.path == Path(host.checkpoints.load(name)())

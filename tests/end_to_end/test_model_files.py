@@ -18,8 +18,19 @@ from support.models import PROMPT, write_stable_diffusion
 from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
+from support.published import networks, single_file
+from support.sparse import write_sparse
 
-from latentry import ModelError, ModelFiles, Prediction, PromptSettings, VariancePreserving
+from latentry import (
+    Engine,
+    GenerationRequest,
+    ModelError,
+    ModelFiles,
+    PluginHost,
+    Prediction,
+    PromptSettings,
+    VariancePreserving,
+)
 from latentry_flux.checkpoint import open_checkpoint as open_flux
 from latentry_sd.checkpoint import open_checkpoint as open_sd
 from latentry_sd3.checkpoint import open_checkpoint as open_sd3
@@ -185,8 +196,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_shape_that_is_not_published_asks_for_configurations(plain: Path, tmp_path: Path) -> None:
     file = write_single(plain, tmp_path / "model.safetensors", places("sd"))
-    with pytest.raises(ModelError, match=r"has the wrong shape for|lacks") as caught:
-        open_sd(ModelFiles(file, (("tokenizer", plain),)), "sd15").load(CPU, torch.float32)
+    with pytest.raises(ModelError, match="has the shape of no published network") as caught:
+        open_sd(ModelFiles(file, (("tokenizer", plain),)), "sd15")
     assert "--config FOLDER" in caught.value.remedy
 
 
@@ -215,10 +226,13 @@ def test_what_is_left_of_a_file_whose_parts_are_replaced_is_counted(plain: Path,
 
 
 def test_marks_in_a_file_say_what_the_network_predicts(plain: Path, tmp_path: Path) -> None:
-    marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
-    file = write_single(plain, tmp_path / "model.safetensors", places("sd"), **marks)
+    """In a file of published shape; where the configurations are given and say otherwise, it is refused."""
+    shapes = single_file("sd", "sd15", networks("sd", "sd15"))
+    file = write_sparse(tmp_path / "published.safetensors", {**shapes, "v_pred": (), "ztsnr": ()})
     noise = open_sd(ModelFiles(file, (("tokenizer", plain),)), "sd15").noise
     assert noise.prediction is Prediction.V
     assert noise.process == VariancePreserving.from_betas().zero_terminal_snr()
-    described = open_sd(ModelFiles(file, config=plain), "sd15").noise
-    assert described.prediction is Prediction.EPSILON
+    own = write_single(plain, tmp_path / "own.safetensors", places("sd"), v_pred=torch.zeros(0))
+    with pytest.raises(ModelError) as caught:
+        Engine(PluginHost()).prepare(GenerationRequest(prompt="", model=str(own), config=str(plain)))
+    assert "say that it predicts epsilon, and it holds the mark v_pred" in caught.value.why

@@ -22,7 +22,7 @@ UNITS = ((10**9, "GB"), (10**6, "MB"), (1, "bytes"))
 
 def inspect(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="File of weights, index of a sharded one, or folder.")],
+    path: Annotated[Path, typer.Argument(help="File of weights, index of a sharded one, folder, or installed name.")],
     as_json: Json = False,
 ) -> None:
     """Say what a file or folder is: family, variant, prediction, dtypes, size, and what it lacks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ def report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, as
     """How the pictures were made, and where they are."""
     if as_json:
         recipes = [json.loads(recipe.model_dump_json()) for recipe in result.recipes]
-        print_json([{"path": str(path), "recipe": recipe} for path, recipe in zip(paths, recipes, strict=True)])
+        loaded = None if result.loaded is None else asdict(result.loaded)
+        pictures = zip(paths, recipes, strict=True)
+        print_json([{"path": str(path), "recipe": recipe, "loaded": loaded} for path, recipe in pictures])
     elif not quiet:
         request = result.recipes[0].request
         print(

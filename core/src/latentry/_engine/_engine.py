@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 
@@ -140,8 +141,11 @@ class Engine:
         end = min(first + recipe.request.batch, len(recipe.request.prompts))
         result = self._run(setup.again(recipe), range(first, end), None, None, progress or silent)
         at = recipe.index - first
-        return GenerationResult(
-            result.images[at : at + 1], result.latents[at : at + 1], result.recipes[at : at + 1], result.evaluations
+        return replace(
+            result,
+            images=result.images[at : at + 1],
+            latents=result.latents[at : at + 1],
+            recipes=result.recipes[at : at + 1],
         )
 
     def _load(self, setup: Setup) -> tuple[Loaded, ...]:
@@ -186,7 +190,8 @@ class Engine:
         progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
         recipes = tuple(setup.recipe(index) for index in indices)
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
-        return GenerationResult(tuple(images), torch.cat(samples), recipes, setup.plan.evaluations or 0, notes)
+        evaluations = setup.plan.evaluations or 0
+        return GenerationResult(tuple(images), torch.cat(samples), recipes, evaluations, notes, model.report)
 
     @contextmanager
     def _served(self, setup: Setup, loaded: Sequence[Loaded]) -> Iterator[list[AttentionGuard]]:

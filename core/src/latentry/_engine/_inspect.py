@@ -33,14 +33,17 @@ def inspect_model(host: PluginHost, path: Path) -> Inspection:
 
     Args:
         host: whose families are asked.
-        path: a folder in diffusers' layout, a file of weights, or the index of a sharded one.
+        path: a folder in diffusers' layout, a file of weights, the index of a sharded one, or an installed name.
 
     Raises:
         ModelError: it is not there, damaged, incomplete, unsafe, or nothing that a family knows.
     """
+    if not path.expanduser().exists() and str(path) in host.checkpoints:
+        path = Path(host.checkpoints.load(str(path))())
     path = path.expanduser()
     if not path.exists():
-        raise ModelError(f"There is no file or folder {path}.", remedy="Give the path of one.")
+        remedy = "Give the path of one, or a name that `latentry models` lists."
+        raise ModelError(f"There is no file or folder {path}.", remedy=remedy)
     check_weights(path)
     found = claims(host, ModelFiles(path))
     if not found:

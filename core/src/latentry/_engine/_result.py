@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL.Image import Image
 from torch import Tensor
 
+from latentry._engine._model import LoadReport
 from latentry._engine._recipe import Recipe, save_picture
 
 
@@ -21,6 +22,7 @@ class GenerationResult:
         recipes: one for each picture.
         evaluations: network evaluations of each picture's run.
         notes: what the person who asked should know, one sentence each.
+        loaded: what became of the tensors of the checkpoint's files.
     """
 
     images: tuple[Image, ...]
@@ -28,6 +30,7 @@ class GenerationResult:
     recipes: tuple[Recipe, ...]
     evaluations: int
     notes: tuple[str, ...] = ()
+    loaded: LoadReport | None = None
 
     def save(self, output: Path | str) -> tuple[Path, ...]:
         """Writes the pictures as PNG with their recipes; of several, each name ends in the picture's index.

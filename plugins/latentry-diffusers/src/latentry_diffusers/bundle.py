@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,8 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     else:
         weights = read_headers(files.path)
         parts |= _in_file(files.path, weights, rest, configs)
+        if files.config is None:
+            _check_published(files.path, parts.values())
         scheduler = scheduler if files.config else {**scheduler, **_told(weights)}
     for part in parts.values():
         check_plain(part.origin, part.weights.tensors)
@@ -126,6 +128,19 @@ def _in_file(
         for spec in specs
         if (tensors := found[spec.name]) is not None
     }
+
+
+def _check_published(path: Path, parts: Iterable[Part]) -> None:
+    """Refuses networks of unpublished shape, before they are built, by one tensor of each."""
+    for part in parts:
+        network = part.spec.network
+        found, wanted = part.tensors.sources[network.witness].shape(network.witness), network.shape(part.config)
+        if part.origin == path and found != wanted:
+            raise ModelError(
+                f"The {part.spec.name} in {path} has the shape of no published network.",
+                why=f"{part.tensors.sources[network.witness].key} makes {found}, and the published one has {wanted}.",
+                remedy="Give --config FOLDER, a diffusers folder with its configurations, or another --variant.",
+            )
 
 
 def _told(weights: WeightFiles) -> Config:

@@ -15,7 +15,7 @@ from latentry_diffusers.completeness import Need, missing_from_file, missing_fro
 from latentry_diffusers.headers import dtypes, is_weights, parameters
 from latentry_diffusers.kinds import Kind, kind_of
 from latentry_diffusers.kinds_folder import kind_of_folder, lora_in
-from latentry_diffusers.metadata import ZERO_SNR_MARK, said_in
+from latentry_diffusers.metadata import ZERO_SNR_MARK, predicted, said_in
 from latentry_diffusers.weights import TensorHeader, WeightFiles, read_headers
 
 SURE, UNPUBLISHED, OTHER, INCOMPLETE, UNSUPPORTED = 0.95, 0.8, 0.7, 0.4, 0.3
@@ -108,7 +108,16 @@ def _file(files: ModelFiles, family: Family) -> Detection | None:
         missing_from_file(files, weights.tensors, sighting.needs),
         prediction=sighting.prediction,
     )
-    return _measured(_configured(found, files, family, published=sighting.published), headers)
+    return _measured(_agreed(_configured(found, files, family, published=sighting.published), weights), headers)
+
+
+def _agreed(found: Detection, weights: WeightFiles) -> Detection:
+    """Unless the file itself says that it predicts something else than the configurations."""
+    told = predicted(weights)
+    if not found.variants or told is None or found.prediction in (None, told[0]):
+        return found
+    why = f"the configurations given say that it predicts {found.prediction}, and {told[1]}"
+    return replace(found, variants=(), score=UNSUPPORTED, evidence=(*found.evidence, why))
 
 
 def _configured(found: Detection, files: ModelFiles, family: Family, *, published: bool) -> Detection:

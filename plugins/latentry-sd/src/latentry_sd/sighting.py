@@ -32,8 +32,11 @@ def see(weights: WeightFiles) -> Sighting | None:
     shapes = {name: shape_of(config) for name, config in UNETS.items()}
     alike = {name for name, one in shapes.items() if (one.linear, one.channels) == (shape.linear, shape.channels)}
     variants, prediction, signs = _narrowed(tuple(name for name in shapes if name in alike), weights)
+    published = shape in shapes.values()
+    if not published and prediction == "v_prediction" and "sd15" in variants:
+        variants = ("sd21",)  # as of a folder: what predicts v runs as 2.1 does
     needs = (OPEN_CLIP_H if shape.linear else CLIP_L,)
-    return Sighting(variants, (*evidence, *signs), needs, prediction, shape in shapes.values())
+    return Sighting(variants, (*evidence, *signs), needs, prediction, published)
 
 
 def _narrowed(variants: tuple[str, ...], weights: WeightFiles) -> tuple[tuple[str, ...], str | None, tuple[str, ...]]:

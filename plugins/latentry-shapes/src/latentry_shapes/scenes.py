@@ -36,10 +36,15 @@ SIZE = 64
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: a colour and a shape."""
+    """One object: a colour and a shape; of a thing that is half said one of them is empty."""
 
     color: str
     shape: str
+
+    def name(self) -> str:
+        """E.g. ``a red circle``."""
+        words = [word for word in (self.color, self.shape) if word]
+        return " ".join([article(words[0]), *words])
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Scene:
 
     def caption(self, *, background: bool = True) -> str:
         """The prompt for this scene, e.g. ``a red circle left of a blue square on a black background``."""
-        names = [f"{article(thing.color)} {thing.color} {thing.shape}" for thing in self.things]
+        names = [thing.name() for thing in self.things]
         words = names[0] if self.relation is None else f"{names[0]} {self.relation} {names[1]}"
         return f"{words} on a {self.background} background" if background else words
 

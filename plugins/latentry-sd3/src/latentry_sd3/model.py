@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from latentry import (
-    AttentionBackend,
-    Conditioning,
-    LoadReport,
-    LoraMode,
-    LoraRequest,
-    Prediction,
-    Process,
-    PromptSettings,
-)
-from latentry_diffusers.attention import Routing
-from latentry_diffusers.autoencoder import Autoencoder
+from latentry import Conditioning, PromptSettings
 from latentry_diffusers.layouts.sd3 import sd3_pairs
-from latentry_diffusers.lora import Adapters
+from latentry_diffusers.model import NetworksInMemory
+from latentry_sd3.parts import CLIPS, THIRD
 from latentry_sd3.prompts import encode
 
 if TYPE_CHECKING:
@@ -30,7 +19,7 @@ if TYPE_CHECKING:
     from latentry_sd3.parts import Parts
 
 
-class StableDiffusion3:
+class StableDiffusion3(NetworksInMemory):
     """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
 
     Attributes:
@@ -39,54 +28,17 @@ class StableDiffusion3:
         vae: diffusers' ``AutoencoderKL``.
         clips: CLIP-L and CLIP-G with their tokenizers.
         t5: T5 with its tokenizer, None where there is none.
-        autoencoder: the way through ``vae``.
-        report: what became of the checkpoint's tensors.
     """
 
+    checkpoint: StableDiffusion3Checkpoint
+
     def __init__(self, checkpoint: StableDiffusion3Checkpoint, parts: Parts) -> None:
-        self.checkpoint = checkpoint
         self.transformer, self.vae = parts.transformer, parts.vae
         self.clips, self.t5 = parts.clips, parts.t5
-        self.autoencoder = Autoencoder(self.vae)
-        self.report: LoadReport = parts.report
-        self._attention = Routing(
-            {"transformer": self.transformer, "vae": self.vae},
-            text=[text.encoder for text in (*self.clips, self.t5) if text],
-        )
-        self._loras = Adapters(self.networks, lambda: sd3_pairs(self.checkpoint.transformer))
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """See ``latentry.Model``."""
-        told = zip(("text_encoder", "text_encoder_2", "text_encoder_3"), (*self.clips, self.t5), strict=True)
+        told = zip((*CLIPS, THIRD), (*self.clips, self.t5), strict=True)
         encoders = {part: text.encoder for part, text in told if text}
-        return {**encoders, "transformer": self.transformer, "vae": self.vae}
-
-    @property
-    def process(self) -> Process:
-        """How noise was added in training."""
-        return self.checkpoint.noise.process
-
-    @property
-    def prediction(self) -> Prediction:
-        """What the transformer emits."""
-        return self.checkpoint.noise.prediction
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        device: torch.device = self.transformer.device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the networks run in."""
-        dtype: torch.dtype = self.transformer.dtype
-        return dtype
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """Channels, height and width of one latent."""
-        return self.checkpoint.latent_shape(width, height)
+        networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
+        super().__init__(checkpoint, networks, parts.report, lambda: sd3_pairs(checkpoint.transformer))
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) and ``pooled`` (batch, width); see ``prompts.encode``."""
@@ -117,25 +69,3 @@ class StableDiffusion3:
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         """Nothing: no variant has a network for it."""
         return {}
-
-    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Latents in units of about one standard deviation."""
-        return self.autoencoder.encode(pixels, noise)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pictures in −1..1."""
-        return self.autoencoder.decode(latents)
-
-    def set_attention(
-        self, backend: AttentionBackend | str | None, *, role: str | None = None
-    ) -> AbstractContextManager[None]:
-        """Roles are ``joint``, ``self`` (dual attention), ``vae`` and ``text``; None is all of them."""
-        return self._attention.set(backend, role)
-
-    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
-        """LoRAs of the text encoders and of the transformer."""
-        return self._loras.set(loras, mode)
-
-    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
-        """How pictures go through the autoencoder."""
-        return self.autoencoder.tiled(side, slicing=slicing)

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from latentry import (
-    AttentionBackend,
-    Conditioning,
-    LoadReport,
-    LoraMode,
-    LoraRequest,
-    Prediction,
-    Process,
-    PromptSettings,
-)
-from latentry_diffusers.attention import Routing
-from latentry_diffusers.autoencoder import Autoencoder
+from latentry import Conditioning, PromptSettings
 from latentry_diffusers.layouts.unet import unet_pairs
-from latentry_diffusers.lora import Adapters
 from latentry_diffusers.masking import mask_and_masked, with_mask
+from latentry_diffusers.model import NetworksInMemory
 from latentry_diffusers.text import encode_clip
 from latentry_sdxl.micro import MicroConditioning
 
@@ -32,7 +20,7 @@ if TYPE_CHECKING:
     from latentry_sdxl.parts import Parts
 
 
-class StableDiffusionXL:
+class StableDiffusionXL(NetworksInMemory):
     """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
 
     Attributes:
@@ -40,49 +28,15 @@ class StableDiffusionXL:
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text: text encoders and their tokenizers, in the order in which their states are joined.
-        autoencoder: the way through ``vae``.
-        report: what became of the checkpoint's tensors.
     """
 
+    checkpoint: StableDiffusionXLCheckpoint
+
     def __init__(self, checkpoint: StableDiffusionXLCheckpoint, parts: Parts) -> None:
-        self.checkpoint = checkpoint
         self.unet, self.vae, self.text = parts.unet, parts.vae, parts.text
-        self.autoencoder = Autoencoder(self.vae)
-        self.report: LoadReport = parts.report
-        self._attention = Routing({"unet": self.unet, "vae": self.vae}, text=[text.encoder for text in self.text])
-        self._loras = Adapters(self.networks, lambda: unet_pairs(self.checkpoint.unet))
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """See ``latentry.Model``."""
-        encoders = {part: text.encoder for part, text in zip(self.checkpoint.encoders, self.text, strict=True)}
-        return {**encoders, "unet": self.unet, "vae": self.vae}
-
-    @property
-    def process(self) -> Process:
-        """How noise was added in training."""
-        return self.checkpoint.noise.process
-
-    @property
-    def prediction(self) -> Prediction:
-        """What the UNet emits."""
-        return self.checkpoint.noise.prediction
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        device: torch.device = self.unet.device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the networks run in; the autoencoder in float32 where it would overflow in float16."""
-        dtype: torch.dtype = self.unet.dtype
-        return dtype
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """Channels, height and width of one latent."""
-        return self.checkpoint.latent_shape(width, height)
+        encoders = {part: text.encoder for part, text in zip(checkpoint.encoders, self.text, strict=True)}
+        networks = {**encoders, "unet": self.unet, "vae": self.vae}
+        super().__init__(checkpoint, networks, parts.report, lambda: unet_pairs(checkpoint.unet))
 
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
@@ -120,25 +74,3 @@ class StableDiffusionXL:
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         """``mask`` and ``masked``, at the latents' size."""
         return mask_and_masked(self.autoencoder, pixels, mask)
-
-    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Latents in units of about one standard deviation."""
-        return self.autoencoder.encode(pixels, noise)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pictures in −1..1."""
-        return self.autoencoder.decode(latents)
-
-    def set_attention(
-        self, backend: AttentionBackend | str | None, *, role: str | None = None
-    ) -> AbstractContextManager[None]:
-        """Roles are ``self``, ``cross``, ``vae`` and ``text``; None is all of them."""
-        return self._attention.set(backend, role)
-
-    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
-        """LoRAs of the text encoders and of the UNet."""
-        return self._loras.set(loras, mode)
-
-    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
-        """How pictures go through the autoencoder."""
-        return self.autoencoder.tiled(side, slicing=slicing)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoraMatch, ModelFiles, NoiseSettings, flow_settings
-from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry import ModelFiles, flow_settings
+from latentry_diffusers.bundle import open_bundle
+from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.flow import flow_shift
 from latentry_diffusers.sizes import check_size
-from latentry_diffusers.unet import pixels_per_latent
 from latentry_flux.parts import load_parts, specs
 from latentry_flux.variants import published
 
@@ -26,39 +25,18 @@ PATCH = 2
 
 
 @dataclass(frozen=True)
-class FluxCheckpoint:
-    """A checkpoint whose configurations and headers have been read.
-
-    Attributes:
-        bundle: its parts.
-        variant: which checkpoint type it is.
-        noise: from ``scheduler``.
-        scheduler: configuration of the scheduler, which has the time shift.
-        transformer: configuration of the transformer.
-        vae: configuration of the autoencoder.
-    """
-
-    bundle: Bundle
-    variant: str
-    noise: NoiseSettings
-    scheduler: Mapping[str, Any]
-    transformer: Mapping[str, Any]
-    vae: Mapping[str, Any]
+class FluxCheckpoint(BundledCheckpoint):
+    """See the base class."""
 
     @property
-    def factor(self) -> int:
-        """Pixels of one latent's side."""
-        return pixels_per_latent(self.vae)
+    def transformer(self) -> Mapping[str, Any]:
+        """Configuration of the transformer."""
+        return self.bundle.config("transformer")
 
     @property
     def size(self) -> int:
         """Height and width in pixels of the training pictures."""
         return int(self.vae["sample_size"])
-
-    @property
-    def layers(self) -> int:
-        """None that could be skipped."""
-        return 0
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """See ``latentry.Checkpoint``."""
@@ -68,23 +46,12 @@ class FluxCheckpoint:
     def shift(self, width: int, height: int) -> float:
         """See ``latentry.Checkpoint``; dev's and Fill's grows with the picture, schnell's is 1."""
         side = PATCH * self.factor
-        return flow_shift(self.scheduler, (width // side) * (height // side))
+        return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
     @property
     def clip_skips(self) -> int:
         """None: of CLIP the summary alone is used, to which they make no difference."""
         return 0
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The networks, in the order of their use."""
-        return ("text_encoder", "text_encoder_2", "transformer", "vae")
-
-    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.lora import match_loras
-
-        return match_loras(self.bundle, paths)
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
         """See ``latentry.Checkpoint``."""
@@ -105,9 +72,6 @@ def open_checkpoint(files: ModelFiles, variant: str) -> FluxCheckpoint:
         bundle,
         variant,
         flow_settings(bundle.scheduler),
-        bundle.scheduler,
-        bundle.config("transformer"),
-        bundle.config("vae"),
     )
     _check(checkpoint)
     return checkpoint

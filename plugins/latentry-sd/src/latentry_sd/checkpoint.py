@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoraMatch, ModelFiles, NoiseSettings, variance_preserving_settings
-from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry import ModelFiles, variance_preserving_settings
+from latentry_diffusers.bundle import open_bundle
+from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.clip_layers import clip_skips
 from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.unet import latent_shape, trained_size
@@ -22,32 +22,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusionCheckpoint:
-    """A checkpoint whose configurations and headers have been read.
+class StableDiffusionCheckpoint(BundledCheckpoint):
+    """See the base class."""
 
-    Attributes:
-        bundle: its parts.
-        variant: which checkpoint type it is.
-        noise: from the configuration of the scheduler.
-        unet: configuration of the UNet.
-        vae: configuration of the autoencoder.
-    """
-
-    bundle: Bundle
-    variant: str
-    noise: NoiseSettings
-    unet: Mapping[str, Any]
-    vae: Mapping[str, Any]
+    @property
+    def unet(self) -> Mapping[str, Any]:
+        """Configuration of the UNet."""
+        return self.bundle.config("unet")
 
     @property
     def size(self) -> int:
         """Height and width in pixels of the training pictures."""
         return trained_size(self.unet, self.vae)
-
-    @property
-    def layers(self) -> int:
-        """None that could be skipped."""
-        return 0
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """See ``latentry.Checkpoint``."""
@@ -61,17 +47,6 @@ class StableDiffusionCheckpoint:
     def clip_skips(self) -> int:
         """The most of CLIP's last layers that may be left out."""
         return clip_skips([self.bundle.config("text_encoder")])
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The networks, in the order of their use."""
-        return ("text_encoder", "unet", "vae")
-
-    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.lora import match_loras
-
-        return match_loras(self.bundle, paths)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
@@ -94,8 +69,6 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionCheckpoin
         bundle,
         variant,
         variance_preserving_settings(bundle.scheduler),
-        bundle.config("unet"),
-        bundle.config("vae"),
     )
     latents = checkpoint.vae["latent_channels"]
     shown = 2 * latents + 1 if variant.endswith("inpainting") else latents

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoraMatch, ModelFiles, NoiseSettings, flow_settings
-from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry import ModelFiles, flow_settings
+from latentry_diffusers.bundle import open_bundle
+from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.clip_layers import clip_skips
 from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.flow import flow_shift
 from latentry_diffusers.sizes import check_size
-from latentry_diffusers.unet import pixels_per_latent
 from latentry_sd3.parts import CLIPS, THIRD, load_parts, specs
 from latentry_sd3.variants import published
 
@@ -24,29 +23,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusion3Checkpoint:
-    """A checkpoint whose configurations and headers have been read.
-
-    Attributes:
-        bundle: its parts.
-        variant: which checkpoint type it is.
-        noise: from ``scheduler``.
-        scheduler: configuration of the scheduler, which has the time shift.
-        transformer: configuration of the transformer.
-        vae: configuration of the autoencoder.
-    """
-
-    bundle: Bundle
-    variant: str
-    noise: NoiseSettings
-    scheduler: Mapping[str, Any]
-    transformer: Mapping[str, Any]
-    vae: Mapping[str, Any]
+class StableDiffusion3Checkpoint(BundledCheckpoint):
+    """See the base class."""
 
     @property
-    def factor(self) -> int:
-        """Pixels of one latent's side."""
-        return pixels_per_latent(self.vae)
+    def transformer(self) -> Mapping[str, Any]:
+        """Configuration of the transformer."""
+        return self.bundle.config("transformer")
 
     @property
     def size(self) -> int:
@@ -71,23 +54,12 @@ class StableDiffusion3Checkpoint:
 
     def shift(self, width: int, height: int) -> float:
         """See ``latentry.Checkpoint``; 3 in all published checkpoints, whatever the size."""
-        return flow_shift(self.scheduler, (width // self.patch) * (height // self.patch))
+        return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     @property
     def clip_skips(self) -> int:
         """The most of CLIP's last layers that may be left out."""
         return clip_skips([self.bundle.config(part) for part in CLIPS], usual=1)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The networks, in the order of their use."""
-        return tuple(self.bundle.parts)
-
-    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.lora import match_loras
-
-        return match_loras(self.bundle, paths)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
@@ -112,9 +84,6 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusion3Checkpoi
         bundle,
         variant,
         flow_settings(bundle.scheduler),
-        bundle.scheduler,
-        bundle.config("transformer"),
-        bundle.config("vae"),
     )
     _check(checkpoint)
     return checkpoint

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry import LoraMatch, ModelFiles, NoiseSettings, variance_preserving_settings
-from latentry_diffusers.bundle import Bundle, open_bundle
+from latentry import ModelFiles, variance_preserving_settings
+from latentry_diffusers.bundle import open_bundle
+from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.clip_layers import clip_skips
 from latentry_diffusers.configs import check_agreement
 from latentry_diffusers.unet import latent_shape, trained_size
@@ -22,36 +22,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusionXLCheckpoint:
-    """A checkpoint whose configurations and headers have been read.
+class StableDiffusionXLCheckpoint(BundledCheckpoint):
+    """See the base class.
 
     Attributes:
-        bundle: its parts.
-        variant: which checkpoint type it is.
-        noise: from the configuration of the scheduler.
-        unet: configuration of the UNet.
-        vae: configuration of the autoencoder.
         encoders: configurations of the text encoders by part, in the order in which their states are joined.
         zeros: an empty negative prompt is all zeros instead of what the encoders make of it.
     """
 
-    bundle: Bundle
-    variant: str
-    noise: NoiseSettings
-    unet: Mapping[str, Any]
-    vae: Mapping[str, Any]
     encoders: Mapping[str, Mapping[str, Any]]
     zeros: bool
+
+    @property
+    def unet(self) -> Mapping[str, Any]:
+        """Configuration of the UNet."""
+        return self.bundle.config("unet")
 
     @property
     def size(self) -> int:
         """Height and width in pixels of the training pictures."""
         return trained_size(self.unet, self.vae)
-
-    @property
-    def layers(self) -> int:
-        """None that could be skipped."""
-        return 0
 
     @property
     def time_ids(self) -> int:
@@ -72,17 +62,6 @@ class StableDiffusionXLCheckpoint:
     def clip_skips(self) -> int:
         """The most of CLIP's last layers that may be left out."""
         return clip_skips(self.encoders.values(), usual=1)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The networks, in the order of their use."""
-        return (*self.encoders, "unet", "vae")
-
-    def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.lora import match_loras
-
-        return match_loras(self.bundle, paths)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
@@ -107,8 +86,6 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionXLCheckpo
         bundle,
         variant,
         variance_preserving_settings(bundle.scheduler),
-        bundle.config("unet"),
-        bundle.config("vae"),
         {part: bundle.config(part) for part in bundle.tokenizers},
         bool(bundle.index.get("force_zeros_for_empty_prompt", bool(bundle.index) or variant != "refiner")),
     )

@@ -13,10 +13,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from latentry import ModelError
 from latentry_diffusers.layouts import Pair, backward, forward
-from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs, unused_open_clip
+from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.layouts.vae import old_vae_pairs, vae_pairs
 from latentry_diffusers.published import CLIP_G, CLIP_L, VAE_4, VAE_16
+from latentry_diffusers.useless import is_useless
 
 Tensors = Mapping[str, Tensor]
 Case = tuple[tuple[Pair, ...], Tensors]
@@ -150,8 +151,8 @@ def test_files_of_stable_diffusion_2_hold_a_layer_more() -> None:
     shallow, deep = ({**CLIP_G, "num_hidden_layers": layers} for layers in (23, 24))
     all_of_it = {pair.original for pair in open_clip_pairs(deep, projected=True)} | {"logit_scale"}
     used = {pair.original for pair in open_clip_pairs(shallow)}
-    assert unused_open_clip(shallow) == all_of_it - used
-    assert unused_open_clip(deep, projected=True).isdisjoint(all_of_it - {"logit_scale"})
+    assert {name for name in all_of_it if is_useless(f"cond_stage_model.model.{name}")} == all_of_it - used
+    assert not any(is_useless(f"conditioner.embedders.1.model.{name}") for name in all_of_it - {"logit_scale"})
 
 
 @pytest.mark.parametrize(

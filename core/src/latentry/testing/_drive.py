@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from latentry._numerics._noise import Clock, NoiseSource
+from latentry._numerics._noise import NoiseSource
 from latentry._numerics._plan import Plan
 from latentry._numerics._point import Query
 from latentry._numerics._run import Run
@@ -53,8 +53,3 @@ def evaluate(run: Run, network: Network) -> bool:
 def answer(run: Run, output: Tensor) -> None:
     """Gives an output to the pending query, and the same as the unguided one where that is needed."""
     run.advance(output, uncond=output if "uncond" in run.plan.scheduler.needs else None)
-
-
-def silence(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
-    """A noise source without noise."""
-    return like.new_zeros(like.shape)

@@ -6,12 +6,14 @@ are the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.completeness import Need, missing_from_file, missing_from_folder
+from latentry_diffusers.configs import read_json
 from latentry_diffusers.headers import dtypes, is_weights, parameters
 from latentry_diffusers.kinds import Kind, kind_of
 from latentry_diffusers.kinds_folder import kind_of_folder, lora_in
@@ -57,6 +59,35 @@ class Family:
     name: str
     in_folder: Callable[[Path], Detection | None]
     in_file: Callable[[WeightFiles], Sighting | None]
+
+
+class Pipeline(NamedTuple):
+    """What a diffusers folder says of itself.
+
+    Attributes:
+        name: class of its pipeline.
+        listed: ``model_index.json``.
+        denoiser: ``config.json`` of its UNet or transformer.
+    """
+
+    name: str
+    listed: Mapping[str, Any]
+    denoiser: Mapping[str, Any]
+
+
+def read_pipeline(path: Path, denoiser: str, *, begins: str) -> Pipeline | None:
+    """A diffusers folder whose pipeline's name begins so; None where it is none.
+
+    Args:
+        path: the folder.
+        denoiser: name of the folder in it that has the denoiser.
+        begins: of the pipeline's name.
+    """
+    index, config = read_json(path / "model_index.json"), read_json(path / denoiser / "config.json")
+    if index is None or config is None:
+        return None
+    name = str(index.get("_class_name", ""))
+    return Pipeline(name, index, config) if name.startswith(begins) else None
 
 
 def recognise(files: ModelFiles, family: Family) -> Detection | None:

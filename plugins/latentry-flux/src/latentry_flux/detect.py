@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.configs import read_json
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_flux.sighting import see, variant_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -26,13 +25,10 @@ def detect(files: ModelFiles) -> Detection | None:
 
 
 def _in_folder(path: Path) -> Detection | None:
-    index = read_json(path / "model_index.json")
-    transformer = read_json(path / "transformer" / "config.json")
-    if index is None or transformer is None:
+    found = read_pipeline(path, "transformer", begins="Flux")
+    if found is None or found.denoiser.get("_class_name") != "FluxTransformer2DModel":
         return None
-    pipeline = str(index.get("_class_name", ""))
-    if not pipeline.startswith("Flux") or transformer.get("_class_name") != "FluxTransformer2DModel":
-        return None
+    pipeline, _, transformer = found
     missing = tuple(part for part in PARTS if not (path / part).is_dir())
     variant, sign = _variant(transformer)
     evidence = (f"model_index.json names {pipeline}", sign)

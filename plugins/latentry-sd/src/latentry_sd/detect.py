@@ -8,12 +8,14 @@ from typing import NamedTuple
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_diffusers.unet_support import INPAINTING, why_not_config
 from latentry_sd.sighting import see
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
+OTHERS = ("StableDiffusionXL", "StableDiffusion3")
+"""Pipelines of other families begin so."""
 
 
 class Finding(NamedTuple):
@@ -37,13 +39,10 @@ def detect(files: ModelFiles) -> Detection | None:
 
 
 def _in_folder(path: Path) -> Detection | None:
-    index = read_json(path / "model_index.json")
-    unet = read_json(path / "unet" / "config.json")
-    if index is None or unet is None or "text_encoder_2" in index:
+    found = read_pipeline(path, "unet", begins="StableDiffusion")
+    if found is None or "text_encoder_2" in found.listed or found.name.startswith(OTHERS):
         return None
-    pipeline = str(index.get("_class_name", ""))
-    if not pipeline.startswith("StableDiffusion") or pipeline.startswith(("StableDiffusionXL", "StableDiffusion3")):
-        return None
+    pipeline, unet = found.name, found.denoiser
     missing = tuple(part for part in PARTS if not (path / part).is_dir())
     channels, width = unet.get("in_channels", 4), unet.get("cross_attention_dim")
     evidence = (
@@ -52,8 +51,8 @@ def _in_folder(path: Path) -> Detection | None:
     )
     if (reason := why_not_config(unet)) is not None:
         return Detection((), UNSUPPORTED, (*evidence, reason), missing)
-    found = _by_configs(path, channels, width)
-    return Detection(found.variants, SURE, (*evidence, found.sign), missing, prediction=found.prediction)
+    signs = _by_configs(path, channels, width)
+    return Detection(signs.variants, SURE, (*evidence, signs.sign), missing, prediction=signs.prediction)
 
 
 def _by_configs(path: Path, channels: object, width: object) -> Finding:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_sd3.sighting import CHANNELS, see
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -30,13 +29,10 @@ def detect(files: ModelFiles) -> Detection | None:
 
 
 def _in_folder(path: Path) -> Detection | None:
-    index = read_json(path / "model_index.json")
-    transformer = read_json(path / "transformer" / "config.json")
-    if index is None or transformer is None:
+    found = read_pipeline(path, "transformer", begins="StableDiffusion3")
+    if found is None:
         return None
-    pipeline = str(index.get("_class_name", ""))
-    if not pipeline.startswith("StableDiffusion3"):
-        return None
+    pipeline, index, transformer = found
     missing = tuple(part for part in (*PARTS, *T5_PARTS) if _named(index, part) and not (path / part).is_dir())
     evidence = [f"model_index.json names {pipeline}"]
     if any(part in T5_PARTS for part in missing):
@@ -47,11 +43,6 @@ def _in_folder(path: Path) -> Detection | None:
         return Detection((), UNSUPPORTED, tuple(evidence), missing)
     variants, sign = _variants(path, transformer)
     return Detection(variants, SURE, (*evidence, sign), missing, prediction="flow_prediction")
-
-
-def has_t5(index: Mapping[str, Any]) -> bool:
-    """Whether ``model_index.json`` names the third text encoder."""
-    return _named(index, "text_encoder_3")
 
 
 def _named(index: Mapping[str, Any], part: str) -> bool:

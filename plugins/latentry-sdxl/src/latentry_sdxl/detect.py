@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.configs import read_json
 from latentry_diffusers.metadata import said_of
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_diffusers.unet_support import INPAINTING, why_not_config
 from latentry_sdxl.sighting import see
 
@@ -31,13 +32,10 @@ def detect(files: ModelFiles) -> Detection | None:
 
 
 def _in_folder(path: Path) -> Detection | None:
-    index = read_json(path / "model_index.json")
-    unet = read_json(path / "unet" / "config.json")
-    if index is None or unet is None:
+    found = read_pipeline(path, "unet", begins="StableDiffusionXL")
+    if found is None:
         return None
-    pipeline = str(index.get("_class_name", ""))
-    if not pipeline.startswith("StableDiffusionXL"):
-        return None
+    pipeline, index, unet = found
     refiner = _refines(index)
     missing = tuple(part for part in (SHARED if refiner else PARTS) if not (path / part).is_dir())
     channels = unet.get("in_channels", 4)
@@ -50,7 +48,7 @@ def _in_folder(path: Path) -> Detection | None:
     return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction)
 
 
-def _refines(index: dict[str, Any]) -> bool:
+def _refines(index: Mapping[str, Any]) -> bool:
     named = index.get("text_encoder")
     without = isinstance(named, list) and named[:1] == [None]
     return bool(index.get("requires_aesthetics_score")) or without

@@ -64,17 +64,6 @@ def open_clip_pairs(config: Config, *, root: str = ROOT, projected: bool = False
     return tuple(pairs)
 
 
-def unused_open_clip(config: Config, *, projected: bool = False) -> frozenset[str]:
-    """What OpenCLIP's files hold beyond the encoder: the temperature, and where the network has no use for them the
-    projection and the layer behind its last.
-
-    Stable Diffusion 2 takes the states of the layer before the last, which transformers' copy of it ends with.
-    """
-    behind = f"transformer.resblocks.{_layers(config)}"
-    names = {pair.original for pair in _layer(behind, behind)} | {"logit_scale"}
-    return frozenset(names if projected else names | {"text_projection"})
-
-
 def _layers(config: Config) -> int:
     return int(config.get("num_hidden_layers", LAYERS))
 

@@ -87,10 +87,9 @@ def test_what_fits_runs(engine: Engine, folders: dict[str, str], family: str, sc
     assert torch.isfinite(found.latents).all()
     assert found.images[0].size == (SIDE, SIDE)
     assert set(rows) == {2 if "uncond" in spec.needs else 1}
-    if spec.adaptive:
-        assert setup.plan.evaluations is None
-    else:
-        assert len(rows) == found.evaluations == setup.plan.evaluations
+    assert len(rows) == found.evaluations
+    assert setup.plan.evaluations == (None if spec.adaptive else len(rows))
+    if not spec.adaptive:
         assert STEPS <= len(rows) <= STEPS * spec.evaluations
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +200,14 @@ def test_a_two_stage_step_is_told_once(engine: Engine, model: str) -> None:
     result = engine.generate(request(model, scheduler="two-stage", steps=3, final="table"), progress=events.append)
     assert [event.done for event in events if event.stage == "sample"] == [0, 1, 2, 3]
     assert result.evaluations == 6
+
+
+def test_the_evaluations_of_a_scheduler_that_chooses_its_steps_are_counted(engine: Engine, model: str) -> None:
+    wanted = request(model, scheduler="halving", scheduler_options={"least": 0.25}, steps=3, final="zero")
+    points = engine.prepare(wanted).plan.points
+    gaps = [end.lam - start.lam for start, end in pairwise(points)]
+    asked = sum(1 if math.isinf(gap) else 1 + max(0, math.ceil(math.log2(gap / 0.25))) for gap in gaps)
+    assert engine.generate(wanted).evaluations == asked > 3
 
 
 def test_raising_in_progress_cancels(engine: Engine, model: str) -> None:

@@ -31,7 +31,7 @@ from latentry._engine._recipe import Recipe
 from latentry._engine._request import GenerationRequest
 from latentry._engine._result import GenerationResult
 from latentry._engine._same import check_inputs, check_plugins, check_same
-from latentry._engine._sampling import Sampling
+from latentry._engine._sampling import Sampled, Sampling
 from latentry._engine._setup import Setup
 from latentry._engine._turns import Turns
 from latentry._errors import OptionError
@@ -175,7 +175,7 @@ class Engine:
         model = loaded[0].model
         batches = [indices[i : i + request.batch] for i in range(0, len(indices), request.batch)]
         images: list[Image] = []
-        samples: list[Tensor] = []
+        done: list[Sampled] = []
         with self._served(setup, loaded) as served, out_of_memory_told("sampling"):
             if setup.inputs.image is not None:
                 progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
@@ -183,15 +183,15 @@ class Engine:
             for number, batch in enumerate(batches):
                 chosen = None if latents is None else latents[batch[0] : batch[-1] + 1]
                 told = Told(progress, number, len(batches), steps)
-                sample = sampling(batch, chosen, told)
+                sampled = sampling(batch, chosen, told)
                 told("decode", steps, "Decoding")
-                images += to_pictures(model.decode(sample))
-                samples.append(sample.cpu())
+                images += to_pictures(model.decode(sampled.latents))
+                done.append(sampled._replace(latents=sampled.latents.cpu()))
         progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
         recipes = tuple(setup.recipe(index) for index in indices)
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
-        evaluations = setup.plan.evaluations or 0
-        return GenerationResult(tuple(images), torch.cat(samples), recipes, evaluations, notes, model.report)
+        samples, evaluations = zip(*done, strict=True)
+        return GenerationResult(tuple(images), torch.cat(samples), recipes, max(evaluations), notes, model.report)
 
     @contextmanager
     def _served(self, setup: Setup, loaded: Sequence[Loaded]) -> Iterator[list[AttentionGuard]]:

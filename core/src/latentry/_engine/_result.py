@@ -20,7 +20,7 @@ class GenerationResult:
         images: RGB pictures.
         latents: (pictures, channels, height, width), at least float32, on the CPU.
         recipes: one for each picture.
-        evaluations: network evaluations of each picture's run.
+        evaluations: network evaluations of each picture's run; the most, where a scheduler chooses its own steps.
         notes: what the person who asked should know, one sentence each.
         loaded: what became of the tensors of the checkpoint's files.
     """

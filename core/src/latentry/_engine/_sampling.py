@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,13 @@ from latentry._numerics._noise import KeyedNoise, NoiseSource
 
 if TYPE_CHECKING:
     from latentry._engine._setup import Setup
+
+
+class Sampled(NamedTuple):
+    """What one batch came to: latents (batch, channels, height, width), and how many evaluations its run took."""
+
+    latents: Tensor
+    evaluations: int
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class Sampling:
     beginning: Beginning
     noise: NoiseSource | None = None
 
-    def __call__(self, pictures: Sequence[int], latents: Tensor | None, told: Told) -> Tensor:
-        """Latents (batch, channels, height, width) of some pictures of the request.
+    def __call__(self, pictures: Sequence[int], latents: Tensor | None, told: Told) -> Sampled:
+        """Some pictures of the request.
 
         Args:
             pictures: their indices.
@@ -54,15 +61,16 @@ class Sampling:
         initial = latents.to(device)
         run = setup.plan.start(self.beginning.sample(initial), noise=self.noise or keyed)
         told("sample", 0, "Sampling", run)
+        evaluations = 0
         while (query := run.query) is not None:
-            level = run.point
+            level, evaluations = run.point, evaluations + 1
             guided = setup.guidance(evaluate, query)
             run.advance(guided.output, uncond=guided.uncond)
             if self.beginning.blend is not None and run.point != level:
                 self.beginning.blend(run, initial)
             if run.index > query.index:
                 told("sample", run.index, "Sampling", run)
-        return run.sample
+        return Sampled(run.sample, evaluations)
 
     def _evaluate(self, pictures: Sequence[int]) -> Evaluate:
         first = self._batch(self.loaded[0], pictures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def denoiser(folder: Path, show: Show = silent, name: str = "shapes") -> nn.Modu
     return train.train_denoiser(folder, name, untaught(name), drawings, start=start, **SIZES, show=show)
 
 
-@pytest.mark.parametrize("stage", [autoencoder, reader, denoiser])
+@pytest.mark.parametrize("stage", [autoencoder, reader, denoiser, partial(denoiser, name="shapes-sd3")])
 def test_a_resumed_run_equals_a_straight_one(stage: Stage, tmp_path: Path) -> None:
     straight = stage(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):

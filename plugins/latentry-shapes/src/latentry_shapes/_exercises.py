@@ -65,11 +65,12 @@ class Exercises:
         """The batch of a step."""
         rng, draws = random.Random(f"{self.seed} denoiser {step}"), torch.Generator().manual_seed(step)
         chosen = [rng.randrange(len(self.drawings.scenes)) for _ in range(self.batch)]
-        told = self.read(list(captions([self.drawings.scenes[i] for i in chosen], rng)))
+        said = self.read(list(captions([self.drawings.scenes[i] for i in chosen], rng)))
         levels = self.objective.draw(self.batch, draws)
         clean = self.drawings.latents[chosen]
         noise = torch.randn(clean.shape, generator=draws)
         seen = levels.alpha * clean + levels.sigma * noise
         if self.drawings.around is not None:
             seen = torch.cat([seen, self.drawings.around[chosen]], dim=1)
+        told = self.design.lesson(said, draws)
         return Exercise(seen, levels, told, self.objective.target(clean, noise, levels), draws)

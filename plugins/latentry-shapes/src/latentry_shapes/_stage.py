@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from latentry_shapes._optimizers import optimizers
 from latentry_shapes._progress import Show
 
 LAST = 0.8
@@ -26,20 +27,22 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 class Stage(Generic[Network]):
-    """One network in training: weights, their average, the optimiser, and a file they resume from."""
+    """One network in training: weights, their average, the optimisers, and a file they resume from."""
 
-    def __init__(self, network: Network, file: Path, *, steps: int, peak: float, decay: float) -> None:
+    def __init__(
+        self, network: Network, file: Path, *, steps: int, peak: float, decay: float, muon: bool = False
+    ) -> None:
         self.network, self.file, self.steps, self.peak = network, file, steps, peak
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(network, multi_avg_fn=average)
-        weights = network.parameters()
-        self.optimizer = torch.optim.AdamW(weights, lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizers = optimizers(network, peak, muon=muon)
         self.step = 0
         if file.exists():
             state = torch.load(file, weights_only=True)
             network.load_state_dict(state["module"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
             self.step = state["step"]
 
     def save(self) -> None:
@@ -47,7 +50,7 @@ class Stage(Generic[Network]):
         state = {
             "module": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
         }
         part = self.file.with_suffix(".part")
@@ -68,13 +71,15 @@ class Stage(Generic[Network]):
         return cast(Network, self.average.module.eval())
 
     def _descend(self, loss: Callable[[int], Tensor]) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, self.peak)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.step, self.steps, self.peak)
+            optimizer.zero_grad(set_to_none=True)
         value = loss(self.step)
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
         return float(value.detach())

@@ -94,7 +94,7 @@ def _t5() -> T5EncoderModel:
             vocab_size=len(t5_tokenizer()),
             d_model=128,
             d_kv=32,
-            d_ff=256,
+            d_ff=128,
             num_layers=2,
             num_heads=4,
             feed_forward_proj="gated-gelu",

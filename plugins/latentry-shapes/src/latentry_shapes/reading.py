@@ -31,7 +31,7 @@ UNCONDITIONAL = 0.1
 """Share of captions that are dropped, so that guidance has an unconditional prediction."""
 NO_BACKGROUND = 0.25
 """Share of captions that leave the background open."""
-HALF = 0.4
+HALF = 0.7
 """Share of things that are half said."""
 PLACES = ("middle", "left", "right", "top", "bottom")
 BY_RELATION: Mapping[str | None, tuple[str, ...]] = MappingProxyType(

@@ -85,7 +85,7 @@ def train_denoiser(
     adopt(network, start.state_dict() if start else {})
     if compiled:
         network.compile()
-    stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999)
+    stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999, muon=design.muon)
     objective = Objective(design.kind, networks.cumulative())
     exercises = Exercises(design, encoders, drawings, objective, batch, seed)
     lessons = Distillation(design, start, exercises.read([""])) if isinstance(design, Flux) and start else None
@@ -153,7 +153,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     for name, steps, what in (
         ("autoencoder", 4000, "autoencoder with 4 channels"),
         ("wider", 1500, "autoencoder with 16 channels, after the one with 4"),
-        ("reader", 500, "each text encoder"),
+        ("reader", 800, "each text encoder"),
         ("denoiser", 7000, "denoiser"),
         ("further", 2000, "denoiser that begins with another's"),
     ):
@@ -167,7 +167,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Command line of the training; the defaults give the shipped models."""
+    """Command line of the training; the defaults give models like those shipped."""
     args = _arguments(words)
     out = args.out.resolve()
     work = args.work or out.with_name(f"{out.name}-training")  # pickles have no place in a model folder

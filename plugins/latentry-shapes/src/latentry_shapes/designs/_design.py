@@ -21,6 +21,7 @@ class Design(ABC):
         encoders: its text encoders, by their names in ``TEXT_ENCODERS``.
         kind: what the denoiser says.
         masked: the denoiser also sees a mask and the latents of the picture around it.
+        muon: whether the denoiser's matrices are trained with Muon; a transformer learns faster so.
         begins_with: the design whose trained denoiser it starts from.
     """
 
@@ -28,11 +29,16 @@ class Design(ABC):
     encoders: ClassVar[Sequence[str]]
     kind: Kind = "epsilon"
     masked: bool = False
+    muon: ClassVar[bool] = False
     begins_with: str | None = None
 
     @abstractmethod
     def denoiser(self) -> nn.Module:
         """The untrained network."""
+
+    def lesson(self, told: Sequence[States], draws: torch.Generator) -> Sequence[States]:
+        """What of all that the text encoders say the denoiser is told in training."""
+        return told
 
     @abstractmethod
     def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
@@ -65,12 +71,6 @@ class Design(ABC):
     def exported(self, encoder: str, network: Any) -> Any:
         """A text encoder as the pipeline has it."""
         return network
-
-
-def muted(states: States, mute: Tensor) -> States:
-    """The states of the tokens with those of some captions at zero; ``mute`` is boolean, (batch,)."""
-    keep = (~mute).to(states.tokens.dtype)
-    return states._replace(tokens=states.tokens * keep[:, None, None])
 
 
 def adopt(network: nn.Module, state: Mapping[str, Tensor]) -> None:

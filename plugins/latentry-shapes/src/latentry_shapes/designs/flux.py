@@ -25,6 +25,7 @@ class Flux(Design):
     channels = 16
     encoders = ("clip-l", "t5")
     kind: Kind = "flow"
+    muon = True
     pipeline = "FluxPipeline"
 
     def __init__(self, *, begins_with: str | None = None) -> None:
@@ -34,7 +35,7 @@ class Flux(Design):
         return FluxTransformer2DModel(
             in_channels=4 * self.channels,
             num_layers=2,
-            num_single_layers=4,
+            num_single_layers=3,
             attention_head_dim=32,
             num_attention_heads=4,
             joint_attention_dim=128,

@@ -9,7 +9,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
 from torch import Tensor
 
-from latentry_shapes.designs._design import Design, muted
+from latentry_shapes.designs._design import Design
 from latentry_shapes.encoders import States
 from latentry_shapes.networks import SIDE
 from latentry_shapes.objectives import SHIFT, Kind
@@ -25,6 +25,7 @@ class StableDiffusion3(Design):
     channels = 16
     encoders = ("clip-l", "clip-g", "t5")
     kind: Kind = "flow"
+    muon = True
     pipeline = "StableDiffusion3Pipeline"
 
     def denoiser(self) -> SD3Transformer2DModel:
@@ -44,10 +45,14 @@ class StableDiffusion3(Design):
             dual_attention_layers=(0,),
         )
 
+    def lesson(self, told: Sequence[States], draws: torch.Generator) -> Sequence[States]:
+        """Some captions without what T5 says of them."""
+        *clips, t5 = told
+        keep = torch.rand(len(t5.tokens), 1, 1, generator=draws) >= WITHOUT_T5
+        return [*clips, t5._replace(tokens=t5.tokens * keep)]
+
     def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
         clips, t5 = told[:2], told[2]
-        if denoiser.training:
-            t5 = muted(t5, torch.rand(len(x)) < WITHOUT_T5)
         states = torch.cat([torch.cat([each.tokens for each in clips], dim=-1), t5.tokens], dim=1)
         pooled = torch.cat([each.projected for each in clips if each.projected is not None], dim=-1)
         said: Tensor = denoiser(x, states, pooled, times).sample

@@ -23,6 +23,7 @@ class StableDiffusionXL(Design):
 
     channels = 4
     encoders = ("clip-l", "clip-g")
+    muon = True
     pipeline = "StableDiffusionXLPipeline"
 
     def denoiser(self) -> UNet2DConditionModel:

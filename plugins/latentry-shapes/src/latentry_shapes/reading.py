@@ -5,9 +5,10 @@ alone: a denoiser that learns to read by drawing finds no slope there and stays 
 two hundred steps. CLIP looks back only: the last positions of a caption, which only ever hold padding, come to say what
 lies where. T5 looks both ways: the words of a thing come to say where it lies.
 
-Some things are half said, a colour alone or a shape alone. Without these a text encoder reads one off the other as far
-as it can, and misreads every fifth caption whose pair it never saw; T5 two in three, if the word of the colour has to
-say the shape.
+Some things are half said, a colour alone or a shape alone, and no answer counts as quite right. Without the former a
+text encoder reads one off the other as far as it can; without the latter it goes on to learn which pairs it never saw.
+Of the held-out captions CLIP-L has its colours right at the last positions in 81 %, in its summary in 40 %, without
+either; with both in 100 and 96 %.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ COLOR, SHAPE = slice(1, ANSWERS), slice(ANSWERS, ASKED)
 """Which of them ask for colours and for shapes."""
 UNASKED = -100
 """The answer of a question that is not asked, which counts for nothing."""
+DOUBT = 0.1
+"""Label smoothing: an answer that cannot be made surer needs no help from which pairs were never seen."""
 NAMED = 4.0
 """How strongly an answer says which question it answers, in a text state of length √width."""
 NOTHING, UNSAID = "nothing", "unsaid"
@@ -175,7 +178,7 @@ def lost(said: Sequence[Sequence[Tensor]], right: Sequence[Tensor], asked: Tenso
     of_positions = [each.masked_fill(at < 0, UNASKED) for each, at in zip(right, by_question, strict=True)]
     return torch.stack(
         [
-            cross_entropy(scores.flatten(0, 1), answer.flatten())
+            cross_entropy(scores.flatten(0, 1), answer.flatten(), label_smoothing=DOUBT)
             for scored, answered in zip(said, (of_positions, right), strict=False)
             for scores, answer in zip(scored, answered, strict=True)
         ]

@@ -11,8 +11,18 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from support.toy import write_toy
+from torch import Tensor
 
-from latentry import Engine, GenerationRequest, PluginHost, Recipe, RecipeError, read_recipe
+from latentry import (
+    Engine,
+    GenerationRequest,
+    KeyedNoise,
+    OptionError,
+    PluginHost,
+    Recipe,
+    RecipeError,
+    read_recipe,
+)
 from latentry._engine._recipe import save_picture
 
 
@@ -82,6 +92,54 @@ def test_another_version_is_named_with_its_side(engine: Engine, model: str, then
     assert f"pip install latentry=={then}" in caught.value.why
     assert "--anyway" in caught.value.remedy
     assert torch.equal(engine.reproduce(changed, anyway=True).latents, engine.reproduce(recipe).latents)
+
+
+@pytest.mark.parametrize(("then", "side"), [("0.0.9", "newer"), ("99.0", "older")])
+def test_another_core_is_named_with_its_side(engine: Engine, model: str, then: str, side: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    with pytest.raises(RecipeError) as caught:
+        engine.reproduce(recipe.model_copy(update={"core": then}))
+    assert f"The core is {side} here" in caught.value.why
+    assert f"pip install latentry=={then}" in caught.value.why
+
+
+def own_latents(engine: Engine, request: GenerationRequest) -> Tensor:
+    shape = engine.prepare(request).latent_shape
+    return torch.randn((len(request.prompts), *shape), generator=torch.Generator().manual_seed(8))
+
+
+def test_start_noise_that_a_program_gave_has_to_be_given_again(engine: Engine, model: str) -> None:
+    request = GenerationRequest(prompt="a", model=model, seed=5, count=3, batch=2)
+    latents = own_latents(engine, request)
+    result = engine.generate(request, latents=latents)
+    recipe = Recipe.model_validate_json(result.recipes[1].model_dump_json())
+    for anyway in (False, True):
+        with pytest.raises(RecipeError, match="start noise that no recipe can hold") as caught:
+            engine.reproduce(recipe, anyway=anyway)
+        assert "latents=" in caught.value.remedy
+    again = engine.reproduce(recipe, latents=latents.clone())
+    assert torch.equal(again.latents[0], result.latents[1])
+    assert again.recipes == (recipe,)
+    for other in (latents + 1, latents.double()):
+        with pytest.raises(RecipeError, match="The start noise is not the one"):
+            engine.reproduce(recipe, latents=other)
+    with pytest.raises(OptionError, match="The initial latents have shape"):
+        engine.reproduce(recipe, latents=latents[:1])
+
+
+def test_start_noise_for_a_picture_that_had_none_is_told(engine: Engine, model: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    with pytest.raises(RecipeError, match="then it was none"):
+        engine.reproduce(recipe, latents=own_latents(engine, recipe.request))
+
+
+def test_draws_that_a_program_gave_have_to_be_given_again(engine: Engine, model: str) -> None:
+    request = GenerationRequest(prompt="a", model=model, seed=5, scheduler="noisy")
+    draws = KeyedNoise(77, [0])
+    result = engine.generate(request, noise=draws)
+    with pytest.raises(RecipeError, match="noise source that no recipe can hold"):
+        engine.reproduce(result.recipes[0])
+    assert torch.equal(engine.reproduce(result.recipes[0], noise=draws).latents, result.latents)
 
 
 def test_a_role_from_the_future_is_missing(engine: Engine, model: str) -> None:

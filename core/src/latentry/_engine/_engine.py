@@ -24,6 +24,7 @@ from latentry._engine._memory._offload import offloaded
 from latentry._engine._memory._policy import MemoryPolicy
 from latentry._engine._memory._residency import Move, to_device
 from latentry._engine._model import Model
+from latentry._engine._own_noise import OwnNoise
 from latentry._engine._pictures import to_pictures
 from latentry._engine._prepare import prepare
 from latentry._engine._progress import Progress, ProgressEvent, Told, silent
@@ -34,7 +35,6 @@ from latentry._engine._same import check_inputs, check_plugins, check_same
 from latentry._engine._sampling import Sampled, Sampling
 from latentry._engine._setup import Setup
 from latentry._engine._turns import Turns
-from latentry._errors import OptionError
 from latentry._numerics._noise import NoiseSource
 
 
@@ -107,7 +107,9 @@ class Engine:
             LatentryError: see ``prepare``; also a damaged checkpoint and exhausted memory.
         """
         setup = self.prepare(request, init_image=init_image, mask=mask, progress=progress)
-        return self._run(setup, range(len(request.prompts)), latents, noise, progress or silent)
+        own = OwnNoise(latents, noise)
+        own.check((len(request.prompts), *setup.latent_shape))
+        return self._run(setup, range(len(request.prompts)), own, progress or silent)
 
     def reproduce(
         self,
@@ -115,6 +117,8 @@ class Engine:
         *,
         init_image: Image | None = None,
         mask: Image | None = None,
+        latents: Tensor | None = None,
+        noise: NoiseSource | None = None,
         anyway: bool = False,
         progress: Progress | None = None,
     ) -> GenerationResult:
@@ -124,22 +128,27 @@ class Engine:
             recipe: of the picture.
             init_image: the picture it began from, where that is no longer the file that the recipe names.
             mask: likewise.
-            anyway: go on though versions, the checkpoint or those pictures differ, so that the pixels may.
+            latents: what ``generate`` was given, whole.
+            noise: likewise.
+            anyway: go on though versions, the checkpoint or what it began from differ, so that the pixels may.
             progress: as in ``generate``.
 
         Raises:
-            RecipeError: a plugin is missing, newer or older, or the checkpoint or a picture it began from is another.
+            RecipeError: a plugin or the core is missing, newer or older; the checkpoint or what the picture began from
+                is another.
         """
         given = {"init_image": init_image, "mask": mask}
-        check_inputs(recipe, [name for name, picture in given.items() if picture is not None])
+        own = OwnNoise(latents, noise)
+        check_inputs(recipe, [name for name, picture in given.items() if picture is not None], own)
         if not anyway:
             check_plugins(recipe, self.host)
         setup = self.prepare(recipe.request, init_image=init_image, mask=mask, progress=progress)
+        own.check((len(recipe.request.prompts), *setup.latent_shape))
         if not anyway:
-            check_same(recipe, setup)
+            check_same(recipe, setup, own)
         first = recipe.index // recipe.request.batch * recipe.request.batch
         end = min(first + recipe.request.batch, len(recipe.request.prompts))
-        result = self._run(setup.again(recipe), range(first, end), None, None, progress or silent)
+        result = self._run(setup.again(recipe), range(first, end), own, progress or silent)
         at = recipe.index - first
         return replace(
             result,
@@ -165,11 +174,9 @@ class Engine:
         self,
         setup: Setup,
         indices: Sequence[int],
-        latents: Tensor | None,
-        noise: NoiseSource | None,
+        own: OwnNoise,
         progress: Progress,
     ) -> GenerationResult:
-        _check_shape(latents, (len(indices), *setup.latent_shape))
         progress(ProgressEvent("load", 0, 0, f"Loading {setup.located.name}"))
         loaded, request, steps = self._load(setup), setup.request, len(setup.plan)
         model = loaded[0].model
@@ -179,16 +186,15 @@ class Engine:
         with self._served(setup, loaded) as served, out_of_memory_told("sampling"):
             if setup.inputs.image is not None:
                 progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
-            sampling = Sampling(setup, loaded, begin(setup, model), noise)
+            sampling = Sampling(setup, loaded, begin(setup, model), own)
             for number, batch in enumerate(batches):
-                chosen = None if latents is None else latents[batch[0] : batch[-1] + 1]
                 told = Told(progress, number, len(batches), steps)
-                sampled = sampling(batch, chosen, told)
+                sampled = sampling(batch, told)
                 told("decode", steps, "Decoding")
                 images += to_pictures(model.decode(sampled.latents))
                 done.append(sampled._replace(latents=sampled.latents.cpu()))
         progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
-        recipes = tuple(setup.recipe(index) for index in indices)
+        recipes = tuple(setup.recipe(index, own) for index in indices)
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
         samples, evaluations = zip(*done, strict=True)
         return GenerationResult(tuple(images), torch.cat(samples), recipes, max(evaluations), notes, model.report)
@@ -218,12 +224,3 @@ def _set(model: Model, roster: Roster, setup: Setup, loras: ChosenLoras) -> Iter
         model.set_tiling(memory.tile, slicing=memory.slicing),
     ):
         yield guards
-
-
-def _check_shape(latents: Tensor | None, shape: tuple[int, ...]) -> None:
-    if latents is not None and tuple(latents.shape) != shape:
-        raise OptionError(
-            f"The initial latents have shape {tuple(latents.shape)}.",
-            why=f"This request needs {shape}.",
-            remedy="Give one standard normal latent for each picture.",
-        )

@@ -60,6 +60,8 @@ class Recipe(BaseModel):
         model: fingerprint of the model's files, parts given apart included, by which another of the same name is told.
         environment: torch's version, the device and the dtype, on which the last bit depends.
         inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
+        latents: sha256 of its start noise, where a program gave it (see ``OwnNoise.digest``).
+        own_draws: whether a program gave the draws of a stochastic scheduler.
         refiner: fingerprint of the refiner's files, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
     """
@@ -73,11 +75,13 @@ class Recipe(BaseModel):
     model: str
     environment: Mapping[str, str]
     inputs: Mapping[str, str] = {}
+    latents: str = ""
+    own_draws: bool = False
     refiner: str = ""
     loras: tuple[str, ...] = ()
 
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
-        """Why the same pixels cannot be expected with what is installed: one sentence for each plugin at odds."""
+        """Why the same pixels cannot be expected with what is installed, one sentence for each part at odds."""
         registries: dict[str, Registry[Any]] = {
             "scheduler": host.schedulers,
             "sigmas": host.sigma_schedules,
@@ -86,6 +90,8 @@ class Recipe(BaseModel):
             "checkpoint": host.checkpoints,
         }
         found = []
+        if (here := host.core_version or UNVERSIONED) != self.core:
+            found.append(f"The core is {_beside(here, self.core)}: pip install latentry=={self.core}")
         for role, used in self.plugins.items():
             registry, pinned = registries.get(role.partition(" ")[0]), used.remedy  # attention 2
             if registry is None or used.name not in registry:
@@ -93,11 +99,13 @@ class Recipe(BaseModel):
                 continue
             here = registry.provenance(used.name).version or UNVERSIONED
             if here != used.version:
-                side = "newer" if _ordered(here) > _ordered(used.version) else "older"
-                found.append(
-                    f"The {role} {used.name} is {side} here ({here}) than in the picture ({used.version}): {pinned}"
-                )
+                found.append(f"The {role} {used.name} is {_beside(here, used.version)}: {pinned}")
         return tuple(found)
+
+
+def _beside(here: str, then: str) -> str:
+    side = "newer" if _ordered(here) > _ordered(then) else "older"
+    return f"{side} here ({here}) than in the picture ({then})"
 
 
 def _ordered(version: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from latentry._discovery import PluginHost
 from latentry._engine._locate import Located
+from latentry._engine._own_noise import OwnNoise
 from latentry._engine._recipe import Recipe
 from latentry._engine._setup import Setup
 from latentry._errors import RecipeError
@@ -25,15 +26,16 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         )
 
 
-def check_inputs(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuses where a picture that it began from is nowhere to be had.
+def check_inputs(recipe: Recipe, given: Collection[str], own: OwnNoise) -> None:
+    """Refuses where a picture that it began from, or noise that a program gave, is nowhere to be had.
 
     Args:
         recipe: names files, or none for pictures that a program gave.
         given: names of the pictures that the caller gives anew.
+        own: noise that the caller gives anew.
 
     Raises:
-        RecipeError: a picture is missing.
+        RecipeError: a picture or noise is missing.
     """
     files = {"init_image": recipe.request.init_image, "mask": recipe.request.mask}
     for name in recipe.inputs:
@@ -43,10 +45,22 @@ def check_inputs(recipe: Recipe, given: Collection[str]) -> None:
                 why=f"A program gave it; the sha256 of its pixels is {recipe.inputs[name]}.",
                 remedy=f"Give it again, with --{name.replace('_', '-')} or as {name}=.",
             )
+    if recipe.latents and own.latents is None:
+        raise RecipeError(
+            "The picture was begun from start noise that no recipe can hold.",
+            why=f"A program gave it; its sha256 is {recipe.latents}.",
+            remedy="Give it again from Python, as latents=.",
+        )
+    if recipe.own_draws and own.draws is None:
+        raise RecipeError(
+            "The picture was made with a noise source that no recipe can hold.",
+            why="A program gave it, in place of noise keyed by the seed.",
+            remedy="Give it again from Python, as noise=.",
+        )
 
 
-def check_same(recipe: Recipe, setup: Setup) -> None:
-    """Refuses another checkpoint, other LoRAs and other pictures to begin from.
+def check_same(recipe: Recipe, setup: Setup, own: OwnNoise) -> None:
+    """Refuses another checkpoint, other LoRAs, and other pictures or noise to begin from.
 
     Raises:
         RecipeError: which of them.
@@ -69,6 +83,12 @@ def check_same(recipe: Recipe, setup: Setup) -> None:
                 why=f"The sha256 of its pixels is {now}, then it was {then}.",
                 remedy="Put the old one back, or go on with --anyway; then the picture will differ.",
             )
+    if (noise := own.digest(recipe.index)) != recipe.latents:
+        raise RecipeError(
+            "The start noise is not the one the picture was begun from.",
+            why=f"Its sha256 is {noise or 'none'}, then it was {recipe.latents or 'none'}.",
+            remedy="Give the old one, or go on with anyway=True; then the picture will differ.",
+        )
 
 
 def _check_files(located: Located, then: str) -> None:

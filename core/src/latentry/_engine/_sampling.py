@@ -13,9 +13,10 @@ from latentry._engine._beginning import Beginning
 from latentry._engine._conditioning import Conditioning
 from latentry._engine._evaluate import Batch, Evaluate
 from latentry._engine._loaded import Loaded
+from latentry._engine._own_noise import OwnNoise
 from latentry._engine._progress import Told
 from latentry._engine._relay import Relay
-from latentry._numerics._noise import KeyedNoise, NoiseSource
+from latentry._numerics._noise import KeyedNoise
 
 if TYPE_CHECKING:
     from latentry._engine._setup import Setup
@@ -36,30 +37,30 @@ class Sampling:
         setup: everything that was decided.
         loaded: the model, and after it its refiner where there is one.
         beginning: where runs begin.
-        noise: the caller's own draws for stochastic schedulers.
+        own: noise of the caller's own.
     """
 
     setup: Setup
     loaded: Sequence[Loaded]
     beginning: Beginning
-    noise: NoiseSource | None = None
+    own: OwnNoise
 
-    def __call__(self, pictures: Sequence[int], latents: Tensor | None, told: Told) -> Sampled:
+    def __call__(self, pictures: Sequence[int], told: Told) -> Sampled:
         """Some pictures of the request.
 
         Args:
             pictures: their indices.
-            latents: the caller's own start noise for them.
             told: progress.
         """
         told("encode", 0, "Encoding the prompt")
         setup, device = self.setup, self.setup.device
         assert setup.request.seed is not None
         evaluate, keyed = self._evaluate(pictures), KeyedNoise(setup.request.seed, pictures)
-        if latents is None:
-            latents = keyed.initial(torch.empty((len(pictures), *setup.latent_shape), device=device))
-        initial = latents.to(device)
-        run = setup.plan.start(self.beginning.sample(initial), noise=self.noise or keyed)
+        if self.own.latents is None:
+            initial = keyed.initial(torch.empty((len(pictures), *setup.latent_shape), device=device))
+        else:
+            initial = self.own.latents[list(pictures)].to(device)
+        run = setup.plan.start(self.beginning.sample(initial), noise=self.own.draws or keyed)
         told("sample", 0, "Sampling", run)
         evaluations = 0
         while (query := run.query) is not None:

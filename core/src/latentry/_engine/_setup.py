@@ -16,6 +16,7 @@ from latentry._engine._locate import Located
 from latentry._engine._lora import ChosenLoras
 from latentry._engine._memory._choice import Memory
 from latentry._engine._model import Checkpoint
+from latentry._engine._own_noise import OwnNoise
 from latentry._engine._recipe import UNVERSIONED, Ingredient, Recipe
 from latentry._engine._relay import Refiner
 from latentry._engine._request import GenerationRequest
@@ -97,7 +98,7 @@ class Setup:
         plugins = {role: used.model_copy(update={"why": reasons.get(role, "")}) for role, used in self.plugins.items()}
         return replace(self, plugins=plugins)
 
-    def recipe(self, index: int) -> Recipe:
+    def recipe(self, index: int, own: OwnNoise) -> Recipe:
         """The recipe of one picture."""
         where = {"torch": torch.__version__, "device": self.device.type, "dtype": str(self.dtype).split(".")[-1]}
         return Recipe(
@@ -108,6 +109,8 @@ class Setup:
             model=self.located.fingerprint,
             environment=where,
             inputs=self.inputs.digests,
+            latents=own.digest(index),
+            own_draws=own.draws is not None,
             loras=self.loras.digests,
             refiner=self.refiner.located.fingerprint if self.refiner else "",
         )

@@ -9,7 +9,6 @@ from typing import Any
 
 from latentry import LoraMatch, NoiseSettings
 from latentry_diffusers.bundle import Bundle
-from latentry_diffusers.unet import pixels_per_latent
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class BundledCheckpoint:
     @property
     def factor(self) -> int:
         """Pixels of one latent's side."""
-        return pixels_per_latent(self.vae)
+        return int(2 ** (len(self.vae["block_out_channels"]) - 1))
 
     @property
     def layers(self) -> int:

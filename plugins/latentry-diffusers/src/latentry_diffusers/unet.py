@@ -1,32 +1,35 @@
-"""Picture sizes of a UNet and its autoencoder, from their configurations."""
+"""Checkpoints whose denoiser is a UNet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.sizes import check_size
 
-Config = Mapping[str, Any]
 
+@dataclass(frozen=True)
+class UNetCheckpoint(BundledCheckpoint):
+    """See the base class."""
 
-def pixels_per_latent(vae: Config) -> int:
-    """Pixels of one latent's side."""
-    return int(2 ** (len(vae["block_out_channels"]) - 1))
+    @property
+    def unet(self) -> Mapping[str, Any]:
+        """Configuration of the UNet."""
+        return self.bundle.config("unet")
 
+    @property
+    def size(self) -> int:
+        """Height and width in pixels of the training pictures."""
+        return int(self.unet["sample_size"]) * self.factor
 
-def trained_size(unet: Config, vae: Config) -> int:
-    """Height and width in pixels of the training pictures."""
-    return int(unet["sample_size"]) * pixels_per_latent(vae)
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """See ``latentry.Checkpoint``; sides are multiples of 8, as in every UNet that there is."""
+        least = self.factor * 2 ** (len(self.unet["block_out_channels"]) - 1)
+        check_size(width, height, stride=max(8, self.factor), best=self.size, least=least)
+        return (int(self.vae.get("latent_channels", 4)), height // self.factor, width // self.factor)
 
-
-def latent_shape(unet: Config, vae: Config, width: int, height: int) -> tuple[int, int, int]:
-    """Channels, height and width of one latent; sides are multiples of 8, as in every UNet that there is.
-
-    Raises:
-        OptionError: the model cannot draw that size.
-    """
-    factor = pixels_per_latent(vae)
-    least = factor * 2 ** (len(unet["block_out_channels"]) - 1)
-    check_size(width, height, stride=max(8, factor), best=trained_size(unet, vae), least=least)
-    return (int(vae.get("latent_channels", 4)), height // factor, width // factor)
+    def shift(self, width: int, height: int) -> float | None:
+        """No opinion."""
+        return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry import ModelFiles, variance_preserving_settings
 from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.clip_layers import clip_skips
 from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.unet import latent_shape, trained_size
+from latentry_diffusers.unet import UNetCheckpoint
 from latentry_sd.parts import load_parts, specs
 from latentry_sd.variants import published
 
@@ -22,26 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusionCheckpoint(BundledCheckpoint):
+class StableDiffusionCheckpoint(UNetCheckpoint):
     """See the base class."""
-
-    @property
-    def unet(self) -> Mapping[str, Any]:
-        """Configuration of the UNet."""
-        return self.bundle.config("unet")
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels of the training pictures."""
-        return trained_size(self.unet, self.vae)
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``."""
-        return latent_shape(self.unet, self.vae, width, height)
-
-    def shift(self, width: int, height: int) -> float | None:
-        """No opinion."""
-        return None
 
     @property
     def clip_skips(self) -> int:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from latentry import ModelFiles, variance_preserving_settings
 from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.checkpoint import BundledCheckpoint
 from latentry_diffusers.clip_layers import clip_skips
 from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.unet import latent_shape, trained_size
+from latentry_diffusers.unet import UNetCheckpoint
 from latentry_sdxl.parts import load_parts, specs
 from latentry_sdxl.variants import published
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusionXLCheckpoint(BundledCheckpoint):
+class StableDiffusionXLCheckpoint(UNetCheckpoint):
     """See the base class.
 
     Attributes:
@@ -34,29 +33,11 @@ class StableDiffusionXLCheckpoint(BundledCheckpoint):
     zeros: bool
 
     @property
-    def unet(self) -> Mapping[str, Any]:
-        """Configuration of the UNet."""
-        return self.bundle.config("unet")
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels of the training pictures."""
-        return trained_size(self.unet, self.vae)
-
-    @property
     def time_ids(self) -> int:
         """Numbers the UNet is told beside the prompt: 6 are three pairs, 5 are two and an aesthetic score."""
         pooled = self.encoders["text_encoder_2"]["projection_dim"]
         extra, width = self.unet["projection_class_embeddings_input_dim"] - pooled, self.unet["addition_time_embed_dim"]
         return int(extra // width) if extra % width == 0 else 0
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``."""
-        return latent_shape(self.unet, self.vae, width, height)
-
-    def shift(self, width: int, height: int) -> float | None:
-        """No opinion."""
-        return None
 
     @property
     def clip_skips(self) -> int:

@@ -19,19 +19,28 @@ from latentry_shapes.reading import (
     BY_RELATION,
     CLASSES,
     COLOR,
-    HALF,
     NAMED,
     PLACES,
     Reader,
     answers,
     captions,
     classes,
-    halved,
     positions,
     train_reader,
     unnamed,
 )
-from latentry_shapes.scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, TRAINED, Scene, Thing, random_scene
+from latentry_shapes.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    HALF,
+    RELATIONS,
+    SHAPES,
+    TRAINED,
+    Scene,
+    Thing,
+    halved,
+    random_scene,
+)
 
 RED, BLUE = Thing("red", "circle"), Thing("blue", "square")
 

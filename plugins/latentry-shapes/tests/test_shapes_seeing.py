@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from latentry_shapes._seeing import see
 from latentry_shapes._verdict import COLUMNS, compare, tally
-from latentry_shapes.drawing import coverage, draw
+from latentry_shapes.drawing import draw
+from latentry_shapes.outlines import DISTANCES, coverage
 from latentry_shapes.scenes import COLORS, PAIRS, SHAPES, Scene, Thing, random_scene
 
 SCENES = 600
@@ -64,7 +65,7 @@ def test_every_pair_on_every_background(color: str, shape: str) -> None:
 
 def test_positions_are_in_pixels() -> None:
     picture = np.zeros((64, 64, 3), dtype=np.uint8)
-    picture[coverage("circle", (20.0, 41.0, 9.0)) > 0.5] = COLORS["green"]
+    picture[coverage(DISTANCES["circle"], (20.0, 41.0, 9.0)) > 0.5] = COLORS["green"]
     (thing,) = see(Image.fromarray(picture)).things
     assert (thing.color, thing.shape) == ("green", "circle")
     assert (thing.x, thing.y) == pytest.approx((20, 41), abs=0.3)

@@ -114,6 +114,18 @@ def test_latents_have_unit_deviation_and_are_kept(tmp_path: Path) -> None:
     assert again.scenes == drawings.scenes
 
 
+def test_half_said_scenes_come_behind_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    vae = untrained_autoencoder(4).eval()
+    whole = encode_drawings(vae, tmp_path, count=8, seed=0)
+    both = encode_drawings(vae, tmp_path, count=8, seed=0, halves=8)
+    assert torch.equal(both.latents[:8], whole.latents)
+    assert both.scenes[:8] == whole.scenes
+    assert len(both.latents) == len(both.scenes) == 16
+    assert all(thing.color and thing.shape for scene in whole.scenes for thing in scene.things)
+    assert not all(thing.color and thing.shape for scene in both.scenes[8:] for thing in scene.things)
+    assert torch.equal(encode_drawings(vae, tmp_path, count=8, seed=0, halves=8).latents, both.latents)
+
+
 def test_latents_of_sixteen_channels_are_centred_too(tmp_path: Path) -> None:
     vae = untrained_autoencoder(16).eval()
     latents = encode_drawings(vae, tmp_path, count=8, seed=0).latents

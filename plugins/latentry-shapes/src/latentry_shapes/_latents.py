@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from latentry_shapes.drawing import draw
-from latentry_shapes.scenes import SIZE, Scene, random_scene
+from latentry_shapes.networks import SIDE
+from latentry_shapes.scenes import SIZE, Scene, halved, random_scene
 
 BATCH = 128
 WHOLE = 0.3
@@ -58,45 +60,70 @@ def masks(count: int, rng: random.Random) -> Tensor:
     return made
 
 
-def _kept(file: Path, make: Callable[[], Tensor]) -> Tensor:
-    """What the file holds, made and written first where there is none."""
-    if not file.exists():
-        part = file.with_suffix(".part")
-        torch.save(make(), part)
-        part.replace(file)
-    return cast(Tensor, torch.load(file, weights_only=True))
+@dataclass(frozen=True)
+class Desk:
+    """Where drawings are drawn and encoded, once for each kind of them.
+
+    Attributes:
+        vae: encodes them.
+        folder: keeps what comes of it.
+        seed: of all draws.
+    """
+
+    vae: AutoencoderKL
+    folder: Path
+    seed: int
+
+    def clean(self, seen: Tensor, rng: random.Random) -> Tensor:
+        """Latents of pictures."""
+        return cast(Tensor, self.vae.encode(seen).latent_dist.mean)
+
+    def around(self, seen: Tensor, rng: random.Random) -> Tensor:
+        """Masks, and latents of what they leave of pictures."""
+        hole = masks(len(seen), random.Random(f"{self.seed} masks {rng.random()}"))
+        return torch.cat([interpolate(hole, (SIDE, SIDE)), self.clean(seen * (1 - hole), rng)], dim=1)
+
+    def kept(
+        self, name: str, scenes: Sequence[Scene], rng: random.Random, what: Callable[[Tensor, random.Random], Tensor]
+    ) -> Tensor:
+        """What is made of the drawings of scenes, from the folder where it is there."""
+        file = self.folder / f"{name}-{self.vae.config.latent_channels}-{len(scenes)}-{self.seed}.pt"
+        if not file.exists():
+            batches = (scenes[i : i + BATCH] for i in range(0, len(scenes), BATCH))
+            part = file.with_suffix(".part")
+            torch.save(torch.cat([what(pictures(batch, rng), rng) for batch in batches]), part)
+            part.replace(file)
+        return cast(Tensor, torch.load(file, weights_only=True))
 
 
 @torch.no_grad()
-def encode_drawings(vae: AutoencoderKL, folder: Path, *, count: int, seed: int, masked: bool = False) -> Drawings:
-    """Latents of ``count`` drawings; sets the autoencoder's scaling factor, and its shift where SD3 and FLUX have one.
+def encode_drawings(
+    vae: AutoencoderKL, folder: Path, *, count: int, seed: int, halves: int = 0, masked: bool = False
+) -> Drawings:
+    """Latents of drawings; sets the autoencoder's scaling factor, and its shift where SD3 and FLUX have one.
 
     They are kept in the folder, from which a resumed training takes them.
+
+    Args:
+        vae: encodes them.
+        folder: keeps them.
+        count: of scenes that are said in full.
+        seed: of all draws.
+        halves: of scenes more, in which some things are half said.
+        masked: also what masks leave of the pictures.
     """
-    channels = int(vae.config.latent_channels)
-    name = f"{channels}-{count}-{seed}.pt"
-
-    def encoded(what: Callable[[Tensor, random.Random], Tensor]) -> Tensor:
-        rng = random.Random(f"{seed} drawings")
-        scenes = [random_scene(rng) for _ in range(count)]
-        return torch.cat([what(pictures(scenes[i : i + BATCH], rng), rng) for i in range(0, count, BATCH)])
-
-    def clean(seen: Tensor, rng: random.Random) -> Tensor:
-        return cast(Tensor, vae.encode(seen).latent_dist.mean)
-
-    def around(seen: Tensor, rng: random.Random) -> Tensor:
-        hole = masks(len(seen), random.Random(f"{seed} masks {rng.random()}"))
-        left = vae.encode(seen * (1 - hole)).latent_dist.mean
-        return torch.cat([interpolate(hole, left.shape[-2:]), left], dim=1)
-
-    latents = _kept(folder / f"latents-{name}", lambda: encoded(clean))
-    shift = 0.0 if channels == 4 else float(latents.mean())
-    factor = 1 / float(latents.std())
-    vae.register_to_config(scaling_factor=factor, shift_factor=shift if channels != 4 else None)
-    rng = random.Random(f"{seed} drawings")
+    desk, rng = Desk(vae, folder, seed), random.Random(f"{seed} drawings")
     scenes = [random_scene(rng) for _ in range(count)]
-    if not masked:
-        return Drawings(scenes, (latents - shift) * factor)
-    beside = _kept(folder / f"around-{name}", lambda: encoded(around))
-    beside[:, 1:] = (beside[:, 1:] - shift) * factor
-    return Drawings(scenes, (latents - shift) * factor, beside)
+    again = copy.copy(rng)
+    latents = desk.kept("latents", scenes, rng, desk.clean)
+    shifted, factor = vae.config.shift_factor is not None, 1 / float(latents.std())
+    shift = float(latents.mean()) if shifted else 0.0
+    vae.register_to_config(scaling_factor=factor, shift_factor=shift if shifted else None)
+    beside = desk.kept("around", scenes, again, desk.around) if masked else None
+    if beside is not None:
+        beside[:, 1:] = (beside[:, 1:] - shift) * factor
+    rng = random.Random(f"{seed} halves")
+    more = [halved(random_scene(rng), rng) for _ in range(halves)]
+    if more:
+        latents = torch.cat([latents, desk.kept("halves", more, rng, desk.clean)])
+    return Drawings([*scenes, *more], (latents - shift) * factor, beside)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from latentry_shapes.drawing import DISTANCES, coverage
+from latentry_shapes.likeness import likest, moments
+from latentry_shapes.outlines import Array
 from latentry_shapes.scenes import BACKGROUNDS, COLORS, RGB, SIZE
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FOREGROUND = 50.0
@@ -25,8 +24,6 @@ SPECK = 30
 """Smaller components, in pixels, are no things; the smallest thing drawn has about 200."""
 SHARE = 0.25
 """Least share of a component's core that makes a colour a thing of its own, where two things touch."""
-LIKENESS = 0.6
-"""Least overlap with a shape, as intersection over union; below it a thing has no shape."""
 
 
 @dataclass(frozen=True)
@@ -106,41 +103,11 @@ def _thing(pixels: Array, smooth: Array, ground: Array, mask: Mask, others: Mask
     length = max(float(np.linalg.norm(along)), 1.0)
     cover = np.clip((pixels - ground) @ along / length**2, 0.0, 1.0)
     cover[~ndimage.binary_dilation(mask, iterations=2) | others] = 0.0
-    _, x, y = _moments(cover)
-    return Seen(_nearest(color, COLORS), _shape(cover), x, y)
+    _, x, y = moments(cover)
+    return Seen(_nearest(color, COLORS), likest(cover), x, y)
 
 
 def _nearest(color: Array, palette: Mapping[str, RGB]) -> str | None:
     distances = {name: float(np.linalg.norm(color - np.asarray(rgb))) for name, rgb in palette.items()}
     name = min(distances, key=distances.__getitem__)
     return name if distances[name] <= FARTHEST else None
-
-
-def _shape(cover: Array) -> str | None:
-    """The shape that overlaps most when drawn with the same area about the same centre of mass."""
-    likeness = {shape: _likeness(cover, shape) for shape in DISTANCES}
-    best = max(likeness, key=likeness.__getitem__)
-    return best if likeness[best] >= LIKENESS else None
-
-
-def _likeness(cover: Array, shape: str) -> float:
-    area, x, y = _moments(cover)
-    unit_area, unit_x, unit_y = _unit(shape)
-    radius = (area / unit_area) ** 0.5
-    template = coverage(shape, (x - unit_x * radius, y - unit_y * radius, radius))
-    return float(np.minimum(cover, template).sum() / np.maximum(cover, template).sum())
-
-
-@cache
-def _unit(shape: str) -> tuple[float, float, float]:
-    """Area and centre of mass of a shape of radius 1 about the origin."""
-    radius = SIZE / 3
-    area, x, y = _moments(coverage(shape, (SIZE / 2, SIZE / 2, radius)))
-    return area / radius**2, (x - SIZE / 2) / radius, (y - SIZE / 2) / radius
-
-
-def _moments(cover: Array) -> tuple[float, float, float]:
-    """Area and centre of mass in pixels, whose own centres lie at halves."""
-    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
-    area = max(float(cover.sum()), 1e-9)
-    return area, float((cover * x).sum()) / area, float((cover * y).sum()) / area

@@ -1,69 +1,59 @@
-"""Draws a scene: signed distances to the outline, turned into anti-aliased coverage."""
+"""Draws a scene.
+
+A thing that is half said is drawn in any colour, or as any flower or star, that is not like what would make it one of
+the held-out pairs.
+"""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentry_shapes.scenes import BACKGROUNDS, COLORS, SIZE, Scene
+from latentry_shapes.likeness import likest
+from latentry_shapes.outlines import DISTANCES, Array, Distance, Placement, coverage
+from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, RGB, SIZE, Scene, Thing
 
-Array = NDArray[np.float64]
-Distance = Callable[[Array, Array, float], Array]
-Placement = tuple[float, float, float]
-"""Centre x, centre y and radius of one thing, in pixels."""
+VISIBLE = 75.0
+"""How far a colour without a name is from all backgrounds, at least, in RGB."""
 
-
-def _circle(x: Array, y: Array, r: float) -> Array:
-    return np.hypot(x, y) - r
-
-
-def _square(x: Array, y: Array, r: float) -> Array:
-    return np.maximum(abs(x), abs(y)) - 0.88 * r
+LIKE = 0.5
+"""Overlap from which on a shape without a name counts as like one that has a name; the judge's eyes ask for more."""
 
 
-def _diamond(x: Array, y: Array, r: float) -> Array:
-    return (abs(x) + abs(y) - 1.15 * r) / math.sqrt(2)
+def _flower(rng: random.Random) -> Distance:
+    """A flower or a star of two to seven petals, unevenly."""
+    petals, turned, uneven = rng.randint(2, 7), rng.uniform(0, math.tau), rng.uniform(0, math.tau)
+    depth, pointed = rng.uniform(0.15, 0.42), rng.random() < 0.5
+
+    def distance(x: Array, y: Array, r: float) -> Array:
+        angle = np.arctan2(y, x)
+        wave = np.cos(petals * angle + turned)
+        wave = 1 - np.arccos(wave) * 2 / math.pi if pointed else wave
+        return np.hypot(x, y) - r * (0.62 + depth * wave + 0.08 * np.cos(angle + uneven))
+
+    return distance
 
 
-def _triangle(x: Array, y: Array, r: float) -> Array:
-    top, bottom, half = -r, 0.85 * r, 1.05 * r
-    height = bottom - top
-    side = (abs(x) * height - half * (y - top)) / math.hypot(height, half)
-    return np.maximum(side, y - bottom)
+def other_shape(color: str, rng: random.Random) -> Distance:
+    """A shape without a name that does not look like the one that makes a held-out pair with the colour."""
+    while True:
+        shape = _flower(rng)
+        like = likest(coverage(shape, (SIZE / 2, SIZE / 2, SIZE / 4)), LIKE)
+        if like is None or Thing(color, like) not in HELD_OUT:
+            return shape
 
 
-def _cross(x: Array, y: Array, r: float) -> Array:
-    width = 0.36 * r
-    across = np.maximum(abs(x) - r, abs(y) - width)
-    return np.minimum(across, np.maximum(abs(x) - width, abs(y) - r))
-
-
-def _ring(x: Array, y: Array, r: float) -> Array:
-    return abs(np.hypot(x, y) - 0.74 * r) - 0.26 * r
-
-
-DISTANCES: Mapping[str, Distance] = MappingProxyType(
-    {
-        "circle": _circle,
-        "square": _square,
-        "triangle": _triangle,
-        "diamond": _diamond,
-        "cross": _cross,
-        "ring": _ring,
-    }
-)
-
-
-def coverage(shape: str, placement: Placement, size: int = SIZE) -> Array:
-    """How much of each pixel the shape covers: (size, size), 0 to 1."""
-    cx, cy, radius = placement
-    y, x = np.mgrid[0:size, 0:size] + 0.5
-    return np.clip(0.5 - DISTANCES[shape](x - cx, y - cy, radius), 0.0, 1.0)
+def other_color(shape: str, rng: random.Random) -> RGB:
+    """A colour, visible on every background, whose nearest with a name makes no held-out pair with the shape."""
+    while True:
+        color = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        named = min(COLORS, key=lambda name: math.dist(COLORS[name], color))
+        seen = all(math.dist(ground, color) > VISIBLE for ground in BACKGROUNDS.values())
+        if seen and Thing(named, shape) not in HELD_OUT:
+            return color
 
 
 def place(scene: Scene, rng: random.Random, size: int = SIZE) -> tuple[Placement, ...]:
@@ -91,6 +81,8 @@ def draw(scene: Scene, rng: random.Random, size: int = SIZE) -> NDArray[np.uint8
     picture = np.empty((size, size, 3))
     picture[:] = BACKGROUNDS[scene.background]
     for thing, placement in zip(scene.things, place(scene, rng, size), strict=True):
-        cover = coverage(thing.shape, placement, size)[..., None]
-        picture = picture * (1 - cover) + np.asarray(COLORS[thing.color]) * cover
+        color = COLORS[thing.color] if thing.color else other_color(thing.shape, rng)
+        shape = DISTANCES[thing.shape] if thing.shape else other_shape(thing.color, rng)
+        cover = coverage(shape, placement, size)[..., None]
+        picture = picture * (1 - cover) + np.asarray(color) * cover
     return np.rint(picture).astype(np.uint8)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,14 +25,12 @@ from torch.nn.functional import cross_entropy
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._stage import SAVE_EVERY, Stage
 from latentry_shapes.encoders import TEXT_ENCODERS, TOKENS, States
-from latentry_shapes.scenes import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, random_scene
+from latentry_shapes.scenes import BACKGROUNDS, COLORS, SHAPES, Scene, halved, random_scene
 
 UNCONDITIONAL = 0.1
 """Share of captions that are dropped, so that guidance has an unconditional prediction."""
 NO_BACKGROUND = 0.25
 """Share of captions that leave the background open."""
-HALF = 0.7
-"""Share of things that are half said."""
 PLACES = ("middle", "left", "right", "top", "bottom")
 BY_RELATION: Mapping[str | None, tuple[str, ...]] = MappingProxyType(
     {
@@ -141,15 +138,6 @@ def positions(scene: Scene, caption: str, *, back_only: bool) -> list[int]:
                 begin = said[place] + 1
     background = next((i for i, word in enumerate(words) if word in BACKGROUNDS), -1)
     return [background, *colors.values(), *shapes.values()]
-
-
-def halved(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with some things half said."""
-    things = []
-    for thing in scene.things:
-        drawn = rng.random()
-        things.append(Thing(thing.color * (drawn >= HALF / 2), thing.shape * (drawn < HALF / 2 or drawn >= HALF)))
-    return replace(scene, things=tuple(things))
 
 
 def captions(scenes: Sequence[Scene], rng: random.Random) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 RGB = tuple[int, int, int]
@@ -30,6 +30,8 @@ RELATIONS: tuple[str, ...] = ("left of", "right of", "above", "below")
 OPPOSITE: Mapping[str, str] = MappingProxyType(
     {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 )
+HALF = 0.7
+"""Share of things that are half said, in scenes that half say some."""
 SIZE = 64
 """Height and width of a picture in pixels."""
 
@@ -86,6 +88,15 @@ def random_scene(rng: random.Random, pairs: Sequence[Thing] = TRAINED, singles: 
         return Scene(background, (rng.choice(pairs),))
     first, second = rng.sample(pairs, 2)
     return Scene(background, (first, second), rng.choice(RELATIONS))
+
+
+def halved(scene: Scene, rng: random.Random) -> Scene:
+    """The scene with some things half said."""
+    things = []
+    for thing in scene.things:
+        drawn = rng.random()
+        things.append(Thing(thing.color * (drawn >= HALF / 2), thing.shape * (drawn < HALF / 2 or drawn >= HALF)))
+    return replace(scene, things=tuple(things))
 
 
 def words() -> tuple[str, ...]:

@@ -129,7 +129,8 @@ class Training:
         """A design that begins with another's denoiser has that trained first."""
         design = DESIGNS[name]
         count, seed = self.args.pictures, self.args.seed
-        drawings = encode_drawings(vae, self.work, count=count, seed=seed, masked=design.masked)
+        halves = self.args.halves if design.halves else 0
+        drawings = encode_drawings(vae, self.work, count=count, seed=seed, halves=halves, masked=design.masked)
         other = design.begins_with
         start = None if other is None else self.denoiser(other, encoders, vae)
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
@@ -159,6 +160,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     ):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"{what} (default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=48000, help="drawings the denoiser learns from")
+    parser.add_argument("--halves", type=int, default=24000, help="more of them, in which some things are half said")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")

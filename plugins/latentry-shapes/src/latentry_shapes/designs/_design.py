@@ -22,6 +22,8 @@ class Design(ABC):
         kind: what the denoiser says.
         masked: the denoiser also sees a mask and the latents of the picture around it.
         muon: whether the denoiser's matrices are trained with Muon; a transformer learns faster so.
+        halves: whether the denoiser also learns from scenes in which some things are half said; a transformer, which
+            sees a thing whole, otherwise learns which colours a shape never had.
         begins_with: the design whose trained denoiser it starts from.
     """
 
@@ -30,6 +32,7 @@ class Design(ABC):
     kind: Kind = "epsilon"
     masked: bool = False
     muon: ClassVar[bool] = False
+    halves: ClassVar[bool] = False
     begins_with: str | None = None
 
     @abstractmethod

@@ -26,6 +26,7 @@ class Flux(Design):
     encoders = ("clip-l", "t5")
     kind: Kind = "flow"
     muon = True
+    halves = True
     pipeline = "FluxPipeline"
 
     def __init__(self, *, begins_with: str | None = None) -> None:

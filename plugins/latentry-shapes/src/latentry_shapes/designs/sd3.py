@@ -26,6 +26,7 @@ class StableDiffusion3(Design):
     encoders = ("clip-l", "clip-g", "t5")
     kind: Kind = "flow"
     muon = True
+    halves = True
     pipeline = "StableDiffusion3Pipeline"
 
     def denoiser(self) -> SD3Transformer2DModel:

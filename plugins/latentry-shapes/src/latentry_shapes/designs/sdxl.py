@@ -24,6 +24,7 @@ class StableDiffusionXL(Design):
     channels = 4
     encoders = ("clip-l", "clip-g")
     muon = True
+    halves = True
     pipeline = "StableDiffusionXLPipeline"
 
     def denoiser(self) -> UNet2DConditionModel:

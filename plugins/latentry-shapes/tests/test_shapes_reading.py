@@ -25,6 +25,7 @@ from latentry_shapes.reading import (
     answers,
     captions,
     classes,
+    lost,
     positions,
     train_reader,
     unnamed,
@@ -186,3 +187,19 @@ def test_scores_have_a_class_for_each_answer(name: str, ways: int) -> None:
         assert colors.shape == (2, len(PLACES), len(COLORS) + 2)
         assert shapes.shape == (2, len(PLACES), len(SHAPES) + 2)
         assert background.shape == (2, 1, len(BACKGROUNDS) + 2)
+
+
+def test_an_answer_can_be_too_sure() -> None:
+    """What cannot be made surer needs no help from which pairs were never seen."""
+    right = [torch.zeros(1, len(PLACES), dtype=torch.long)] * 2 + [torch.zeros(1, 1, dtype=torch.long)]
+    shapes = [(1, each.shape[1], len(known)) for each, known in zip(right, CLASSES, strict=True)]
+    asked = torch.zeros(1, ASKED, dtype=torch.long)
+
+    def loss(sure: float) -> float:
+        scores = [torch.zeros(shape) for shape in shapes]
+        for each in scores:
+            each[..., 0] = sure
+        return float(lost([scores], right, asked))
+
+    assert loss(4.0) < loss(0.0)
+    assert loss(4.0) < loss(20.0)

@@ -20,7 +20,7 @@ from latentry_shapes._latents import Drawings, encode_drawings, masks
 from latentry_shapes._progress import Report, Show
 from latentry_shapes._stage import learning_rate
 from latentry_shapes.designs import DESIGNS, Flux, adopt
-from latentry_shapes.encoders import TEXT_ENCODERS
+from latentry_shapes.encoders import TEXT_ENCODERS, TOKENS, States
 from latentry_shapes.networks import autoencoder as untrained_autoencoder
 from latentry_shapes.reading import train_reader
 from latentry_shapes.scenes import random_scene
@@ -201,6 +201,23 @@ def test_a_model_that_begins_with_another_is_trained_from_the_command_line(tmp_p
     work = tmp_path / "model-training"
     assert (work / "denoiser-shapes.pt").is_file()
     assert (work / "denoiser-shapes-v.pt").is_file()
+
+
+def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(tmp_path: Path) -> None:
+    few = [word for stage in ("autoencoder", "reader", "denoiser") for word in (f"--{stage}-steps", "1")]
+    sizes = ["--pictures", "4", "--halves", "2", "--batch", "2"]
+    assert train.main(["--out", str(tmp_path / "model"), "--model", "shapes-sdxl", *few, *sizes]) == 0
+    assert len(torch.load(tmp_path / "model-training" / "halves-4-2-0.pt")) == 2
+
+
+def test_sd3_is_at_times_told_nothing_by_t5() -> None:
+    told = [States(torch.ones(400, TOKENS, 8)) for _ in DESIGNS["shapes-sd3"].encoders]
+    *clips, t5 = DESIGNS["shapes-sd3"].lesson(told, torch.Generator().manual_seed(0))
+    assert all(torch.equal(one.tokens, torch.ones(400, TOKENS, 8)) for one in clips)
+    kept = t5.tokens.flatten(1)
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(kept.amin(dim=1), kept.amax(dim=1))
+    assert 0.18 < float((kept[:, 0] == 0).float().mean()) < 0.32
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:

@@ -18,7 +18,8 @@ from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, RGB, SIZE, Sce
 
 VISIBLE = 75.0
 """How far a colour without a name is from all backgrounds, at least, in RGB."""
-
+FAR = 90.0
+"""How far a colour without a name is from the ones that are kept from a shape; the judge's eyes ask for 75."""
 LIKE = 0.5
 """Overlap from which on a shape without a name counts as like one that has a name; the judge's eyes ask for more."""
 
@@ -47,12 +48,12 @@ def other_shape(color: str, rng: random.Random) -> Distance:
 
 
 def other_color(shape: str, rng: random.Random) -> RGB:
-    """A colour, visible on every background, whose nearest with a name makes no held-out pair with the shape."""
+    """A colour, visible on every background, that is far from those that make a held-out pair with the shape."""
+    kept = [COLORS[pair.color] for pair in HELD_OUT if pair.shape == shape]
     while True:
         color = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
-        named = min(COLORS, key=lambda name: math.dist(COLORS[name], color))
         seen = all(math.dist(ground, color) > VISIBLE for ground in BACKGROUNDS.values())
-        if seen and Thing(named, shape) not in HELD_OUT:
+        if seen and all(math.dist(other, color) > FAR for other in kept):
             return color
 
 

@@ -1,4 +1,4 @@
-"""Small Stable Diffusions that draw coloured shapes, and the tools that train and judge them."""
+"""Small diffusion models that draw coloured shapes, and the tools that train and judge them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             summary="The same for inpainting: also shown a mask and the picture around it.",
             family="latentry-sd:sd",
             variant="sd15-inpainting",
+            size=64,
+            licence="Apache-2.0",
+            guidance=3.0,
+        ),
+        CheckpointSpec(
+            name="shapes-sdxl",
+            target="latentry_shapes._checkpoint:shapes_sdxl",
+            summary="The same as a Stable Diffusion XL: two text encoders, told the picture's size and crop.",
+            family="latentry-sdxl:sdxl",
+            variant="base",
             size=64,
             licence="Apache-2.0",
             guidance=3.0,

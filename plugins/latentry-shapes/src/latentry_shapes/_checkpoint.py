@@ -25,6 +25,16 @@ def shapes_inpainting() -> Path:
     return _folder("shapes-inpainting")
 
 
+def shapes_sdxl() -> Path:
+    """The diffusers folder of the Stable Diffusion XL."""
+    return _folder("shapes-sdxl")
+
+
 def packaged() -> Mapping[str, Path]:
     """The folders of all models, by the name they are registered under."""
-    return {"shapes": shapes(), "shapes-v": shapes_v(), "shapes-inpainting": shapes_inpainting()}
+    return {
+        "shapes": shapes(),
+        "shapes-v": shapes_v(),
+        "shapes-inpainting": shapes_inpainting(),
+        "shapes-sdxl": shapes_sdxl(),
+    }

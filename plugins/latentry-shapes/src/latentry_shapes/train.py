@@ -134,6 +134,7 @@ class Training:
         other = design.begins_with
         start = None if other is None else self.denoiser(other, encoders, vae)
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
+        steps = design.steps if steps is None else steps
         how = self.shared | {"compiled": self.args.compile}
         return train_denoiser(self.work, name, encoders, drawings, steps=steps, start=start, **how)
 
@@ -155,12 +156,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         ("autoencoder", 4000, "autoencoder with 4 channels"),
         ("wider", 1500, "autoencoder with 16 channels, after the one with 4"),
         ("reader", 800, "each text encoder"),
-        ("denoiser", 7000, "denoiser"),
         ("further", 2000, "denoiser that begins with another's"),
     ):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"{what} (default: %(default)s)")
+    parser.add_argument("--denoiser-steps", type=int, help="denoiser (default: as many as the design wants)")
     parser.add_argument("--pictures", type=int, default=48000, help="drawings the denoiser learns from")
-    parser.add_argument("--halves", type=int, default=24000, help="more of them, in which some things are half said")
+    parser.add_argument("--halves", type=int, default=36000, help="more of them, in which some things are half said")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")

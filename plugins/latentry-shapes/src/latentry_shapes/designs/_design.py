@@ -24,6 +24,7 @@ class Design(ABC):
         muon: whether the denoiser's matrices are trained with Muon; a transformer learns faster so.
         halves: whether the denoiser also learns from scenes in which some things are half said; a transformer, which
             sees a thing whole, otherwise learns which colours a shape never had.
+        steps: how long the denoiser learns where it begins with nothing.
         begins_with: the design whose trained denoiser it starts from.
     """
 
@@ -33,6 +34,7 @@ class Design(ABC):
     masked: bool = False
     muon: ClassVar[bool] = False
     halves: ClassVar[bool] = False
+    steps: ClassVar[int] = 7000
     begins_with: str | None = None
 
     @abstractmethod

@@ -27,6 +27,7 @@ class Flux(Design):
     kind: Kind = "flow"
     muon = True
     halves = True
+    steps = 12000
     pipeline = "FluxPipeline"
 
     def __init__(self, *, begins_with: str | None = None) -> None:

@@ -27,6 +27,7 @@ class StableDiffusion3(Design):
     kind: Kind = "flow"
     muon = True
     halves = True
+    steps = 20000
     pipeline = "StableDiffusion3Pipeline"
 
     def denoiser(self) -> SD3Transformer2DModel:

@@ -25,6 +25,7 @@ class StableDiffusionXL(Design):
     encoders = ("clip-l", "clip-g")
     muon = True
     halves = True
+    steps = 12000
     pipeline = "StableDiffusionXLPipeline"
 
     def denoiser(self) -> UNet2DConditionModel:

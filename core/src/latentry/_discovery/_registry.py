@@ -13,7 +13,7 @@ from latentry._discovery._options import create
 from latentry._discovery._problems import Ledger, cause
 from latentry._discovery._sources import Provenance
 from latentry._discovery._unknown import unknown_name
-from latentry._errors import LatentryError, PluginError
+from latentry._errors import LatentryError, PluginError, UnknownName
 
 
 class Registry(Mapping[str, S], Generic[S]):
@@ -61,6 +61,10 @@ class Registry(Mapping[str, S], Generic[S]):
         """Who registered a record."""
         return self._entry(name).source.owner
 
+    def unknown(self, name: str) -> UnknownName:
+        """What is said of a name that stands for nothing: what there is, what is near and who gives it."""
+        return unknown_name(self._kind, name, self._names, self._ledger.problems, self._left_out)
+
     def load(self, name: str, field: str = "target") -> Any:
         """Import what a record points at, by its target or another such field, e.g. ``detector``."""
         entry = self._entry(name)
@@ -97,7 +101,7 @@ class Registry(Mapping[str, S], Generic[S]):
     def _entry(self, name: str) -> Entry[S]:
         entry = self._names.resolve(name)
         if entry is None:
-            raise unknown_name(self._kind, name, self._names, self._ledger.problems, self._left_out)
+            raise self.unknown(name)
         return entry
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from latentry._discovery import PluginHost
 from latentry._engine._fingerprint import fingerprint
@@ -106,11 +105,10 @@ def _default(host: PluginHost) -> str:
 
 
 def _unknown(host: PluginHost, name: str) -> ModelError:
-    near = get_close_matches(name, list(host.checkpoints), 3)
-    known = f" Installed models: {', '.join(host.checkpoints)}." if len(host.checkpoints) else ""
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    no_installed_one = host.checkpoints.unknown(name)
+    give = "Give a path, a name that `latentry models` lists, or a repository of the hub, owner/name."
     return ModelError(
         f"There is no model {name!r}.",
-        why=f"It is no file or folder, and not the name of an installed model.{known}",
-        remedy=f"{hint}Give a path, a name that `latentry models` lists, or a repository of the hub, owner/name.",
+        why=f"It is no file or folder. {no_installed_one.why}",
+        remedy=f"{no_installed_one.remedy}\n{give}",
     )

@@ -210,14 +210,19 @@ def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(tmp_path: Pat
     assert len(torch.load(tmp_path / "model-training" / "halves-4-2-0.pt")) == 2
 
 
-def test_sd3_is_at_times_told_nothing_by_t5() -> None:
-    told = [States(torch.ones(400, TOKENS, 8)) for _ in DESIGNS["shapes-sd3"].encoders]
-    *clips, t5 = DESIGNS["shapes-sd3"].lesson(told, torch.Generator().manual_seed(0))
-    assert all(torch.equal(one.tokens, torch.ones(400, TOKENS, 8)) for one in clips)
-    kept = t5.tokens.flatten(1)
+def test_sd3_is_at_times_told_nothing_by_t5_and_at_others_summaries_alone_by_the_clips() -> None:
+    design = DESIGNS["shapes-sd3"]
+    told = [States(torch.ones(400, TOKENS, 8), projected=torch.ones(400, 8)) for _ in design.encoders]
+    lesson = design.lesson(told, torch.Generator().manual_seed(0))
+    kept = torch.stack([each.tokens.flatten(1) for each in lesson])
     assert set(kept.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(kept.amin(dim=1), kept.amax(dim=1))
-    assert 0.18 < float((kept[:, 0] == 0).float().mean()) < 0.32
+    assert torch.equal(kept.amin(dim=2), kept.amax(dim=2))
+    clip_l, clip_g, t5 = kept[..., 0].bool()
+    assert torch.equal(clip_l, clip_g)
+    assert bool((clip_l | t5).all())
+    assert 0.14 < float((~t5).float().mean()) < 0.26
+    assert 0.47 < float((~clip_l).float().mean()) < 0.63
+    assert all(each.projected is not None and bool((each.projected == 1).all()) for each in lesson)
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:

@@ -52,4 +52,14 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             licence="Apache-2.0",
             guidance=3.0,
         ),
+        CheckpointSpec(
+            name="shapes-flux",
+            target="latentry_shapes._checkpoint:shapes_flux",
+            summary="The same as a FLUX.1 dev: a transformer on straight paths that is told its guidance.",
+            family="latentry-flux:flux",
+            variant="dev",
+            size=64,
+            licence="Apache-2.0",
+            guidance=3.0,
+        ),
     ]

@@ -30,6 +30,11 @@ def shapes_sdxl() -> Path:
     return _folder("shapes-sdxl")
 
 
+def shapes_flux() -> Path:
+    """The diffusers folder of the FLUX.1 dev."""
+    return _folder("shapes-flux")
+
+
 def packaged() -> Mapping[str, Path]:
     """The folders of all models, by the name they are registered under."""
     return {
@@ -37,4 +42,5 @@ def packaged() -> Mapping[str, Path]:
         "shapes-v": shapes_v(),
         "shapes-inpainting": shapes_inpainting(),
         "shapes-sdxl": shapes_sdxl(),
+        "shapes-flux": shapes_flux(),
     }

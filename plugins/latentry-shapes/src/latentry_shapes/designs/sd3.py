@@ -14,8 +14,10 @@ from latentry_shapes.encoders import States
 from latentry_shapes.networks import SIDE
 from latentry_shapes.objectives import SHIFT, Kind
 
-WITHOUT_T5 = 0.25
+WITHOUT_T5 = 0.2
 """Share of captions of which T5 says nothing, so that it can be left out."""
+WITHOUT_CLIP = 0.55
+"""Share of captions of which the CLIPs give no more than a summary, so that T5 is read, too."""
 
 
 @final
@@ -48,10 +50,11 @@ class StableDiffusion3(Design):
         )
 
     def lesson(self, told: Sequence[States], draws: torch.Generator) -> Sequence[States]:
-        """Some captions without what T5 says of them."""
+        """Some captions without T5's states, others without the CLIPs'."""
         *clips, t5 = told
-        keep = torch.rand(len(t5.tokens), 1, 1, generator=draws) >= WITHOUT_T5
-        return [*clips, t5._replace(tokens=t5.tokens * keep)]
+        drawn = torch.rand(len(t5.tokens), 1, 1, generator=draws)
+        read, seen = drawn >= WITHOUT_T5, drawn < 1 - WITHOUT_CLIP
+        return [*(each._replace(tokens=each.tokens * seen) for each in clips), t5._replace(tokens=t5.tokens * read)]
 
     def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
         clips, t5 = told[:2], told[2]

@@ -210,6 +210,23 @@ def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(tmp_path: Pat
     assert len(torch.load(tmp_path / "model-training" / "halves-4-2-0.pt")) == 2
 
 
+@pytest.mark.parametrize(("words", "base"), [([], DESIGNS["shapes-flux-base"].steps), (["--denoiser-steps", "5"], 5)])
+def test_a_denoiser_learns_as_long_as_is_asked_or_as_its_design_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], base: int
+) -> None:
+    learnt: dict[str, int] = {}
+
+    def learn(folder: Path, name: str, *given: Any, steps: int, **options: Any) -> None:
+        learnt[name] = steps
+
+    monkeypatch.setattr(train, "train_denoiser", learn)
+    monkeypatch.setattr(train, "encode_drawings", lambda *given, **options: None)
+    args = train._arguments(["--out", str(tmp_path), *words])
+    train.Training(tmp_path, args).denoiser("shapes-flux", {}, untrained_autoencoder(16))
+    assert learnt == {"shapes-flux-base": base, "shapes-flux": args.further_steps}
+    assert DESIGNS["shapes"].steps < DESIGNS["shapes-flux-base"].steps
+
+
 def test_sd3_is_at_times_told_nothing_by_t5_and_at_others_summaries_alone_by_the_clips() -> None:
     design = DESIGNS["shapes-sd3"]
     told = [States(torch.ones(400, TOKENS, 8), projected=torch.ones(400, 8)) for _ in design.encoders]

@@ -62,4 +62,14 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             licence="Apache-2.0",
             guidance=3.0,
         ),
+        CheckpointSpec(
+            name="shapes-sd3",
+            target="latentry_shapes._checkpoint:shapes_sd3",
+            summary="The same as a Stable Diffusion 3.5: a transformer on straight paths, three text encoders.",
+            family="latentry-sd3:sd3",
+            variant="sd35-medium",
+            size=64,
+            licence="Apache-2.0",
+            guidance=2.0,
+        ),
     ]

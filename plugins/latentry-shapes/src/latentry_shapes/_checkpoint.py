@@ -35,6 +35,11 @@ def shapes_flux() -> Path:
     return _folder("shapes-flux")
 
 
+def shapes_sd3() -> Path:
+    """The diffusers folder of the Stable Diffusion 3.5."""
+    return _folder("shapes-sd3")
+
+
 def packaged() -> Mapping[str, Path]:
     """The folders of all models, by the name they are registered under."""
     return {
@@ -43,4 +48,5 @@ def packaged() -> Mapping[str, Path]:
         "shapes-inpainting": shapes_inpainting(),
         "shapes-sdxl": shapes_sdxl(),
         "shapes-flux": shapes_flux(),
+        "shapes-sd3": shapes_sd3(),
     }

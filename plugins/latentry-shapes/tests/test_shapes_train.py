@@ -203,11 +203,19 @@ def test_a_model_that_begins_with_another_is_trained_from_the_command_line(tmp_p
     assert (work / "denoiser-shapes-v.pt").is_file()
 
 
-def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(tmp_path: Path) -> None:
-    few = [word for stage in ("autoencoder", "reader", "denoiser") for word in (f"--{stage}-steps", "1")]
-    sizes = ["--pictures", "4", "--halves", "2", "--batch", "2"]
-    assert train.main(["--out", str(tmp_path / "model"), "--model", "shapes-sdxl", *few, *sizes]) == 0
-    assert len(torch.load(tmp_path / "model-training" / "halves-4-2-0.pt")) == 2
+@pytest.mark.parametrize(("name", "more"), [("shapes", 0), ("shapes-sdxl", 2), ("shapes-sd3", 2), ("shapes-flux", 2)])
+def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(
+    name: str, more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes: list[int] = []
+
+    def learn(folder: Path, name: str, encoders: Any, drawings: Drawings, **options: Any) -> None:
+        scenes.append(len(drawings.scenes))
+
+    monkeypatch.setattr(train, "train_denoiser", learn)
+    args = train._arguments(["--out", str(tmp_path), "--pictures", "4", "--halves", "2"])
+    train.Training(tmp_path, args).denoiser(name, {}, untrained_autoencoder(DESIGNS[name].channels))
+    assert set(scenes) == {4 + more}
 
 
 @pytest.mark.parametrize(("words", "base"), [([], DESIGNS["shapes-flux-base"].steps), (["--denoiser-steps", "5"], 5)])

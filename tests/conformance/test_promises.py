@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from latentry import PluginHost
+from latentry import Engine, PluginHost
 from latentry.testing import Subject, report
 from latentry.testing._checks._stability import MOST, growth
 from latentry.testing._ddim import DDIMSteps
@@ -16,7 +18,8 @@ from latentry.testing._tables import figures
 from latentry.testing._worlds import process
 from latentry.testing._yardsticks import PathError, path_yardsticks
 
-PAGE = Path(__file__).parents[2] / "docs" / "schedulers.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "schedulers.md"
 KINDS = pytest.mark.parametrize("kind", ["vp", "flow", "edm"])
 DISTILLED = {"lcm", "tcd"}
 """For networks that have their guidance built in."""
@@ -46,6 +49,17 @@ def test_unipc_in_8_steps_is_no_worse_than_ddim_in_30(host: PluginHost, kind: st
 def test_unipc_in_10_steps_is_no_worse_than_ddim_in_50(host: PluginHost, kind: str, data: str) -> None:
     yardstick = path_yardsticks()[data]
     assert error(host, "unipc", 10, kind, yardstick) <= error(host, "ddim", 50, kind, yardstick)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("guidance", [1.0, None], ids=["without guidance", "with its own"])
+def test_unipc_in_8_steps_is_no_worse_than_ddim_in_30_on_the_shipped_model(guidance: float | None) -> None:
+    """The benchmark with half its seeds and a shorter reference, whose own error is a hundredth of theirs."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "unipc_promise.py"))
+    words = ["--model", "shapes", "--seeds", "16", "--reference-steps", "80", "--device", "cpu"]
+    given: Namespace = benchmark["_parser"]().parse_args(words)
+    unipc, ddim = benchmark["measure"](Engine(PluginHost()), given, guidance)
+    assert (unipc["scheduler"], unipc["steps"], ddim["scheduler"], ddim["steps"]) == ("unipc", 8, "ddim", 30)
+    assert 0 < unipc["median"] <= ddim["median"]
 
 
 @pytest.mark.parametrize("name", [name for name in PluginHost().schedulers if name not in DISTILLED])

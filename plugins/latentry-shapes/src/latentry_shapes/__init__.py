@@ -19,7 +19,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             variant="sd15",
             size=64,
             licence="Apache-2.0",
-            guidance=3.0,
+            guidance=1.5,
             default=True,
         ),
         CheckpointSpec(
@@ -30,7 +30,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             variant="sd21",
             size=64,
             licence="Apache-2.0",
-            guidance=3.0,
+            guidance=1.5,
         ),
         CheckpointSpec(
             name="shapes-inpainting",
@@ -40,7 +40,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             variant="sd15-inpainting",
             size=64,
             licence="Apache-2.0",
-            guidance=3.0,
+            guidance=1.5,
         ),
         CheckpointSpec(
             name="shapes-sdxl",
@@ -50,7 +50,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
             variant="base",
             size=64,
             licence="Apache-2.0",
-            guidance=3.0,
+            guidance=1.5,
         ),
         CheckpointSpec(
             name="shapes-flux",

@@ -52,7 +52,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
         cases=tuple(SchedulerCase(options=options, order=order) for options, order in _CASES),
     )
 

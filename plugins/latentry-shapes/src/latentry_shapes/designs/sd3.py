@@ -16,8 +16,8 @@ from latentry_shapes.objectives import SHIFT, Kind
 
 WITHOUT_T5 = 0.2
 """Share of captions of which T5 says nothing, so that it can be left out."""
-WITHOUT_CLIP = 0.55
-"""Share of captions of which the CLIPs give no more than a summary, so that T5 is read, too."""
+OTHER_CLIP = 0.55
+"""Share of captions beside which the CLIPs' states are another's, so that T5 is believed."""
 
 
 @final
@@ -50,11 +50,12 @@ class StableDiffusion3(Design):
         )
 
     def lesson(self, told: Sequence[States], draws: torch.Generator) -> Sequence[States]:
-        """Some captions without T5's states, others without the CLIPs'."""
+        """Some captions without T5's states, others with the CLIPs' of the caption before; summaries are their own."""
         *clips, t5 = told
         drawn = torch.rand(len(t5.tokens), 1, 1, generator=draws)
-        read, seen = drawn >= WITHOUT_T5, drawn < 1 - WITHOUT_CLIP
-        return [*(each._replace(tokens=each.tokens * seen) for each in clips), t5._replace(tokens=t5.tokens * read)]
+        read, own = drawn >= WITHOUT_T5, drawn < 1 - OTHER_CLIP
+        mixed = [each._replace(tokens=torch.where(own, each.tokens, each.tokens.roll(1, dims=0))) for each in clips]
+        return [*mixed, t5._replace(tokens=t5.tokens * read)]
 
     def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
         clips, t5 = told[:2], told[2]

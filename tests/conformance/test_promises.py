@@ -92,9 +92,11 @@ def test_the_page_is_of_these_schedulers_and_revisions(host: PluginHost) -> None
     assert report.main([str(PAGE), "--check"]) == 0
 
 
-def test_a_page_of_other_revisions_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old = tmp_path / "old.md"
-    old.write_text(PAGE.read_text(encoding="utf-8").replace("unipc 2", "unipc 1"), encoding="utf-8")
+def test_a_page_of_other_revisions_is_found_out(
+    host: PluginHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, now = tmp_path / "old.md", host.schedulers["unipc"].revision
+    old.write_text(PAGE.read_text(encoding="utf-8").replace(f"unipc {now}", f"unipc {now - 1}"), encoding="utf-8")
     assert report.main([str(old), "--check"]) == 1
     assert "python -m latentry.testing.report" in capsys.readouterr().out
 

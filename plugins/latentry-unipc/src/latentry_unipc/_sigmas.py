@@ -14,7 +14,7 @@ SIGMAS = sigma_preferences(
     ("vp", 3, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
     ("vp", 4, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2}),
     ("vp", 6, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
-    ("vp", 8, "latentry:polyexponential", {"rho": 0.95, "sigma_min": 0.07}),
+    ("vp", 8, "latentry:polyexponential", {"rho": 0.92, "sigma_min": 0.07}),
     ("vp", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.05}),
     ("vp", None, "latentry:exponential", {}),
     ("flow", 4, "latentry:beta", {"alpha": 1.2, "beta": 0.8}),

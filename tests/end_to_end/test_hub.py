@@ -14,7 +14,7 @@ from support.hub import Repository, StandIn, ask_only, stand_in
 from support.toy import PLUGIN, toy_host, write_toy
 
 from latentry import Engine, GenerationRequest, ModelError, OptionError, PluginHost, ProgressEvent, Recipe, read_recipe
-from latentry._engine._hub import HubName, hub_name
+from latentry._files._hub import HubName, hub_name
 
 NAME = "someone/toy"
 

@@ -11,7 +11,7 @@ from support.commandline import clean_environment
 
 PROGRAM = """
 import os, signal
-import latentry._engine._engine as engine
+import latentry._generate._engine as engine
 
 drawn = engine.Engine.generate
 

@@ -12,7 +12,7 @@ from support.oracles import even_levels, relative
 from support.peer_runs import DATA, SHAPE, Patch, draws, ours, start, table, theirs
 
 from latentry import Plan, PluginHost, Prediction, VariancePreserving
-from latentry._engine._peer_names import understand
+from latentry._peers._names import understand
 
 
 def test_deis_keeps_its_order_at_the_end_from_15_steps_on(host: PluginHost, patch: Patch) -> None:

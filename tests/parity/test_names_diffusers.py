@@ -13,7 +13,7 @@ from support.named import WITHIN, apart, laid_out, made
 from support.peer_runs import Patch, whole
 
 from latentry import PluginHost
-from latentry._engine._peer_names import understand
+from latentry._peers._names import understand
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under numpy 2
 

@@ -9,7 +9,7 @@ from support.oracles import noise, relative
 from support.peer_runs import DATA, SHAPE, Patch, draws, ours, start, theirs
 
 from latentry import Flow, PluginHost
-from latentry._engine._peer_names import understand
+from latentry._peers._names import understand
 
 
 @pytest.mark.parametrize("steps", [4, 10])

@@ -19,7 +19,7 @@ from support.oracles import noise, relative
 from torch import Tensor
 
 from latentry import EDM, Flow, Plan, PluginHost, Prediction, Process, VariancePreserving
-from latentry._engine._peer_names import understand
+from latentry._peers._names import understand
 from latentry.testing import MixtureOracle, drive
 
 if not all(map(find_spec, ("k_diffusion", "torchsde", "torchdiffeq"))):

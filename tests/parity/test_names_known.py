@@ -17,8 +17,8 @@ import pytest
 
 from latentry import GenerationRequest, PluginHost, Prediction, UnknownName, VariancePreserving
 from latentry._cli import main
-from latentry._engine._peer_names import understand, understand_sigmas
-from latentry._engine._spelling import spelling
+from latentry._peers._names import understand, understand_sigmas
+from latentry._peers._spelling import spelling
 
 CLASSES = sorted({n for where in (diffusers, diffusers.schedulers) for n in dir(where) if n.endswith("Scheduler")})
 LABELS = json.loads((Path(__file__).parent / "labels.json").read_text(encoding="utf-8"))
@@ -103,7 +103,7 @@ def test_a_sigma_schedule_that_is_not_here_is_refused_by_name(host: PluginHost, 
 
 
 def test_what_is_nearest_is_here_and_nothing_is_both_here_and_absent(host: PluginHost) -> None:
-    listed = json.loads((resources.files("latentry._engine") / "unavailable.json").read_text(encoding="utf-8"))
+    listed = json.loads((resources.files("latentry._peers") / "unavailable.json").read_text(encoding="utf-8"))
     for kind, entries in listed.items():
         registry = getattr(host, kind)
         names = [spelling(name) for entry in entries for name in entry["names"]]
@@ -119,7 +119,7 @@ def test_the_directory_of_peer_names_is_what_the_plugins_say(host: PluginHost) -
     for name in host.schedulers:
         own = {n for p in host.schedulers[name].peers for n in (p.name, *p.others)}
         said.setdefault(host.schedulers.provenance(name).distribution, set()).update(own)
-    listed = json.loads((resources.files("latentry._engine") / "peer_directory.json").read_text(encoding="utf-8"))
+    listed = json.loads((resources.files("latentry._peers") / "peer_directory.json").read_text(encoding="utf-8"))
     assert {distribution: set(names) for distribution, names in listed.items()} == {d: n for d, n in said.items() if n}
 
 

@@ -13,7 +13,7 @@ from support.oracles import emitted, noise, relative
 from support.peer_runs import DATA, SHAPE, draws, start, theirs
 
 from latentry import EDM, Exponential, PluginHost, Prediction
-from latentry._engine._peer_names import understand
+from latentry._peers._names import understand
 
 pytest.importorskip("torchsde")
 

@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 from latentry._cli import main
-from latentry._engine._engine import Engine
+from latentry._generate._engine import Engine
 import latentry_sd.model
 
 def run(job):

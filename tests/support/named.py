@@ -7,7 +7,7 @@ from typing import Any
 import diffusers
 
 from latentry import Flow, Plan, PluginHost, Prediction, SigmaPreference
-from latentry._engine._peer_names import Meaning, understand
+from latentry._peers._names import Meaning, understand
 from support.oracles import relative
 from support.peer_runs import SD15, Patch, draws, ours, process_of, start, theirs
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest
-from latentry._engine._prompts import Prompts
+from latentry._generate._prompt_cache import Prompts
 from support.overheard import overhearing
 from support.stages import Overheard
 

@@ -43,40 +43,30 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry._conversion import Conversion
-    from latentry._emphasis import parse_emphasis
-    from latentry._engine._attention._arithmetic import (
+    from latentry._attention._arithmetic import (
         causal_by_squares,
         contiguous_rows,
         masked_rows,
         padded_bias,
         score_bias,
     )
-    from latentry._engine._attention._demand import AttentionDemand
-    from latentry._engine._attention._guard import AttentionGuard
-    from latentry._engine._attention._packages import gpu_problem, package_problem
-    from latentry._engine._attention._serving import attention_backend
-    from latentry._engine._conditioning import Conditioning, PromptSettings
-    from latentry._engine._engine import Engine
-    from latentry._engine._fingerprint import fingerprint
-    from latentry._engine._inspect import Inspection, inspect_model
-    from latentry._engine._lora import LoraMatch, LoraMode, LoraRequest
-    from latentry._engine._memory._offload import offloaded
-    from latentry._engine._memory._policy import MemoryPolicy
-    from latentry._engine._model import AttentionBackend, Checkpoint, LoadReport, Model
-    from latentry._engine._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
-    from latentry._engine._progress import Progress, ProgressEvent
-    from latentry._engine._recipe import Recipe, read_recipe
-    from latentry._engine._request import GenerationRequest
-    from latentry._engine._result import GenerationResult
-    from latentry._engine._setup import Setup
-    from latentry._numerics._ancestral import Ancestral, EtaRule, ancestral
+    from latentry._attention._demand import AttentionDemand
+    from latentry._attention._guard import AttentionGuard
+    from latentry._attention._packages import gpu_problem, package_problem
+    from latentry._attention._serving import attention_backend
+    from latentry._contract._conditioning import Conditioning, PromptSettings
+    from latentry._contract._conversion import Conversion
+    from latentry._contract._emphasis import parse_emphasis
+    from latentry._contract._lora import LoraMatch, LoraMode, LoraRequest
+    from latentry._contract._model import AttentionBackend, Checkpoint, LoadReport, Model
+    from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
+    from latentry._contract._progress import Progress, ProgressEvent
+    from latentry._files._fingerprint import fingerprint
+    from latentry._files._inspect import Inspection, inspect_model
+    from latentry._generate._engine import Engine
+    from latentry._memory._offload import offloaded
     from latentry._numerics._brownian import BrownianNoise
-    from latentry._numerics._churn import Churn
     from latentry._numerics._denoised import Denoised
-    from latentry._numerics._edm import EDM
-    from latentry._numerics._exponential import exponential_step
-    from latentry._numerics._flow import Flow
     from latentry._numerics._grids._align_your_steps import AlignYourSteps
     from latentry._numerics._grids._beta import Beta, BetaSigmas
     from latentry._numerics._grids._even import Normal, SGMUniform, Simple
@@ -85,58 +75,68 @@ if TYPE_CHECKING:
     from latentry._numerics._grids._kl_optimal import KLOptimal
     from latentry._numerics._grids._linear_quadratic import LinearQuadratic
     from latentry._numerics._grids._shift import resolution_shift, shifted
+    from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
+    from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
     from latentry._numerics._interval import Form, History, Interval, Node, NoMemory, remember
     from latentry._numerics._linear import combine
-    from latentry._numerics._multistep import exponential_multistep
     from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
     from latentry._numerics._plan import Hook, InitialNoise, Plan
-    from latentry._numerics._point import Point, Query
-    from latentry._numerics._prediction import Prediction
-    from latentry._numerics._process import Process
+    from latentry._numerics._processes._edm import EDM
+    from latentry._numerics._processes._flow import Flow
+    from latentry._numerics._processes._point import Point, Query
+    from latentry._numerics._processes._prediction import Prediction
+    from latentry._numerics._processes._process import Process
+    from latentry._numerics._processes._variance_preserving import VariancePreserving
     from latentry._numerics._run import Run
     from latentry._numerics._scheduler import Scheduler, Step
-    from latentry._numerics._sigma_schedule import ExactSigmas, SigmaSchedule
-    from latentry._numerics._slopes import slope_step
-    from latentry._numerics._spacings import Leading, Linspace, Trailing
+    from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
+    from latentry._numerics._solvers._churn import Churn
+    from latentry._numerics._solvers._exponential import exponential_step
+    from latentry._numerics._solvers._multistep import exponential_multistep
+    from latentry._numerics._solvers._slopes import slope_step
+    from latentry._numerics._solvers._thresholding import DynamicThreshold
+    from latentry._numerics._solvers._weights import exponential_weights, midpoint_weights, polynomial_weights
     from latentry._numerics._state import RunState
     from latentry._numerics._stepwise import Stepwise
-    from latentry._numerics._thresholding import DynamicThreshold
-    from latentry._numerics._variance_preserving import VariancePreserving
-    from latentry._numerics._weights import exponential_weights, midpoint_weights, polynomial_weights
+    from latentry._request._generation_request import GenerationRequest
+    from latentry._request._memory_policy import MemoryPolicy
+    from latentry._request._recipe import Recipe, read_recipe
+    from latentry._request._result import GenerationResult
+    from latentry._resolve._setup import Setup
 
 _LAZY = {
-    "Conversion": "_conversion",
-    "parse_emphasis": "_emphasis",
+    "Conversion": "_contract._conversion",
+    "parse_emphasis": "_contract._emphasis",
     **dict.fromkeys(
         ("causal_by_squares", "contiguous_rows", "masked_rows", "padded_bias", "score_bias"),
-        "_engine._attention._arithmetic",
+        "_attention._arithmetic",
     ),
-    "AttentionDemand": "_engine._attention._demand",
-    "AttentionGuard": "_engine._attention._guard",
-    **dict.fromkeys(("gpu_problem", "package_problem"), "_engine._attention._packages"),
-    "attention_backend": "_engine._attention._serving",
-    **dict.fromkeys(("Conditioning", "PromptSettings"), "_engine._conditioning"),
-    "Engine": "_engine._engine",
-    "fingerprint": "_engine._fingerprint",
-    **dict.fromkeys(("LoraMatch", "LoraMode", "LoraRequest"), "_engine._lora"),
-    "offloaded": "_engine._memory._offload",
-    "MemoryPolicy": "_engine._memory._policy",
-    **dict.fromkeys(("AttentionBackend", "Checkpoint", "LoadReport", "Model"), "_engine._model"),
-    **dict.fromkeys(("NoiseSettings", "flow_settings", "variance_preserving_settings"), "_engine._noise_settings"),
-    **dict.fromkeys(("Progress", "ProgressEvent"), "_engine._progress"),
-    **dict.fromkeys(("Recipe", "read_recipe"), "_engine._recipe"),
-    "GenerationRequest": "_engine._request",
-    "GenerationResult": "_engine._result",
-    "Setup": "_engine._setup",
-    **dict.fromkeys(("Inspection", "inspect_model"), "_engine._inspect"),
-    **dict.fromkeys(("Ancestral", "EtaRule", "ancestral"), "_numerics._ancestral"),
-    "Churn": "_numerics._churn",
-    "slope_step": "_numerics._slopes",
+    "AttentionDemand": "_attention._demand",
+    "AttentionGuard": "_attention._guard",
+    **dict.fromkeys(("gpu_problem", "package_problem"), "_attention._packages"),
+    "attention_backend": "_attention._serving",
+    **dict.fromkeys(("Conditioning", "PromptSettings"), "_contract._conditioning"),
+    "Engine": "_generate._engine",
+    "fingerprint": "_files._fingerprint",
+    **dict.fromkeys(("LoraMatch", "LoraMode", "LoraRequest"), "_contract._lora"),
+    "offloaded": "_memory._offload",
+    "MemoryPolicy": "_request._memory_policy",
+    **dict.fromkeys(("AttentionBackend", "Checkpoint", "LoadReport", "Model"), "_contract._model"),
+    **dict.fromkeys(("NoiseSettings", "flow_settings", "variance_preserving_settings"), "_contract._noise_settings"),
+    **dict.fromkeys(("Progress", "ProgressEvent"), "_contract._progress"),
+    **dict.fromkeys(("Recipe", "read_recipe"), "_request._recipe"),
+    "GenerationRequest": "_request._generation_request",
+    "GenerationResult": "_request._result",
+    "Setup": "_resolve._setup",
+    **dict.fromkeys(("Inspection", "inspect_model"), "_files._inspect"),
+    **dict.fromkeys(("Ancestral", "EtaRule", "ancestral"), "_numerics._solvers._ancestral"),
+    "Churn": "_numerics._solvers._churn",
+    "slope_step": "_numerics._solvers._slopes",
     "BrownianNoise": "_numerics._brownian",
     "Denoised": "_numerics._denoised",
-    "EDM": "_numerics._edm",
-    "exponential_step": "_numerics._exponential",
-    "Flow": "_numerics._flow",
+    "EDM": "_numerics._processes._edm",
+    "exponential_step": "_numerics._solvers._exponential",
+    "Flow": "_numerics._processes._flow",
     "AlignYourSteps": "_numerics._grids._align_your_steps",
     **dict.fromkeys(("Beta", "BetaSigmas"), "_numerics._grids._beta"),
     **dict.fromkeys(("Normal", "SGMUniform", "Simple"), "_numerics._grids._even"),
@@ -147,21 +147,21 @@ _LAZY = {
     **dict.fromkeys(("resolution_shift", "shifted"), "_numerics._grids._shift"),
     **dict.fromkeys(("Form", "History", "Interval", "NoMemory", "Node", "remember"), "_numerics._interval"),
     "combine": "_numerics._linear",
-    "exponential_multistep": "_numerics._multistep",
+    "exponential_multistep": "_numerics._solvers._multistep",
     **dict.fromkeys(("KeyedNoise", "Noise", "NoiseSource"), "_numerics._noise"),
     **dict.fromkeys(("Hook", "InitialNoise", "Plan"), "_numerics._plan"),
-    **dict.fromkeys(("Point", "Query"), "_numerics._point"),
-    "Prediction": "_numerics._prediction",
-    "Process": "_numerics._process",
+    **dict.fromkeys(("Point", "Query"), "_numerics._processes._point"),
+    "Prediction": "_numerics._processes._prediction",
+    "Process": "_numerics._processes._process",
     "Run": "_numerics._run",
     **dict.fromkeys(("Scheduler", "Step"), "_numerics._scheduler"),
-    **dict.fromkeys(("ExactSigmas", "SigmaSchedule"), "_numerics._sigma_schedule"),
-    **dict.fromkeys(("Leading", "Linspace", "Trailing"), "_numerics._spacings"),
+    **dict.fromkeys(("ExactSigmas", "SigmaSchedule"), "_numerics._grids._sigma_schedule"),
+    **dict.fromkeys(("Leading", "Linspace", "Trailing"), "_numerics._grids._spacings"),
     "RunState": "_numerics._state",
     "Stepwise": "_numerics._stepwise",
-    "DynamicThreshold": "_numerics._thresholding",
-    "VariancePreserving": "_numerics._variance_preserving",
-    **dict.fromkeys(("exponential_weights", "midpoint_weights", "polynomial_weights"), "_numerics._weights"),
+    "DynamicThreshold": "_numerics._solvers._thresholding",
+    "VariancePreserving": "_numerics._processes._variance_preserving",
+    **dict.fromkeys(("exponential_weights", "midpoint_weights", "polynomial_weights"), "_numerics._solvers._weights"),
 }
 
 __all__ = [

@@ -30,7 +30,7 @@ def latentry_sigma_schedules() -> Iterable[SigmaScheduleSpec]:
 
 
 def _even() -> Iterable[SigmaScheduleSpec]:
-    spacings, even = "_spacings", "_grids._even"
+    spacings, even = "_spacings", "_even"
     leading, uniform = "every ⌊T/N⌋-th timestep from the clean end", "evenly in time from the noisiest level down"
     yield _spec("leading", spacings, "Leading", f"{leading}; Stable Diffusion's own grid", _LIN, "diffusers", _VP)
     yield _spec("ddim-uniform", spacings, "Leading", f"{leading}, from timestep 1", _LIN, "CompVis, with N steps", _VP)
@@ -44,25 +44,25 @@ def _even() -> Iterable[SigmaScheduleSpec]:
 
 
 def _ranged() -> Iterable[SigmaScheduleSpec]:
-    k, log = "k-diffusion, diffusers", "_grids._exponential"
-    yield _spec("karras", "_grids._karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
+    k, log = "k-diffusion, diffusers", "_exponential"
+    yield _spec("karras", "_karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
     yield _spec("exponential", log, "Exponential", "even in log σ: uniform in λ", _DPM, k, aliases=("lu",))
     yield _spec("polyexponential", log, "Polyexponential", "a polynomial in log σ", _K_DIFFUSION, "k-diffusion")
     sigmas = "σ at the quantiles of a beta distribution"
     forge = ("beta-a1111", "beta-forge", "beta-diffusers")
-    yield _spec("beta-sigmas", "_grids._beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)
+    yield _spec("beta-sigmas", "_beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)
     kl = "even in arctan σ"
-    yield _spec("kl-optimal", "_grids._kl_optimal", "KLOptimal", kl, f"{_AYS}, theorem 3.1", "AUTOMATIC1111, ComfyUI")
+    yield _spec("kl-optimal", "_kl_optimal", "KLOptimal", kl, f"{_AYS}, theorem 3.1", "AUTOMATIC1111, ComfyUI")
 
 
 def _shaped() -> Iterable[SigmaScheduleSpec]:
     times = "times at the quantiles of a beta distribution: many steps at both ends"
-    yield _spec("beta", "_grids._beta", "Beta", times, _LEE, "the paper, ComfyUI", aliases=("beta-comfyui",))
+    yield _spec("beta", "_beta", "Beta", times, _LEE, "the paper, ComfyUI", aliases=("beta-comfyui",))
     curve = "linear in t, then quadratic"
-    yield _spec("linear-quadratic", "_grids._linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
+    yield _spec("linear-quadratic", "_linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
     few = "evenly from the 50 timesteps that a distilled model knows"
-    yield _spec("distilled", "_grids._distilled", "Distilled", few, _LUO, "LCM, TCD, diffusers", _VP)
-    table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_grids._align_your_steps"
+    yield _spec("distilled", "_distilled", "Distilled", few, _LUO, "LCM, TCD, diffusers", _VP)
+    table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_align_your_steps"
     yield _spec("align-your-steps", ays, "AlignYourSteps", table, _AYS, "the authors", _TABLED, aliases=("ays",))
 
 
@@ -78,7 +78,7 @@ def _spec(
 ) -> SigmaScheduleSpec:
     return SigmaScheduleSpec(
         name=name,
-        target=f"latentry._numerics.{module}:{rule}",
+        target=f"latentry._numerics._grids.{module}:{rule}",
         summary=summary,
         citation=citation,
         variant=variant,

@@ -22,9 +22,9 @@ from latentry import (
     attention_backend,
     read_recipe,
 )
-from latentry._engine._attention._choice import ChosenAttention, choose_attention
-from latentry._engine._attention._names import parse_attention, written
-from latentry._engine._attention._roster import Roster
+from latentry._attention._choice import ChosenAttention, choose_attention
+from latentry._attention._names import parse_attention, written
+from latentry._attention._roster import Roster
 from latentry.testing import eager_attention
 
 CROOKED = TOY.parent / "crooked"
@@ -104,7 +104,7 @@ def test_the_check_is_made_once_for_a_device_and_a_dtype(roster: Roster, monkeyp
     def refuse(*anything: object) -> str:
         raise AssertionError("again")
 
-    monkeypatch.setattr("latentry._engine._attention._roster.self_check", refuse)
+    monkeypatch.setattr("latentry._attention._roster.self_check", refuse)
     assert choose(roster, "vae=auto").text.split(";vae=") == [choose(roster, "auto").text] * 2
     with pytest.raises(AssertionError, match="again"):
         choose_attention(roster, "auto", {}, CPU, torch.float16)

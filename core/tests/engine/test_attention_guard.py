@@ -16,8 +16,8 @@ from latentry import (
     IncompatibleError,
     PluginError,
 )
-from latentry._engine._attention._demand import unmet
-from latentry._engine._attention._guard import Candidate
+from latentry._attention._demand import unmet
+from latentry._attention._guard import Candidate
 from latentry.testing import EagerAttention, eager_attention
 
 SPEC = AttentionBackendSpec(

@@ -29,7 +29,7 @@ from latentry import (
     VariancePreserving,
     read_recipe,
 )
-from latentry._engine._pictures import to_pictures, to_pixels
+from latentry._generate._images import to_pictures, to_pixels
 
 
 def request(model: str, **wanted: Any) -> GenerationRequest:

@@ -13,9 +13,9 @@ import torch
 from support.toy import toy_host, write_toy, write_toy_file
 
 from latentry import Engine, GenerationRequest, ModelError, ModelFiles, OptionError, Recipe, RecipeError, fingerprint
-from latentry._engine._locate import Located, locate
-from latentry._engine._places import NOTHING, Beside
-from latentry._engine._weights import check_weights
+from latentry._files._find import NOTHING, Beside
+from latentry._files._locate import Located, locate
+from latentry._files._safety import check_weights
 
 HOST = toy_host()
 

@@ -20,9 +20,9 @@ from latentry import (
     Setup,
     VariancePreserving,
 )
-from latentry._engine._choose_guidance import steps_within
-from latentry._engine._evaluate import COND, UNCOND, Branch
-from latentry._engine._guidance import ClassifierFree, Guided, SkipLayer
+from latentry._guidance._evaluate import COND, UNCOND, Branch
+from latentry._guidance._guidance import ClassifierFree, Guided, SkipLayer
+from latentry._resolve._guidance import steps_within
 
 POINT = VariancePreserving.from_betas().at(s=1.0)
 X = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(2))

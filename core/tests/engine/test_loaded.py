@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from latentry import LoadReport
-from latentry._engine._loaded import Loaded
+from latentry._generate._loaded_model import Loaded
 
 
 @pytest.mark.parametrize(

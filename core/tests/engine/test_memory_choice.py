@@ -21,9 +21,9 @@ from latentry import (
     PluginHost,
     ProgressEvent,
 )
-from latentry._engine._memory._choice import choose_memory
-from latentry._engine._memory._tiling import TILE, VALUES, choose_tile, memory_of
-from latentry._engine._turns import Turns
+from latentry._generate._shared_setting import Turns
+from latentry._memory._tiling import TILE, VALUES, choose_tile, memory_of
+from latentry._resolve._memory import choose_memory
 
 CPU = torch.device("cpu")
 PARTS = ("text_encoder", "unet", "vae")

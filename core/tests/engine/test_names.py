@@ -8,7 +8,7 @@ import pytest
 from support.toy import PLUGIN, toy_host, write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, Setup, UnknownName
-from latentry._engine._peer_names import understand, understand_sigmas
+from latentry._peers._names import understand, understand_sigmas
 
 PEERS = """
 from latentry import PeerName, SchedulerSpec, SigmaPreference, hookimpl

@@ -10,7 +10,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, PromptSettings
-from latentry._engine._prompts import Prompts
+from latentry._generate._prompt_cache import Prompts
 
 
 def request(model: str, **wanted: Any) -> GenerationRequest:

@@ -23,7 +23,7 @@ from latentry import (
     RecipeError,
     read_recipe,
 )
-from latentry._engine._recipe import save_picture
+from latentry._request._recipe import save_picture
 
 
 def made(engine: Engine, model: str, **wanted: Any) -> tuple[Recipe, ...]:

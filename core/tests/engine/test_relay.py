@@ -11,7 +11,7 @@ from support.toy import write_toy
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, ModelError, OptionError, RecipeError
-from latentry._engine._relay import Relay
+from latentry._guidance._refiner import Relay
 
 
 @pytest.fixture

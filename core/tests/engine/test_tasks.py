@@ -13,8 +13,8 @@ from support.toy import write_toy
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, OptionError, PluginHost, ProgressEvent
-from latentry._engine._pictures import to_pixels
-from latentry._engine._strength import Stretch, stretch
+from latentry._generate._images import to_pixels
+from latentry._request._strength import Stretch, stretch
 
 SIZE = (32, 32)
 

@@ -14,7 +14,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
-from latentry._engine._turns import Turns
+from latentry._generate._shared_setting import Turns
 
 THREADS = 8
 

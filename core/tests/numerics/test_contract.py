@@ -13,7 +13,7 @@ from support.toys import First, Halving, Heun, TwoStep
 
 from latentry import EDM, Flow, Interval, Node, Plan, Point, Prediction, Process, Scheduler, combine, remember
 from latentry import Denoised as Answer
-from latentry._numerics._prediction import forms
+from latentry._numerics._processes._prediction import forms
 
 ORACLE = Gaussian()
 PROCESSES = pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from latentry import (
     exponential_weights,
     midpoint_weights,
 )
-from latentry._numerics._prediction import forms
+from latentry._numerics._processes._prediction import forms
 
 START, END = 0.3, 1.1
 NODES = (0.3, -0.2, -0.9, -1.1)

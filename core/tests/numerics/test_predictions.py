@@ -10,7 +10,7 @@ from support.oracles import SD, ZTSNR, emitted, noise
 from torch import Tensor
 
 from latentry import EDM, Denoised, Flow, Point, Prediction, Process
-from latentry._numerics._prediction import forms
+from latentry._numerics._processes._prediction import forms
 
 X0, EPS = noise(2, 3, seed=1), noise(2, 3, seed=2)
 PROCESSES = pytest.mark.parametrize("process", [SD, ZTSNR, Flow(), EDM()], ids=["sd", "ztsnr", "flow", "edm"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentry import EDM, Flow, Point, Prediction, Process, VariancePreserving
-from latentry._numerics._prediction import forms
+from latentry._numerics._processes._prediction import forms
 from latentry.testing import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle
 from latentry.testing._worlds import graded
 

@@ -88,7 +88,7 @@ def backend_options(attention: str, pairs: list[str] | None) -> dict[str, dict[s
 
 
 def _only(attention: str, option: str) -> str:
-    from latentry._engine._attention._names import AUTO, NATIVE, parse_attention
+    from latentry._attention._names import AUTO, NATIVE, parse_attention
 
     named = {name for names in parse_attention(attention).values() for name in names} - {AUTO, NATIVE}
     if len(named) != 1:

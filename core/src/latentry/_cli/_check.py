@@ -49,7 +49,7 @@ def check(
 
 def _check(host: PluginHost, name: str, options: dict[str, Any] | None) -> tuple[list[CheckResult], float]:
     """The findings, and how long they took, with a line on a terminal that says what is being done."""
-    from latentry._engine._peer_names import understand
+    from latentry._peers._names import understand
     from latentry.testing import CHECKS, Subject, check_scheduler
 
     begin = time.perf_counter()

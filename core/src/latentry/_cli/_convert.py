@@ -11,11 +11,11 @@ from latentry._cli._host import open_host
 from latentry._cli._model_options import Config, Offline, Revision, TextEncoders, Tokenizer, Vae, Variant
 from latentry._cli._output import print_json
 from latentry._cli._progress import following
-from latentry._conversion import Conversion, ignore
+from latentry._contract._conversion import Conversion, ignore
 
 if TYPE_CHECKING:
-    from latentry._conversion import Tell
-    from latentry._engine._progress import Progress
+    from latentry._contract._conversion import Tell
+    from latentry._contract._progress import Progress
 
 
 def convert(
@@ -39,9 +39,9 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Write a model as a diffusers folder, with shards, or as a single file; nothing is overwritten."""
-    from latentry._engine._convert import convert as write
-    from latentry._engine._locate import locate
-    from latentry._engine._places import Access, Beside
+    from latentry._files._convert import convert as write
+    from latentry._files._find import Access, Beside
+    from latentry._files._locate import locate
 
     host = open_host(context)
     beside = Beside(vae, tuple(text_encoders or ()), tokenizer, config)
@@ -58,6 +58,6 @@ def convert(
 def _tell(progress: Progress | None) -> Tell:
     if progress is None:
         return ignore
-    from latentry._engine._progress import ProgressEvent
+    from latentry._contract._progress import ProgressEvent
 
     return lambda text, done, total: progress(ProgressEvent("write", done, total, text))

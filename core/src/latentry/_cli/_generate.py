@@ -16,8 +16,8 @@ from latentry._cli._saving import check_output, report, writing
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:
-    from latentry._engine._engine import Engine
-    from latentry._engine._result import GenerationResult
+    from latentry._generate._engine import Engine
+    from latentry._request._result import GenerationResult
 
 
 def generate(
@@ -123,7 +123,7 @@ def _new(context: typer.Context, *, silent: bool) -> GenerationResult:
             "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
         )
     from latentry._discovery._options import create
-    from latentry._engine._request import GenerationRequest
+    from latentry._request._generation_request import GenerationRequest
 
     request: GenerationRequest = create("The request", GenerationRequest, given)
     engine = _engine(context)
@@ -133,7 +133,7 @@ def _new(context: typer.Context, *, silent: bool) -> GenerationResult:
 
 def _again(context: typer.Context, source: Path, *, anyway: bool, silent: bool) -> GenerationResult:
     anew = given_anew(context)
-    from latentry._engine._recipe import read_recipe
+    from latentry._request._recipe import read_recipe
 
     recipe = read_recipe(source)
     recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=anew)})
@@ -144,8 +144,8 @@ def _again(context: typer.Context, source: Path, *, anyway: bool, silent: bool) 
 
 def _engine(context: typer.Context) -> Engine:
     from latentry._discovery._options import create
-    from latentry._engine._engine import Engine
-    from latentry._engine._memory._policy import MemoryPolicy
+    from latentry._generate._engine import Engine
+    from latentry._request._memory_policy import MemoryPolicy
 
     typed = {name: context.params[name] for name in ("offload", "blocks_per_group")}
     return Engine(open_host(context), create("The memory policy", MemoryPolicy, typed))

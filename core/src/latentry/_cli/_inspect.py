@@ -14,7 +14,7 @@ from latentry._cli._output import print_json
 from latentry._cli._records import plain
 
 if TYPE_CHECKING:
-    from latentry._engine._inspect import Inspection
+    from latentry._files._inspect import Inspection
     from latentry._specs import Detection
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (1, "bytes"))
@@ -26,7 +26,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Say what a file or folder is: family, variant, prediction, dtypes, size, and what it lacks."""
-    from latentry._engine._inspect import inspect_model
+    from latentry._files._inspect import inspect_model
 
     seen = inspect_model(open_host(context), path)
     if as_json:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latentry._engine._progress import Progress, ProgressEvent
+    from latentry._contract._progress import Progress, ProgressEvent
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from latentry._cli._output import print_json
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:
-    from latentry._engine._result import GenerationResult
+    from latentry._request._result import GenerationResult
 
 
 def check_output(output: Path) -> None:

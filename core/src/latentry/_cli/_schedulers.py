@@ -51,7 +51,7 @@ def schedulers(
 
 
 def _measured(host: PluginHost, names: Sequence[str]) -> Iterator[tuple[Measured, ...] | str]:
-    from latentry._engine._progress import ProgressEvent
+    from latentry._contract._progress import ProgressEvent
     from latentry.testing import Bench
 
     bench = Bench(host)

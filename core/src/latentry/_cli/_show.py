@@ -16,7 +16,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print how a picture was made."""
-    from latentry._engine._recipe import read_recipe
+    from latentry._request._recipe import read_recipe
 
     recipe = json.loads(read_recipe(picture).model_dump_json())
     if as_json:

@@ -7,8 +7,8 @@ from functools import cached_property
 from torch import Tensor
 
 from latentry._numerics._linear import combine
-from latentry._numerics._point import Point
-from latentry._numerics._prediction import Forms
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._prediction import Forms
 
 
 class Denoised:

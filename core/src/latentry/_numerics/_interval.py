@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 
 Form = Literal["x0", "eps", "v"]
 

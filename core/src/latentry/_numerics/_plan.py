@@ -15,13 +15,13 @@ from torch import Tensor
 
 from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._denoised import Denoised
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule
 from latentry._numerics._noise import Clock, KeyedNoise, NoiseSource
-from latentry._numerics._point import Point, Query
-from latentry._numerics._prediction import Prediction
-from latentry._numerics._process import Process
+from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._processes._process import Process
 from latentry._numerics._run import Run
 from latentry._numerics._scheduler import Scheduler
-from latentry._numerics._sigma_schedule import SigmaSchedule
 from latentry._numerics._state import RunState
 from latentry._specs import Final
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
 from latentry._numerics._noise import Noise, NoiseSource
-from latentry._numerics._point import Point, Query
-from latentry._numerics._prediction import forms
+from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._prediction import forms
 from latentry._numerics._scheduler import Result, Step
 from latentry._numerics._state import RunState
 

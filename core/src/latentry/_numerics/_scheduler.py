@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule, exact
 from latentry._numerics._interval import Interval, NoMemory
 from latentry._numerics._noise import Noise
 from latentry._numerics._options import Options
-from latentry._numerics._point import Point, Query
-from latentry._numerics._prediction import Prediction
-from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import SigmaSchedule, exact
+from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._processes._process import Process
 from latentry._specs import Final
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Scheduler(Options, ABC):
         Raises:
             IncompatibleError: the scheduler chooses its own steps or needs more than one output.
         """
-        from latentry._numerics._spacings import Leading
+        from latentry._numerics._grids._spacings import Leading
+        from latentry._numerics._processes._variance_preserving import VariancePreserving
         from latentry._numerics._stepwise import Stepwise
-        from latentry._numerics._variance_preserving import VariancePreserving
 
         process = process or VariancePreserving.from_betas()
         plan = self.plan(steps, process=process, prediction=prediction, sigmas=sigmas or Leading(), final=final)

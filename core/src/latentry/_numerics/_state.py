@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentry._errors import IncompatibleError
 from latentry._numerics._interval import Node
-from latentry._numerics._point import Point
+from latentry._numerics._processes._point import Point
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from latentry._errors import IncompatibleError
 from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Point, Query
+from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._run import Run
 from latentry._numerics._scheduler import Scheduler
 

@@ -14,7 +14,7 @@ or, for schedulers, ``latentry check mine``.
 
 from __future__ import annotations
 
-from latentry._engine._attention._arithmetic import EagerAttention, eager_attention
+from latentry._attention._arithmetic import EagerAttention, eager_attention
 from latentry.testing._attention._subject import AttentionSubject
 from latentry.testing._attention._suite import AttentionSuite, check_attention
 from latentry.testing._check import check_scheduler

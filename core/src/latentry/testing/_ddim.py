@@ -6,7 +6,7 @@ import math
 from itertools import accumulate, pairwise
 
 from latentry._discovery import PluginHost
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry.testing._defaults import default_plan, preferred
 from latentry.testing._subject import Subject
 from latentry.testing._yardsticks import Yardstick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latentry._errors import LatentryError
 from latentry._numerics._plan import Plan
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry._specs import SigmaPreference
 from latentry.testing._subject import Subject
 from latentry.testing._worlds import NATURAL

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latentry._numerics._noise import NoiseSource
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Query
+from latentry._numerics._processes._point import Query
 from latentry._numerics._run import Run
 
 Network = Callable[[Query, Plan], Tensor]

@@ -8,10 +8,10 @@ from functools import partial
 from itertools import pairwise
 
 from latentry._errors import IncompatibleError, OptionError
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import SigmaSchedule
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 from latentry.testing._result import CheckResult
 
 STEPS = (1, 2, 5, 8, 20, 50)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from latentry._discovery import PluginHost
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
 from latentry.testing._check import exemptions
 from latentry.testing._checks._convergence import EVEN, HIGH, LOW, OTHER, slope

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Point, Query
-from latentry._numerics._prediction import Prediction
+from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._prediction import Prediction
 from latentry.testing._integrate import integrate
 
 

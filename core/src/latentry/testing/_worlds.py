@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from latentry._numerics._edm import EDM
-from latentry._numerics._flow import Flow
 from latentry._numerics._plan import Plan
-from latentry._numerics._prediction import Prediction
-from latentry._numerics._process import Process
+from latentry._numerics._processes._edm import EDM
+from latentry._numerics._processes._flow import Flow
+from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._processes._process import Process
+from latentry._numerics._processes._variance_preserving import VariancePreserving
 from latentry._numerics._scheduler import Scheduler
-from latentry._numerics._variance_preserving import VariancePreserving
 from latentry._specs import ProcessKind
 
 NATURAL = {"vp": Prediction.V, "flow": Prediction.FLOW, "edm": Prediction.EDM}

@@ -1,0 +1,1 @@
+"""Sigma schedules: the rules that place the boundaries of N steps."""

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from latentry._errors import IncompatibleError
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import SigmaSchedule
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
 
 TABLES = {

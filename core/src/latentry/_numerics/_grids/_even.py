@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule
+from latentry._numerics._grids._spacings import trained_timesteps
 from latentry._numerics._grids._time import at_fraction
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import SigmaSchedule
-from latentry._numerics._spacings import trained_timesteps
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 
 
 class Normal(SigmaSchedule):

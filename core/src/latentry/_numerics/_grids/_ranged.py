@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from latentry._errors import IncompatibleError, OptionError
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
-from latentry._numerics._sigma_schedule import SigmaSchedule
-from latentry._numerics._spacings import Leading, Linspace, Trailing
+from latentry._numerics._grids._sigma_schedule import SigmaSchedule
+from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 
 
 class Ranged(SigmaSchedule):

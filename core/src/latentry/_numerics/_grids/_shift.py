@@ -6,8 +6,8 @@ import math
 from typing import Literal
 
 from latentry._errors import OptionError
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 
 
 def shifted(point: Point, factor: float, process: Process) -> Point:

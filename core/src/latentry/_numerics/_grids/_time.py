@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 
 
 def at_fraction(process: Process, u: float) -> Point:

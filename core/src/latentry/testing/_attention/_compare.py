@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry._engine._attention._arithmetic import default_scale, eager_attention
-from latentry._engine._attention._self_check import on_device, tolerance
+from latentry._attention._arithmetic import default_scale, eager_attention
+from latentry._attention._self_check import on_device, tolerance
 from latentry.testing._attention._subject import AttentionSubject
 from latentry.testing._result import CheckResult
 

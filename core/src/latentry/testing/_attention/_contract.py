@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from latentry._engine._attention._arithmetic import eager_attention
-from latentry._engine._attention._self_check import on_device, tolerance
+from latentry._attention._arithmetic import eager_attention
+from latentry._attention._self_check import on_device, tolerance
 from latentry._specs import API
 from latentry.testing._attention._subject import AttentionSubject, draw
 from latentry.testing._checks._record import LISTING

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentry._attention._guard import AttentionGuard, Candidate
+from latentry._contract._model import AttentionBackend
 from latentry._discovery import PluginHost
-from latentry._engine._attention._guard import AttentionGuard, Candidate
-from latentry._engine._device import present
-from latentry._engine._model import AttentionBackend
+from latentry._resolve._device import present
 from latentry._specs import AttentionBackendSpec
 from latentry.testing._subject import load_target
 

@@ -9,7 +9,7 @@ from itertools import product
 import torch
 
 from latentry._numerics._plan import Plan
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry.testing._drive import drive
 from latentry.testing._oracles import GaussianOracle
 from latentry.testing._result import CheckResult

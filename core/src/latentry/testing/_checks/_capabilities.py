@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Query
+from latentry._numerics._processes._point import Query
 from latentry._numerics._scheduler import Scheduler
 from latentry._specs import ProcessKind
 from latentry.testing._checks._arrival import descent

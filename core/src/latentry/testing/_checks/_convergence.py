@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
 from latentry.testing._drive import drive
 from latentry.testing._oracles import MixtureOracle

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Point
-from latentry._numerics._process import Process
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._process import Process
 from latentry.testing._checks._arrival import descent
 from latentry.testing._checks._convergence import ring
 from latentry.testing._drive import drive

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentry._numerics._point import Point
+from latentry._numerics._processes._point import Point
 from latentry.testing._oracles import Oracle
 
 HIGH, LOW = 2.0, 0.5

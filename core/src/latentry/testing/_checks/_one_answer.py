@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry._numerics._point import Query
-from latentry._numerics._prediction import Prediction
+from latentry._numerics._processes._point import Query
+from latentry._numerics._processes._prediction import Prediction
 from latentry.testing._checks._convergence import starts
 from latentry.testing._drive import Network, drive
 from latentry.testing._oracles import MixtureOracle, Oracle

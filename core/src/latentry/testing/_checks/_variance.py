@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._numerics._noise import Clock
 from latentry._numerics._plan import Plan
-from latentry._numerics._process import Process
+from latentry._numerics._processes._process import Process
 from latentry.testing._drive import drive
 from latentry.testing._oracles import GaussianOracle
 from latentry.testing._result import CheckResult

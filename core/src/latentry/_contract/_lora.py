@@ -1,0 +1,125 @@
+"""LoRAs: small files that change a model's weights for one request."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from latentry._contract._model import Checkpoint
+
+LoraMode = Literal["unmerged", "merged"]
+"""Computed beside the layers they change, or put into the weights of these, which costs nothing at each step."""
+
+
+class LoraRequest(BaseModel):
+    """One LoRA and how much of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    path: str = Field(description="safetensors file, or the folder that PEFT or diffusers saved one to")
+    weight: float = Field(1.0, description="how much of it; 0 is nothing, below 0 is the opposite")
+    denoiser: float | None = Field(None, description="weight for the network that draws, where it is to be another")
+    text_encoders: float | None = Field(None, description="weight for the text encoders, where it is to be another")
+
+    def weight_of(self, part: str) -> float:
+        """How much of it a network gets, named as in ``Model.networks``."""
+        own = self.text_encoders if part.startswith("text_encoder") else self.denoiser
+        return self.weight if own is None else own
+
+
+@dataclass(frozen=True)
+class LoraMatch:
+    """What a LoRA does to a model.
+
+    Attributes:
+        path: its file.
+        parts: the networks it changes, named as in ``Model.networks``.
+        layers: how many layers of them.
+        unmatched: the file's keys that belong to no layer of the model.
+        notes: what the person who asked should know, one sentence each.
+        settings: a file beside it that says how it is scaled.
+    """
+
+    path: Path
+    parts: tuple[str, ...]
+    layers: int
+    unmatched: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    settings: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """sha256 of its file, and where there is one of the settings after it."""
+        with self.path.open("rb") as stream:
+            digest = file_digest(stream, "sha256")
+        if self.settings is not None:
+            digest.update(self.settings.read_bytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ChosenLoras:
+    """The LoRAs of a request, found and matched.
+
+    Attributes:
+        requests: with the files' full paths.
+        mode: how they are applied.
+        matches: what each does.
+        digests: of each; see ``LoraMatch``.
+    """
+
+    requests: tuple[LoraRequest, ...] = ()
+    mode: LoraMode = "unmerged"
+    matches: tuple[LoraMatch, ...] = ()
+    digests: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the person who asked should know, one sentence each."""
+        return tuple(note for match in self.matches for note in match.notes)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal where they make the same of a model."""
+        return self._key("")
+
+    @property
+    def text_key(self) -> Hashable:
+        """Equal where they make the same of its text encoders."""
+        return self._key("text_encoder")
+
+    def _key(self, start: str) -> Hashable:
+        """Of the networks whose names begin so: what each file does to each."""
+        weights = tuple(
+            (digest, part, weight)
+            for lora, match, digest in zip(self.requests, self.matches, self.digests, strict=True)
+            for part in match.parts
+            if part.startswith(start) and (weight := lora.weight_of(part))
+        )
+        return (self.mode, weights) if weights else ()
+
+
+def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Checkpoint) -> ChosenLoras:
+    """Finds the LoRAs of a request and matches them with a checkpoint, of which no weight is read.
+
+    Raises:
+        OptionError: there is no such file.
+        ModelError, IncompatibleError: see ``Checkpoint.match_loras``.
+    """
+    if not loras:
+        return ChosenLoras(mode=mode)
+    paths = [Path(lora.path).expanduser() for lora in loras]
+    for path in paths:
+        if not path.exists():
+            raise OptionError(f"There is no LoRA {path}.", remedy="Give the path of a safetensors file.")
+    matches = checkpoint.match_loras([path.resolve() for path in paths])
+    found = tuple(lora.model_copy(update={"path": str(match.path)}) for lora, match in zip(loras, matches, strict=True))
+    return ChosenLoras(found, mode, matches, tuple(match.digest for match in matches))

@@ -1,1 +1,0 @@
-"""How much memory a request takes: offload, tiles, dtypes by part."""

@@ -1,0 +1,41 @@
+"""Writes a model in another form, through its family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from latentry._contract._conversion import Conversion
+from latentry._discovery import PluginHost
+from latentry._errors import IncompatibleError
+from latentry._files._locate import Located
+from latentry._specs import ModelFiles
+
+Converter = Callable[[ModelFiles, str, Conversion], tuple[Path, ...]]
+
+
+def convert(host: PluginHost, located: Located, conversion: Conversion) -> tuple[Path, ...]:
+    """Writes a model in another form.
+
+    Args:
+        host: what is installed.
+        located: the model.
+        conversion: what it is to become.
+
+    Returns:
+        What was made.
+
+    Raises:
+        IncompatibleError: its family has no other forms, or its weights are quantised.
+        ModelError: its files are damaged or do not belong together.
+        OptionError: the target is there already, or an option is wrong.
+        ResourceError: the disk is too full.
+    """
+    if not host.families[located.family].converter:
+        raise IncompatibleError(
+            f"Models of {located.family} cannot be converted.",
+            why="The family has no converter.",
+            remedy="Use the files as they are.",
+        )
+    converter: Converter = host.families.load(located.family, "converter")
+    return converter(located.files, located.variant.name, conversion)

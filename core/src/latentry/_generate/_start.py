@@ -1,0 +1,84 @@
+"""Where the runs of a request begin, what the network is told of the picture, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from latentry._contract._model import Model
+from latentry._generate._images import to_mask, to_pixels
+from latentry._numerics._plan import Plan
+from latentry._numerics._run import Run
+
+if TYPE_CHECKING:
+    from latentry._resolve._setup import Setup
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """One request's, for all of its batches.
+
+    Attributes:
+        plan: of the steps that are taken.
+        scale: of the noise, where a run begins from noise alone.
+        clean: latents (1, c, h, w) of the picture it begins from; None for noise alone.
+        told: what an inpainting network is told of the picture, each of batch 1.
+        blend: keeps what is not to be drawn, for any other network.
+    """
+
+    plan: Plan
+    scale: float
+    clean: Tensor | None = None
+    told: Mapping[str, Tensor] = field(default_factory=dict)
+    blend: Blend | None = None
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """The sample at the plan's first level, from standard normal noise (batch, c, h, w)."""
+        if self.clean is None:
+            return noise * self.scale
+        return self.plan.points[0].mix(self.clean.expand_as(noise), noise)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Puts the picture, noised as the sample is, back where nothing is to be drawn (Lugmayr et al. 2022, RePaint,
+    arXiv:2201.09865, eq. 8, with one noise throughout); after the last step the picture itself.
+
+    Attributes:
+        clean: latents (1, c, h, w) of the picture.
+        mask: (1, 1, h, w), True where the network draws.
+    """
+
+    clean: Tensor
+    mask: Tensor
+
+    def __call__(self, run: Run, noise: Tensor) -> None:
+        """Between two steps; ``noise`` is what the run began from."""
+        known = self.clean if run.done else run.point.mix(self.clean.expand_as(noise), noise)
+        run.replace(torch.where(self.mask, run.sample, known))
+
+
+def begin(setup: Setup, model: Model) -> Beginning:
+    """Encodes the picture of a request, where it has one.
+
+    At strength 1 inpainting begins from noise alone, image to image from the picture with the noise of the first
+    level.
+    """
+    plan, inputs = setup.plan, setup.inputs
+    scale = plan.noise_scale(setup.request.initial_noise)
+    if inputs.image is None:
+        return Beginning(plan, scale)
+    pixels = to_pixels([inputs.image]).to(setup.device)
+    if inputs.mask is None:
+        return Beginning(plan, scale, model.encode(pixels))
+    mask, whole = to_mask(inputs.mask).to(setup.device), setup.request.strength == 1.0
+    if "inpainting" in setup.located.variant.tasks:
+        return Beginning(plan, scale, None if whole else model.encode(pixels), model.inpainting(pixels, mask))
+    clean = model.encode(pixels)
+    drawn = interpolate(mask, size=clean.shape[-2:]) > 0.5  # the nearest pixel's, as in diffusers
+    return Beginning(plan, scale, None if whole else clean, blend=Blend(clean, drawn))

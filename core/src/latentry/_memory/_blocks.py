@@ -1,0 +1,63 @@
+"""The blocks of a network: what its outermost lists of modules hold, to be called one after another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from latentry._memory._residency import Group, Slot
+
+
+@dataclass(frozen=True)
+class Split:
+    """A network's weights in groups.
+
+    Attributes:
+        trunk: what is in no block, or in blocks of several groups.
+        blocks: blocks that move together, with their weights.
+    """
+
+    trunk: Group
+    blocks: tuple[tuple[tuple[nn.Module, ...], Group], ...] = ()
+
+
+def whole(network: nn.Module) -> Split:
+    """A network in one group."""
+    return Split(Group(_slots(network.modules())))
+
+
+def split(network: nn.Module, size: int) -> Split:
+    """A network in groups of ``size`` blocks, the last of a list of fewer."""
+    together = [
+        tuple(blocks[i : i + size]) for blocks in _lists_of_blocks(network) for i in range(0, len(blocks), size)
+    ]
+    inside = [[module for block in blocks for module in block.modules()] for blocks in together]
+    within = {id(module) for modules in inside for module in modules}
+    held = [list(_slots(modules)) for modules in inside]
+    trunk = list(_slots(module for module in network.modules() if id(module) not in within))
+    owners = Counter(tensor for slots in [trunk, *held] for tensor in {id(slot.tensor) for slot in slots})
+    trunk += [slot for slots in held for slot in slots if owners[id(slot.tensor)] > 1]
+    groups = [Group(slot for slot in slots if owners[id(slot.tensor)] == 1) for slots in held]
+    return Split(Group(trunk), tuple(zip(together, groups, strict=True)))
+
+
+def _lists_of_blocks(module: nn.Module) -> Iterator[nn.ModuleList]:
+    """A list of lists is none: its items are never called."""
+    for child in module.children():
+        nested = any(isinstance(item, nn.ModuleList | nn.ModuleDict) for item in child.children())
+        if isinstance(child, nn.ModuleList) and not nested:
+            yield child
+        else:
+            yield from _lists_of_blocks(child)
+
+
+def _slots(modules: Iterable[nn.Module]) -> Iterator[Slot]:
+    """Parameters and buffers of modules, without those of the modules in them."""
+    for module in modules:
+        for members in (module._parameters, module._buffers):
+            for name, tensor in members.items():
+                if tensor is not None:
+                    yield Slot(members, name, tensor)

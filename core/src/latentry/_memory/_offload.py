@@ -1,0 +1,88 @@
+"""Networks that are on the device only while they are used.
+
+Our own few hooks instead of accelerate's ``cpu_offload_with_hook`` and diffusers' ``apply_group_offloading``: those
+replace ``forward``, copy weights back from the device, keep them there when a network fails, and the latter cannot be
+taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentry._contract._model import Model
+from latentry._memory._blocks import Split, split, whole
+from latentry._memory._residency import Group, Move, Residency, to_device
+from latentry._request._memory_policy import MemoryPolicy
+
+WHOLE = "vae"
+"""The part that moves as one whatever the policy: it weighs little beside what it computes with."""
+
+
+@contextmanager
+def offloaded(
+    *models: Model, device: torch.device | str, policy: MemoryPolicy, move: Move = to_device
+) -> Iterator[None]:
+    """Runs the networks of models on a device that holds as little of their weights as the policy says.
+
+    The networks must be in main memory, and in the hands of one thread. At the end, also by an exception, nothing of
+    them is left on the device, their hooks are gone, and their weights are the very tensors they were: what is done to
+    the weights meanwhile is lost.
+
+    Args:
+        models: that take turns on the device.
+        device: where their networks run; what they are called with is brought there.
+        policy: nothing happens where its ``offload`` is ``none``.
+        move: how weights come to the device.
+    """
+    with ExitStack() as stack:
+        if policy.offload != "none":
+            residency = Residency(torch.device(device), move)
+            stack.callback(residency.clear)
+            for part, network in ((part, network) for model in models for part, network in model.networks.items()):
+                stack.enter_context(_hooked(network, _groups(part, network, policy), residency))
+        yield
+
+
+def _groups(part: str, network: nn.Module, policy: MemoryPolicy) -> Split:
+    blocks = policy.offload == "blocks" and part != WHOLE
+    return split(network, policy.blocks_per_group) if blocks else whole(network)
+
+
+@contextmanager
+def _hooked(network: nn.Module, groups: Split, residency: Residency) -> Iterator[None]:
+    """The network and its children bring its trunk, for an autoencoder is never called itself; blocks their group."""
+    with ExitStack() as stack:
+        entries = [network, *network.children()]
+        for module, needed in [(module, (groups.trunk,)) for module in entries] + [
+            (block, (groups.trunk, group)) for blocks, group in groups.blocks for block in blocks
+        ]:
+            hook = _Bringing(residency, needed)
+            stack.enter_context(module.register_forward_pre_hook(hook, prepend=True, with_kwargs=True))
+        yield
+
+
+class _Bringing:
+    """Before a module runs: its weights and what it is called with come to the device."""
+
+    def __init__(self, residency: Residency, needed: tuple[Group, ...]) -> None:
+        self._residency, self._needed = residency, needed
+
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        self._residency.require(*self._needed)
+        return _on(self._residency.device, args), _on(self._residency.device, kwargs)
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    """Tensors in tuples, lists and dicts, on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {name: _on(device, item) for name, item in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(_on(device, item) for item in value)
+    return value

@@ -1,0 +1,35 @@
+"""Failed allocations, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from latentry._errors import ResourceError
+
+
+@contextmanager
+def out_of_memory_told(what: str) -> Iterator[None]:
+    """Turns a failed allocation, on any device, into one clear error."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not is_out_of_memory(error):
+            raise
+        raise ResourceError(
+            f"Out of memory while {what}.",
+            why=text.splitlines()[0] if text else "",
+            remedy="Ask for --offload model or blocks, --vae-tiling on, fewer pictures at once (--batch 1), a smaller "
+            "--width and --height, or --dtype float16.",
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a failed allocation."""
+    words = ("not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

@@ -1,0 +1,1 @@
+"""Pieces that several schedulers share: exponential integrators, weights, ancestral noise, churn, thresholding."""

@@ -1,0 +1,42 @@
+"""EDM's churn: noise that a step adds before it removes more."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, Field
+from torch import Tensor
+
+from latentry._numerics._interval import Interval
+from latentry._numerics._linear import combine
+from latentry._numerics._noise import Noise
+from latentry._numerics._processes._point import Point
+
+
+class Churn(BaseModel):
+    """The options of churn, and lines 4 to 6 of algorithm 2 (Karras et al. 2022, arXiv:2206.00364).
+
+    Noise levels are given as s = σ/α on every process. A scheduler inherits it beside ``Scheduler``.
+    """
+
+    churn: float = Field(0.0, ge=0.0, description="S_churn: how much noise to add and remove again over the run")
+    churn_min: float = Field(0.0, ge=0.0, description="S_min: no churn below this σ/α")
+    churn_max: float = Field(math.inf, ge=0.0, description="S_max: no churn above this σ/α")
+    churn_noise: float = Field(1.0, gt=0.0, le=100.0, description="S_noise: scale of the added noise")
+
+    def churned(self, x: Tensor, interval: Interval, noise: Noise) -> tuple[Tensor, Point]:
+        """The sample to begin the step from, and its level: x̂ and t̂; x itself where churn asks for nothing."""
+        start, raised = interval.start, self._raised(interval)
+        if raised == start:
+            return x, start
+        added = raised.alpha * math.sqrt(raised.s**2 - start.s**2)
+        return combine((raised.alpha / start.alpha, x), (self.churn_noise * added, noise())), raised
+
+    def _raised(self, interval: Interval) -> Point:
+        """t̂ = t + γ·t, never beyond the noisiest level of training; no churn on the way back to noise."""
+        start, noisiest = interval.start, interval.process.noisiest
+        gamma = min(self.churn / interval.count, math.sqrt(2.0) - 1.0)
+        within = self.churn_min <= start.s <= self.churn_max
+        if gamma == 0.0 or not within or start.lam <= noisiest.lam or interval.h < 0.0:
+            return start
+        return interval.at(lam=max(start.lam - math.log1p(gamma), noisiest.lam))

@@ -1,0 +1,42 @@
+"""The step of the exponential multistep methods, whatever their rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from latentry._numerics._interval import History, Interval, remember
+from latentry._numerics._solvers._exponential import exponential_step
+from latentry._numerics._solvers._weights import exponential_weights
+
+if TYPE_CHECKING:
+    from latentry._numerics._scheduler import Step
+
+Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
+"""Weights from the nodes' λ, the step's start and end, and the rate, as ``exponential_weights`` has them."""
+
+
+def exponential_multistep(
+    x: Tensor, interval: Interval, memory: History, order: int, *, lower_final: bool, rule: Rule = exponential_weights
+) -> Step:
+    """One evaluation; x̂₀ goes as a polynomial in λ through the last ones, weighed by the rule (DPM-Solver++,
+    arXiv:2211.01095, algorithm 2 and eq. 9).
+
+    Args:
+        x: the sample at the interval's start.
+        interval: the step.
+        memory: of x₀ values; what a scheduler with ``Memory = History`` is given.
+        order: how many evaluations, this one included, are used at most.
+        lower_final: no higher order than steps remain.
+        rule: the weights; the exact integral of the polynomial by default.
+    """
+    start, end = interval.start, interval.end
+    denoised = yield start.query(x)
+    nodes = remember(memory.nodes, denoised, "x0", order)
+    order = interval.order(order, nodes, lower_final=lower_final, from_noise=True)
+    if order == 1:
+        return denoised.at(end), History(nodes)
+    weights = rule([node.point.lam for node in nodes[:order]], start.lam, end.lam, 1.0)
+    return exponential_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)

@@ -1,0 +1,50 @@
+"""What a generation gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL.Image import Image
+from torch import Tensor
+
+from latentry._contract._model import LoadReport
+from latentry._request._recipe import Recipe, save_picture
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """Pictures, their latents and their recipes, in the order of the request.
+
+    Attributes:
+        images: RGB pictures.
+        latents: (pictures, channels, height, width), at least float32, on the CPU.
+        recipes: one for each picture.
+        evaluations: network evaluations of each picture's run; the most, where a scheduler chooses its own steps.
+        notes: what the person who asked should know, one sentence each.
+        loaded: what became of the tensors of the checkpoint's files.
+    """
+
+    images: tuple[Image, ...]
+    latents: Tensor
+    recipes: tuple[Recipe, ...]
+    evaluations: int
+    notes: tuple[str, ...] = ()
+    loaded: LoadReport | None = None
+
+    def save(self, output: Path | str) -> tuple[Path, ...]:
+        """Writes the pictures as PNG with their recipes; of several, each name ends in the picture's index.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        base = Path(output)
+        base = base if base.suffix.lower() == ".png" else base.with_name(base.name + ".png")
+        base.parent.mkdir(parents=True, exist_ok=True)
+        several = len(self.images) > 1
+        paths = []
+        for image, recipe in zip(self.images, self.recipes, strict=True):
+            path = base.with_stem(f"{base.stem}-{recipe.index:03d}") if several else base
+            save_picture(image, path, recipe)
+            paths.append(path)
+        return tuple(paths)

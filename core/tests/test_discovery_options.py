@@ -13,7 +13,7 @@ from latentry._errors import OptionError
 
 class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    order: int = Field(2, ge=1, le=3, description="Order of the method.")
+    order: int = Field(default=2, ge=1, le=3, description="Order of the method.")
     kind: Literal["bh1", "bh2"] = "bh2"
     seed: int
 

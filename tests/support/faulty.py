@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 class Fine(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-    eta: float = Field(0.0, ge=0.0, le=1.0, description="Stochasticity.")
+    eta: float = Field(default=0.0, ge=0.0, le=1.0, description="Stochasticity.")
     kind: Literal["a", "b"] = "a"
 """
 

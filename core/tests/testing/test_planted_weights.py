@@ -20,7 +20,7 @@ class ThirdOrder(Scheduler):
     Memory = History
     second: ClassVar[float] = 1.0
     upside_down: ClassVar[bool] = False
-    order: int = Field(3, ge=1, le=3, description="nodes")
+    order: int = Field(default=3, ge=1, le=3, description="nodes")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         start, end = interval.start, interval.end
@@ -59,13 +59,13 @@ class HalvedSecondDifference(ThirdOrder):
 
 class StepRatioUpsideDown(ThirdOrder):
     upside_down: ClassVar[bool] = True
-    order: int = Field(2, ge=1, le=3, description="nodes")
+    order: int = Field(default=2, ge=1, le=3, description="nodes")
 
 
 class FixedWeights(ThirdOrder):
     """Those of even steps, whatever the steps are."""
 
-    order: int = Field(2, ge=1, le=3, description="nodes")
+    order: int = Field(default=2, ge=1, le=3, description="nodes")
 
     def weights(self, lams: list[float], start: float, end: float) -> list[float]:
         return super().weights([start - i * (end - start) for i in range(len(lams))], start, end)

@@ -25,7 +25,7 @@ def latentry_schedulers():
     yield SchedulerSpec(name="loose", target="loose:Loose", summary="first order", order={order})
 
 class Loose(Scheduler):
-    gain: float = Field(1.0, description="multiplies x₀")
+    gain: float = Field(default=1.0, description="multiplies x₀")
 
     def step(self, x, interval, memory, noise):
         denoised = yield interval.start.query(x)

@@ -25,9 +25,13 @@ class LoraRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = Field(description="safetensors file, or the folder that PEFT or diffusers saved one to")
-    weight: float = Field(1.0, description="how much of it; 0 is nothing, below 0 is the opposite")
-    denoiser: float | None = Field(None, description="weight for the network that draws, where it is to be another")
-    text_encoders: float | None = Field(None, description="weight for the text encoders, where it is to be another")
+    weight: float = Field(default=1.0, description="how much of it; 0 is nothing, below 0 is the opposite")
+    denoiser: float | None = Field(
+        default=None, description="weight for the network that draws, where it is to be another"
+    )
+    text_encoders: float | None = Field(
+        default=None, description="weight for the text encoders, where it is to be another"
+    )
 
     def weight_of(self, part: str) -> float:
         """How much of it a network gets, named as in ``Model.networks``."""

@@ -21,59 +21,77 @@ class GenerationRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     prompt: str | tuple[str, ...] = Field(description="one prompt, or several to draw in one go")
-    negative: str = Field("", description="what the picture should not show")
+    negative: str = Field(default="", description="what the picture should not show")
     model: str | None = Field(
-        None, description="folder or file of a checkpoint, name of an installed one, or owner/name of the hub"
+        default=None, description="folder or file of a checkpoint, name of an installed one, or owner/name of the hub"
     )
-    variant: str | None = Field(None, description="variant, where the files cannot tell")
-    revision: str | None = Field(None, description="branch, tag or commit of a model of the hub")
-    offline: bool = Field(False, description="use what the hub's cache holds, and no network")
-    vae: str | None = Field(None, description="autoencoder, in place of the model's own")
-    text_encoders: tuple[str, ...] = Field((), description="text encoders, in place of the model's own")
-    tokenizer: str | None = Field(None, description="folder of the tokenizers, where the model holds none")
-    config: str | None = Field(None, description="diffusers folder whose configurations describe the networks")
-    scheduler: str | None = Field(None, description="sampler")
+    variant: str | None = Field(default=None, description="variant, where the files cannot tell")
+    revision: str | None = Field(default=None, description="branch, tag or commit of a model of the hub")
+    offline: bool = Field(default=False, description="use what the hub's cache holds, and no network")
+    vae: str | None = Field(default=None, description="autoencoder, in place of the model's own")
+    text_encoders: tuple[str, ...] = Field(default=(), description="text encoders, in place of the model's own")
+    tokenizer: str | None = Field(default=None, description="folder of the tokenizers, where the model holds none")
+    config: str | None = Field(default=None, description="diffusers folder whose configurations describe the networks")
+    scheduler: str | None = Field(default=None, description="sampler")
     scheduler_options: dict[str, Any] = Field(default_factory=dict, description="the sampler's own options")
     sigmas: str | tuple[float, ...] | None = Field(
-        None, description="sigma schedule, or the levels themselves: σ/α on VP and EDM, σ on flow"
+        default=None, description="sigma schedule, or the levels themselves: σ/α on VP and EDM, σ on flow"
     )
     sigma_options: dict[str, Any] = Field(default_factory=dict, description="the sigma schedule's own options")
-    final: Final | None = Field(None, description="end at σ = 0, or at the table's least noisy level")
-    initial_noise: Literal["unit", "sigma"] = Field("unit", description="scale of the initial noise")
-    steps: int | None = Field(None, ge=1, description="steps of the sampler")
-    guidance: float | None = Field(None, ge=0.0, description="guidance scale; 1 is none")
-    guidance_rescale: float = Field(0.0, ge=0.0, le=1.0, description="share brought back to the unguided spread")
-    guidance_interval: Shares = Field((0.0, 1.0), description="from which to which share of the steps is guided")
-    skip_layers: tuple[int, ...] = Field((), description="layers left out for skip-layer guidance, from 0")
-    skip_layer_scale: float = Field(2.8, ge=0.0, allow_inf_nan=False, description="scale of skip-layer guidance")
-    skip_layer_interval: Shares = Field((0.01, 0.2), description="from which to which share of the steps it holds")
-    clip_skip: int = Field(0, ge=0, le=11, description="how many more of CLIP's last layers are left out")
+    final: Final | None = Field(default=None, description="end at σ = 0, or at the table's least noisy level")
+    initial_noise: Literal["unit", "sigma"] = Field(default="unit", description="scale of the initial noise")
+    steps: int | None = Field(default=None, ge=1, description="steps of the sampler")
+    guidance: float | None = Field(default=None, ge=0.0, description="guidance scale; 1 is none")
+    guidance_rescale: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="share brought back to the unguided spread"
+    )
+    guidance_interval: Shares = Field(
+        default=(0.0, 1.0), description="from which to which share of the steps is guided"
+    )
+    skip_layers: tuple[int, ...] = Field(default=(), description="layers left out for skip-layer guidance, from 0")
+    skip_layer_scale: float = Field(
+        default=2.8, ge=0.0, allow_inf_nan=False, description="scale of skip-layer guidance"
+    )
+    skip_layer_interval: Shares = Field(
+        default=(0.01, 0.2), description="from which to which share of the steps it holds"
+    )
+    clip_skip: int = Field(default=0, ge=0, le=11, description="how many more of CLIP's last layers are left out")
     conditioning: dict[str, Any] = Field(default_factory=dict, description="the model family's own options of prompts")
-    refiner: str | None = Field(None, description="model that takes over for the last steps: as for model")
-    switch: float = Field(0.8, gt=0.0, lt=1.0, description="share of the noise levels that come before the refiner's")
-    loras: tuple[LoraRequest, ...] = Field((), description="LoRAs: files, each with a weight")
+    refiner: str | None = Field(default=None, description="model that takes over for the last steps: as for model")
+    switch: float = Field(
+        default=0.8, gt=0.0, lt=1.0, description="share of the noise levels that come before the refiner's"
+    )
+    loras: tuple[LoraRequest, ...] = Field(default=(), description="LoRAs: files, each with a weight")
     lora_mode: LoraMode = Field(
-        "unmerged", description="compute LoRAs beside the layers, or merge them into the weights"
+        default="unmerged", description="compute LoRAs beside the layers, or merge them into the weights"
     )
-    init_image: str | None = Field(None, description="file of the picture to begin from")
-    mask: str | None = Field(None, description="file of a picture that is white where init_image is drawn anew")
-    strength: float | None = Field(None, gt=0.0, le=1.0, description="how far from init_image; 1 is farthest")
-    strength_mode: StrengthMode = Field("cut", description="cut the steps to that share, or take the full number")
-    seed: int | None = Field(None, ge=0, lt=2**63, description="seed; drawn and recorded where it is not given")
-    width: int | None = Field(None, ge=1, description="width in pixels")
-    height: int | None = Field(None, ge=1, description="height in pixels")
-    count: int = Field(1, ge=1, description="pictures of each prompt")
-    batch: int = Field(4, ge=1, description="pictures that go through the network together")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="dtype of the networks")
-    dtypes: dict[str, DtypeName] | None = Field(None, description="dtypes of single parts, e.g. float32 of vae")
-    without: tuple[str, ...] = Field((), description="optional parts left out, e.g. text_encoder_3")
+    init_image: str | None = Field(default=None, description="file of the picture to begin from")
+    mask: str | None = Field(default=None, description="file of a picture that is white where init_image is drawn anew")
+    strength: float | None = Field(default=None, gt=0.0, le=1.0, description="how far from init_image; 1 is farthest")
+    strength_mode: StrengthMode = Field(
+        default="cut", description="cut the steps to that share, or take the full number"
+    )
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="seed; drawn and recorded where it is not given")
+    width: int | None = Field(default=None, ge=1, description="width in pixels")
+    height: int | None = Field(default=None, ge=1, description="height in pixels")
+    count: int = Field(default=1, ge=1, description="pictures of each prompt")
+    batch: int = Field(default=4, ge=1, description="pictures that go through the network together")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        default="auto", description="dtype of the networks"
+    )
+    dtypes: dict[str, DtypeName] | None = Field(default=None, description="dtypes of single parts, e.g. float32 of vae")
+    without: tuple[str, ...] = Field(default=(), description="optional parts left out, e.g. text_encoder_3")
     vae_tiling: Tiling | None = Field(
-        None, description="pictures go through the autoencoder in tiles: true, false, auto, or their side in pixels"
+        default=None,
+        description="pictures go through the autoencoder in tiles: true, false, auto, or their side in pixels",
     )
-    vae_slicing: bool | None = Field(None, description="pictures of a batch go through the autoencoder one by one")
+    vae_slicing: bool | None = Field(
+        default=None, description="pictures of a batch go through the autoencoder one by one"
+    )
     attention: str = Field(
-        "auto", description="attention backends, by role where wanted: flash; flash,auto; joint=flash;vae=native"
+        default="auto",
+        description="attention backends, by role where wanted: flash; flash,auto; joint=flash;vae=native",
     )
     attention_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="attention backends' own options, by name of the backend"

@@ -28,7 +28,7 @@ class MemoryPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     offload: Literal["none", "model", "blocks"] = "none"
-    blocks_per_group: int = Field(1, ge=1)
+    blocks_per_group: int = Field(default=1, ge=1)
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)

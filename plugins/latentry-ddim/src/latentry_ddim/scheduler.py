@@ -14,7 +14,7 @@ class DDIM(Scheduler):
     Order 1, one evaluation a step. On a reversed plan it inverts (section 4.3).
     """
 
-    eta: float = Field(0.0, ge=0.0, le=1.0, description="stochasticity: 0 is deterministic DDIM, 1 is DDPM")
+    eta: float = Field(default=0.0, ge=0.0, le=1.0, description="stochasticity: 0 is deterministic DDIM, 1 is DDPM")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """x̂₀ and ε̂ of the start, put together again at the end's level, a part of ε̂ replaced by fresh noise."""

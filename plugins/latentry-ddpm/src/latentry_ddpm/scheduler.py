@@ -19,7 +19,7 @@ class DDPM(Scheduler):
     """
 
     variance: Literal["small", "large"] = Field(
-        "small", description="small is exact for data that is one point (β̃), large for x₀ ~ N(0, 1) (β)"
+        default="small", description="small is exact for data that is one point (β̃), large for x₀ ~ N(0, 1) (β)"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

@@ -34,11 +34,12 @@ class DEIS(Scheduler):
 
     Memory = History
 
-    order: int = Field(3, ge=1, le=4, description="how many evaluations the polynomial goes through")
+    order: int = Field(default=3, ge=1, le=4, description="how many evaluations the polynomial goes through")
     variable: Variable = Field(
-        "log-rho", description="what the polynomial is in: log(σ/α), σ/α (ρAB) or the network's own timestep (tAB)"
+        default="log-rho",
+        description="what the polynomial is in: log(σ/α), σ/α (ρAB) or the network's own timestep (tAB)",
     )
-    lower_order_final: bool = Field(True, description="order 2 in the last step but one, 1 in the last")
+    lower_order_final: bool = Field(default=True, description="order 2 in the last step but one, 1 in the last")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """One evaluation, then the weighted sum of the last ones."""

@@ -15,9 +15,9 @@ class DPM2(Churn, Scheduler):
     Order 2, two evaluations a step, the second within it; one where the step leaves pure noise or reaches σ = 0.
     """
 
-    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
+    r: float = Field(default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
     longest_step: float = Field(
-        2.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+        default=2.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

@@ -31,8 +31,8 @@ def extrapolate(x: Tensor, interval: Interval, below: Point, nodes: Sequence[Nod
 class MultistepSDE(Ancestral):
     """The options of the multistep SDE forms. A scheduler inherits it beside ``Scheduler``."""
 
-    eta_rule: EtaRule = Field("sde", description=ETA_TEXT)
-    longest_step: float = Field(1.5, ge=0.0, description=LONGEST_TEXT)
+    eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
+    longest_step: float = Field(default=1.5, ge=0.0, description=LONGEST_TEXT)
 
     def multistep(
         self, x: Tensor, interval: Interval, memory: History, noise: Noise, order: int, rule: Rule, lower_final: bool

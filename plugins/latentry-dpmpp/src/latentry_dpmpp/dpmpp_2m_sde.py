@@ -15,8 +15,8 @@ class DPMpp2MSDE(MultistepSDE, Scheduler):
 
     Memory = History
 
-    solver: Solver = Field("midpoint", description=SOLVER_TEXT)
-    lower_order_final: bool = Field(False, description=FINAL_TEXT)
+    solver: Solver = Field(default="midpoint", description=SOLVER_TEXT)
+    lower_order_final: bool = Field(default=False, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations; then the noise."""

@@ -17,7 +17,9 @@ class DPMpp2SAncestral(Ancestral, Scheduler):
     Weak order 1 where η > 0; order 2 at η = 0.
     """
 
-    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the way down")
+    r: float = Field(
+        default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the way down"
+    )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """A first-order step part of the way down in λ, then the whole way with x̂₀ linear in λ; then the noise."""

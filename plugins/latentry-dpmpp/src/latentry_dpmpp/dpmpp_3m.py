@@ -14,8 +14,8 @@ class DPMpp3M(Scheduler):
 
     Memory = History
 
-    variant: Variant = Field("exact", description=VARIANT_TEXT)
-    lower_order_final: bool = Field(True, description=FINAL_TEXT)
+    variant: Variant = Field(default="exact", description=VARIANT_TEXT)
+    lower_order_final: bool = Field(default=True, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as quadratic in λ through the last three evaluations."""

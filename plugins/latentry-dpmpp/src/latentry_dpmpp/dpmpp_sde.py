@@ -19,9 +19,9 @@ class DPMppSDE(Ancestral, Scheduler):
     Both evaluations see one noise path. With independent draws for the part and the whole the weak order would be 1.
     """
 
-    eta_rule: EtaRule = Field("sde", description=ETA_TEXT)
-    r: float = Field(0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
-    solver: Solver = Field("exact", description=SOLVER_TEXT)
+    eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
+    r: float = Field(default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
+    solver: Solver = Field(default="exact", description=SOLVER_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """A first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""

@@ -22,10 +22,14 @@ class ERSDE(Scheduler):
 
     Memory: ClassVar[type] = History
 
-    order: int = Field(3, ge=1, le=3, description="evaluations that a step looks back on, itself included")
-    phi: Literal["er-sde", "power"] = Field("er-sde", description="φ: the paper's s·(e^(s^0.3) + 10), or s^(1 + η)")
-    eta: float = Field(1.0, ge=0.0, le=5.0, description="η of φ = s^(1 + η): 0 is the ODE, 1 DDPM; no part in er-sde")
-    noise_scale: float = Field(1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
+    order: int = Field(default=3, ge=1, le=3, description="evaluations that a step looks back on, itself included")
+    phi: Literal["er-sde", "power"] = Field(
+        default="er-sde", description="φ: the paper's s·(e^(s^0.3) + 10), or s^(1 + η)"
+    )
+    eta: float = Field(
+        default=1.0, ge=0.0, le=5.0, description="η of φ = s^(1 + η): 0 is the ODE, 1 DDPM; no part in er-sde"
+    )
+    noise_scale: float = Field(default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """The noise that x keeps, x̂₀ integrated against φ, and the noise that is new."""

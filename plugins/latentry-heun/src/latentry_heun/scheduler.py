@@ -18,10 +18,10 @@ class Heun(Churn, Scheduler):
     """
 
     clock: Literal["t", "s"] = Field(
-        "t", description="what the slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
+        default="t", description="what the slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )
     longest_step: float = Field(
-        2.4, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+        default=2.4, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

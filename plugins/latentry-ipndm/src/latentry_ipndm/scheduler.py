@@ -20,11 +20,13 @@ class IPNDM(Scheduler):
 
     Memory: ClassVar[type] = History
 
-    order: int = Field(4, ge=1, le=4, description="evaluations that a step looks back on")
+    order: int = Field(default=4, ge=1, le=4, description="evaluations that a step looks back on")
     arrival: Literal["x0", "full"] = Field(
-        "x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
+        default="x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
     )
-    stable: bool = Field(True, description="lower the order to 3 or 2 where a step is too long for it to be stable")
+    stable: bool = Field(
+        default=True, description="lower the order to 3 or 2 where a step is too long for it to be stable"
+    )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """DDIM's step from x, with the extrapolated ε̂ in place of the newest."""

@@ -16,9 +16,12 @@ class LCM(Scheduler):
     """
 
     timestep_scaling: float = Field(
-        0.0, ge=0.0, le=1000.0, description="of the timestep in c_skip and c_out, 10 in the paper; 0 takes x̂₀ as it is"
+        default=0.0,
+        ge=0.0,
+        le=1000.0,
+        description="of the timestep in c_skip and c_out, 10 in the paper; 0 takes x̂₀ as it is",
     )
-    sigma_data: float = Field(0.5, gt=0.0, le=100.0, description="σ_data in c_skip and c_out")
+    sigma_data: float = Field(default=0.5, gt=0.0, le=100.0, description="σ_data in c_skip and c_out")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """z ← f(x, t); x_end ~ N(α·z, σ²)."""

@@ -19,9 +19,9 @@ class LMS(Scheduler):
 
     Memory: ClassVar[type] = History
 
-    order: int = Field(4, ge=1, le=4, description="evaluations that a step looks back on")
+    order: int = Field(default=4, ge=1, le=4, description="evaluations that a step looks back on")
     arrival: Literal["x0", "full"] = Field(
-        "x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in k-diffusion"
+        default="x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in k-diffusion"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:

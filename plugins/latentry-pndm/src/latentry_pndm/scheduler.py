@@ -37,14 +37,17 @@ class PNDM(Scheduler):
 
     Memory: ClassVar[type] = History
 
-    skip_prk: bool = Field(True, description="begin with one step of two evaluations in place of three of four")
+    skip_prk: bool = Field(default=True, description="begin with one step of two evaluations in place of three of four")
     middle: Literal["s", "timestep"] = Field(
-        "s", description="where PRK's middle lies: halfway in s = σ/α, or in the network's timestep as in the paper"
+        default="s",
+        description="where PRK's middle lies: halfway in s = σ/α, or in the network's timestep as in the paper",
     )
     arrival: Literal["x0", "full"] = Field(
-        "x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
+        default="x0", description="the step into σ = 0: first order, which lands on x₀, or full order as in diffusers"
     )
-    stable: bool = Field(True, description="lower PLMS's order to 3 or 2 where a step is too long for it to be stable")
+    stable: bool = Field(
+        default=True, description="lower PLMS's order to 3 or 2 where a step is too long for it to be stable"
+    )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """ε′ from the history or, while that is short, from further evaluations; then φ(x, ε′)."""

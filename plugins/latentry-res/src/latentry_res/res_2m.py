@@ -16,7 +16,7 @@ class RES2M(Scheduler):
 
     Memory = History
 
-    lower_order_final: bool = Field(False, description="order 1 in the last step, as it always is to σ = 0")
+    lower_order_final: bool = Field(default=False, description="order 1 in the last step, as it always is to σ = 0")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations."""

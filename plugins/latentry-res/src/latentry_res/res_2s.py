@@ -16,7 +16,7 @@ class RES2S(Scheduler):
     which DPM-Solver++(2S)'s b₂ = φ₁/(2·c₂) does not.
     """
 
-    c2: float = Field(0.5, gt=0.0, le=1.0, description="where in λ the second evaluation lies within the step")
+    c2: float = Field(default=0.5, gt=0.0, le=1.0, description="where in λ the second evaluation lies within the step")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """A first-order step to λ_start + c₂·h, then the whole step with x̂₀ linear in λ."""

@@ -16,7 +16,7 @@ class RES3M(Scheduler):
 
     Memory = History
 
-    lower_order_final: bool = Field(True, description="order 2 in the last step but one, 1 in the last")
+    lower_order_final: bool = Field(default=True, description="order 2 in the last step but one, 1 in the last")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as quadratic in λ through the last three evaluations."""

@@ -49,19 +49,23 @@ class SASolver(Scheduler):
 
     Memory: ClassVar[type] = Past
 
-    predictor: int = Field(2, ge=1, le=4, description="evaluations the predictor looks back on")
-    corrector: int = Field(3, ge=0, le=4, description="evaluations the corrector uses, the newest included; 0: none")
-    tau: float = Field(0.4, ge=0.0, le=3.0, description="τ: stochasticity; 0 is an ODE solver, 1 the reverse SDE")
-    tau_min: float = Field(0.0, ge=0.0, description="no noise in steps that start below this σ/α")
-    tau_max: float = Field(math.inf, ge=0.0, description="no noise in steps that start above this σ/α")
+    predictor: int = Field(default=2, ge=1, le=4, description="evaluations the predictor looks back on")
+    corrector: int = Field(
+        default=3, ge=0, le=4, description="evaluations the corrector uses, the newest included; 0: none"
+    )
+    tau: float = Field(
+        default=0.4, ge=0.0, le=3.0, description="τ: stochasticity; 0 is an ODE solver, 1 the reverse SDE"
+    )
+    tau_min: float = Field(default=0.0, ge=0.0, description="no noise in steps that start below this σ/α")
+    tau_max: float = Field(default=math.inf, ge=0.0, description="no noise in steps that start above this σ/α")
     simplified: bool = Field(
-        False,
+        default=False,
         description="at order 2, weigh the slope by B(h) = (1 + τ²)·h, as the authors' code does",
     )
-    lower_order_final: bool = Field(True, description="no higher order than steps remain")
-    noise_scale: float = Field(1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
+    lower_order_final: bool = Field(default=True, description="no higher order than steps remain")
+    noise_scale: float = Field(default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
     longest_step: float = Field(
-        0.9,
+        default=0.9,
         gt=0.0,
         description="longest step in λ of full order, half of it for the corrector; longer ones: first order",
     )

@@ -15,14 +15,16 @@ class MicroConditioning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    original_size: Pair | None = Field(None, description="size before scaling and cropping")
-    crop: Pair = Field((0, 0), description="pixels cut off at the left and at the top; 0 puts things in the middle")
-    target_size: Pair | None = Field(None, description="size after scaling and cropping")
-    aesthetic_score: float = Field(6.0, description="rating of the picture from 0 to 10; for the refiner")
-    negative_original_size: Pair | None = Field(None, description="original_size of the negative side")
-    negative_crop: Pair | None = Field(None, description="crop of the negative side")
-    negative_target_size: Pair | None = Field(None, description="target_size of the negative side")
-    negative_aesthetic_score: float = Field(2.5, description="aesthetic_score of the negative side")
+    original_size: Pair | None = Field(default=None, description="size before scaling and cropping")
+    crop: Pair = Field(
+        default=(0, 0), description="pixels cut off at the left and at the top; 0 puts things in the middle"
+    )
+    target_size: Pair | None = Field(default=None, description="size after scaling and cropping")
+    aesthetic_score: float = Field(default=6.0, description="rating of the picture from 0 to 10; for the refiner")
+    negative_original_size: Pair | None = Field(default=None, description="original_size of the negative side")
+    negative_crop: Pair | None = Field(default=None, description="crop of the negative side")
+    negative_target_size: Pair | None = Field(default=None, description="target_size of the negative side")
+    negative_aesthetic_score: float = Field(default=2.5, description="aesthetic_score of the negative side")
 
     def time_ids(self, size: Pair, count: int, *, negative: bool) -> tuple[float, ...]:
         """In the UNet's order: original height and width, crop top and left, then target height and width or score.

@@ -15,7 +15,9 @@ class TCD(Scheduler):
     and is noised up from there. Without noise (γ = 0) it is DDIM; with γ > 0 it does not converge as steps are added.
     """
 
-    gamma: float = Field(0.3, ge=0.0, le=1.0, description="γ: 0 is deterministic, 1 noises x̂₀ anew in every step")
+    gamma: float = Field(
+        default=0.3, ge=0.0, le=1.0, description="γ: 0 is deterministic, 1 noises x̂₀ anew in every step"
+    )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """Denoises to s = (1 − γ)·t_end, and diffuses from s to the end."""

@@ -37,14 +37,24 @@ class UniPC(Scheduler):
 
     Memory = Past
 
-    order: int = Field(2, ge=1, le=3, description="p: of the predictor; the corrector makes it p + 1")
-    variant: Variant = Field("bh2", description="B(h) where the order truncates it: bh1 h, bh2 e^h − 1, exact neither")
-    form: Literal["x0", "eps"] = Field("x0", description="what is extrapolated: x₀ (guided sampling) or the noise")
-    corrector: float = Field(1.0, ge=0.0, le=1.0, description="how far a corrected sample replaces the predicted one")
-    skip_corrector: frozenset[int] = Field(frozenset(), description="steps, from 0, whose results are not corrected")
-    lower_order_final: bool = Field(True, description="order 2 in the last step but one, 1 in the last")
-    threshold: float = Field(0.0, ge=0.0, le=1.0, description="quantile of dynamic thresholding of x₀; 0 is off")
-    threshold_maximum: float = Field(math.inf, ge=1.0, description="the most that thresholding lets through")
+    order: int = Field(default=2, ge=1, le=3, description="p: of the predictor; the corrector makes it p + 1")
+    variant: Variant = Field(
+        default="bh2", description="B(h) where the order truncates it: bh1 h, bh2 e^h − 1, exact neither"
+    )
+    form: Literal["x0", "eps"] = Field(
+        default="x0", description="what is extrapolated: x₀ (guided sampling) or the noise"
+    )
+    corrector: float = Field(
+        default=1.0, ge=0.0, le=1.0, description="how far a corrected sample replaces the predicted one"
+    )
+    skip_corrector: frozenset[int] = Field(
+        default=frozenset(), description="steps, from 0, whose results are not corrected"
+    )
+    lower_order_final: bool = Field(default=True, description="order 2 in the last step but one, 1 in the last")
+    threshold: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="quantile of dynamic thresholding of x₀; 0 is off"
+    )
+    threshold_maximum: float = Field(default=math.inf, ge=1.0, description="the most that thresholding lets through")
 
     def step(self, x: Tensor, interval: Interval, memory: Past, noise: Noise) -> Step:
         """UniC on the last step, then UniP on this one."""

@@ -30,7 +30,9 @@ class AlignYourSteps(SigmaSchedule):
     kinds: ClassVar[frozenset[ProcessKind]] = frozenset({"vp", "edm"})
     absolute: ClassVar[bool] = True
 
-    model: Literal["sd15", "sdxl", "svd"] = Field("sd15", description="the checkpoint the table was optimised for")
+    model: Literal["sd15", "sdxl", "svd"] = Field(
+        default="sd15", description="the checkpoint the table was optimised for"
+    )
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""

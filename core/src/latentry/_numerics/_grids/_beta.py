@@ -21,9 +21,11 @@ class Beta(SigmaSchedule):
     Time is what the paper samples, and ComfyUI after it; ``BetaSigmas`` is the other rule of that name.
     """
 
-    alpha: float = Field(0.6, gt=0.0, le=100.0, description="α: the lower, the more steps at the clean end")
-    beta: float = Field(0.6, gt=0.0, le=100.0, description="β: the lower, the more steps at the noisy end")
-    rounded: bool = Field(False, description="to whole timesteps, as ComfyUI does; one that comes twice is passed over")
+    alpha: float = Field(default=0.6, gt=0.0, le=100.0, description="α: the lower, the more steps at the clean end")
+    beta: float = Field(default=0.6, gt=0.0, le=100.0, description="β: the lower, the more steps at the noisy end")
+    rounded: bool = Field(
+        default=False, description="to whole timesteps, as ComfyUI does; one that comes twice is passed over"
+    )
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""
@@ -39,8 +41,8 @@ class BetaSigmas(Ranged):
     diffusers' rule, some four times noisier than ``Beta`` in mid-range.
     """
 
-    alpha: float = Field(0.6, gt=0.0, le=100.0, description="α: the lower, the more steps at the clean end")
-    beta: float = Field(0.6, gt=0.0, le=100.0, description="β: the lower, the more steps at the noisy end")
+    alpha: float = Field(default=0.6, gt=0.0, le=100.0, description="α: the lower, the more steps at the clean end")
+    beta: float = Field(default=0.6, gt=0.0, le=100.0, description="β: the lower, the more steps at the noisy end")
 
     def between(self, high: float, low: float, steps: int) -> Iterable[float]:
         """See ``Ranged``."""

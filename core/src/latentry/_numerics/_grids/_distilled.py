@@ -24,7 +24,7 @@ class Distilled(SigmaSchedule):
     discrete: ClassVar[bool] = True
     absolute: ClassVar[bool] = True
 
-    known: int = Field(50, ge=1, description="how many timesteps the model was distilled on")
+    known: int = Field(default=50, ge=1, description="how many timesteps the model was distilled on")
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""

@@ -29,7 +29,7 @@ class Normal(SigmaSchedule):
 class SGMUniform(SigmaSchedule):
     """N + 1 levels evenly in time from the noisiest to the cleanest, the cleanest left out (Stability's SGM)."""
 
-    rounded: bool = Field(False, description="down to whole timesteps, as Stability's own code does")
+    rounded: bool = Field(default=False, description="down to whole timesteps, as Stability's own code does")
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""

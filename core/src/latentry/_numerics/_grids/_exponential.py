@@ -21,7 +21,9 @@ class Exponential(Ranged):
 class Polyexponential(Ranged):
     """A polynomial in log s: log s = log s_min + (1 − i/(N − 1))^ρ·(log s_max − log s_min) (k-diffusion)."""
 
-    rho: float = Field(1.0, gt=0.0, allow_inf_nan=False, description="ρ: 1 is exponential, more steps near σ = 0 above")
+    rho: float = Field(
+        default=1.0, gt=0.0, allow_inf_nan=False, description="ρ: 1 is exponential, more steps near σ = 0 above"
+    )
 
     def between(self, high: float, low: float, steps: int) -> Iterable[float]:
         """See ``Ranged``."""

@@ -34,21 +34,22 @@ class Ranged(SigmaSchedule):
     default_min: ClassVar[float] = 0.02
 
     span: Literal["trained", "leading", "linspace", "trailing"] = Field(
-        "trained",
+        default="trained",
         description="the range: all of training, or the first to the last level of that spacing with as many steps, "
         "as diffusers' Euler has it",
     )
     variable: Literal["s", "t"] = Field(
-        "s", description="what the rule lays out: s = σ/α, or on flow t itself, as diffusers' FlowMatchEuler has it"
+        default="s",
+        description="what the rule lays out: s = σ/α, or on flow t itself, as diffusers' FlowMatchEuler has it",
     )
     sigma_max: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         allow_inf_nan=False,
         description="where the rule begins, in its variable; by default the range's start, 15 where that is pure noise",
     )
     sigma_min: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         allow_inf_nan=False,
         description="where the last step starts, in the rule's variable; by default the range's end, and where that "

@@ -38,7 +38,10 @@ class SigmaSchedule(Options, ABC):
     absolute: ClassVar[bool] = False
 
     shift: float = Field(
-        1.0, gt=0.0, allow_inf_nan=False, description="time shift: multiplies σ/α of every level, once; 3 for SD3"
+        default=1.0,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="time shift: multiplies σ/α of every level, once; 3 for SD3",
     )
 
     @model_validator(mode="after")

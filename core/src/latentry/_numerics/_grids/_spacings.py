@@ -20,9 +20,10 @@ class Leading(SigmaSchedule):
     kinds: ClassVar[frozenset[ProcessKind]] = frozenset({"vp"})
     discrete: ClassVar[bool] = True
 
-    offset: int = Field(1, ge=0, description="added to every timestep; 1 for Stable Diffusion, 0 for DDPM")
+    offset: int = Field(default=1, ge=0, description="added to every timestep; 1 for Stable Diffusion, 0 for DDPM")
     multistep: bool = Field(
-        False, description="stride ⌊T/(N+1)⌋ with timestep 0 left out, as diffusers' DPM++, UniPC and DEIS have it"
+        default=False,
+        description="stride ⌊T/(N+1)⌋ with timestep 0 left out, as diffusers' DPM++, UniPC and DEIS have it",
     )
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
@@ -42,11 +43,11 @@ class Linspace(SigmaSchedule):
 
     discrete: ClassVar[bool] = True
 
-    rounded: bool = Field(False, description="to whole timesteps, as diffusers' DDIM does; its Euler does not")
+    rounded: bool = Field(default=False, description="to whole timesteps, as diffusers' DDIM does; its Euler does not")
     multistep: bool = Field(
-        False, description="N + 1 levels, the cleanest left out, as diffusers' DPM++, UniPC and DEIS have it"
+        default=False, description="N + 1 levels, the cleanest left out, as diffusers' DPM++, UniPC and DEIS have it"
     )
-    last: float = Field(0.001, gt=0.0, lt=1.0, description="on flow: t of the cleanest level")
+    last: float = Field(default=0.001, gt=0.0, lt=1.0, description="on flow: t of the cleanest level")
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""

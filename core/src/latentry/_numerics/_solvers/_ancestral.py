@@ -66,12 +66,15 @@ def _kept_in_t(start: float, end: float, eta: float) -> float:
 class Ancestral(BaseModel):
     """The options of ancestral sampling. A scheduler inherits it beside ``Scheduler``."""
 
-    eta: float = Field(1.0, ge=0.0, le=5.0, description="stochasticity: 0 is deterministic, 1 is DDPM's posterior")
+    eta: float = Field(
+        default=1.0, ge=0.0, le=5.0, description="stochasticity: 0 is deterministic, 1 is DDPM's posterior"
+    )
     eta_rule: EtaRule = Field(
-        "ancestral", description="what η means: ancestral as in DDIM and k-diffusion, sde as in DPM++ SDE, flow in t"
+        default="ancestral",
+        description="what η means: ancestral as in DDIM and k-diffusion, sde as in DPM++ SDE, flow in t",
     )
     noise_scale: float = Field(
-        1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise; 1 keeps the variance right"
+        default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise; 1 keeps the variance right"
     )
 
     def lowered(self, interval: Interval) -> tuple[Point, float]:

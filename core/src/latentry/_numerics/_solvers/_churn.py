@@ -19,10 +19,12 @@ class Churn(BaseModel):
     Noise levels are given as s = σ/α on every process. A scheduler inherits it beside ``Scheduler``.
     """
 
-    churn: float = Field(0.0, ge=0.0, description="S_churn: how much noise to add and remove again over the run")
-    churn_min: float = Field(0.0, ge=0.0, description="S_min: no churn below this σ/α")
-    churn_max: float = Field(math.inf, ge=0.0, description="S_max: no churn above this σ/α")
-    churn_noise: float = Field(1.0, gt=0.0, le=100.0, description="S_noise: scale of the added noise")
+    churn: float = Field(
+        default=0.0, ge=0.0, description="S_churn: how much noise to add and remove again over the run"
+    )
+    churn_min: float = Field(default=0.0, ge=0.0, description="S_min: no churn below this σ/α")
+    churn_max: float = Field(default=math.inf, ge=0.0, description="S_max: no churn above this σ/α")
+    churn_noise: float = Field(default=1.0, gt=0.0, le=100.0, description="S_noise: scale of the added noise")
 
     def churned(self, x: Tensor, interval: Interval, noise: Noise) -> tuple[Tensor, Point]:
         """The sample to begin the step from, and its level: x̂ and t̂; x itself where churn asks for nothing."""

@@ -14,25 +14,39 @@ from __future__ import annotations
 
 
 class LatentryError(Exception):
-    """One failure, told in full.
+    """A failure, explained in full.
 
     Args:
         what: the failure in one sentence, naming the thing at fault.
         why: the cause, where it is not evident.
         remedy: what the reader can do about it.
+        field: the request's field that is wrong, where it is one of them, e.g. ``steps``.
+        code: a stable identifier for programs; the class's own by default.
+
+    Attributes:
+        code: stable across releases while the wording of messages is not: lower case, words joined by dashes.
     """
 
-    def __init__(self, what: str, *, why: str = "", remedy: str = "") -> None:
-        self.what, self.why, self.remedy = what, why, remedy
+    code: str = "error"
+
+    def __init__(
+        self, what: str, *, why: str = "", remedy: str = "", field: str | None = None, code: str | None = None
+    ) -> None:
+        self.what, self.why, self.remedy, self.field = what, why, remedy, field
+        self.code = type(self).code if code is None else code
         super().__init__("\n".join(part for part in (what, why, remedy) if part))
 
 
 class PluginError(LatentryError):
     """A plugin, or the set of plugins together, is at fault."""
 
+    code = "plugin"
+
 
 class UnknownName(PluginError, KeyError):
     """Nothing that can be used is registered under a name."""
+
+    code = "unknown-name"
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # KeyError would show the representation
@@ -41,18 +55,28 @@ class UnknownName(PluginError, KeyError):
 class OptionError(LatentryError, ValueError):
     """An option is unknown or has a value it cannot have."""
 
+    code = "option"
+
 
 class IncompatibleError(LatentryError, ValueError):
     """Two things that are each right do not go together."""
+
+    code = "incompatible"
 
 
 class ModelError(LatentryError):
     """A checkpoint is missing, damaged, unsafe or not recognised."""
 
+    code = "model"
+
 
 class RecipeError(LatentryError):
     """A picture's recipe is absent, or cannot be followed with what is installed."""
 
+    code = "recipe"
+
 
 class ResourceError(LatentryError):
     """The machine lacks memory, or a device that was asked for."""
+
+    code = "resource"

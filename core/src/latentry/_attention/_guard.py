@@ -10,9 +10,9 @@ from torch import Tensor
 
 from latentry._attention._demand import AttentionDemand, unmet
 from latentry._contract._model import AttentionBackend
+from latentry._discovery import is_out_of_memory
 from latentry._discovery._problems import cause
 from latentry._errors import IncompatibleError, LatentryError, PluginError
-from latentry._memory._out_of_memory import is_out_of_memory
 from latentry._specs import AttentionBackendSpec
 
 log = logging.getLogger("latentry.attention")

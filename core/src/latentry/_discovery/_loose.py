@@ -13,6 +13,9 @@ from types import ModuleType
 from latentry._discovery._sources import Provenance, Source
 from latentry._errors import PluginError
 
+PREFIX = "_latentry_loose_"
+"""How the module of a loose plugin is called."""
+
 
 def loose_sources(path: Path) -> list[Source]:
     """The plugins at a path: a ``.py`` file, a package folder, or a folder of such files and packages."""
@@ -39,7 +42,7 @@ def _is_plugin(path: Path) -> bool:
 def _source(path: Path) -> Source:
     path = path.resolve()
     # Another name on each load: two hosts share no module, and an edited file is read again.
-    module = f"_latentry_loose_{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}_{secrets.token_hex(4)}"
+    module = f"{PREFIX}{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}_{secrets.token_hex(4)}"
     prefix = re.sub(r"[^0-9a-z]+", "-", path.stem.lower()).strip("-") or "loose"
     owner = Provenance(path.stem, str(path), "")
     return Source(owner, prefix, partial(_load, path, module), path=path, module=module)

@@ -7,6 +7,7 @@ from functools import reduce
 from importlib import import_module
 from typing import Any, Generic
 
+from latentry._discovery._calls import plugin_call
 from latentry._discovery._kinds import Kind, S
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._options import create
@@ -82,6 +83,11 @@ class Registry(Mapping[str, S], Generic[S]):
             )
             fault.__cause__ = error
             raise self._ledger.add(entry.source.owner, "load", fault).as_error() from error
+
+    def calling(self, name: str) -> plugin_call:
+        """Around a call of what ``load`` or ``create`` gave: ``with host.families.calling("sd"): ...``."""
+        entry = self._entry(name)
+        return plugin_call(entry.source.owner, f"{self._kind.noun} '{entry.spec.name}'")
 
     def create(self, name: str, /, **options: Any) -> Any:
         """Make one with these options; an option it does not know or accept is an ``OptionError``."""

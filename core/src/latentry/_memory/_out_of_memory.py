@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
+from latentry._discovery import is_out_of_memory
 from latentry._errors import ResourceError
 
 
@@ -25,11 +24,3 @@ def out_of_memory_told(what: str) -> Iterator[None]:
             remedy="Ask for --offload model or blocks, --vae-tiling on, fewer pictures at once (--batch 1), a smaller "
             "--width and --height, or --dtype float16.",
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is a failed allocation."""
-    words = ("not enough memory", "can't allocate memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    )

@@ -1,0 +1,78 @@
+"""Which plugin an object comes from, found from its module after something failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import importlib_metadata
+
+from latentry._discovery._contract import canonical
+from latentry._discovery._kinds import KINDS
+from latentry._discovery._loose import PREFIX
+from latentry._discovery._sources import Provenance
+from latentry.hookspecs import GROUP
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The plugin that an object comes from.
+
+    Attributes:
+        provenance: the plugin.
+        record: the name that the object is registered under, or its class.
+        package: the top-level module that holds the plugin's code; empty where that is not known.
+    """
+
+    provenance: Provenance
+    record: str
+    package: str = ""
+
+
+def owner_of(subject: object) -> Owner:
+    """Who registered the class that an object, a class or a function is, or is of."""
+    module = str(getattr(subject, "__module__", None) or type(subject).__module__)
+    named = subject if hasattr(subject, "__qualname__") else type(subject)
+    name = str(getattr(named, "__qualname__", type(subject).__qualname__))
+    package = _top(module)
+    for provenance, plugin in _candidates(package):
+        return Owner(provenance, _record(plugin, module, name) or name, package)
+    return Owner(Provenance(package, package, ""), name, package)
+
+
+def _candidates(package: str) -> Iterator[tuple[Provenance, str]]:
+    """The plugins whose module lies in a package, and that module."""
+    if package.startswith(PREFIX):
+        file = getattr(sys.modules.get(package), "__file__", "") or package
+        yield Provenance(package.removeprefix(PREFIX).rpartition("_")[0], file, ""), package
+        return
+    for entry_point in importlib_metadata.entry_points(group=GROUP):
+        if _top(entry_point.module) == package:
+            distribution: Any = entry_point.dist
+            yield Provenance(entry_point.name, canonical(distribution.name), distribution.version), entry_point.module
+
+
+def _record(plugin: str, module: str, name: str) -> str:
+    """How the plugin's own hooks call what lies at ``module:name``; empty unless exactly one record does."""
+    found: set[str] = set()
+    hooks = sys.modules.get(plugin, ModuleType(plugin))
+    for kind in KINDS:
+        try:
+            specs = list(vars(hooks).get(kind.hook, tuple)())
+            found |= {f"{kind.noun} '{spec.name}'" for spec in specs if _points_at(spec.target, module, name)}
+        except Exception:  # the plugin has failed already; its class's name must do
+            continue
+    return found.pop() if len(found) == 1 else ""
+
+
+def _points_at(target: str, module: str, name: str) -> bool:
+    """Whether a target leads there; a loose plugin is imported under another top-level name than it writes."""
+    written, _, attribute = target.partition(":")
+    return attribute == name and written.partition(".")[2] == module.partition(".")[2]
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import import_module
 from typing import Any
 
 import importlib_metadata
@@ -58,13 +58,13 @@ def _candidates(package: str) -> Iterator[tuple[Provenance, str]]:
 def _record(plugin: str, module: str, name: str) -> str:
     """How the plugin's own hooks call what lies at ``module:name``; empty unless exactly one record does."""
     found: set[str] = set()
-    hooks = sys.modules.get(plugin, ModuleType(plugin))
-    for kind in KINDS:
-        try:
-            specs = list(vars(hooks).get(kind.hook, tuple)())
+    try:
+        hooks = vars(import_module(plugin))
+        for kind in KINDS:
+            specs = hooks[kind.hook]() if kind.hook in hooks else ()
             found |= {f"{kind.noun} '{spec.name}'" for spec in specs if _points_at(spec.target, module, name)}
-        except Exception:  # the plugin has failed already; its class's name must do
-            continue
+    except Exception:  # the plugin has failed already: the name of the class must do
+        return ""
     return found.pop() if len(found) == 1 else ""
 
 

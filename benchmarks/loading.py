@@ -154,11 +154,11 @@ def write(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
+    from latentry_diffusers.bundle.networks import common_name
     from latentry_diffusers.layouts import backward
     from latentry_diffusers.layouts.clip import clip_pairs
     from latentry_diffusers.layouts.unet import unet_pairs
     from latentry_diffusers.layouts.vae import vae_pairs
-    from latentry_diffusers.networks import common_name
     from latentry_sd.variants import build, published
 
     places: dict[str, tuple[str, Any]] = {

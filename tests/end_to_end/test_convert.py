@@ -31,7 +31,7 @@ from latentry import (
     PluginHost,
     ResourceError,
 )
-from latentry_diffusers.networks import common_name
+from latentry_diffusers.bundle.networks import common_name
 from latentry_flux.release import convert as convert_flux
 from latentry_sd.detect import detect
 from latentry_sd.release import convert as convert_sd

@@ -18,7 +18,7 @@ from support.models_sdxl import write_stable_diffusion_xl
 from torch import nn
 
 from latentry import Conversion, ModelFiles
-from latentry_diffusers.networks import common_name
+from latentry_diffusers.bundle.networks import common_name
 from latentry_flux import release as flux
 from latentry_sd import release as sd
 from latentry_sd3 import release as sd3

@@ -65,8 +65,8 @@ def original(folder: Path, part: str, place: tuple[str, Callable[..., Any]]) -> 
     """The tensors of a part of a diffusers folder, under their original names."""
     from safetensors.torch import load_file
 
+    from latentry_diffusers.bundle.networks import common_name
     from latentry_diffusers.layouts import backward
-    from latentry_diffusers.networks import common_name
 
     prefix, layout = place
     (file,) = (folder / part).glob("*.safetensors")

@@ -14,7 +14,7 @@ from support.parts import clip
 from torch import Tensor
 
 from latentry import OptionError
-from latentry_diffusers.text import encode_clip
+from latentry_diffusers.text.clip import encode_clip
 from latentry_shapes.networks import tokenizer
 
 LONG = "a red circle left of a blue square " * 8

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 
 from latentry import ModelError, ModelFiles
-from latentry_diffusers.bundle import Bundle, open_bundle
-from latentry_diffusers.networks import CLIP, T5, VAE, PartSpec
-from latentry_diffusers.tokenizers import Text, TokenizerSpec, find_tokenizer, load_text
-from latentry_diffusers.useless import is_useless
+from latentry_diffusers.bundle.known_tensors import is_useless
+from latentry_diffusers.bundle.networks import CLIP, T5, VAE, PartSpec
+from latentry_diffusers.bundle.open import Bundle, open_bundle
+from latentry_diffusers.bundle.tokenizers import Text, TokenizerSpec, find_tokenizer, load_text
 from latentry_shapes.encoders import clip_tokenizer, t5_tokenizer
 
 CLIP_L = PartSpec(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from latentry import ModelError, OptionError
-from latentry_diffusers.flow import flow_shift
-from latentry_diffusers.sizes import check_size
+from latentry_diffusers.model.picture_size import check_size
+from latentry_diffusers.model.time_shift import flow_shift
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from support.models import edit, edit_weights, truncate
 from support.parts import autoencoder, clip, t5
 
 from latentry import LoadReport, ModelError, ModelFiles
-from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.loading import load_bundle
-from latentry_diffusers.networks import CLIP, CLIP_PROJECTED, T5, VAE, PartSpec, common_name
+from latentry_diffusers.bundle.networks import CLIP, CLIP_PROJECTED, T5, VAE, PartSpec, common_name
+from latentry_diffusers.bundle.open import open_bundle
+from latentry_diffusers.loading.load import load_bundle
 
 CPU = torch.device("cpu")
 SPECS: Mapping[str, PartSpec] = {
@@ -202,7 +202,7 @@ def test_spoilt_weights_are_one_clear_error(copy: Path, what: str) -> None:
 
 
 def test_all_parts_are_checked_before_the_first_tensor_is_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentry_diffusers.weights import WeightFiles
+    from latentry_diffusers.files.read import WeightFiles
 
     monkeypatch.setattr(WeightFiles, "read", lambda self, name: pytest.fail("a tensor was read"))
     edit_weights(weights(copy, "vae"), drop="decoder.conv_in.weight")

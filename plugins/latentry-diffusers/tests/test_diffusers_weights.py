@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from latentry import ModelError
-from latentry_diffusers.weight_folder import find_weights
-from latentry_diffusers.weights import MAPPED, TensorHeader, read_headers
+from latentry_diffusers.files.part_folder import find_weights
+from latentry_diffusers.files.read import MAPPED, TensorHeader, read_headers
 
 TENSORS: Mapping[str, torch.Tensor] = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -204,7 +204,7 @@ def test_a_file_that_changes_after_its_header_was_read_is_told(file: Path) -> No
 
 def test_headers_need_no_torch(file: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from latentry_diffusers.weights import read_headers;"
+        "import sys; from pathlib import Path; from latentry_diffusers.files.read import read_headers;"
         f"read_headers(Path({str(file)!r})); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,8 +11,8 @@ from support.gguf_files import through, write_gguf
 from torch import Tensor
 
 from latentry import ModelError
-from latentry_diffusers.quantised import dequantised, is_quantised
-from latentry_diffusers.weights import read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.loading.quantised import dequantised, is_quantised
 
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from latentry_diffusers.gguf_cursor import HEADER, Malformed
-from latentry_diffusers.gguf_header import parse
+from latentry_diffusers.files.gguf_cursor import HEADER, Malformed
+from latentry_diffusers.files.gguf_header import parse
 
 MAGIC = b"GGUF"
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")

@@ -12,14 +12,14 @@ import torch
 from support.sparse import Shapes, originals, prefixed, shapes_of, write_sparse, write_sparse_gguf
 
 from latentry import ModelFiles
-from latentry_diffusers.kinds import Kind, kind_of
-from latentry_diffusers.kinds_folder import kind_of_folder
+from latentry_diffusers.bundle.published import CLIP_G, CLIP_L, T5_XXL, VAE_4, VAE_16
+from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
 from latentry_diffusers.layouts.t5 import t5_gguf_pairs
 from latentry_diffusers.layouts.vae import vae_pairs
-from latentry_diffusers.published import CLIP_G, CLIP_L, T5_XXL, VAE_4, VAE_16
-from latentry_diffusers.recognise import SURE, Family, recognise
-from latentry_diffusers.weights import read_headers
+from latentry_diffusers.recognise.folders import kind_of_folder
+from latentry_diffusers.recognise.kinds import Kind, kind_of
+from latentry_diffusers.recognise.recognise import SURE, Family, recognise
 
 
 def kind(file: Path) -> Kind:

@@ -12,11 +12,11 @@ from diffusers import FluxTransformer2DModel, SD3Transformer2DModel
 from torch import Tensor
 from transformers import T5Config, T5EncoderModel
 
+from latentry_diffusers.bundle.published import T5_XXL
 from latentry_diffusers.layouts import Pair, backward, forward
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_gguf_pairs, t5_pairs, t5_single_pairs
-from latentry_diffusers.published import T5_XXL
 
 Tensors = Mapping[str, Tensor]
 HEADS = {"num_attention_heads": 4, "attention_head_dim": 16}

@@ -12,12 +12,12 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from latentry import ModelError
+from latentry_diffusers.bundle.known_tensors import is_useless
+from latentry_diffusers.bundle.published import CLIP_G, CLIP_L, VAE_4, VAE_16
 from latentry_diffusers.layouts import Pair, backward, forward
 from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.layouts.vae import old_vae_pairs, vae_pairs
-from latentry_diffusers.published import CLIP_G, CLIP_L, VAE_4, VAE_16
-from latentry_diffusers.useless import is_useless
 
 Tensors = Mapping[str, Tensor]
 Case = tuple[tuple[Pair, ...], Tensors]

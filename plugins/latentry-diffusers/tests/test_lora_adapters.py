@@ -14,9 +14,9 @@ from support.loras import Loras, diffusers, merge, random_lora, write
 from torch import Tensor, nn
 
 from latentry import IncompatibleError, LoraMode, LoraRequest
+from latentry_diffusers.loading.quantised import QuantisedLinear, as_blocks
 from latentry_diffusers.lora import Adapters
 from latentry_diffusers.lora._delta import Delta
-from latentry_diffusers.quantised import QuantisedLinear, as_blocks
 
 MODES: tuple[LoraMode, ...] = ("unmerged", "merged")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
 from latentry_diffusers.layouts import Pair, forward
-from latentry_diffusers.quantised import QuantisedLinear, as_blocks, dequantised, is_quantised, with_quantised
+from latentry_diffusers.loading.quantised import QuantisedLinear, as_blocks, dequantised, is_quantised, with_quantised
 
 WRITTEN = ("Q4_0", "Q5_0", "Q8_0")
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from latentry_diffusers.streaming import NAMES, Entry, write_safetensors
+from latentry_diffusers.files.safetensors_writer import NAMES, Entry, write_safetensors
 
 
 def entries(tensors: dict[str, Tensor]) -> list[Entry]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentry import ModelFiles, flow_settings
-from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.checkpoint import BundledCheckpoint
-from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.flow import flow_shift
-from latentry_diffusers.sizes import check_size
+from latentry_diffusers.bundle.open import open_bundle
+from latentry_diffusers.files.configs import check_agreement
+from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.picture_size import check_size
+from latentry_diffusers.model.time_shift import flow_shift
 from latentry_flux.parts import load_parts, specs
 from latentry_flux.variants import published
 
@@ -55,7 +55,7 @@ class FluxCheckpoint(BundledCheckpoint):
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
         """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_flux.model import Flux
 
         return Flux(self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes, vae=self.vae)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_flux.sighting import see, variant_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")

@@ -11,9 +11,9 @@ from torch.nn.functional import pixel_unshuffle
 
 from latentry import Conditioning, OptionError, PromptSettings
 from latentry_diffusers.layouts.flux import flux_pairs
-from latentry_diffusers.model import NetworksInMemory
-from latentry_diffusers.t5 import encode_t5
-from latentry_diffusers.text import encode_clip
+from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.text.clip import encode_clip
+from latentry_diffusers.text.t5 import encode_t5
 from latentry_flux.packing import pack, positions, unpack
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from latentry import LoadReport
-from latentry_diffusers.bundle import Bundle
-from latentry_diffusers.loading import load_bundle
-from latentry_diffusers.networks import CLIP, FLUX, T5, VAE, PartSpec
-from latentry_diffusers.tokenizers import Text, TokenizerSpec, load_text
+from latentry_diffusers.bundle.networks import CLIP, FLUX, T5, VAE, PartSpec
+from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.bundle.tokenizers import Text, TokenizerSpec, load_text
+from latentry_diffusers.loading.load import load_bundle
 
 
 def specs() -> tuple[PartSpec, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from latentry_diffusers.completeness import Need
-from latentry_diffusers.headers import PREFIXES, Headers, count, side
-from latentry_diffusers.metadata import said_in
-from latentry_diffusers.recognise import Sighting
-from latentry_diffusers.weights import WeightFiles
+from latentry_diffusers.files.headers import PREFIXES, Headers, count, side
+from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.recognise.metadata import said_in
+from latentry_diffusers.recognise.missing import Need
+from latentry_diffusers.recognise.recognise import Sighting
 from latentry_flux.variants import TRANSFORMERS
 
 NEEDS = (Need("CLIP-L", ("text_encoders.clip_l.", "clip_l.")), Need("T5-XXL", ("text_encoders.t5xxl.", "t5xxl.")))

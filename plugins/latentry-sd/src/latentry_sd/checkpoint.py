@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from latentry import ModelFiles, variance_preserving_settings
-from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.clip_layers import clip_skips
-from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.unet import UNetCheckpoint
+from latentry_diffusers.bundle.open import open_bundle
+from latentry_diffusers.files.configs import check_agreement
+from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
+from latentry_diffusers.text.clip_layers import clip_skips
 from latentry_sd.parts import load_parts, specs
 from latentry_sd.variants import published
 
@@ -33,7 +33,7 @@ class StableDiffusionCheckpoint(UNetCheckpoint):
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion:
         """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd.model import StableDiffusion
 
         return StableDiffusion(self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes)))

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.configs import read_json
-from latentry_diffusers.metadata import said_of
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
-from latentry_diffusers.unet_support import INPAINTING, why_not_config
+from latentry_diffusers.files.configs import read_json
+from latentry_diffusers.recognise.metadata import said_of
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
+from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_config
 from latentry_sd.sighting import see
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from latentry import Conditioning, PromptSettings
 from latentry_diffusers.layouts.unet import unet_pairs
-from latentry_diffusers.masking import mask_and_masked, with_mask
-from latentry_diffusers.model import NetworksInMemory
-from latentry_diffusers.text import encode_clip
+from latentry_diffusers.model.masking import mask_and_masked, with_mask
+from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.text.clip import encode_clip
 
 if TYPE_CHECKING:
     from latentry_sd.checkpoint import StableDiffusionCheckpoint

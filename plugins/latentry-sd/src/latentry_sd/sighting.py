@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from latentry_diffusers.completeness import Need
-from latentry_diffusers.metadata import predicted, said_in
-from latentry_diffusers.recognise import Sighting
-from latentry_diffusers.unet_shape import see_unet, shape_of
-from latentry_diffusers.unet_support import INPAINTING, why_not_file
-from latentry_diffusers.weights import WeightFiles
+from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.recognise.metadata import predicted, said_in
+from latentry_diffusers.recognise.missing import Need
+from latentry_diffusers.recognise.recognise import Sighting
+from latentry_diffusers.recognise.unet_shape import see_unet, shape_of
+from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_file
 from latentry_sd.variants import UNETS
 
 CLIP_L = Need("CLIP-L", ("cond_stage_model.",))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.published import BETAS, CLIP_L, VAE_4, Config
+from latentry_diffusers.bundle.published import BETAS, CLIP_L, VAE_4, Config
 
 SD15: Config = {
     "sample_size": 64,

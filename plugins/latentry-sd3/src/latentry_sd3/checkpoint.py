@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentry import ModelFiles, flow_settings
-from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.checkpoint import BundledCheckpoint
-from latentry_diffusers.clip_layers import clip_skips
-from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.flow import flow_shift
-from latentry_diffusers.sizes import check_size
+from latentry_diffusers.bundle.open import open_bundle
+from latentry_diffusers.files.configs import check_agreement
+from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.picture_size import check_size
+from latentry_diffusers.model.time_shift import flow_shift
+from latentry_diffusers.text.clip_layers import clip_skips
 from latentry_sd3.parts import CLIPS, THIRD, load_parts, specs
 from latentry_sd3.variants import published
 
@@ -65,7 +65,7 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion3:
         """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd3.model import StableDiffusion3
 
         return StableDiffusion3(

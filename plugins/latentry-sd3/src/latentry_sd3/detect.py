@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.metadata import said_of
-from latentry_diffusers.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
+from latentry_diffusers.recognise.metadata import said_of
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
 from latentry_sd3.sighting import CHANNELS, see
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")

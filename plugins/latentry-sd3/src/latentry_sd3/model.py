@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry import Conditioning, PromptSettings
 from latentry_diffusers.layouts.sd3 import sd3_pairs
-from latentry_diffusers.model import NetworksInMemory
+from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_sd3.parts import CLIPS, THIRD
 from latentry_sd3.prompts import encode
 

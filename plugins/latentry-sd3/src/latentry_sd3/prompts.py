@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from latentry_diffusers.t5 import encode_t5
-from latentry_diffusers.text import encode_clip, warn_of_rest
+from latentry_diffusers.text.clip import encode_clip, warn_of_rest
+from latentry_diffusers.text.t5 import encode_t5
 
 if TYPE_CHECKING:
-    from latentry_diffusers.tokenizers import Text
+    from latentry_diffusers.bundle.tokenizers import Text
 
 TOKENS = 256
 """Of T5's window, as in diffusers."""

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from latentry import Conversion, ModelFiles
-from latentry_diffusers import convert as diffusers
+from latentry_diffusers.convert.release import Place, Release
+from latentry_diffusers.convert.write import convert as write_checkpoint
 from latentry_diffusers.layouts.clip import clip_pairs
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_single_pairs
 from latentry_diffusers.layouts.vae import vae_pairs
-from latentry_diffusers.release import Place, Release
 from latentry_sd3.checkpoint import open_checkpoint
 
 ARCHITECTURES: Mapping[str, str] = {
@@ -42,5 +42,5 @@ def release(variant: str) -> Release:
 
 
 def convert(files: ModelFiles, variant: str, conversion: Conversion) -> tuple[Path, ...]:
-    """Writes a checkpoint in another form; see ``latentry_diffusers.convert.convert``."""
-    return diffusers.convert(open_checkpoint(files, variant).bundle, release(variant), conversion)
+    """Writes a checkpoint in another form; see ``latentry_diffusers.convert``."""
+    return write_checkpoint(open_checkpoint(files, variant).bundle, release(variant), conversion)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from latentry_diffusers.completeness import Need
-from latentry_diffusers.headers import PREFIXES, Headers, count, side
-from latentry_diffusers.metadata import said_in
-from latentry_diffusers.recognise import Sighting
-from latentry_diffusers.weights import WeightFiles
+from latentry_diffusers.files.headers import PREFIXES, Headers, count, side
+from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.recognise.metadata import said_in
+from latentry_diffusers.recognise.missing import Need
+from latentry_diffusers.recognise.recognise import Sighting
 from latentry_sd3.variants import TRANSFORMERS
 
 NEEDS = (

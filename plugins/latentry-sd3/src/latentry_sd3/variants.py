@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.published import CLIP_G, CLIP_L, T5_XXL, VAE_16, Config
+from latentry_diffusers.bundle.published import CLIP_G, CLIP_L, T5_XXL, VAE_16, Config
 
 MEDIUM: Config = {
     "sample_size": 128,

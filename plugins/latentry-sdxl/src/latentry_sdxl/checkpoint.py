@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentry import ModelFiles, variance_preserving_settings
-from latentry_diffusers.bundle import open_bundle
-from latentry_diffusers.clip_layers import clip_skips
-from latentry_diffusers.configs import check_agreement
-from latentry_diffusers.unet import UNetCheckpoint
+from latentry_diffusers.bundle.open import open_bundle
+from latentry_diffusers.files.configs import check_agreement
+from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
+from latentry_diffusers.text.clip_layers import clip_skips
 from latentry_sdxl.parts import load_parts, specs
 from latentry_sdxl.variants import published
 
@@ -48,7 +48,7 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusionXL:
         """See ``latentry.Checkpoint``."""
-        from latentry_diffusers.dtypes import part_dtypes
+        from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sdxl.model import StableDiffusionXL
 
         return StableDiffusionXL(

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from latentry import Conversion, ModelFiles
-from latentry_diffusers import convert as diffusers
+from latentry_diffusers.bundle.networks import Config
+from latentry_diffusers.convert.release import Place, Release
+from latentry_diffusers.convert.write import convert as write_checkpoint
 from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.layouts.vae import vae_pairs
-from latentry_diffusers.networks import Config
-from latentry_diffusers.release import Place, Release
 from latentry_sdxl.checkpoint import open_checkpoint
 
 ARCHITECTURES: Mapping[str, str] = {
@@ -55,5 +55,5 @@ def release(variant: str) -> Release:
 
 
 def convert(files: ModelFiles, variant: str, conversion: Conversion) -> tuple[Path, ...]:
-    """Writes a checkpoint in another form; see ``latentry_diffusers.convert.convert``."""
-    return diffusers.convert(open_checkpoint(files, variant).bundle, release(variant), conversion)
+    """Writes a checkpoint in another form; see ``latentry_diffusers.convert``."""
+    return write_checkpoint(open_checkpoint(files, variant).bundle, release(variant), conversion)

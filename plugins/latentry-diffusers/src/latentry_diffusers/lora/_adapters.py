@@ -11,9 +11,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from latentry import LoraMatch, LoraMode, LoraRequest, ModelError
-from latentry_diffusers.build import build
-from latentry_diffusers.bundle import Bundle
+from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
+from latentry_diffusers.loading.build import build
 from latentry_diffusers.lora._delta import Delta, check_mergeable
 from latentry_diffusers.lora._described import named
 from latentry_diffusers.lora._file import LoraFile, read_lora

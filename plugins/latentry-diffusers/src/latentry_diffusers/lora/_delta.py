@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
 from latentry import IncompatibleError
-from latentry_diffusers.quantised import is_quantised
+from latentry_diffusers.loading.quantised import is_quantised
 
 
 class Delta:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentry_diffusers.kinds_adapter import adapter
 from latentry_diffusers.lora._file import LoraFile
+from latentry_diffusers.recognise.adapters import adapter
 
 LAYOUTS = (("lora_down", "kohya's"), ("base_model.", "PEFT's"), ("lora", "diffusers'"))
 """What is in a key, and whose layout has it; the first that fits counts."""

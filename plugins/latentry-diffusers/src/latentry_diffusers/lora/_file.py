@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from latentry import ModelError
-from latentry_diffusers.kinds import kind_of
+from latentry_diffusers.files.read import WeightFiles, read_headers
 from latentry_diffusers.lora._other import refuse_others
 from latentry_diffusers.lora._settings import Settings, read_settings, scale
-from latentry_diffusers.weights import WeightFiles, read_headers
+from latentry_diffusers.recognise.kinds import kind_of
 
 FACTOR = re.compile(
     r"(?P<layer>.+?)\.(?:lora_(?:(?P<kohya>down|up)|(?P<peft>[AB])(?:\.default)?)"

@@ -1,0 +1,162 @@
+"""Tokenizers: where a checkpoint's lie, and how they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from latentry import ModelError, ModelFiles
+from latentry_diffusers.files.configs import read_json
+
+Kind = Literal["clip", "t5"]
+
+FILES = ("tokenizer.json", "vocab.json", "spiece.model")
+"""Any of which holds a vocabulary."""
+CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast"}
+HUB: Mapping[Kind, tuple[str, ...]] = {
+    "clip": ("openai/clip-vit-large-patch14", "stabilityai/stable-diffusion-xl-base-1.0/tokenizer"),
+    "t5": (
+        "stabilityai/stable-diffusion-3.5-large/tokenizer_3",
+        "black-forest-labs/FLUX.1-schnell/tokenizer_2",
+        "google/t5-v1_1-xxl",
+    ),
+}
+"""Repositories, with a folder, whose vocabularies all published checkpoints share."""
+
+
+class Text(NamedTuple):
+    """A text encoder and its tokenizer."""
+
+    encoder: Any
+    tokenizer: Any
+
+
+@dataclass(frozen=True)
+class TokenizerSpec:
+    """One tokenizer of a family's checkpoints.
+
+    Attributes:
+        name: its folder in diffusers' layout.
+        kind: of vocabulary.
+        pad: the token that fills a window, where that of the published vocabulary was not the one in training.
+    """
+
+    name: str
+    kind: Kind
+    pad: str | None = None
+
+
+class Tokenizer(NamedTuple):
+    """Where a tokenizer lies, and what was put right about it."""
+
+    folder: Path
+    spec: TokenizerSpec
+    pad: str | None = None
+
+
+def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
+    """From what was given for it, the configuration folder, the checkpoint's own folder, or the hub's local cache.
+
+    Raises:
+        ModelError: there is none.
+    """
+    given = [path for role, path in files.parts if role == "tokenizer"]
+    for folder in given:
+        if _has(folder / spec.name):
+            return Tokenizer(folder / spec.name, spec)
+        if _has(folder) and _kind(folder) == spec.kind:
+            return Tokenizer(folder, spec, spec.pad)
+        if not any(_has(place) for place in (folder, *folder.glob("*/"))):
+            raise _empty(folder, "Give the folder that holds them, or leave --tokenizer out.")
+    own = [folder / spec.name for folder in (files.config, files.path) if folder is not None and folder.is_dir()]
+    for folder in own:
+        if _has(folder):
+            return Tokenizer(folder, spec)
+    if not files.path.is_dir() and (cached := _cached(spec.kind)) is not None:
+        return Tokenizer(cached, spec, spec.pad)
+    raise _none(spec, files, [*given, *own])
+
+
+def load_tokenizer(found: Tokenizer) -> Any:
+    """The tokenizer.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    import transformers
+
+    changes = {} if found.pad is None else {"pad_token": found.pad}
+    try:
+        return getattr(transformers, CLASSES[found.spec.kind]).from_pretrained(
+            found.folder, local_files_only=True, **changes
+        )
+    except Exception as error:  # tokenizers raises Exception itself
+        raise ModelError(
+            f"The tokenizer in {found.folder} cannot be loaded.",
+            why=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}",
+            remedy="Get it anew, with all its files.",
+        ) from error
+
+
+def load_text(encoder: Any, found: Tokenizer) -> Text:
+    """A text encoder with its tokenizer.
+
+    Raises:
+        ModelError: the tokenizer is damaged, or has ids that the encoder has no embeddings for.
+    """
+    tokenizer = load_tokenizer(found)
+    if len(tokenizer) > encoder.config.vocab_size:
+        raise ModelError(
+            f"The tokenizer in {found.folder} does not belong to the text encoder.",
+            why=f"It knows {len(tokenizer):,} tokens, and the text encoder {encoder.config.vocab_size:,}.",
+            remedy="Get the checkpoint anew, with all its files.",
+        )
+    return Text(encoder, tokenizer)
+
+
+def _has(folder: Path) -> bool:
+    """transformers makes an empty tokenizer where there is no vocabulary, so that is looked for first."""
+    return any((folder / name).is_file() for name in FILES)
+
+
+def _kind(folder: Path) -> Kind | None:
+    """CLIP's vocabulary is of byte pairs, T5's of a unigram model."""
+    model = (read_json(folder / "tokenizer.json") or {}).get("model")
+    if isinstance(model, dict):
+        kinds: dict[object, Kind] = {"BPE": "clip", "Unigram": "t5"}
+        return kinds.get(model.get("type"))
+    return "clip" if (folder / "vocab.json").is_file() else "t5"
+
+
+def _cached(kind: Kind) -> Path | None:
+    """In the local cache of the hub, which is not asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for place in HUB[kind]:
+        owner, name, *inside = place.split("/")
+        for file in FILES:
+            found = try_to_load_from_cache(f"{owner}/{name}", "/".join((*inside, file)))
+            if isinstance(found, str):
+                return Path(found).parent
+    return None
+
+
+def _none(spec: TokenizerSpec, files: ModelFiles, looked: Sequence[Path]) -> ModelError:
+    if files.path.is_dir():
+        return _empty(looked[-1], "Get the checkpoint anew, with all its files.")
+    beside = f"Nothing that fits is in {', '.join(map(str, looked))}, and the" if looked else "The"
+    return ModelError(
+        f"There is no {spec.name}: files of weights hold no vocabulary.",
+        why=f"{beside} hub's local cache has none of {', '.join(HUB[spec.kind])}.",
+        remedy="Give --tokenizer FOLDER or --config FOLDER: a diffusers folder of the same family will do.",
+    )
+
+
+def _empty(folder: Path, remedy: str) -> ModelError:
+    return ModelError(
+        f"{folder} holds no vocabulary.",
+        why=f"There is none of {', '.join(FILES)}.",
+        remedy=remedy,
+    )

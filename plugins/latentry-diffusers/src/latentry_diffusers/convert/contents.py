@@ -1,0 +1,101 @@
+"""The tensors of a part as they are to be written, under the names of one layout or another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry import IncompatibleError
+from latentry_diffusers.bundle.networks import Layout, common_name
+from latentry_diffusers.bundle.sources import Part
+from latentry_diffusers.files.headers import DTYPES
+from latentry_diffusers.files.safetensors_writer import Entry
+from latentry_diffusers.layouts.clip import ROOT
+from latentry_diffusers.layouts.pair import Pair, backward
+from latentry_diffusers.loading.build import build
+from latentry_diffusers.loading.load import check_fit
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One part of a checkpoint.
+
+    Attributes:
+        part: where its tensors lie.
+        network: without memory.
+        shapes: by ``common_name``.
+        dtype: of the floating point numbers that are written; None leaves each tensor its own.
+    """
+
+    part: Part
+    network: Any
+    shapes: Mapping[str, tuple[int, ...]]
+    dtype: torch.dtype | None
+
+    def own(self) -> Iterator[Entry]:
+        """Under the names that they have in published folders in diffusers' layout."""
+        clip = self.part.spec.network.target.startswith("transformers:CLIP")
+        for name in self.shapes:
+            root = ROOT if clip and not name.startswith("text_projection.") else ""
+            yield self._entry(Pair(f"{root}{name}", (name,)))
+
+    def original(self, prefix: str, layout: Layout) -> Iterator[Entry]:
+        """Under those of an original layout."""
+        for pair in layout(self.part.config):
+            yield self._entry(Pair(f"{prefix}{pair.original}", pair.diffusers, pair.form, pair.rows))
+
+    def _entry(self, pair: Pair) -> Entry:
+        empty = {name: self._empty(common_name(name)) for name in pair.diffusers}
+        shown = backward(pair, empty)
+        return Entry(pair.original, tuple(shown.shape), shown.dtype, partial(self._read, pair))
+
+    def _empty(self, name: str) -> Tensor:
+        dtype = _torch(self.part, name, self.dtype)
+        return torch.empty(self.shapes[name], dtype=dtype, device="meta")
+
+    def _read(self, pair: Pair) -> Tensor:
+        tensors = {name: self._one(common_name(name)) for name in pair.diffusers}
+        return backward(pair, tensors)
+
+    def _one(self, name: str) -> Tensor:
+        tensor, dtype = self.part.tensors.sources[name].read(name), _torch(self.part, name, self.dtype)
+        if self.part.weights.format == "gguf":
+            from latentry_diffusers.loading.quantised import dequantised, is_quantised
+
+            tensor = dequantised(tensor, dtype) if is_quantised(tensor) else tensor
+        return tensor.to(dtype).reshape(self.shapes[name])  # not all GGUF files keep leading ones
+
+
+def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
+    """A part whose tensors are all there and have the shapes of its network.
+
+    Args:
+        part: of a checkpoint.
+        dtype: to be written in; None leaves each tensor its own.
+        remedy: for weights that do not fit.
+
+    Raises:
+        ModelError: tensors are missing or have other shapes.
+        IncompatibleError: they are quantised, and no dtype was given.
+    """
+    network = build(part)
+    check_fit(part, network, remedy=remedy)
+    shapes = {common_name(name): tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    return Contents(part, network, shapes, dtype)
+
+
+def _torch(part: Part, name: str, asked: torch.dtype | None) -> torch.dtype:
+    source = part.tensors.sources[name]
+    if asked is None and source.dtype not in DTYPES:
+        raise IncompatibleError(
+            f"{part.origin} holds quantised weights, which no safetensors layout has.",
+            why=f"{source.key} is {source.dtype}.",
+            remedy="Give --dtype, e.g. --dtype bfloat16, to write what they stand for.",
+        )
+    own: torch.dtype = asked or getattr(torch, DTYPES[source.dtype])
+    return own

@@ -1,0 +1,127 @@
+"""Writes a checkpoint in another form: a folder in diffusers' layout, shards, or a single file."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from uuid import uuid4
+
+import torch
+
+from latentry import Conversion, OptionError, ResourceError
+from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.convert.contents import Contents, contents
+from latentry_diffusers.convert.diffusers_folder import documents, plan_weights, save_documents, save_tokenizers
+from latentry_diffusers.convert.release import Release
+from latentry_diffusers.convert.single_file import plan_single
+from latentry_diffusers.files.safetensors_writer import Planned, write_safetensors
+from latentry_diffusers.loading.load import load_report
+
+log = logging.getLogger("latentry.convert")
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+UNFIT = "Give --config FOLDER where its networks are of unpublished shape, or get the checkpoint anew."
+
+
+def convert(bundle: Bundle, release: Release, conversion: Conversion) -> tuple[Path, ...]:
+    """Writes a checkpoint in another form, tensor by tensor; a conversion that does not end leaves nothing behind.
+
+    Args:
+        bundle: the checkpoint.
+        release: how its variant was released.
+        conversion: what it is to become.
+
+    Returns:
+        What was made: the folder, or the file and those beside it.
+
+    Raises:
+        ModelError: weights do not fit their configurations.
+        OptionError: the dtype or the size of shards is none, or something is there already.
+        IncompatibleError: weights are quantised, and no dtype was given.
+        ResourceError: the disk is too full, or fails.
+    """
+    out, single = conversion.out, conversion.to == "single"
+    if single and out.suffix != ".safetensors":
+        raise OptionError(f"{out} is no name for a single file.", remedy="Let it end in .safetensors.")
+    dtype = _dtype(conversion.dtype)
+    parts = [contents(part, dtype, remedy=UNFIT) for part in bundle.parts.values()]
+    planned = _plan(parts, bundle, release, conversion)
+    targets = tuple(out.parent / file.path for file in planned) if single else (out,)
+    _check(targets, sum(file.size for file in planned))
+    _warn(bundle, parts)
+    with _beside(out) as made:
+        _write(planned, made, conversion)
+        if not single:
+            save_documents(made, documents(parts, planned, bundle, release))
+            save_tokenizers(made, bundle)
+        for target in reversed(targets):  # the file that the others belong to comes last
+            (made / target.name if single else made).rename(target)
+    return targets
+
+
+def _plan(parts: Sequence[Contents], bundle: Bundle, release: Release, conversion: Conversion) -> tuple[Planned, ...]:
+    if conversion.to == "single":
+        return tuple(plan_single(parts, bundle, release, PurePath(conversion.out.name)))
+    shard = conversion.max_shard_size if conversion.to == "sharded" else None
+    return tuple(plan_weights(parts, bundle, release, shard))
+
+
+def _warn(bundle: Bundle, parts: Sequence[Contents]) -> None:
+    """Tells of tensors that no form has a place for."""
+    left = load_report(bundle, {each.part.spec.name: each.network for each in parts}).unexpected
+    if left:
+        shown = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+        log.warning("not known, and left out: %s", shown)
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    if name is not None and name not in DTYPES:
+        raise OptionError(f"{name!r} is no dtype to convert to.", remedy=f"Use one of {', '.join(DTYPES)}.")
+    return None if name is None else DTYPES[name]
+
+
+def _check(targets: Sequence[Path], size: int) -> None:
+    """Refuses to overwrite, and to begin what will not fit."""
+    for target in targets:
+        if target.exists():
+            raise OptionError(f"{target} is there already.", remedy="Give another name, or remove it first.")
+    parent = targets[0].absolute().parent
+    if not parent.is_dir():
+        raise OptionError(f"There is no folder {parent}.", remedy="Make it, or give another.")
+    free = shutil.disk_usage(parent).free
+    if free < size:
+        raise ResourceError(
+            f"The disk of {parent} is too full.",
+            why=f"{size / 1e9:,.1f} GB are needed, and {free / 1e9:,.1f} GB are free.",
+            remedy="Free some space, or write to another disk.",
+        )
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder on the same disk, of which nothing is left that was not renamed."""
+    made = out.absolute().parent / f".{out.name}.{uuid4().hex[:8]}"
+    try:
+        made.mkdir()
+        yield made
+    except OSError as error:
+        raise ResourceError(f"{out} cannot be written.", why=str(error), remedy="Write to another disk.") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write(planned: Sequence[Planned], made: Path, conversion: Conversion) -> None:
+    total = sum(len(file.entries) for file in planned)
+    done = 0
+    for file in planned:
+        (made / file.path).parent.mkdir(exist_ok=True)
+        for _ in write_safetensors(made / file.path, file.entries, file.metadata):
+            done += 1
+            conversion.progress(f"Writing {file.path}", done, total)

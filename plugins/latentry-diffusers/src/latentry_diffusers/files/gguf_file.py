@@ -1,0 +1,102 @@
+"""GGUF files: their headers, and their tensors as views of the memory-mapped file."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from latentry import ModelError
+from latentry_diffusers.files.gguf_cursor import Malformed
+from latentry_diffusers.files.gguf_header import Header, parse
+from latentry_diffusers.files.read import TensorHeader, WeightFiles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PLAIN: Mapping[str, str] = MappingProxyType(
+    {
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "I64": "int64",
+        "I32": "int32",
+        "I16": "int16",
+        "I8": "int8",
+    }
+)
+"""torch's names of the types that are not quantised."""
+
+
+def read_gguf(path: Path) -> WeightFiles:
+    """What a GGUF file holds, shapes in torch's order; no tensor is read, torch not needed.
+
+    Raises:
+        ModelError: it is none, is cut short, or says more than it holds.
+    """
+    header = _header(path)
+    tensors = {name: TensorHeader(entry.type, entry.shape, entry.size) for name, entry in header.tensors.items()}
+    return WeightFiles((path,), tensors, dict.fromkeys(tensors, path), header.metadata, "gguf")
+
+
+class GgufTensors:
+    """The tensors of one GGUF file, mapped into memory until the last that was read is gone.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ModelError: as ``read_gguf``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import torch
+
+        self._path, self._entries = path, _header(path).tensors
+        self._bytes = torch.from_file(str(path), size=path.stat().st_size, dtype=torch.uint8)
+
+    def get_tensor(self, name: str) -> Tensor:
+        """A view of the file: of a quantised tensor its blocks, as diffusers' ``GGUFParameter``, (…, bytes of a row).
+
+        Raises:
+            ModelError: diffusers does not know the quantisation.
+        """
+        import torch
+
+        entry = self._entries[name]
+        data = self._bytes[entry.start : entry.start + entry.size]
+        if entry.type in PLAIN:
+            plain: Tensor = data.view(getattr(torch, PLAIN[entry.type])).reshape(entry.shape)
+            return plain
+        return self._blocks(name, data.reshape(*entry.shape[:-1], -1))
+
+    def _blocks(self, name: str, data: Tensor) -> Tensor:
+        import gguf
+        from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_functions
+
+        kind = gguf.GGMLQuantizationType[self._entries[name].type]
+        if kind not in dequantize_functions:
+            known = sorted(each.name for each in dequantize_functions if each.name.startswith(("Q", "IQ")))
+            raise ModelError(
+                f"{name} in {self._path} is quantised as {kind.name}, which cannot be computed with.",
+                remedy=f"Get it as one of {', '.join(known)}.",
+            )
+        blocks: Tensor = GGUFParameter(data, quant_type=kind)
+        return blocks
+
+
+def _header(path: Path) -> Header:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return parse(data)
+    except (OSError, ValueError) as error:
+        why = f"It {error}." if isinstance(error, Malformed) else f"{type(error).__name__}: {error}"
+        size = path.stat().st_size if path.is_file() else 0
+        raise ModelError(
+            f"{path} is damaged or no GGUF file.",
+            why=f"{why} The file has {size:,} bytes.",
+            remedy="Copy or download it again.",
+        ) from error

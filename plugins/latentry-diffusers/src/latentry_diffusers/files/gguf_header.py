@@ -1,0 +1,114 @@
+"""What a GGUF file says of itself, read without trust: every count and length is held against the file first.
+
+Versions 2 and 3 of the format (github.com/ggml-org/ggml, docs/gguf.md), little-endian. The gguf package's own reader
+allocates what a header asks for, so it is not given files of strangers; it says what the types are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from latentry_diffusers.files.gguf_cursor import Cursor, Malformed
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+SIDES = 4
+"""Most dimensions of a tensor."""
+NAME = 256
+"""Most letters of a tensor's name."""
+
+
+class Entry(NamedTuple):
+    """A tensor in the file.
+
+    Attributes:
+        type: gguf's name of it, e.g. ``Q8_0``.
+        shape: of the values, the last dimension innermost, as in torch.
+        start: its first byte in the file.
+        size: in bytes.
+    """
+
+    type: str
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+
+class Header(NamedTuple):
+    """What a file says of itself: single values of its metadata, and its tensors by name."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Entry]
+
+
+def parse(data: mmap | bytes) -> Header:
+    """The header of a file.
+
+    Raises:
+        Malformed: it is none, or says more than the file holds.
+    """
+    cursor = Cursor(data)
+    if data[:4] != b"GGUF":
+        raise Malformed("does not begin with GGUF")
+    cursor.at = 4
+    version = cursor.value("I")
+    if version not in (2, 3):
+        raise Malformed(f"is of version {version:,}, and 2 and 3 are known, little-endian")
+    tensors, entries = cursor.count("tensors"), cursor.count("entries of metadata")
+    metadata: dict[str, str] = {}
+    for _ in range(entries):
+        key = cursor.text()
+        value = cursor.metadata(cursor.value("I"))
+        if value is not None:
+            metadata[key] = str(value)
+    infos = [_info(cursor) for _ in range(tensors)]
+    start = _aligned(cursor.at, metadata)
+    placed = {info.name: _placed(info, start, len(data)) for info in infos}
+    if len(placed) < tensors:
+        raise Malformed("names a tensor twice")
+    return Header(metadata, placed)
+
+
+class _Info(NamedTuple):
+    name: str
+    sides: tuple[int, ...]
+    type: int
+    offset: int
+
+
+def _info(cursor: Cursor) -> _Info:
+    name, sides = cursor.text(), cursor.value("I")
+    if len(name) > NAME:
+        raise Malformed(f"has a tensor with a name of {len(name):,} letters")
+    if sides > SIDES:
+        raise Malformed(f"claims {sides:,} dimensions for {name!r}")
+    shape = tuple(cursor.value("Q") for _ in range(sides))
+    return _Info(name, shape[::-1], cursor.value("I"), cursor.value("Q"))
+
+
+def _aligned(end: int, metadata: Mapping[str, str]) -> int:
+    """Where the tensors begin."""
+    told = metadata.get("general.alignment", "32")
+    step = int(told) if told.isdecimal() and len(told) < 8 else 0
+    if step not in (1 << power for power in range(3, 17)):
+        raise Malformed(f"wants its tensors at multiples of {told[:20]!r}")
+    return -(-end // step) * step
+
+
+def _placed(info: _Info, start: int, length: int) -> Entry:
+    """Refuses what does not lie in the file."""
+    import gguf
+
+    kind = next((each for each in gguf.GGMLQuantizationType if each == info.type), None)
+    if kind is None:
+        raise Malformed(f"has {info.name!r} in a type that the gguf package does not know, {info.type:,}")
+    values, packed = gguf.GGML_QUANT_SIZES[kind]
+    if 0 in info.sides or (info.sides[-1] if info.sides else 1) % values or info.offset % 8:
+        raise Malformed(f"has {info.name!r} in a shape or at a place that {kind.name} cannot have")
+    first, size = start + info.offset, math.prod(info.sides) // values * packed
+    if first + size > length:
+        raise Malformed(f"ends before its tensor {info.name!r} does, at byte {first + size:,}")
+    return Entry(kind.name, info.sides, first, size)

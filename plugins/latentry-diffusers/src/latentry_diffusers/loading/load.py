@@ -1,0 +1,184 @@
+"""The one loader: networks are built without memory, and take the tensors of memory-mapped files one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentry import LoadReport, ModelError
+from latentry_diffusers.bundle.known_tensors import is_useless
+from latentry_diffusers.bundle.networks import common_name
+from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.bundle.sources import Part, Source
+from latentry_diffusers.loading.build import build
+
+Dtypes = Mapping[str, torch.dtype]
+ALIGNMENT = 64
+"""Bytes; what torch allocates begins at a multiple."""
+
+
+def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[dict[str, Any], LoadReport]:
+    """The networks by part, on the device and ready to run, and what became of the tensors.
+
+    All are built and held against the headers before the first tensor is read; no more than one tensor is ever there
+    twice. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32 and lies there
+    askew: the same weights give the same numbers, bit for bit, whatever file they come from.
+
+    Args:
+        bundle: the parts.
+        device: where to.
+        dtypes: of each part; what is not floating point keeps its own.
+
+    Raises:
+        ModelError: a tensor is missing, has the wrong shape, or cannot be read.
+    """
+    networks = {name: build(part) for name, part in bundle.parts.items()}
+    for name, part in bundle.parts.items():
+        check_fit(part, networks[name], remedy=_remedy(bundle, part))
+    for name, part in bundle.parts.items():
+        fill(networks[name], part, device, dtypes[name])
+    return networks, load_report(bundle, networks)
+
+
+def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
+    """Holds the shapes of a network against the headers of its part.
+
+    Raises:
+        ModelError: a tensor is missing or has another shape.
+    """
+    named = ((common_name(name), tensor) for name, tensor in network.state_dict().items())
+    shapes = {name: tuple(tensor.shape) for name, tensor in named if name not in part.implied}
+    sources = part.tensors.sources
+    lacking = [name for name in shapes if name not in sources or not sources[name].there]
+    wrong = [] if lacking else [name for name, shape in shapes.items() if not _fits(sources[name], name, shape)]
+    if not lacking and not wrong:
+        return
+    prefix = part.tensors.prefix
+    keys = [sources[name].key if name in sources else f"{prefix}{name}" for name in lacking or wrong]
+    shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    why = ""
+    if wrong:
+        has, wanted = sources[wrong[0]].shape(wrong[0]), shapes[wrong[0]]
+        why = f"{keys[0]} makes {has or 'no such tensor'}, and the {part.spec.name} of this configuration has {wanted}."
+    raise ModelError(
+        f"The weights of {part.origin} do not fit its configuration: the file "
+        f"{'lacks' if lacking else 'has the wrong shape for'} {shown}.",
+        why=why,
+        remedy=remedy,
+    )
+
+
+def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
+    found = source.shape(name)
+    if found is not None and source.weights.format == "gguf":  # not all its writers keep leading ones
+        found = (1,) * (len(shape) - len(found)) + found
+    return found == shape
+
+
+def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype) -> None:
+    """Gives a network that was built without memory its tensors."""
+    blocks = _blocks(network, part, dtype)
+    given: dict[str, Tensor] = {}  # T5 has one under two names
+    for name, empty in network.state_dict(keep_vars=True).items():
+        common = common_name(name)
+        if common not in given:
+            implied = common in part.implied
+            tensor = torch.eye(*empty.shape) if implied else part.tensors.sources[common].read(common)
+            moved = _moved(tensor, device, _dtype(network, name, dtype), keep=name in blocks)
+            given[common] = moved if name in blocks else moved.reshape(empty.shape)
+            if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
+                given[common] = nn.Parameter(given[common], requires_grad=False)
+        owner, _, leaf = name.rpartition(".")
+        setattr(network.get_submodule(owner), leaf, given[common])
+    part.weights.close()
+    _fill_tables(network, device)
+
+
+def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[str]:
+    """Has the layers of quantised weights keep them so, and tells which weights those are."""
+    if part.weights.format != "gguf":
+        return ()
+    from latentry_diffusers.files.gguf_file import PLAIN
+    from latentry_diffusers.loading.quantised import with_quantised
+
+    held = {name: part.tensors.sources[common_name(name)].dtype for name in network.state_dict()}
+    return with_quantised(network, {name: _dtype(network, name, dtype) for name in held if held[name] not in PLAIN})
+
+
+def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bool) -> Tensor:
+    """A tensor on its device; ``keep``: as the blocks that it is."""
+    if keep:
+        from latentry_diffusers.loading.quantised import as_blocks
+
+        return as_blocks(tensor).to(device)
+    if hasattr(tensor, "quant_type"):
+        from latentry_diffusers.loading.quantised import dequantised
+
+        tensor = dequantised(tensor, dtype)
+    moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+    return moved.clone() if _off(moved) else moved
+
+
+def _off(tensor: Tensor) -> bool:
+    """Whether a tensor lies in its file where results would depend on it: MKL's float32 products of one row do."""
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.data_ptr() % ALIGNMENT != 0
+
+
+def _dtype(network: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:
+    """transformers keeps what overflows in float16 out of it: T5's ``wo``."""
+    kept = getattr(network, "_keep_in_fp32_modules", None) or ()
+    return torch.float32 if dtype == torch.float16 and not {*name.split(".")}.isdisjoint(kept) else dtype
+
+
+def _fill_tables(network: nn.Module, device: torch.device) -> None:
+    """Buffers that files do not hold: the positions of CLIP's tokens, one after another."""
+    for name, buffer in list(network.named_buffers()):
+        if not buffer.is_meta:
+            continue
+        owner, _, leaf = name.rpartition(".")
+        if leaf != "position_ids":
+            raise ModelError(
+                f"{type(network).__name__} has a table {name}, whose values are not known.",
+                remedy="Install the versions of diffusers and transformers that Latentry names.",
+            )
+        network.get_submodule(owner).register_buffer(
+            leaf, torch.arange(buffer.shape[-1], device=device)[None], persistent=False
+        )
+
+
+def _remedy(bundle: Bundle, part: Part) -> str:
+    if part.origin == bundle.files.path and bundle.files.config is None:
+        return "Get the file anew; where its networks are of unpublished shape, give --config FOLDER or --variant."
+    return "Get the checkpoint anew: its weights and configurations must belong together."
+
+
+def load_report(bundle: Bundle, networks: Mapping[str, nn.Module]) -> LoadReport:
+    """Every tensor of the files is used, known to be of no use here, or unexpected."""
+    left = list(_left(bundle, networks))
+    unexpected = tuple(f"{label}{key}" for label, key, useless in left if not useless)
+    used = sum(len(network.state_dict()) for network in networks.values())
+    return LoadReport(used, (), unexpected, len(left) - len(unexpected))
+
+
+def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, str, bool]]:
+    """Label, name and whether it is of no use, of each tensor that went into no network."""
+    apart = [part for part in bundle.parts.values() if part.origin != bundle.files.path]
+    whole = [part for part in bundle.parts.values() if part.origin == bundle.files.path]
+    for parts in (whole, *([part] for part in apart)):
+        if not parts:
+            continue
+        used = {key for part in parts for key in _used(part, networks[part.spec.name])}
+        label = "" if parts is whole else f"{parts[0].spec.name}."
+        aside: Collection[str] = bundle.replaced if parts is whole else ()
+        prefix = "" if parts is whole else parts[0].tensors.prefix
+        for key in parts[0].weights.tensors:
+            if key not in used:
+                yield label, key, is_useless(key) or key.startswith(tuple(aside)) or not key.startswith(prefix)
+
+
+def _used(part: Part, network: nn.Module) -> set[str]:
+    names = {common_name(name) for name in network.state_dict()} - part.implied
+    return {part.tensors.sources[name].key for name in names}

@@ -1,0 +1,104 @@
+"""What models of all families whose networks come from diffusers and transformers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentry import (
+    AttentionBackend,
+    Checkpoint,
+    LoadReport,
+    LoraMode,
+    LoraRequest,
+    Prediction,
+    Process,
+)
+from latentry_diffusers.attention import Routing
+from latentry_diffusers.layouts import Pair
+from latentry_diffusers.lora import Adapters
+from latentry_diffusers.model.autoencoder import Autoencoder
+
+
+class NetworksInMemory:
+    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+
+    A family adds what its own networks are told, and how they are asked.
+
+    Attributes:
+        checkpoint: what it was loaded from.
+        networks: text encoders, the denoiser, and diffusers' ``AutoencoderKL`` as ``vae``.
+        denoiser: the network that is asked at every step.
+        autoencoder: the way through ``vae``.
+        report: what became of the checkpoint's tensors.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        networks: Mapping[str, Any],
+        report: LoadReport,
+        pairs: Callable[[], Sequence[Pair]],
+    ) -> None:
+        """``pairs`` is the denoiser's original layout, in which LoRAs may name its layers."""
+        self.checkpoint = checkpoint
+        self.networks: Mapping[str, nn.Module] = networks
+        text = [network for part, network in networks.items() if part.startswith("text_encoder")]
+        others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
+        self.denoiser: Any = next(network for part, network in others.items() if part != "vae")
+        self.autoencoder = Autoencoder(networks["vae"])
+        self.report = report
+        self._attention = Routing(others, text=text)
+        self._loras = Adapters(networks, pairs)
+
+    @property
+    def process(self) -> Process:
+        """How noise was added in training."""
+        return self.checkpoint.noise.process
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the denoiser emits."""
+        return self.checkpoint.noise.prediction
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        device: torch.device = self.denoiser.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the networks run in; the autoencoder in float32 where it would overflow in float16."""
+        dtype: torch.dtype = self.denoiser.dtype
+        return dtype
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of one latent."""
+        return self.checkpoint.latent_shape(width, height)
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents in units of about one standard deviation."""
+        return self.autoencoder.encode(pixels, noise)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures in −1..1."""
+        return self.autoencoder.decode(latents)
+
+    def set_attention(
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Roles are ``vae``, ``text`` and the denoiser's own: ``self``, ``cross``, ``joint``; None is all of them."""
+        return self._attention.set(backend, role)
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """LoRAs of the text encoders and of the denoiser."""
+        return self._loras.set(loras, mode)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """How pictures go through the autoencoder."""
+        return self.autoencoder.tiled(side, slicing=slicing)

@@ -1,0 +1,64 @@
+"""LoRAs and other small additions to a network, from the names of their tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.recognise.adapter_bases import FLUX, SD3, SDXL, Base, by_metadata, by_text_width
+
+
+class Adapter(NamedTuple):
+    """An adapter in a file.
+
+    Attributes:
+        words: what it is.
+        key: the tensor that shows it.
+        base: what it was made for, where that shows.
+    """
+
+    words: str
+    key: str
+    base: Base | None
+
+
+PATTERNS = (
+    (r"(^|\.)(ip_adapter|image_proj|ip_adapter_proj_model)\.|\.ip_adapter_double_stream_", "an IP-Adapter"),
+    (r"^redux_(up|down)\.", "an image prompt adapter (Redux)"),
+    (r"(^|\.)motion_modules\.", "a motion module"),
+    (r"\.lora_(down|up|A|B)\.|[._]lora\.(down|up)\.|\.lora_linear_layer\.(down|up)\.", "a LoRA"),
+    (r"\.(hada_w[12]|hada_t[12]|lokr_w[12]|lokr_t2|oft_blocks|boft_R|dora_scale)", "a LyCORIS adapter"),
+    (r"^lora_(unet|te|te1|te2|te3|transformer)_", "a LyCORIS adapter"),
+)
+"""What names hold, and what it tells; the first that fits counts. IP-Adapters may come with a LoRA of their own."""
+
+
+def adapter(weights: WeightFiles) -> Adapter | None:
+    """The adapter that a file holds; None where it holds none."""
+    for pattern, words in PATTERNS:
+        found = re.compile(pattern).search
+        if (key := next((name for name in weights.tensors if found(name)), None)) is not None:
+            return Adapter(words, key, _base(weights))
+    return None
+
+
+def _base(weights: WeightFiles) -> Base | None:
+    return _by_names(weights.tensors) or by_text_width(weights.tensors) or by_metadata(weights.metadata)
+
+
+NAMES = (
+    (r"single_transformer_blocks|single_blocks|double_blocks", FLUX),
+    (r"joint_blocks", SD3),
+    (r"^lora_te2_|^text_encoder_2\.", SDXL),
+)
+"""What only layers of one family are called; a second text encoder is SDXL's where nothing before said otherwise."""
+
+
+def _by_names(names: Iterable[str]) -> Base | None:
+    for pattern, base in NAMES:
+        found = re.compile(pattern).search
+        if any(found(name) for name in names):
+            return base
+    return None

@@ -1,0 +1,61 @@
+"""What a folder in diffusers' or transformers' layout is that holds no whole model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from latentry_diffusers.files.configs import read_json
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.recognise.kinds import Kind, kind_of
+
+CLASSES = (
+    ("ControlNet", "a ControlNet"),
+    ("T2IAdapter", "a T2I-Adapter"),
+    ("Autoencoder", "an autoencoder"),
+    ("VQModel", "an autoencoder"),
+    ("MotionAdapter", "a motion module"),
+    ("UNet", "a UNet alone"),
+    ("Transformer2D", "a transformer alone"),
+    ("CLIPText", "a text encoder"),
+    ("T5", "a text encoder"),
+    ("CLIPVision", "an image encoder"),
+    ("CLIPModel", "a text encoder and an image encoder"),
+    ("Scheduler", "the settings of a scheduler"),
+)
+"""What names of classes hold, and what they tell; the first that fits counts."""
+LORAS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
+"""What diffusers and PEFT call a LoRA that they save in a folder."""
+
+
+def kind_of_folder(path: Path) -> Kind | None:
+    """What the folder is; None for a model, and for what has no name here."""
+    index = read_json(path / "model_index.json")
+    if index is not None:
+        pipeline = str(index.get("_class_name", ""))
+        return Kind("an upscaler", f"model_index.json names {pipeline}") if "Upscale" in pipeline else None
+    if (lora := lora_in(path)) is not None:
+        return kind_of(read_headers(lora))
+    if (path / "tokenizer_config.json").is_file() and not (path / "config.json").is_file():
+        return Kind("a tokenizer", "it holds tokenizer_config.json")
+    return _by_class(path)
+
+
+def lora_in(path: Path) -> Path | None:
+    """The file of a LoRA that diffusers or PEFT saved in a folder; None where there is none."""
+    return next((path / name for name in LORAS if (path / name).is_file()), None)
+
+
+def _by_class(path: Path) -> Kind | None:
+    for file in ("config.json", "scheduler_config.json"):
+        config = read_json(path / file) or {}
+        names = [config.get("_class_name"), *_listed(config.get("architectures"))]
+        for name in (name for name in names if isinstance(name, str)):
+            for part, words in CLASSES:
+                if part in name:
+                    upscales = part == "UNet" and config.get("in_channels") == 7
+                    return Kind("an upscaler" if upscales else words, f"{file} names {name}")
+    return None
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

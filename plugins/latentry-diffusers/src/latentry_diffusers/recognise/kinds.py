@@ -1,0 +1,132 @@
+"""What a file of weights is that is no model, from the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from latentry_diffusers.files.headers import alone, side
+from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.recognise.adapter_bases import by_text_width
+from latentry_diffusers.recognise.adapters import adapter
+from latentry_diffusers.recognise.text_encoders import text_encoder
+from latentry_diffusers.recognise.unet_shape import see_unet
+
+
+class Kind(NamedTuple):
+    """What files are that are no model.
+
+    Attributes:
+        words: to follow "is": ``a LoRA for Stable Diffusion XL``.
+        evidence: by which it shows, one short sentence.
+        family: the name of the family that it is for, where it shows.
+    """
+
+    words: str
+    evidence: str
+    family: str | None = None
+
+
+def kind_of(weights: WeightFiles) -> Kind | None:
+    """What the file is; None for a model, and for what has no name here."""
+    for test in (_adapter, _control, _embedding, _upscaler, _autoencoder, _text_encoder, _image_encoder, _language):
+        if (kind := test(weights)) is not None:
+            return kind
+    return None
+
+
+def _adapter(weights: WeightFiles) -> Kind | None:
+    if (found := adapter(weights)) is None:
+        return None
+    what, key, base = found
+    if base is None:
+        return Kind(what, f"it holds {key}; nothing tells which family it is for")
+    return Kind(f"{what} for {base.label}", f"it holds {key}", base.family)
+
+
+CONTROL = (
+    ("controlnet_down_blocks.", "a ControlNet"),
+    ("controlnet_cond_embedding.", "a ControlNet"),
+    ("controlnet_blocks.", "a ControlNet"),
+    ("controlnet_x_embedder.", "a ControlNet"),
+    ("control_model.", "a ControlNet"),
+    ("input_hint_block.", "a ControlNet"),
+    ("lora_controlnet", "a Control-LoRA"),
+    ("lllite_", "a ControlNet-LLLite"),
+    ("adapter.body.", "a T2I-Adapter"),
+    ("body.0.in_conv.", "a T2I-Adapter"),
+)
+"""How names begin that only networks for control pictures have."""
+
+
+def _control(weights: WeightFiles) -> Kind | None:
+    for start, words in CONTROL:
+        if (key := next((name for name in weights.tensors if name.startswith(start)), None)) is not None:
+            base = by_text_width(weights.tensors)
+            label = "" if base is None else f" for {base.label}"
+            return Kind(f"{words}{label}", f"it holds {key}", None if base is None else base.family)
+    return None
+
+
+def _embedding(weights: WeightFiles) -> Kind | None:
+    names, words = set(weights.tensors), "a textual inversion embedding"
+    if names == {"clip_l", "clip_g"}:
+        return Kind(f"{words} for Stable Diffusion XL", "it holds rows for CLIP-L and CLIP-G", "sdxl")
+    if names not in ({"emb_params"}, {"clip_l"}) and not (len(names) == 1 and "." not in next(iter(names))):
+        return None
+    (name, header), *_ = weights.tensors.items()
+    width = header.shape[-1] if len(header.shape) in (1, 2) else None
+    if width not in (768, 1024, 1280):
+        return None
+    return Kind(words, f"it holds nothing but {name}, rows of the width {width} of a text encoder")
+
+
+def _upscaler(weights: WeightFiles) -> Kind | None:
+    tensors, words = weights.tensors, "an upscaler"
+    unet = see_unet(tensors)
+    if unet is not None and unet.shape.channels == 7:
+        return Kind(words, "its UNet takes 7 channels, those of the latents and of the small picture")
+    if side(tensors, "conv_first.weight", 3) is not None:
+        return Kind(words, "it begins with conv_first, as ESRGAN, SwinIR and their kin do")
+    if side(tensors, "model.0.weight", 3) is not None and "model.1.sub.0.RDB1.conv1.0.weight" in tensors:
+        return Kind(words, "it has ESRGAN's dense blocks")
+    if side(tensors, "body.0.weight", 3) is not None and all(name.startswith("body.") for name in tensors):
+        return Kind(words, "it has the body of compact Real-ESRGAN")
+    return None
+
+
+def _autoencoder(weights: WeightFiles) -> Kind | None:
+    tensors = alone(weights.tensors, ("first_stage_model.", "vae.", ""))
+    channels = side(tensors, "decoder.conv_in.weight", 1)
+    if channels is not None and side(tensors, "decoder.conv_in.weight", 4) is not None:
+        return Kind("an autoencoder for video", "its convolutions have three dimensions")
+    if channels is not None:
+        return Kind(f"an autoencoder with {channels} latent channels", f"its decoder takes {channels} channels")
+    if "decoder.layers.1.conv.0.weight" in tensors or "encoder.layers.0.weight" in tensors:
+        return Kind("a tiny autoencoder", "its layers are numbered through, as those of TAESD")
+    return None
+
+
+def _text_encoder(weights: WeightFiles) -> Kind | None:
+    found = text_encoder(weights.tensors)
+    if found is None:
+        return None
+    shape = f"its width is {found.width} and its number of layers {found.layers}"
+    if found.name is None:
+        return Kind(f"a text encoder ({found.architecture})", f"{shape}, as in no published one")
+    return Kind(f"a text encoder ({found.name})", shape)
+
+
+IMAGE = ("vision_model.", "visual.", "model.visual.")
+
+
+def _image_encoder(weights: WeightFiles) -> Kind | None:
+    key = next((name for name in weights.tensors if name.startswith(IMAGE)), None)
+    return None if key is None else Kind("an image encoder", f"it holds {key}")
+
+
+LANGUAGE = ("model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight", "blk.0.attn_qkv.weight")
+
+
+def _language(weights: WeightFiles) -> Kind | None:
+    key = next((name for name in LANGUAGE if name in weights.tensors), None)
+    return None if key is None else Kind("a language model", f"it holds {key}")

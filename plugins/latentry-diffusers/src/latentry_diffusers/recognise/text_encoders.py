@@ -1,0 +1,73 @@
+"""Which text encoder a file holds, from the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from latentry_diffusers.files.headers import Headers, alone, count, side
+
+PREFIXES = (
+    "cond_stage_model.transformer.",
+    "cond_stage_model.model.",
+    "conditioner.embedders.0.transformer.",
+    "conditioner.embedders.0.model.",
+    "conditioner.embedders.1.model.",
+    "text_encoders.clip_l.transformer.",
+    "text_encoders.clip_g.transformer.",
+    "text_encoders.t5xxl.transformer.",
+    "",
+)
+"""What the names of a text encoder begin with, in the files of models and alone."""
+
+PUBLISHED: Mapping[tuple[str, int, int], str] = {
+    ("CLIP", 768, 12): "CLIP-L",
+    ("CLIP", 1280, 32): "CLIP-G",
+    ("CLIP", 1024, 23): "OpenCLIP-H",
+    ("CLIP", 1024, 24): "OpenCLIP-H",
+    ("T5", 4096, 24): "T5-XXL",
+}
+"""By architecture, width and layers."""
+
+
+class TextEncoder(NamedTuple):
+    """A text encoder in a file.
+
+    Attributes:
+        architecture: ``CLIP`` or ``T5``.
+        width: of its states.
+        layers: how many it has.
+        name: of the published one with this shape, None where there is none.
+    """
+
+    architecture: str
+    width: int
+    layers: int
+    name: str | None
+
+
+class _Layout(NamedTuple):
+    architecture: str
+    embedding: str
+    layer: str
+
+
+LAYOUTS = (
+    _Layout("CLIP", "text_model.embeddings.token_embedding.weight", "text_model.encoder.layers.{}.mlp.fc1.weight"),
+    _Layout("CLIP", "embeddings.token_embedding.weight", "encoder.layers.{}.mlp.fc1.weight"),
+    _Layout("CLIP", "token_embedding.weight", "transformer.resblocks.{}.mlp.c_fc.weight"),
+    _Layout("T5", "shared.weight", "encoder.block.{}.layer.0.SelfAttention.q.weight"),
+    _Layout("T5", "encoder.embed_tokens.weight", "encoder.block.{}.layer.0.SelfAttention.q.weight"),
+    _Layout("T5", "token_embd.weight", "enc.blk.{}.attn_q.weight"),
+)
+"""transformers' two and OpenCLIP's of CLIP; transformers' and llama.cpp's of T5."""
+
+
+def text_encoder(tensors: Headers) -> TextEncoder | None:
+    """The text encoder that a file holds and nothing else but what belongs to it; None where it is no such file."""
+    bare = alone(tensors, PREFIXES)
+    for architecture, embedding, layer in LAYOUTS:
+        width, layers = side(bare, embedding, 1), count(bare, layer.format)
+        if width is not None and layers:
+            return TextEncoder(architecture, width, layers, PUBLISHED.get((architecture, width, layers)))
+    return None

@@ -12,28 +12,27 @@ LatentryError
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class LatentryError(Exception):
-    """A failure, explained in full.
+    """Base of every error that Latentry raises.
 
     Args:
         what: the failure in one sentence, naming the thing at fault.
         why: the cause, where it is not evident.
         remedy: what the reader can do about it.
-        field: the request's field that is wrong, where it is one of them, e.g. ``steps``.
-        code: a stable identifier for programs; the class's own by default.
+        field: the field of ``GenerationRequest`` or ``MemoryPolicy`` that has to change, where one does. Hosts point
+            to their own control for it; the command line names the option as it is typed.
 
     Attributes:
-        code: stable across releases while the wording of messages is not: lower case, words joined by dashes.
+        code: what kind of failure this is, in a word that stays the same when messages are reworded.
     """
 
-    code: str = "error"
+    code: ClassVar[str] = "error"
 
-    def __init__(
-        self, what: str, *, why: str = "", remedy: str = "", field: str | None = None, code: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", field: str | None = None) -> None:
         self.what, self.why, self.remedy, self.field = what, why, remedy, field
-        self.code = type(self).code if code is None else code
         super().__init__("\n".join(part for part in (what, why, remedy) if part))
 
 
@@ -46,7 +45,7 @@ class PluginError(LatentryError):
 class UnknownName(PluginError, KeyError):
     """Nothing that can be used is registered under a name."""
 
-    code = "unknown-name"
+    code = "unknown_name"
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # KeyError would show the representation

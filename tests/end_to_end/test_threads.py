@@ -28,14 +28,13 @@ def draw(engine: Engine, family: str, folder: Path, number: int) -> Tensor:
     """Short and long, weighted and negative prompts, with a picture and without, under two schedulers."""
     variant, picture = engine.host.families[family].variants[0], number % 3 == 0
     guided = variant.guidance_kind == "classifier-free"
-    checkpoint = engine.prepare(GenerationRequest(prompt="", model=str(folder))).checkpoint
     request = GenerationRequest(
         prompt=WORDS[number % 4],
         negative=WORDS[(number + 1) % 4] if guided else "",
         model=str(folder),
         scheduler=("ddim", "euler-ancestral")[number % 2],
         strength=0.6 if picture else None,
-        clip_skip=min(number // 4, checkpoint.clip_skips),
+        conditioning={"clip_skip": number // 4} if family in ("sd", "sdxl", "sd3") else {},
         skip_layers=(number % 3,) if variant.skip_layers and number % 2 else (),
         width=SIDE,
         height=SIDE,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.toy import write_toy
 
-from latentry import Engine, GenerationRequest, PluginHost, PromptSettings
+from latentry import Engine, GenerationRequest, OptionError, PluginHost, PromptSettings
 from latentry._generate._prompt_cache import Prompts
 
 
@@ -35,11 +35,30 @@ def test_a_prompt_is_encoded_once_over_batches_and_requests(engine: Engine, mode
 
 def test_what_an_encoding_depends_on_is_told_apart(engine: Engine, model: str) -> None:
     encoded(engine, request(model))
-    for wanted in ({"clip_skip": 1}, {"width": 64}, {"height": 64}):
+    for wanted in ({"width": 64}, {"height": 64}):
         assert len(encoded(engine, request(model, **wanted))) == 2
-    settings = [settings for _, settings in encoded(engine, request(model, width=40, height=48, clip_skip=2))]
-    assert settings == [PromptSettings(40, 48, negative, 2) for negative in (False, True)]
+    settings = [settings for _, settings in encoded(engine, request(model, width=40, height=48))]
+    assert settings == [PromptSettings(40, 48, negative) for negative in (False, True)]
     assert len(encoded(engine, request(model, negative="a"))) == 1  # in another place than the prompt "a"
+
+
+def test_a_family_that_declares_clip_skips_the_old_way_still_gets_clip_skip(
+    engine: Engine, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Families of the first contract declare ``Checkpoint.clip_skips`` and read ``PromptSettings.clip_skip``."""
+    checkpoint = type(engine.prepare(request(model)).checkpoint)
+    monkeypatch.setattr(checkpoint, "clip_skips", 2, raising=False)
+    asked = encoded(engine, request(model, clip_skip=2, guidance=1))
+    with pytest.deprecated_call(match=r"use settings\.own"):
+        assert [settings.clip_skip for _, settings in asked] == [2]
+    assert engine.prepare(request(model)).request.conditioning == {"clip_skip": 0}
+    with pytest.raises(OptionError, match="at most 2"):
+        engine.prepare(request(model, clip_skip=3))
+
+
+def test_a_family_without_conditioning_refuses_clip_skip(engine: Engine, model: str) -> None:
+    with pytest.raises(OptionError, match="no conditioning options"):
+        engine.prepare(request(model, clip_skip=1))
 
 
 def test_without_guidance_the_negative_prompt_is_not_encoded(engine: Engine, model: str) -> None:

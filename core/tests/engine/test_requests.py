@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -45,7 +46,7 @@ REQUESTS = [
         skip_layers=(7, 8, 9),
         skip_layer_scale=2.0,
         skip_layer_interval=(0.0, 0.3),
-        clip_skip=2,
+        conditioning={"clip_skip": 2},
     ),
     GenerationRequest(
         prompt="a",
@@ -71,8 +72,6 @@ def test_a_request_goes_through_json_unchanged(request_: GenerationRequest) -> N
 
 
 def test_the_json_is_json() -> None:
-    import json
-
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
@@ -109,14 +108,28 @@ def test_the_json_is_json() -> None:
         {"prompt": "a", "skip_layer_interval": (0.8, 0.2)},
         {"prompt": "a", "skip_layers": (-1,)},
         {"prompt": "a", "skip_layer_scale": math.inf},
-        {"prompt": "a", "clip_skip": -1},
-        {"prompt": "a", "clip_skip": 12},
     ],
     ids=str,
 )
 def test_what_no_request_can_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         GenerationRequest(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "conditioning"),
+    [
+        ({"clip_skip": 2}, {"clip_skip": 2}),
+        ({"clip_skip": 0}, {}),
+        ({"clip_skip": 1, "conditioning": {"crop": [0, 8]}}, {"clip_skip": 1, "crop": [0, 8]}),
+        ({"clip_skip": 1, "conditioning": {"clip_skip": 2}}, {"clip_skip": 2}),
+    ],
+)
+def test_clip_skip_of_an_old_request_becomes_a_conditioning_option(
+    old: dict[str, object], conditioning: dict[str, object]
+) -> None:
+    assert GenerationRequest.model_validate({"prompt": "a", **old}).conditioning == conditioning
+    assert GenerationRequest.model_validate_json(json.dumps({"prompt": "a", **old})).conditioning == conditioning
 
 
 def test_each_prompt_has_its_pictures_in_a_row() -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
 from latentry import ModelError, ModelFiles, OptionError, Prediction, PromptSettings, VariancePreserving
+from latentry_diffusers.text.clip_skip import ClipConditioning
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
@@ -209,10 +210,10 @@ def test_clip_skip_takes_an_earlier_layer_and_its_norm(model: StableDiffusion) -
     ids = model.tokenizer([PROMPT], padding="max_length", max_length=24, return_tensors="pt").input_ids
     states = model.text_encoder(ids, output_hidden_states=True).hidden_states[-2]
     expected = model.text_encoder.final_layer_norm(states)
-    found = model.encode_prompt([PROMPT], PromptSettings(64, 64, clip_skip=1))["text"]
+    found = model.encode_prompt([PROMPT], PromptSettings(64, 64, own=ClipConditioning(clip_skip=1)))["text"]
     assert torch.allclose(found, expected, atol=1e-6)
     with pytest.raises(OptionError, match="cannot be left out"):
-        model.encode_prompt([PROMPT], PromptSettings(64, 64, clip_skip=2))
+        model.encode_prompt([PROMPT], PromptSettings(64, 64, own=ClipConditioning(clip_skip=2)))
 
 
 def test_prompts_of_a_batch_do_not_touch(model: StableDiffusion) -> None:

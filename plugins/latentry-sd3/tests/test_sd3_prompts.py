@@ -9,6 +9,7 @@ from support.models_sd3 import T5_WIDTH, WIDTHS
 from support.parts import TOKENS
 
 from latentry import PromptSettings
+from latentry_diffusers.text.clip_skip import ClipConditioning
 from latentry_sd3.model import StableDiffusion3
 
 SETTINGS = PromptSettings(64, 64)
@@ -56,7 +57,7 @@ def test_zeros_take_the_place_of_t5(without_t5: StableDiffusion3) -> None:
 
 def test_clip_skip_takes_an_earlier_layer_of_both_clips(model: StableDiffusion3) -> None:
     plain = model.encode_prompt([PROMPT], SETTINGS)
-    skipped = model.encode_prompt([PROMPT], PromptSettings(64, 64, clip_skip=1))
+    skipped = model.encode_prompt([PROMPT], PromptSettings(64, 64, own=ClipConditioning(clip_skip=1)))
     encoder, tokenizer = model.clips[1]
     ids = tokenizer(PROMPT, padding="max_length", max_length=TOKENS, return_tensors="pt").input_ids
     expected = encoder(ids, output_hidden_states=True).hidden_states[-3]

@@ -41,7 +41,9 @@ def test_prompts_of_a_batch_do_not_touch(models: Models) -> None:
 
 
 def test_clip_skip_goes_one_layer_lower_in_both_encoders(models: Models) -> None:
-    near, far = (models["base"].encode_prompt(PROMPTS, replace(SETTINGS, clip_skip=n)) for n in (0, 1))
+    near, far = (
+        models["base"].encode_prompt(PROMPTS, replace(SETTINGS, own=MicroConditioning(clip_skip=n))) for n in (0, 1)
+    )
     assert torch.equal(near["pooled"], far["pooled"])
     for part in (slice(0, 32), slice(32, 80)):
         assert not torch.allclose(near["text"][..., part], far["text"][..., part])

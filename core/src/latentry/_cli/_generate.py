@@ -53,7 +53,6 @@ def generate(
     skip_layer_scale: Annotated[float | None, typer.Option(help="Its scale, 2.8 by default.")] = None,
     skip_layer_interval: Annotated[str | None, typer.Option(help="Its steps, 0.01,0.2 by default.")] = None,
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
-    clip_skip: Annotated[int, typer.Option(help="How many more of CLIP's last layers to leave out.")] = 0,
     conditioning: Annotated[
         Texts, typer.Option("--condition", metavar="NAME=VALUE", help="The model family's own option of prompts.")
     ] = None,

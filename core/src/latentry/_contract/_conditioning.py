@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from warnings import warn
 
 import torch
 from torch import Tensor
@@ -16,18 +17,22 @@ class PromptSettings:
     Attributes:
         width: of the picture in pixels.
         height: of the picture in pixels.
-        negative: it takes the place of the negative prompt.
-        clip_skip: how many of CLIP's last layers are left out, beyond those the family leaves out anyway.
-        guidance: the scale, for networks that are told it; None for all others.
-        own: an object of the family's ``conditioning``; None where it has none, or all of it is to be left open.
+        negative: the text is the negative prompt.
+        guidance: the guidance scale, for networks that take it as an input; None for all others.
+        own: an object of the family's ``conditioning`` class; None where it has none, or for its defaults.
     """
 
     width: int
     height: int
     negative: bool = False
-    clip_skip: int = 0
-    guidance: float | None = None
-    own: Hashable = None
+    guidance: float | None = field(default=None, kw_only=True)
+    own: Hashable = field(default=None, kw_only=True)
+
+    @property
+    def clip_skip(self) -> int:
+        """Deprecated: an option of the families that have CLIP; read it from ``own``."""
+        warn("PromptSettings.clip_skip is now an option of the family: use settings.own", DeprecationWarning, 2)
+        return int(getattr(self.own, "clip_skip", 0))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from latentry._contract._noise_settings import NoiseSettings
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._specs import ModelFiles
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,6 @@ class Checkpoint(Protocol):
         size: height and width in pixels it draws best.
         layers: how many layers skip-layer guidance may choose from; 0 where it cannot be had.
         parts: the networks it has, named as in ``Model.networks``.
-        clip_skips: the most that ``clip_skip`` may be; 0 where it would make no difference.
     """
 
     @property
@@ -96,9 +98,6 @@ class Checkpoint(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]: ...
-
-    @property
-    def clip_skips(self) -> int: ...
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Shape of one latent for a picture size in pixels.
@@ -137,6 +136,22 @@ class Checkpoint(Protocol):
         Raises:
             ModelError: a file is missing, unsafe, damaged or no LoRA.
             IncompatibleError: one changes no layer of the model, or does not fit one.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksConditioning(Protocol):
+    """A checkpoint that can refuse conditioning options before its weights are loaded. Optional for a family."""
+
+    def check_conditioning(self, options: BaseModel) -> None:
+        """Raises where the checkpoint cannot do what the options say.
+
+        Args:
+            options: an object of the family's ``conditioning`` class.
+
+        Raises:
+            OptionError: an option is beyond what this checkpoint's networks have.
         """
         ...
 

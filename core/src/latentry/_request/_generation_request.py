@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request._memory_policy import DtypeName, Tiling
@@ -55,7 +55,6 @@ class GenerationRequest(BaseModel):
     skip_layer_interval: Shares = Field(
         default=(0.01, 0.2), description="from which to which share of the steps it holds"
     )
-    clip_skip: int = Field(default=0, ge=0, le=11, description="how many more of CLIP's last layers are left out")
     conditioning: dict[str, Any] = Field(default_factory=dict, description="the model family's own options of prompts")
     refiner: str | None = Field(default=None, description="model that takes over for the last steps: as for model")
     switch: float = Field(
@@ -96,6 +95,17 @@ class GenerationRequest(BaseModel):
     attention_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="attention backends' own options, by name of the backend"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clip_skip_is_conditioning(cls, fields: Any) -> Any:
+        """``clip_skip`` was a field of its own once: requests and recipes of that time are still read."""
+        if not isinstance(fields, dict) or "clip_skip" not in fields:
+            return fields
+        kept = {name: value for name, value in fields.items() if name != "clip_skip"}
+        if fields["clip_skip"] in (0, None):  # the old default, which every old recipe records
+            return kept
+        return {**kept, "conditioning": {"clip_skip": fields["clip_skip"], **(fields.get("conditioning") or {})}}
 
     @field_validator("prompt")
     @classmethod

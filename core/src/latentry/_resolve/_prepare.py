@@ -17,7 +17,7 @@ from latentry._guidance._refiner import choose_refiner
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import choose_canvas
-from latentry._resolve._conditioning import check_clip_skip, choose_conditioning
+from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import choose_guidance, notes_on
 from latentry._resolve._inputs import Picture
@@ -43,18 +43,17 @@ def prepare(
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
     checkpoint = open_checkpoint(located.files, located.variant.name)
     canvas = choose_canvas(request, located.variant, checkpoint, init_image, mask)
-    conditioning = choose_conditioning(host, request, located)
     refiner = choose_refiner(host, request, located, checkpoint, canvas.size, access)
     pairs = [(located, checkpoint), *([(refiner.located, refiner.checkpoint)] if refiner else [])]
-    for each in pairs:
-        check_clip_skip(request, *each)
+    opened = [each for _, each in pairs]
+    conditioning = choose_conditioning(host, located.family, request.conditioning, opened)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
     way = choose_way(host, request, located, checkpoint, canvas.size, canvas.strength)
     scale = _guidance(request, located)
     guidance = choose_guidance(request, scale, located.variant, checkpoint, way.plan)
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
-    memory = choose_memory(policy, request, [opened for _, opened in pairs], canvas, device, dtype)
+    memory = choose_memory(policy, request, opened, canvas, device, dtype)
     attention = choose_attention(roster, request.attention, request.attention_options, device, dtype)
     decided = {
         "model": located.name,

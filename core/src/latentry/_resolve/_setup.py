@@ -90,7 +90,7 @@ class Setup:
         assert request.width is not None
         assert request.height is not None
         told = request.guidance if self.located.variant.guidance_kind == "distilled" else None
-        return PromptSettings(request.width, request.height, negative, request.clip_skip, told, self.conditioning)
+        return PromptSettings(request.width, request.height, negative, guidance=told, own=self.conditioning)
 
     def again(self, recipe: Recipe) -> Setup:
         """The same for a picture that is made again: its plugins were taken for the reasons of then."""

@@ -48,11 +48,6 @@ class FluxCheckpoint(BundledCheckpoint):
         side = PATCH * self.factor
         return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
-    @property
-    def clip_skips(self) -> int:
-        """None: of CLIP the summary alone is used, to which they make no difference."""
-        return 0
-
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
         """See ``latentry.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes

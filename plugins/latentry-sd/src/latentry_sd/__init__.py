@@ -22,6 +22,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         summary="Stable Diffusion 1.5 and 2.1, their inpainting networks, SD Turbo",
         citation="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752",
         process="vp",
+        conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         variants=(
             VariantSpec(
                 name="sd15",

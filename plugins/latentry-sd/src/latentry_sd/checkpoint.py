@@ -10,12 +10,13 @@ from latentry import ModelFiles, variance_preserving_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
-from latentry_diffusers.text.clip_layers import clip_skips
+from latentry_diffusers.text.clip_skip import check_clip_skip
 from latentry_sd.parts import load_parts, specs
 from latentry_sd.variants import published
 
 if TYPE_CHECKING:
     import torch
+    from pydantic import BaseModel
 
     from latentry_sd.model import StableDiffusion
 
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 class StableDiffusionCheckpoint(UNetCheckpoint):
     """See the base class."""
 
-    @property
-    def clip_skips(self) -> int:
-        """The most of CLIP's last layers that may be left out."""
-        return clip_skips([self.bundle.config("text_encoder")])
+    def check_conditioning(self, options: BaseModel) -> None:
+        """See ``latentry.ChecksConditioning``."""
+        check_clip_skip(options, [self.bundle.config("text_encoder")])
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None

@@ -13,6 +13,7 @@ from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
+from latentry_diffusers.text.clip_skip import clip_skip_of
 
 if TYPE_CHECKING:
     from latentry_sd.checkpoint import StableDiffusionCheckpoint
@@ -41,7 +42,7 @@ class StableDiffusion(NetworksInMemory):
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """CLIP's states (batch, tokens, width) after the final norm as ``text``; long prompts take several windows."""
-        encoded = encode_clip(self.text_encoder, self.tokenizer, prompts, skip=settings.clip_skip)
+        encoded = encode_clip(self.text_encoder, self.tokenizer, prompts, skip=clip_skip_of(settings))
         return Conditioning({"text": encoded.states.to(self.dtype)})
 
     @torch.no_grad()

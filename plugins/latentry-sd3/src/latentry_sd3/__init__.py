@@ -23,6 +23,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         "arXiv:2403.03206",
         optional_parts=("text_encoder_3",),
         process="flow",
+        conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         variants=(
             VariantSpec(
                 name="sd35-medium",

@@ -12,12 +12,13 @@ from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
 from latentry_diffusers.model.picture_size import check_size
 from latentry_diffusers.model.time_shift import flow_shift
-from latentry_diffusers.text.clip_layers import clip_skips
+from latentry_diffusers.text.clip_skip import check_clip_skip
 from latentry_sd3.parts import CLIPS, THIRD, load_parts, specs
 from latentry_sd3.variants import published
 
 if TYPE_CHECKING:
     import torch
+    from pydantic import BaseModel
 
     from latentry_sd3.model import StableDiffusion3
 
@@ -56,10 +57,9 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         """See ``latentry.Checkpoint``; 3 in all published checkpoints, whatever the size."""
         return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
-    @property
-    def clip_skips(self) -> int:
-        """The most of CLIP's last layers that may be left out."""
-        return clip_skips([self.bundle.config(part) for part in CLIPS], usual=1)
+    def check_conditioning(self, options: BaseModel) -> None:
+        """See ``latentry.ChecksConditioning``."""
+        check_clip_skip(options, [self.bundle.config(part) for part in CLIPS], usual=1)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None

@@ -11,6 +11,7 @@ from torch import Tensor
 from latentry import Conditioning, PromptSettings
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.text.clip_skip import clip_skip_of
 from latentry_sd3.parts import CLIPS, THIRD
 from latentry_sd3.prompts import encode
 
@@ -47,7 +48,7 @@ class StableDiffusion3(NetworksInMemory):
             self.clips,
             self.t5,
             width=self.checkpoint.transformer["joint_attention_dim"],
-            clip_skip=settings.clip_skip,
+            clip_skip=clip_skip_of(settings),
         )
         return Conditioning({"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)})
 

@@ -10,12 +10,13 @@ from latentry import ModelFiles, variance_preserving_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
-from latentry_diffusers.text.clip_layers import clip_skips
+from latentry_diffusers.text.clip_skip import check_clip_skip
 from latentry_sdxl.parts import load_parts, specs
 from latentry_sdxl.variants import published
 
 if TYPE_CHECKING:
     import torch
+    from pydantic import BaseModel
 
     from latentry_sdxl.model import StableDiffusionXL
 
@@ -39,10 +40,9 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
         extra, width = self.unet["projection_class_embeddings_input_dim"] - pooled, self.unet["addition_time_embed_dim"]
         return int(extra // width) if extra % width == 0 else 0
 
-    @property
-    def clip_skips(self) -> int:
-        """The most of CLIP's last layers that may be left out."""
-        return clip_skips(self.encoders.values(), usual=1)
+    def check_conditioning(self, options: BaseModel) -> None:
+        """See ``latentry.ChecksConditioning``."""
+        check_clip_skip(options, self.encoders.values(), usual=1)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None

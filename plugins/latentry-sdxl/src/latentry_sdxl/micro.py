@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from latentry_diffusers.text.clip_skip import ClipConditioning
 
 Pair = tuple[int, int]
 
 
-class MicroConditioning(BaseModel):
+class MicroConditioning(ClipConditioning):
     """Size, crop and score (arXiv:2307.01952, section 2.2); pairs are width and height, or left and top.
 
     What is None is the picture's own size, or for the negative side what the other side is told.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     original_size: Pair | None = Field(default=None, description="size before scaling and cropping")
     crop: Pair = Field(

@@ -13,6 +13,7 @@ from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
+from latentry_diffusers.text.clip_skip import clip_skip_of
 from latentry_sdxl.micro import MicroConditioning
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class StableDiffusionXL(NetworksInMemory):
         The states before each encoder's last layer, side by side; the last encoder's projected pooled state; the
         numbers of ``MicroConditioning``. An empty negative prompt is all zeros where the checkpoint was trained so.
         """
-        encoded = [encode_clip(*each, prompts, skip=1 + settings.clip_skip, normed=False) for each in self.text]
+        encoded = [encode_clip(*each, prompts, skip=1 + clip_skip_of(settings), normed=False) for each in self.text]
         states, pooled = torch.cat([each.states for each in encoded], -1), encoded[-1].pooled
         if settings.negative and self.checkpoint.zeros:
             written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=states.device)

@@ -105,11 +105,6 @@ class ToyCheckpoint:
         return shift
 
     @property
-    def clip_skips(self) -> int:
-        """As many as a request can ask for, unless asked otherwise."""
-        return int(self.about.get("clip_skips", 11))
-
-    @property
     def parts(self) -> tuple[str, ...]:
         """It has no networks."""
         return ()

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from latentry import parse_emphasis
+from latentry.models import parse_emphasis
 
 UP, DOWN = 1.1, 1 / 1.1
 

@@ -37,7 +37,7 @@ def latentry_attention_backends():
 """
 CODE = """
 import torch
-from latentry import masked_rows, score_bias
+from latentry.attention import masked_rows, score_bias
 
 class Mine:
     calls = 0

@@ -21,16 +21,8 @@ from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 from torch import Tensor
 
-from latentry import (
-    Conversion,
-    Engine,
-    GenerationRequest,
-    IncompatibleError,
-    ModelFiles,
-    OptionError,
-    PluginHost,
-    ResourceError,
-)
+from latentry import Engine, GenerationRequest, IncompatibleError, ModelFiles, OptionError, PluginHost, ResourceError
+from latentry.models import Conversion
 from latentry_diffusers.bundle.networks import common_name
 from latentry_flux.release import convert as convert_flux
 from latentry_sd.detect import detect

@@ -16,16 +16,8 @@ from support.models import PROMPT, copied
 from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 
-from latentry import (
-    Engine,
-    GenerationRequest,
-    IncompatibleError,
-    LoraRequest,
-    MemoryPolicy,
-    ModelFiles,
-    PluginHost,
-    PromptSettings,
-)
+from latentry import Engine, GenerationRequest, IncompatibleError, LoraRequest, MemoryPolicy, ModelFiles, PluginHost
+from latentry.models import PromptSettings
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.layouts.sd3 import sd3_pairs

@@ -17,7 +17,8 @@ from support.models import PROMPT
 from support.models_flux import write_flux
 from support.toy import PLUGIN
 
-from latentry import Engine, GenerationRequest, IncompatibleError, Model, PluginHost
+from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost
+from latentry.models import Model
 
 HOST = PluginHost(plugin_dirs=[PLUGIN.parent / "capable.py"])
 STEPS, SIDE = 3, 32

@@ -21,16 +21,8 @@ from support.models_sdxl import write_stable_diffusion_xl
 from support.published import networks, single_file
 from support.sparse import write_sparse
 
-from latentry import (
-    Engine,
-    GenerationRequest,
-    ModelError,
-    ModelFiles,
-    PluginHost,
-    Prediction,
-    PromptSettings,
-    VariancePreserving,
-)
+from latentry import Engine, GenerationRequest, ModelError, ModelFiles, PluginHost, Prediction, VariancePreserving
+from latentry.models import PromptSettings
 from latentry_flux.checkpoint import open_checkpoint as open_flux
 from latentry_sd.checkpoint import open_checkpoint as open_sd
 from latentry_sd3.checkpoint import open_checkpoint as open_sd3

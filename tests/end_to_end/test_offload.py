@@ -21,11 +21,10 @@ from latentry import (
     LoraMode,
     LoraRequest,
     MemoryPolicy,
-    Model,
     PluginHost,
     ProgressEvent,
-    offloaded,
 )
+from latentry.models import Model, offloaded
 
 FAMILIES = ("sd", "sdxl", "sd3", "flux")
 POLICIES = {

@@ -17,18 +17,8 @@ from support.peer_defaults import FLOW, run, spend
 from support.peer_runs import table
 from torch import Tensor
 
-from latentry import (
-    Beta,
-    BetaSigmas,
-    Flow,
-    Karras,
-    Linspace,
-    Plan,
-    PluginHost,
-    Prediction,
-    Trailing,
-    VariancePreserving,
-)
+from latentry import Flow, Karras, Linspace, Plan, PluginHost, Prediction, Trailing, VariancePreserving
+from latentry.sigmas import Beta, BetaSigmas
 from latentry.testing import GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
 from latentry.testing._defaults import default_plan, preferred

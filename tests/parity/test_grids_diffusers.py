@@ -26,22 +26,17 @@ from diffusers.schedulers import AysSchedules
 from scipy.stats import beta as beta_distribution
 from support.oracles import SD
 
-from latentry import (
+from latentry import Flow, Karras, Leading, Linspace, OptionError, Trailing
+from latentry._numerics._grids._beta_quantile import beta_quantile
+from latentry.sigmas import (
     AlignYourSteps,
     BetaSigmas,
     Exponential,
-    Flow,
-    Karras,
-    Leading,
     LinearQuadratic,
-    Linspace,
-    OptionError,
     SGMUniform,
     SigmaSchedule,
-    Trailing,
     resolution_shift,
 )
-from latentry._numerics._grids._beta_quantile import beta_quantile
 
 SD_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 COUNTS = pytest.mark.parametrize("steps", [2, 3, 5, 10, 20, 50])

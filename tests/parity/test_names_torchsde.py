@@ -12,8 +12,9 @@ from support.named import WITHIN, laid_out, made
 from support.oracles import emitted, noise, relative
 from support.peer_runs import DATA, SHAPE, draws, start, theirs
 
-from latentry import EDM, Exponential, PluginHost, Prediction
+from latentry import EDM, PluginHost, Prediction
 from latentry._peers._names import understand
+from latentry.sigmas import Exponential
 
 pytest.importorskip("torchsde")
 

@@ -22,7 +22,8 @@ from support.sides import Peers, draw, drawing, seeded
 from support.stages import Overheard, parting
 from torch import Tensor
 
-from latentry import Engine, Flow, Linspace, ModelFiles, SigmaSchedule, Trailing
+from latentry import Engine, Flow, Linspace, ModelFiles, Trailing
+from latentry.sigmas import SigmaSchedule
 from latentry_sd3.checkpoint import open_checkpoint
 
 STEPS, GUIDANCE = 20, 5.0

@@ -17,7 +17,8 @@ from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 from torch import nn
 
-from latentry import Conversion, ModelFiles
+from latentry import ModelFiles
+from latentry.models import Conversion
 from latentry_diffusers.bundle.networks import common_name
 from latentry_flux import release as flux
 from latentry_sd import release as sd

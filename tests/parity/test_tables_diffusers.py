@@ -11,16 +11,9 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
-from latentry import (
-    Leading,
-    Linspace,
-    Prediction,
-    SigmaSchedule,
-    Stepwise,
-    Trailing,
-    VariancePreserving,
-    variance_preserving_settings,
-)
+from latentry import Leading, Linspace, Prediction, Stepwise, Trailing, VariancePreserving
+from latentry.models import variance_preserving_settings
+from latentry.sigmas import SigmaSchedule
 from latentry_ddim import DDIM
 from latentry_euler import Euler
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from latentry import History, Interval, Noise, NoMemory, Point, Scheduler, Step, combine, remember
+from latentry import History, Interval, Noise, NoMemory, Point, Scheduler, Step, remember
+from latentry.solvers import combine
 
 
 class First(Scheduler):

@@ -1,13 +1,15 @@
-"""Latentry: schedulers, model families and attention backends as plugins, and the small core they stand on.
+"""Latentry: a plug-in framework for diffusion image generation.
 
-Importing this package imports neither torch nor any plugin; the numeric names are resolved on first use.
+Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
+``latentry.sigmas``, ``latentry.attention`` and ``latentry.models``, and the conformance kit in ``latentry.testing``.
+Importing this package imports neither torch nor any plugin; most names are imported on first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from latentry import attention, models, sigmas, solvers
 from latentry._discovery import Plugin, PluginHost, Problem, Provenance, Registry
 from latentry._errors import (
     IncompatibleError,
@@ -19,6 +21,8 @@ from latentry._errors import (
     ResourceError,
     UnknownName,
 )
+from latentry._lazy import lazy_exports
+from latentry._moved import MOVED, moved
 from latentry._specs import (
     ALL_PROCESSES,
     API,
@@ -43,44 +47,17 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry._attention._arithmetic import (
-        causal_by_squares,
-        contiguous_rows,
-        masked_rows,
-        padded_bias,
-        score_bias,
-    )
-    from latentry._attention._demand import AttentionDemand
-    from latentry._attention._guard import AttentionGuard
-    from latentry._attention._packages import gpu_problem, package_problem
-    from latentry._attention._serving import attention_backend
-    from latentry._contract._conditioning import Conditioning, PromptSettings
-    from latentry._contract._conversion import Conversion
-    from latentry._contract._emphasis import parse_emphasis
-    from latentry._contract._lora import LoraMatch, LoraMode, LoraRequest
-    from latentry._contract._model import AttentionBackend, Checkpoint, LoadReport, Model
-    from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
+    from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Progress, ProgressEvent
-    from latentry._files._fingerprint import fingerprint
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
-    from latentry._memory._offload import offloaded
     from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._denoised import Denoised
-    from latentry._numerics._grids._align_your_steps import AlignYourSteps
-    from latentry._numerics._grids._beta import Beta, BetaSigmas
-    from latentry._numerics._grids._even import Normal, SGMUniform, Simple
-    from latentry._numerics._grids._exponential import Exponential, Polyexponential
     from latentry._numerics._grids._karras import Karras
-    from latentry._numerics._grids._kl_optimal import KLOptimal
-    from latentry._numerics._grids._linear_quadratic import LinearQuadratic
-    from latentry._numerics._grids._shift import resolution_shift, shifted
-    from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
     from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
-    from latentry._numerics._interval import Form, History, Interval, Node, NoMemory, remember
-    from latentry._numerics._linear import combine
+    from latentry._numerics._interval import History, Interval, Node, NoMemory, remember
     from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
-    from latentry._numerics._plan import Hook, InitialNoise, Plan
+    from latentry._numerics._plan import Plan
     from latentry._numerics._processes._edm import EDM
     from latentry._numerics._processes._flow import Flow
     from latentry._numerics._processes._point import Point, Query
@@ -89,13 +66,6 @@ if TYPE_CHECKING:
     from latentry._numerics._processes._variance_preserving import VariancePreserving
     from latentry._numerics._run import Run
     from latentry._numerics._scheduler import Scheduler, Step
-    from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
-    from latentry._numerics._solvers._churn import Churn
-    from latentry._numerics._solvers._exponential import exponential_step
-    from latentry._numerics._solvers._multistep import exponential_multistep
-    from latentry._numerics._solvers._slopes import slope_step
-    from latentry._numerics._solvers._thresholding import DynamicThreshold
-    from latentry._numerics._solvers._weights import exponential_weights, midpoint_weights, polynomial_weights
     from latentry._numerics._state import RunState
     from latentry._numerics._stepwise import Stepwise
     from latentry._request._generation_request import GenerationRequest
@@ -104,125 +74,96 @@ if TYPE_CHECKING:
     from latentry._request._result import GenerationResult
     from latentry._resolve._setup import Setup
 
-_LAZY = {
-    "Conversion": "_contract._conversion",
-    "parse_emphasis": "_contract._emphasis",
-    **dict.fromkeys(
-        ("causal_by_squares", "contiguous_rows", "masked_rows", "padded_bias", "score_bias"),
-        "_attention._arithmetic",
-    ),
-    "AttentionDemand": "_attention._demand",
-    "AttentionGuard": "_attention._guard",
-    **dict.fromkeys(("gpu_problem", "package_problem"), "_attention._packages"),
-    "attention_backend": "_attention._serving",
-    **dict.fromkeys(("Conditioning", "PromptSettings"), "_contract._conditioning"),
-    "Engine": "_generate._engine",
-    "fingerprint": "_files._fingerprint",
-    **dict.fromkeys(("LoraMatch", "LoraMode", "LoraRequest"), "_contract._lora"),
-    "offloaded": "_memory._offload",
-    "MemoryPolicy": "_request._memory_policy",
-    **dict.fromkeys(("AttentionBackend", "Checkpoint", "LoadReport", "Model"), "_contract._model"),
-    **dict.fromkeys(("NoiseSettings", "flow_settings", "variance_preserving_settings"), "_contract._noise_settings"),
-    **dict.fromkeys(("Progress", "ProgressEvent"), "_contract._progress"),
-    **dict.fromkeys(("Recipe", "read_recipe"), "_request._recipe"),
-    "GenerationRequest": "_request._generation_request",
-    "GenerationResult": "_request._result",
-    "Setup": "_resolve._setup",
-    **dict.fromkeys(("Inspection", "inspect_model"), "_files._inspect"),
-    **dict.fromkeys(("Ancestral", "EtaRule", "ancestral"), "_numerics._solvers._ancestral"),
-    "Churn": "_numerics._solvers._churn",
-    "slope_step": "_numerics._solvers._slopes",
-    "BrownianNoise": "_numerics._brownian",
-    "Denoised": "_numerics._denoised",
-    "EDM": "_numerics._processes._edm",
-    "exponential_step": "_numerics._solvers._exponential",
-    "Flow": "_numerics._processes._flow",
-    "AlignYourSteps": "_numerics._grids._align_your_steps",
-    **dict.fromkeys(("Beta", "BetaSigmas"), "_numerics._grids._beta"),
-    **dict.fromkeys(("Normal", "SGMUniform", "Simple"), "_numerics._grids._even"),
-    **dict.fromkeys(("Exponential", "Polyexponential"), "_numerics._grids._exponential"),
-    "Karras": "_numerics._grids._karras",
-    "KLOptimal": "_numerics._grids._kl_optimal",
-    "LinearQuadratic": "_numerics._grids._linear_quadratic",
-    **dict.fromkeys(("resolution_shift", "shifted"), "_numerics._grids._shift"),
-    **dict.fromkeys(("Form", "History", "Interval", "NoMemory", "Node", "remember"), "_numerics._interval"),
-    "combine": "_numerics._linear",
-    "exponential_multistep": "_numerics._solvers._multistep",
-    **dict.fromkeys(("KeyedNoise", "Noise", "NoiseSource"), "_numerics._noise"),
-    **dict.fromkeys(("Hook", "InitialNoise", "Plan"), "_numerics._plan"),
-    **dict.fromkeys(("Point", "Query"), "_numerics._processes._point"),
-    "Prediction": "_numerics._processes._prediction",
-    "Process": "_numerics._processes._process",
-    "Run": "_numerics._run",
-    **dict.fromkeys(("Scheduler", "Step"), "_numerics._scheduler"),
-    **dict.fromkeys(("ExactSigmas", "SigmaSchedule"), "_numerics._grids._sigma_schedule"),
-    **dict.fromkeys(("Leading", "Linspace", "Trailing"), "_numerics._grids._spacings"),
-    "RunState": "_numerics._state",
-    "Stepwise": "_numerics._stepwise",
-    "DynamicThreshold": "_numerics._solvers._thresholding",
-    "VariancePreserving": "_numerics._processes._variance_preserving",
-    **dict.fromkeys(("exponential_weights", "midpoint_weights", "polynomial_weights"), "_numerics._solvers._weights"),
-}
+    # names that have moved: type checkers accept them in the old place too
+    from latentry.attention import *  # noqa: F403
+    from latentry.models import *  # noqa: F403
+    from latentry.sigmas import *  # noqa: F403
+    from latentry.solvers import *  # noqa: F403
+else:
+    _lazy_name, __dir__ = lazy_exports(
+        __name__,
+        {
+            "LoraMode": "_contract._lora",
+            "LoraRequest": "_contract._lora",
+            "Progress": "_contract._progress",
+            "ProgressEvent": "_contract._progress",
+            "Inspection": "_files._inspect",
+            "inspect_model": "_files._inspect",
+            "Engine": "_generate._engine",
+            "BrownianNoise": "_numerics._brownian",
+            "Denoised": "_numerics._denoised",
+            "Karras": "_numerics._grids._karras",
+            "Leading": "_numerics._grids._spacings",
+            "Linspace": "_numerics._grids._spacings",
+            "Trailing": "_numerics._grids._spacings",
+            "History": "_numerics._interval",
+            "Interval": "_numerics._interval",
+            "NoMemory": "_numerics._interval",
+            "Node": "_numerics._interval",
+            "remember": "_numerics._interval",
+            "KeyedNoise": "_numerics._noise",
+            "Noise": "_numerics._noise",
+            "NoiseSource": "_numerics._noise",
+            "Plan": "_numerics._plan",
+            "EDM": "_numerics._processes._edm",
+            "Flow": "_numerics._processes._flow",
+            "Point": "_numerics._processes._point",
+            "Query": "_numerics._processes._point",
+            "Prediction": "_numerics._processes._prediction",
+            "Process": "_numerics._processes._process",
+            "VariancePreserving": "_numerics._processes._variance_preserving",
+            "Run": "_numerics._run",
+            "Scheduler": "_numerics._scheduler",
+            "Step": "_numerics._scheduler",
+            "RunState": "_numerics._state",
+            "Stepwise": "_numerics._stepwise",
+            "GenerationRequest": "_request._generation_request",
+            "MemoryPolicy": "_request._memory_policy",
+            "Recipe": "_request._recipe",
+            "read_recipe": "_request._recipe",
+            "GenerationResult": "_request._result",
+            "Setup": "_resolve._setup",
+        },
+    )
+
+    def __getattr__(name: str) -> Any:
+        return moved(name) if name in MOVED else _lazy_name(name)
+
 
 __all__ = [
     "ALL_PROCESSES",
     "API",
     "EDM",
-    "AlignYourSteps",
-    "Ancestral",
-    "AttentionBackend",
     "AttentionBackendSpec",
-    "AttentionDemand",
-    "AttentionGuard",
-    "Beta",
-    "BetaSigmas",
     "BrownianNoise",
-    "Checkpoint",
     "CheckpointSpec",
-    "Churn",
-    "Conditioning",
-    "Conversion",
     "Denoised",
     "Detection",
-    "DynamicThreshold",
     "Engine",
-    "EtaRule",
-    "ExactSigmas",
-    "Exponential",
     "Final",
     "Flow",
-    "Form",
     "GenerationRequest",
     "GenerationResult",
     "GuidanceKind",
     "History",
-    "Hook",
     "IncompatibleError",
-    "InitialNoise",
     "Inspection",
     "Interval",
-    "KLOptimal",
     "Karras",
     "KeyedNoise",
     "LatentryError",
     "Leading",
-    "LinearQuadratic",
     "Linspace",
-    "LoadReport",
-    "LoraMatch",
     "LoraMode",
     "LoraRequest",
     "MemoryPolicy",
-    "Model",
     "ModelError",
     "ModelFamilySpec",
     "ModelFiles",
     "NoMemory",
     "Node",
     "Noise",
-    "NoiseSettings",
     "NoiseSource",
-    "Normal",
     "OptionError",
     "PeerName",
     "Plan",
@@ -230,14 +171,12 @@ __all__ = [
     "PluginError",
     "PluginHost",
     "Point",
-    "Polyexponential",
     "Prediction",
     "Problem",
     "Process",
     "ProcessKind",
     "Progress",
     "ProgressEvent",
-    "PromptSettings",
     "Provenance",
     "Query",
     "Recipe",
@@ -246,15 +185,12 @@ __all__ = [
     "ResourceError",
     "Run",
     "RunState",
-    "SGMUniform",
     "Scheduler",
     "SchedulerCase",
     "SchedulerSpec",
     "Setup",
     "SigmaPreference",
-    "SigmaSchedule",
     "SigmaScheduleSpec",
-    "Simple",
     "Spec",
     "Step",
     "Stepwise",
@@ -263,38 +199,14 @@ __all__ = [
     "UnknownName",
     "VariancePreserving",
     "VariantSpec",
-    "ancestral",
-    "attention_backend",
-    "causal_by_squares",
-    "combine",
-    "contiguous_rows",
-    "exponential_multistep",
-    "exponential_step",
-    "exponential_weights",
-    "fingerprint",
-    "flow_settings",
-    "gpu_problem",
+    "attention",
     "hookimpl",
     "inspect_model",
-    "masked_rows",
-    "midpoint_weights",
-    "offloaded",
-    "package_problem",
-    "padded_bias",
-    "parse_emphasis",
-    "polynomial_weights",
+    "lazy_exports",
+    "models",
     "read_recipe",
     "remember",
-    "resolution_shift",
-    "score_bias",
-    "shifted",
     "sigma_preferences",
-    "slope_step",
-    "variance_preserving_settings",
+    "sigmas",
+    "solvers",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'latentry' has no attribute {name!r}")
-    return getattr(import_module(f"latentry.{_LAZY[name]}"), name)

@@ -19,12 +19,12 @@ from latentry import (
     PluginError,
     PluginHost,
     UnknownName,
-    attention_backend,
     read_recipe,
 )
 from latentry._attention._choice import ChosenAttention, choose_attention
 from latentry._attention._names import parse_attention, written
 from latentry._attention._roster import Roster
+from latentry.attention import attention_backend
 from latentry.testing import eager_attention
 
 CROOKED = TOY.parent / "crooked"

@@ -9,15 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from latentry import (
-    AttentionBackendSpec,
-    AttentionDemand,
-    AttentionGuard,
-    IncompatibleError,
-    PluginError,
-)
+from latentry import AttentionBackendSpec, IncompatibleError, PluginError
 from latentry._attention._demand import unmet
 from latentry._attention._guard import Candidate
+from latentry.attention import AttentionDemand, AttentionGuard
 from latentry.testing import EagerAttention, eager_attention
 
 SPEC = AttentionBackendSpec(

@@ -22,9 +22,8 @@ from latentry import (
     ResourceError,
     Setup,
     UnknownName,
-    flow_settings,
-    variance_preserving_settings,
 )
+from latentry.models import flow_settings, variance_preserving_settings
 
 
 def setup(engine: Engine, model: str, **wanted: Any) -> Setup:

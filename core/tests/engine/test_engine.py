@@ -24,12 +24,12 @@ from latentry import (
     OptionError,
     PluginHost,
     ProgressEvent,
-    PromptSettings,
     ResourceError,
     VariancePreserving,
     read_recipe,
 )
 from latentry._generate._images import to_pictures, to_pixels
+from latentry.models import PromptSettings
 
 
 def request(model: str, **wanted: Any) -> GenerationRequest:

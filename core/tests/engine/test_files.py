@@ -12,10 +12,11 @@ import pytest
 import torch
 from support.toy import toy_host, write_toy, write_toy_file
 
-from latentry import Engine, GenerationRequest, ModelError, ModelFiles, OptionError, Recipe, RecipeError, fingerprint
+from latentry import Engine, GenerationRequest, ModelError, ModelFiles, OptionError, Recipe, RecipeError
 from latentry._files._find import NOTHING, Beside
 from latentry._files._locate import Located, locate
 from latentry._files._safety import check_weights
+from latentry.models import fingerprint
 
 HOST = toy_host()
 

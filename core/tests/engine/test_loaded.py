@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from latentry import LoadReport
 from latentry._generate._loaded_model import Loaded
+from latentry.models import LoadReport
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import torch
 from support.stand_in import Record, bytes_of, tensors
 from torch import Tensor, nn
 
-from latentry import MemoryPolicy, offloaded
+from latentry import MemoryPolicy
+from latentry.models import offloaded
 
 CPU = torch.device("cpu")
 MODEL, BLOCKS, PAIRS = (

@@ -9,8 +9,9 @@ import pytest
 import torch
 from support.toy import write_toy
 
-from latentry import Engine, GenerationRequest, OptionError, PluginHost, PromptSettings
+from latentry import Engine, GenerationRequest, OptionError, PluginHost
 from latentry._generate._prompt_cache import Prompts
+from latentry.models import PromptSettings
 
 
 def request(model: str, **wanted: Any) -> GenerationRequest:

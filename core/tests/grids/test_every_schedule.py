@@ -8,18 +8,8 @@ from itertools import pairwise
 import pytest
 from support.oracles import SD, ZTSNR
 
-from latentry import (
-    ALL_PROCESSES,
-    EDM,
-    ExactSigmas,
-    Flow,
-    IncompatibleError,
-    OptionError,
-    PluginHost,
-    Process,
-    ProcessKind,
-    SigmaSchedule,
-)
+from latentry import ALL_PROCESSES, EDM, Flow, IncompatibleError, OptionError, PluginHost, Process, ProcessKind
+from latentry.sigmas import ExactSigmas, SigmaSchedule
 
 HOST = PluginHost(load=("latentry",))
 NAMES = HOST.sigma_schedules.names()

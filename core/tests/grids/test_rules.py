@@ -9,29 +9,21 @@ import numpy as np
 import pytest
 from support.oracles import SD, ZTSNR
 
-from latentry import (
-    EDM,
+from latentry import EDM, Flow, IncompatibleError, Karras, Leading, Linspace, OptionError, Process, Trailing
+from latentry._numerics._grids._beta_quantile import beta_quantile
+from latentry.sigmas import (
     AlignYourSteps,
     Beta,
     BetaSigmas,
     Exponential,
-    Flow,
-    IncompatibleError,
-    Karras,
     KLOptimal,
-    Leading,
     LinearQuadratic,
-    Linspace,
     Normal,
-    OptionError,
     Polyexponential,
-    Process,
     SGMUniform,
     SigmaSchedule,
     Simple,
-    Trailing,
 )
-from latentry._numerics._grids._beta_quantile import beta_quantile
 
 EVERY_RANGE = [Karras(), Exponential(), Polyexponential(rho=2.0), KLOptimal(), BetaSigmas()]
 COUNTS = pytest.mark.parametrize("steps", [1, 2, 3, 10, 25, 50])

@@ -7,25 +7,19 @@ import math
 import pytest
 from support.oracles import SD, ZTSNR
 
-from latentry import (
+from latentry import Flow, IncompatibleError, Karras, Linspace, OptionError, Prediction, Trailing
+from latentry.sigmas import (
     Beta,
     BetaSigmas,
     ExactSigmas,
     Exponential,
-    Flow,
-    IncompatibleError,
-    Karras,
     KLOptimal,
     LinearQuadratic,
-    Linspace,
     Normal,
-    OptionError,
     Polyexponential,
-    Prediction,
     SGMUniform,
     SigmaSchedule,
     Simple,
-    Trailing,
     resolution_shift,
     shifted,
 )

@@ -11,9 +11,10 @@ import torch
 from support.oracles import SD, ZTSNR, Gaussian, even_levels, finish, noise, relative, slope
 from support.toys import First, Halving, Heun, TwoStep
 
-from latentry import EDM, Flow, Interval, Node, Plan, Point, Prediction, Process, Scheduler, combine, remember
+from latentry import EDM, Flow, Interval, Node, Plan, Point, Prediction, Process, Scheduler, remember
 from latentry import Denoised as Answer
 from latentry._numerics._processes._prediction import forms
+from latentry.solvers import combine
 
 ORACLE = Gaussian()
 PROCESSES = pytest.mark.parametrize(

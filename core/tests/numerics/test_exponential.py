@@ -10,19 +10,9 @@ import torch
 from support.oracles import SD
 from torch import Tensor
 
-from latentry import (
-    Denoised,
-    DynamicThreshold,
-    Flow,
-    Interval,
-    Node,
-    Point,
-    Prediction,
-    exponential_step,
-    exponential_weights,
-    midpoint_weights,
-)
+from latentry import Denoised, Flow, Interval, Node, Point, Prediction
 from latentry._numerics._processes._prediction import forms
+from latentry.solvers import DynamicThreshold, exponential_step, exponential_weights, midpoint_weights
 
 START, END = 0.3, 1.1
 NODES = (0.3, -0.2, -0.9, -1.1)

@@ -8,7 +8,8 @@ import math
 import pytest
 from support.oracles import SD
 
-from latentry import EDM, ExactSigmas, Flow, IncompatibleError, Leading, Linspace, OptionError, SigmaSchedule, Trailing
+from latentry import EDM, Flow, IncompatibleError, Leading, Linspace, OptionError, Trailing
+from latentry.sigmas import ExactSigmas, SigmaSchedule
 
 COUNTS = pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 30, 50, 333, 999, 1000])
 RULES = pytest.mark.parametrize("rule", [Leading(), Linspace(), Linspace(rounded=True), Trailing()], ids=repr)

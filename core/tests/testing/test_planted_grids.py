@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from latentry import EDM, Flow, Plan, Point, Prediction, Process, Scheduler, SigmaSchedule, VariancePreserving
+from latentry import EDM, Flow, Plan, Point, Prediction, Process, Scheduler, VariancePreserving
+from latentry.sigmas import SigmaSchedule
 from latentry.testing import CheckResult, check_plan, check_process, check_sigma_schedule
 
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentry import History, Interval, Noise, NoMemory, Scheduler, Step, combine, exponential_weights, remember
+from latentry import History, Interval, Noise, NoMemory, Scheduler, Step, remember
+from latentry.solvers import combine, exponential_weights
 
 Failed = Callable[..., set[str]]
 

@@ -8,7 +8,8 @@ import torch
 from pydantic import ConfigDict, PrivateAttr
 from torch import Tensor
 
-from latentry import History, Interval, Node, Noise, NoMemory, Scheduler, Step, combine, remember
+from latentry import History, Interval, Node, Noise, NoMemory, Scheduler, Step, remember
+from latentry.solvers import combine
 
 Failed = Callable[..., set[str]]
 

@@ -12,7 +12,8 @@ import torch
 from support.bare import BARE, Bare
 from torch import Tensor, nn
 
-from latentry import AttentionBackendSpec, AttentionGuard, IncompatibleError, OptionError, UnknownName
+from latentry import AttentionBackendSpec, IncompatibleError, OptionError, UnknownName
+from latentry.attention import AttentionGuard
 from latentry.testing import AttentionSubject, EagerAttention
 from latentry_diffusers.attention import Routing
 

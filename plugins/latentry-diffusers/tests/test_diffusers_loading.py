@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from support.models import edit, edit_weights, truncate
 from support.parts import autoencoder, clip, t5
 
-from latentry import LoadReport, ModelError, ModelFiles
+from latentry import ModelError, ModelFiles
+from latentry.models import LoadReport
 from latentry_diffusers.bundle.networks import CLIP, CLIP_PROJECTED, T5, VAE, PartSpec, common_name
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.loading.load import load_bundle

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import Flow, ModelError, ModelFiles, OptionError, Prediction, PromptSettings
+from latentry import Flow, ModelError, ModelFiles, OptionError, Prediction
+from latentry.models import PromptSettings
 from latentry_flux.checkpoint import open_checkpoint
 from latentry_flux.model import Flux
 

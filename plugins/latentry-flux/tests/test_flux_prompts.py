@@ -8,7 +8,8 @@ from support.models import PROMPT
 from support.models_flux import CLIP_WIDTH, FACTOR, T5_WIDTH
 from support.parts import TOKENS
 
-from latentry import Conditioning, OptionError, PromptSettings
+from latentry import OptionError
+from latentry.models import Conditioning, PromptSettings
 from latentry_flux.model import Flux
 
 SETTINGS = PromptSettings(64, 64, guidance=3.5)

@@ -13,7 +13,8 @@ import torch
 from support.models import PROMPT
 from torch import Tensor
 
-from latentry import ModelFiles, OptionError, PromptSettings
+from latentry import ModelFiles, OptionError
+from latentry.models import PromptSettings
 from latentry_diffusers.attention import BackendProcessor
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from support.models import PROMPT, as_wide_as_turbo, copied, write_stable_diffusion
 
-from latentry import Conditioning, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost, PromptSettings
+from latentry import Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost
+from latentry.models import Conditioning, PromptSettings
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 

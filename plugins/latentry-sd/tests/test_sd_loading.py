@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from support.models import PROMPT, copied, edit, edit_weights, truncate
 
-from latentry import ModelError, ModelFiles, OptionError, Prediction, PromptSettings, VariancePreserving
+from latentry import ModelError, ModelFiles, OptionError, Prediction, VariancePreserving
+from latentry.models import PromptSettings
 from latentry_diffusers.text.clip_skip import ClipConditioning
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion

@@ -13,16 +13,8 @@ from support.loras import diffusers, kohya, random_lora, underscored, write
 from support.models import write_stable_diffusion
 from torch import Tensor, nn
 
-from latentry import (
-    Engine,
-    GenerationRequest,
-    IncompatibleError,
-    LoraRequest,
-    MemoryPolicy,
-    Model,
-    ModelFiles,
-    PluginHost,
-)
+from latentry import Engine, GenerationRequest, IncompatibleError, LoraRequest, MemoryPolicy, ModelFiles, PluginHost
+from latentry.models import Model
 from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 

@@ -8,7 +8,7 @@ from support.models import PROMPT
 from support.models_sd3 import T5_WIDTH, WIDTHS
 from support.parts import TOKENS
 
-from latentry import PromptSettings
+from latentry.models import PromptSettings
 from latentry_diffusers.text.clip_skip import ClipConditioning
 from latentry_sd3.model import StableDiffusion3
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latentry import Conditioning, PromptSettings
+from latentry.models import Conditioning, PromptSettings
 from latentry_sdxl.micro import MicroConditioning
 from latentry_sdxl.model import StableDiffusionXL
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from support.models import copied, edit, edit_weights, truncate
 from support.models_sdxl import Kind
 
-from latentry import ModelError, ModelFiles, OptionError, Prediction, PromptSettings, VariancePreserving
+from latentry import ModelError, ModelFiles, OptionError, Prediction, VariancePreserving
+from latentry.models import PromptSettings
 from latentry_sdxl.checkpoint import open_checkpoint
 from latentry_sdxl.model import StableDiffusionXL
 

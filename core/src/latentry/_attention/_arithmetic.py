@@ -111,5 +111,5 @@ class EagerAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``."""
+        """See ``latentry.attention.AttentionBackend``."""
         return eager_attention(q, k, v, mask=mask, scale=scale, causal=causal, dtype=self._dtype).to(q.dtype)

@@ -8,14 +8,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from latentry import (
-    IncompatibleError,
-    OptionError,
-    causal_by_squares,
-    contiguous_rows,
-    gpu_problem,
-    package_problem,
-)
+from latentry import IncompatibleError, OptionError
+from latentry.attention import causal_by_squares, contiguous_rows, gpu_problem, package_problem
 
 Version = Literal["auto", "2", "3"]
 
@@ -66,7 +60,7 @@ class FlashAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``.
+        """See ``latentry.attention.AttentionBackend``.
 
         Raises:
             IncompatibleError: a mask is given.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry import contiguous_rows, masked_rows, score_bias
+from latentry.attention import contiguous_rows, masked_rows, score_bias
 
 Change = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """What becomes of a score, given the numbers of batch, head, token and key."""
@@ -40,7 +40,7 @@ class FlexAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``."""
+        """See ``latentry.attention.AttentionBackend``."""
         bias = score_bias(q, k, mask=mask, causal=False)
         change = _change(None if bias is None else _full(bias, q, k), causal)
         scale = 1.0 / q.shape[-1] ** 0.5 if scale is None else scale

@@ -7,7 +7,8 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from latentry import IncompatibleError, causal_by_squares, contiguous_rows, gpu_problem, package_problem
+from latentry import IncompatibleError
+from latentry.attention import causal_by_squares, contiguous_rows, gpu_problem, package_problem
 
 GENERATIONS = ((8, 0), (8, 6), (8, 9), (9, 0), (12, 0), (12, 1))
 """Compute capabilities that the package has kernels for."""
@@ -43,7 +44,7 @@ class SageAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``.
+        """See ``latentry.attention.AttentionBackend``.
 
         Raises:
             IncompatibleError: a mask is given.

@@ -50,7 +50,7 @@ class SDPA:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``.
+        """See ``latentry.attention.AttentionBackend``.
 
         Raises:
             IncompatibleError: the named kernel cannot serve this device, dtype, head size or mask.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from latentry import IncompatibleError, causal_by_squares, contiguous_rows, masked_rows, padded_bias, score_bias
+from latentry import IncompatibleError
+from latentry.attention import causal_by_squares, contiguous_rows, masked_rows, padded_bias, score_bias
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None, float | None, bool], Tensor]
 """Attention of q, k, v with a mask, a scale and causality."""

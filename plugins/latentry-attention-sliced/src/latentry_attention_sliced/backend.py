@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from latentry import OptionError, masked_rows
+from latentry import OptionError
+from latentry.attention import masked_rows
 from latentry_attention_sliced.memory import free_memory
 
 By = Literal["rows", "heads"]
@@ -57,7 +58,7 @@ class Sliced:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``."""
+        """See ``latentry.attention.AttentionBackend``."""
         wide = torch.promote_types(q.dtype, torch.float32)
         scale = 1.0 / q.shape[-1] ** 0.5 if scale is None else scale
         keys, values = k.to(wide).transpose(-1, -2), v.to(wide)

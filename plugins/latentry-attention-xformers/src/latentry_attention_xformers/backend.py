@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from latentry import contiguous_rows, gpu_problem, masked_rows, package_problem, padded_bias, score_bias
+from latentry.attention import contiguous_rows, gpu_problem, masked_rows, package_problem, padded_bias, score_bias
 
 PASCAL = (6, 0)
 
@@ -38,7 +38,7 @@ class XFormers:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.AttentionBackend``."""
+        """See ``latentry.attention.AttentionBackend``."""
         ops: Any = import_module("xformers.ops")
         square = causal and mask is None and q.shape[2] == k.shape[2]
         bias = None if square else score_bias(q, k, mask=mask, causal=causal)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_ddim.scheduler import DDIM
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"DDIM": "scheduler"})
 
 __all__ = ["DDIM"]
 
@@ -54,11 +56,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("eta", 1.0),), order=1, stochastic=True),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "DDIM":
-        raise AttributeError(f"module 'latentry_ddim' has no attribute {name!r}")
-    from latentry_ddim.scheduler import DDIM
-
-    return DDIM

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step, ancestral, combine
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import ancestral, combine
 
 
 class DDIM(Scheduler):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_ddpm.scheduler import DDPM
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"DDPM": "scheduler"})
 
 __all__ = ["DDPM"]
 
@@ -52,11 +54,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         revision=2,
         cases=(SchedulerCase(options=(("variance", "large"),), order=1, stochastic=True),),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "DDPM":
-        raise AttributeError(f"module 'latentry_ddpm' has no attribute {name!r}")
-    from latentry_ddpm.scheduler import DDPM
-
-    return DDPM

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step, ancestral, combine
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import ancestral, combine
 
 
 class DDPM(Scheduler):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_deis._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_deis.scheduler import DEIS
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"DEIS": "scheduler"})
 
 __all__ = ["DEIS"]
 
@@ -50,11 +52,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("variable", "rho"),), order=3),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "DEIS":
-        raise AttributeError(f"module 'latentry_deis' has no attribute {name!r}")
-    from latentry_deis.scheduler import DEIS
-
-    return DEIS

@@ -8,18 +8,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import (
-    History,
-    Interval,
-    Noise,
-    Point,
-    Scheduler,
-    Step,
-    exponential_step,
-    exponential_weights,
-    polynomial_weights,
-    remember,
-)
+from latentry import History, Interval, Noise, Point, Scheduler, Step, remember
+from latentry.solvers import exponential_step, exponential_weights, polynomial_weights
 from latentry_deis._time import time_weights
 
 Variable = Literal["log-rho", "rho", "t"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_dpm2._sigmas import ANCESTRAL, SIGMAS
 
 if TYPE_CHECKING:
     from latentry_dpm2.dpm2 import DPM2
     from latentry_dpm2.dpm2_ancestral import DPM2Ancestral
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"DPM2": "dpm2", "DPM2Ancestral": "dpm2_ancestral"})
 
 __all__ = ["DPM2", "DPM2Ancestral"]
 
-_CLASSES = {"DPM2": "dpm2", "DPM2Ancestral": "dpm2_ancestral"}
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
 """diffusers' on Stable Diffusion."""
@@ -86,9 +86,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _CLASSES:
-        raise AttributeError(f"module 'latentry_dpm2' has no attribute {name!r}")
-    return getattr(import_module(f"latentry_dpm2.{_CLASSES[name]}"), name)

@@ -7,7 +7,8 @@ from collections.abc import Generator
 
 from torch import Tensor
 
-from latentry import Denoised, Interval, Point, Query, slope_step
+from latentry import Denoised, Interval, Point, Query
+from latentry.solvers import slope_step
 
 
 def two_stages(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Ancestral, Interval, Noise, NoMemory, Scheduler, Step
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import Ancestral
 from latentry_dpm2._two_stages import two_stages
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import SchedulerCase, SchedulerSpec, hookimpl
+from latentry import SchedulerCase, SchedulerSpec, hookimpl, lazy_exports
 from latentry_dpmpp import _names, _sigmas
 
 if TYPE_CHECKING:
@@ -16,18 +15,22 @@ if TYPE_CHECKING:
     from latentry_dpmpp.dpmpp_3m import DPMpp3M
     from latentry_dpmpp.dpmpp_3m_sde import DPMpp3MSDE
     from latentry_dpmpp.dpmpp_sde import DPMppSDE
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "DPMpp2M": "dpmpp_2m",
+            "DPMpp2MSDE": "dpmpp_2m_sde",
+            "DPMpp2SAncestral": "dpmpp_2s_ancestral",
+            "DPMpp3M": "dpmpp_3m",
+            "DPMpp3MSDE": "dpmpp_3m_sde",
+            "DPMppSDE": "dpmpp_sde",
+        },
+    )
 
 __all__ = ["DPMpp2M", "DPMpp2MSDE", "DPMpp2SAncestral", "DPMpp3M", "DPMpp3MSDE", "DPMppSDE"]
 
 _PAPER = "Lu et al. 2022, DPM-Solver++, arXiv:2211.01095"
-_CLASSES = {
-    "DPMpp2M": "dpmpp_2m",
-    "DPMpp2MSDE": "dpmpp_2m_sde",
-    "DPMpp2SAncestral": "dpmpp_2s_ancestral",
-    "DPMpp3M": "dpmpp_3m",
-    "DPMpp3MSDE": "dpmpp_3m_sde",
-    "DPMppSDE": "dpmpp_sde",
-}
 
 
 @hookimpl
@@ -130,9 +133,3 @@ def _single_step() -> Iterable[SchedulerSpec]:
         revision=2,
         cases=(SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _CLASSES:
-        raise AttributeError(f"module 'latentry_dpmpp' has no attribute {name!r}")
-    return getattr(import_module(f"latentry_dpmpp.{_CLASSES[name]}"), name)

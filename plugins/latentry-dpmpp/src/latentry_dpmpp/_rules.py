@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from latentry import exponential_weights, midpoint_weights
+from latentry.solvers import exponential_weights, midpoint_weights
 
 Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
 """Weights from the nodes' λ, the step's start and end, and the rate."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Ancestral, EtaRule, History, Interval, Node, Noise, Point, Step, exponential_step, remember
+from latentry import History, Interval, Node, Noise, Point, Step, remember
+from latentry.solvers import Ancestral, EtaRule, exponential_step
 from latentry_dpmpp._rules import Rule
 
 ETA_TEXT = "what η means: g² of the reverse SDE (sde), σ of the fresh noise (ancestral), or in t (flow)"

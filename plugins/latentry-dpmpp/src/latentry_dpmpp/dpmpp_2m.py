@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, exponential_multistep
+from latentry import History, Interval, Noise, Scheduler, Step
+from latentry.solvers import exponential_multistep
 from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT, Solver, two_step
 
 

@@ -7,7 +7,8 @@ import math
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Ancestral, Interval, Noise, NoMemory, Scheduler, Step, exponential_step, midpoint_weights
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import Ancestral, exponential_step, midpoint_weights
 
 
 class DPMpp2SAncestral(Ancestral, Scheduler):

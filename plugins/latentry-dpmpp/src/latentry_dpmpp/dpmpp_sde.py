@@ -7,7 +7,8 @@ import math
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Ancestral, EtaRule, Interval, Node, Noise, NoMemory, Point, Scheduler, Step, ancestral, combine
+from latentry import Interval, Node, Noise, NoMemory, Point, Scheduler, Step
+from latentry.solvers import Ancestral, EtaRule, ancestral, combine
 from latentry_dpmpp._rules import SOLVER_TEXT, Solver, two_step
 from latentry_dpmpp._sde import ETA_TEXT, extrapolate
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_er_sde.scheduler import ERSDE
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"ERSDE": "scheduler"})
 
 __all__ = ["ERSDE"]
 
@@ -38,11 +40,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("phi", "power"), ("eta", 0.0)), order=3),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "ERSDE":
-        raise AttributeError(f"module 'latentry_er_sde' has no attribute {name!r}")
-    from latentry_er_sde.scheduler import ERSDE
-
-    return ERSDE

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, combine, remember
+from latentry import History, Interval, Noise, Scheduler, Step, remember
+from latentry.solvers import combine
 from latentry_er_sde._phi import Phi
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_euler_ancestral.scheduler import EulerAncestral
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"EulerAncestral": "scheduler"})
 
 __all__ = ["EulerAncestral"]
 
@@ -55,11 +57,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("eta", 0.0),), order=1),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "EulerAncestral":
-        raise AttributeError(f"module 'latentry_euler_ancestral' has no attribute {name!r}")
-    from latentry_euler_ancestral.scheduler import EulerAncestral
-
-    return EulerAncestral

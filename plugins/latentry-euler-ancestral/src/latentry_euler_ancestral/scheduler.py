@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentry import Ancestral, Interval, Noise, NoMemory, Scheduler, Step
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import Ancestral
 
 
 class EulerAncestral(Ancestral, Scheduler):

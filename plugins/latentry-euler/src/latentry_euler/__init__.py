@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_euler.scheduler import Euler
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"Euler": "scheduler"})
 
 __all__ = ["Euler"]
 
@@ -48,11 +50,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         revision=2,
         cases=(SchedulerCase(options=(("churn", 4.0),), order=1, stochastic=True),),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "Euler":
-        raise AttributeError(f"module 'latentry_euler' has no attribute {name!r}")
-    from latentry_euler.scheduler import Euler
-
-    return Euler

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentry import Churn, Interval, Noise, NoMemory, Scheduler, Step
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import Churn
 
 
 class Euler(Churn, Scheduler):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from latentry import ModelFiles, flow_settings
+from latentry import ModelFiles
+from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -39,17 +40,17 @@ class FluxCheckpoint(BundledCheckpoint):
         return int(self.vae["sample_size"])
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``."""
+        """See ``latentry.models.Checkpoint``."""
         check_size(width, height, stride=PATCH * self.factor, best=self.size)
         return (int(self.vae["latent_channels"]), height // self.factor, width // self.factor)
 
     def shift(self, width: int, height: int) -> float:
-        """See ``latentry.Checkpoint``; dev's and Fill's grows with the picture, schnell's is 1."""
+        """See ``latentry.models.Checkpoint``; dev's and Fill's grows with the picture, schnell's is 1."""
         side = PATCH * self.factor
         return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
-        """See ``latentry.Checkpoint``."""
+        """See ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_flux.model import Flux
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
-from latentry import Conditioning, OptionError, PromptSettings
+from latentry import OptionError
+from latentry.models import Conditioning, PromptSettings
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
@@ -27,7 +28,7 @@ TIMESTEPS = 1000
 
 
 class Flux(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
     Attributes:
         checkpoint: what it was loaded from.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_heun._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_heun.scheduler import Heun
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"Heun": "scheduler"})
 
 __all__ = ["Heun"]
 
@@ -57,11 +59,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "Heun":
-        raise AttributeError(f"module 'latentry_heun' has no attribute {name!r}")
-    from latentry_heun.scheduler import Heun
-
-    return Heun

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Churn, Denoised, Interval, Noise, NoMemory, Point, Scheduler, Step, combine, slope_step
+from latentry import Denoised, Interval, Noise, NoMemory, Point, Scheduler, Step
+from latentry.solvers import Churn, combine, slope_step
 
 
 class Heun(Churn, Scheduler):

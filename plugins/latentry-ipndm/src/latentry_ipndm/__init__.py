@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl, lazy_exports
 from latentry_ipndm._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_ipndm.scheduler import IPNDM
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"IPNDM": "scheduler"})
 
 __all__ = ["IPNDM"]
 
@@ -41,11 +43,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("order", 3),), order=2),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "IPNDM":
-        raise AttributeError(f"module 'latentry_ipndm' has no attribute {name!r}")
-    from latentry_ipndm.scheduler import IPNDM
-
-    return IPNDM

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, polynomial_weights, remember, slope_step
+from latentry import History, Interval, Noise, Scheduler, Step, remember
+from latentry.solvers import polynomial_weights, slope_step
 
 
 class IPNDM(Scheduler):

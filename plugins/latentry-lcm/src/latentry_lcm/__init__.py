@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_lcm.scheduler import LCM
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"LCM": "scheduler"})
 
 __all__ = ["LCM"]
 
@@ -46,11 +48,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         sigmas=(SigmaPreference("latentry:distilled", max_steps=50), SigmaPreference("latentry:trailing")),
         exemptions=(("variance", "for distilled models: with an exact denoiser it loses variance in every step"),),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "LCM":
-        raise AttributeError(f"module 'latentry_lcm' has no attribute {name!r}")
-    from latentry_lcm.scheduler import LCM
-
-    return LCM

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_lms._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_lms.scheduler import LMS
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"LMS": "scheduler"})
 
 __all__ = ["LMS"]
 
@@ -48,11 +50,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("order", 3),), order=3),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "LMS":
-        raise AttributeError(f"module 'latentry_lms' has no attribute {name!r}")
-    from latentry_lms.scheduler import LMS
-
-    return LMS

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_pndm._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_pndm.scheduler import PNDM
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"PNDM": "scheduler"})
 
 __all__ = ["PNDM"]
 
@@ -50,11 +52,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         revision=2,
         cases=(SchedulerCase(options=(("skip_prk", False),), order=2, evaluations=4),),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "PNDM":
-        raise AttributeError(f"module 'latentry_pndm' has no attribute {name!r}")
-    from latentry_pndm.scheduler import PNDM
-
-    return PNDM

@@ -8,20 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from latentry import (
-    Denoised,
-    History,
-    Interval,
-    Noise,
-    Point,
-    Query,
-    Scheduler,
-    Step,
-    combine,
-    polynomial_weights,
-    remember,
-    slope_step,
-)
+from latentry import Denoised, History, Interval, Noise, Point, Query, Scheduler, Step, remember
+from latentry.solvers import combine, polynomial_weights, slope_step
 
 Slope = Generator[Query, Denoised, Tensor]
 """Asks for further evaluations, and gives the ε of a step."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl, lazy_exports
 from latentry_res import _sigmas
 
 if TYPE_CHECKING:
     from latentry_res.res_2m import RES2M
     from latentry_res.res_2s import RES2S
     from latentry_res.res_3m import RES3M
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"RES2M": "res_2m", "RES2S": "res_2s", "RES3M": "res_3m"})
 
 __all__ = ["RES2M", "RES2S", "RES3M"]
 
 _PAPER = "Zhang et al. 2023, Improved Order Analysis and Design of Exponential Integrator, arXiv:2308.02157"
-_CLASSES = {"RES2M": "res_2m", "RES2S": "res_2s", "RES3M": "res_3m"}
 
 
 @hookimpl
@@ -59,9 +59,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("c2", 1.0),), order=2, evaluations=2),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _CLASSES:
-        raise AttributeError(f"module 'latentry_res' has no attribute {name!r}")
-    return getattr(import_module(f"latentry_res.{_CLASSES[name]}"), name)

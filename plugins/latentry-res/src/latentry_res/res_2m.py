@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import History, Interval, Noise, Scheduler, Step, exponential_multistep
+from latentry import History, Interval, Noise, Scheduler, Step
+from latentry.solvers import exponential_multistep
 
 
 class RES2M(Scheduler):

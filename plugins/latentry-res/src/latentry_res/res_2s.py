@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step, exponential_step, exponential_weights
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import exponential_step, exponential_weights
 
 
 class RES2S(Scheduler):

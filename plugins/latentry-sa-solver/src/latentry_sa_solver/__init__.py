@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_sa_solver._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_sa_solver.scheduler import SASolver
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"SASolver": "scheduler"})
 
 __all__ = ["SASolver"]
 
@@ -61,11 +63,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("tau", 0.0), ("predictor", 3), ("corrector", 3)), order=3),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "SASolver":
-        raise AttributeError(f"module 'latentry_sa_solver' has no attribute {name!r}")
-    from latentry_sa_solver.scheduler import SASolver
-
-    return SASolver

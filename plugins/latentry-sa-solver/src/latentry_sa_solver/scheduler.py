@@ -9,19 +9,8 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 from torch import Tensor
 
-from latentry import (
-    Interval,
-    Node,
-    Noise,
-    Point,
-    Scheduler,
-    Step,
-    ancestral,
-    combine,
-    exponential_weights,
-    midpoint_weights,
-    remember,
-)
+from latentry import Interval, Node, Noise, Point, Scheduler, Step, remember
+from latentry.solvers import ancestral, combine, exponential_weights, midpoint_weights
 
 
 class Past(NamedTuple):

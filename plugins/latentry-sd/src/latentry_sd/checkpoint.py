@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from latentry import ModelFiles, variance_preserving_settings
+from latentry import ModelFiles
+from latentry.models import variance_preserving_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
@@ -32,7 +33,7 @@ class StableDiffusionCheckpoint(UNetCheckpoint):
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion:
-        """See ``latentry.Checkpoint``."""
+        """See ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd.model import StableDiffusion
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry import Conditioning, PromptSettings
+from latentry.models import Conditioning, PromptSettings
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StableDiffusion(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
     Attributes:
         checkpoint: what it was loaded from.

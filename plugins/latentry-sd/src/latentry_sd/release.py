@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from latentry import Conversion, ModelFiles
+from latentry import ModelFiles
+from latentry.models import Conversion
 from latentry_diffusers.bundle.networks import Config
 from latentry_diffusers.convert.release import Place, Release
 from latentry_diffusers.convert.write import convert as write_checkpoint

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from latentry import ModelFiles, flow_settings
+from latentry import ModelFiles
+from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -48,13 +49,13 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         return int(self.transformer["patch_size"]) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``; a side has as many tokens as there are learned positions, at most."""
+        """See ``latentry.models.Checkpoint``; a side has as many tokens as there are learned positions, at most."""
         most = int(self.transformer["pos_embed_max_size"]) * self.patch
         check_size(width, height, stride=self.patch, best=self.size, most=most)
         return (int(self.transformer["in_channels"]), height // self.factor, width // self.factor)
 
     def shift(self, width: int, height: int) -> float:
-        """See ``latentry.Checkpoint``; 3 in all published checkpoints, whatever the size."""
+        """See ``latentry.models.Checkpoint``; 3 in all published checkpoints, whatever the size."""
         return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     def check_conditioning(self, options: BaseModel) -> None:
@@ -64,7 +65,7 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion3:
-        """See ``latentry.Checkpoint``."""
+        """See ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd3.model import StableDiffusion3
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry import Conditioning, PromptSettings
+from latentry.models import Conditioning, PromptSettings
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip_skip import clip_skip_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StableDiffusion3(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
     Attributes:
         checkpoint: what it was loaded from.

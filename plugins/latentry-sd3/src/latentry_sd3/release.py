@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from latentry import Conversion, ModelFiles
+from latentry import ModelFiles
+from latentry.models import Conversion
 from latentry_diffusers.convert.release import Place, Release
 from latentry_diffusers.convert.write import convert as write_checkpoint
 from latentry_diffusers.layouts.clip import clip_pairs

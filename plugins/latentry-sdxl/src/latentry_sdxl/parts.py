@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from latentry import LoadReport
+from latentry.models import LoadReport
 from latentry_diffusers.bundle.networks import CLIP, CLIP_PROJECTED, UNET, VAE, PartSpec
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.bundle.tokenizers import Text, TokenizerSpec, load_text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_tcd.scheduler import TCD
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"TCD": "scheduler"})
 
 __all__ = ["TCD"]
 
@@ -41,11 +43,3 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ("one_answer", "(1 − γ)·t is a place in the network's time, which is another level on each process"),
         ),
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "TCD":
-        raise AttributeError(f"module 'latentry_tcd' has no attribute {name!r}")
-    from latentry_tcd.scheduler import TCD
-
-    return TCD

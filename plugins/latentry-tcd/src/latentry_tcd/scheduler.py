@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from latentry import Interval, Noise, NoMemory, Scheduler, Step, combine
+from latentry import Interval, Noise, NoMemory, Scheduler, Step
+from latentry.solvers import combine
 
 
 class TCD(Scheduler):

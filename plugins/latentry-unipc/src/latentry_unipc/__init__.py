@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_unipc._sigmas import SIGMAS
 
 if TYPE_CHECKING:
     from latentry_unipc.scheduler import UniPC
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"UniPC": "scheduler"})
 
 __all__ = ["UniPC"]
 
@@ -67,11 +69,3 @@ _CASES: tuple[tuple[tuple[tuple[str, float | int | str | bool], ...], int], ...]
     ((("corrector", 0.5),), 2),
 )
 """Options, and the order under them."""
-
-
-def __getattr__(name: str) -> Any:
-    if name != "UniPC":
-        raise AttributeError(f"module 'latentry_unipc' has no attribute {name!r}")
-    from latentry_unipc.scheduler import UniPC
-
-    return UniPC

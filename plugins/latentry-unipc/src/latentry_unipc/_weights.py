@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from latentry import exponential_weights, midpoint_weights
+from latentry.solvers import exponential_weights, midpoint_weights
 
 Variant = Literal["bh1", "bh2", "exact"]
 

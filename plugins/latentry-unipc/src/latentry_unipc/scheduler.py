@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentry import DynamicThreshold, Interval, Node, Noise, Point, Scheduler, Step, exponential_step, remember
+from latentry import Interval, Node, Noise, Point, Scheduler, Step, remember
+from latentry.solvers import DynamicThreshold, exponential_step
 from latentry_unipc._weights import Variant, unified_weights
 
 

@@ -16,23 +16,19 @@ from support.oracles import Gaussian, emitted
 from torch import Tensor, nn
 
 from latentry import (
-    Conditioning,
     Detection,
     Flow,
     IncompatibleError,
-    LoadReport,
-    LoraMatch,
     LoraMode,
     LoraRequest,
     ModelFiles,
-    NoiseSettings,
     OptionError,
     Prediction,
     Process,
-    PromptSettings,
     SigmaPreference,
     VariancePreserving,
 )
+from latentry.models import Conditioning, LoadReport, LoraMatch, NoiseSettings, PromptSettings
 
 
 def detect_vp(files: ModelFiles) -> Detection | None:
@@ -73,7 +69,7 @@ def lost() -> Path:
 
 @dataclass(frozen=True)
 class ToyCheckpoint:
-    """See ``latentry.Checkpoint``; ``about`` is its ``toy.json``."""
+    """See ``latentry.models.Checkpoint``; ``about`` is its ``toy.json``."""
 
     path: Path
     about: dict[str, Any]
@@ -131,7 +127,7 @@ class ToyCheckpoint:
 
 
 class ToyModel:
-    """See ``latentry.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, the names of the
+    """See ``latentry.models.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, the names of the
     conditioning in ``told``, and LoRAs in ``worn``.
     """
 

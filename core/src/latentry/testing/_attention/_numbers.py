@@ -36,8 +36,8 @@ def sizes(subject: AttentionSubject) -> Iterator[CheckResult]:
 def masks(subject: AttentionSubject) -> Iterator[CheckResult]:
     """Masks, boolean and additive, in every shape that broadcasts; a row without a key gives 0.
 
-    Troubleshooting: a softmax over −∞ alone is NaN: see ``latentry.score_bias`` and ``latentry.masked_rows``. A
-    backend that takes no mask declares ``masks=False``.
+    Troubleshooting: a softmax over −∞ alone is NaN: see ``score_bias`` and ``masked_rows`` in ``latentry.attention``.
+    A backend that takes no mask declares ``masks=False``.
     """
     if not subject.spec.masks:
         return
@@ -64,7 +64,7 @@ def _masks(shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[tuple[str, Te
 def causal(subject: AttentionSubject) -> Iterator[CheckResult]:
     """Token i attends to keys 0..i, whatever the number of keys, with a mask besides where masks are declared.
 
-    Troubleshooting: many kernels count from the last key instead: see ``latentry.causal_by_squares``.
+    Troubleshooting: many kernels count from the last key instead: see ``latentry.attention.causal_by_squares``.
     """
     if not subject.spec.causal:
         return

@@ -8,7 +8,7 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor
 
-from latentry import AttentionBackend
+from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
 
 Rotary = tuple[Tensor, Tensor]

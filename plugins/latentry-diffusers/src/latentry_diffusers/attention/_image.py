@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from latentry import AttentionBackend
+from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._heads import joined, split
 
 

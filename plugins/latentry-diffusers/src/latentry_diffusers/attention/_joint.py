@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry import AttentionBackend
+from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
 
 

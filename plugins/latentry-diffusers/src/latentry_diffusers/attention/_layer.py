@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from latentry import AttentionBackend, AttentionDemand, IncompatibleError
+from latentry import IncompatibleError
+from latentry.attention import AttentionBackend, AttentionDemand
 from latentry_diffusers.attention._flux import FluxProcessor
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor

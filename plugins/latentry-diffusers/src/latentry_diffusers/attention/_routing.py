@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from latentry import AttentionBackend, AttentionDemand, AttentionGuard, OptionError, attention_backend
+from latentry import OptionError
+from latentry.attention import AttentionBackend, AttentionDemand, AttentionGuard, attention_backend
 from latentry_diffusers.attention._layer import Layer
 from latentry_diffusers.attention._text import TextEncoder
 
@@ -52,7 +53,7 @@ class Routing:
         return tuple(role for role in ROLES if role in had)
 
     def set(self, backend: AttentionBackend | str | None, role: str | None) -> AbstractContextManager[None]:
-        """See ``latentry.Model.set_attention``. Nothing is changed where it raises."""
+        """See ``latentry.models.Model.set_attention``. Nothing is changed where it raises."""
         if role is not None and role not in self.roles:
             raise OptionError(
                 f"There is no attention role {role!r} here.", remedy=f"Roles are {', '.join(self.roles)}."

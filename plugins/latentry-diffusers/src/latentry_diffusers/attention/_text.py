@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentry import AttentionBackend, AttentionDemand
+from latentry.attention import AttentionBackend, AttentionDemand
 
 log = logging.getLogger("latentry.attention")
 

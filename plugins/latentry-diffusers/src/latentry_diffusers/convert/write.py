@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import torch
 
-from latentry import Conversion, OptionError, ResourceError
+from latentry import OptionError, ResourceError
+from latentry.models import Conversion
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.convert.contents import Contents, contents
 from latentry_diffusers.convert.diffusers_folder import documents, plan_weights, save_documents, save_tokenizers

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentry import LoadReport, ModelError
+from latentry import ModelError
+from latentry.models import LoadReport
 from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import common_name
 from latentry_diffusers.bundle.open import Bundle

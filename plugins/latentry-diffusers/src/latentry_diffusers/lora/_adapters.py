@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from latentry import LoraMatch, LoraMode, LoraRequest, ModelError
+from latentry import LoraMode, LoraRequest, ModelError
+from latentry.models import LoraMatch
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.build import build
@@ -33,7 +34,7 @@ class Adapters:
     """Changes a model by LoRAs and takes them off again.
 
     Args:
-        networks: by part, as ``latentry.Model.networks``.
+        networks: by part, as ``latentry.models.Model.networks``.
         originals: gives the denoiser's names in its original layout.
     """
 
@@ -57,7 +58,7 @@ class Adapters:
             return ()
 
     def matches(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint.match_loras``; the networks may be on the meta device."""
+        """See ``latentry.models.Checkpoint.match_loras``; the networks may be on the meta device."""
         return tuple(self._match_told(path) for path in paths)
 
     def _match_told(self, path: Path) -> LoraMatch:
@@ -74,7 +75,7 @@ class Adapters:
         return LoraMatch(file.path, parts, len(matched.changes), matched.unmatched, tuple(notes), beside)
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
-        """See ``latentry.Model.set_loras``. Nothing is changed where it raises."""
+        """See ``latentry.models.Model.set_loras``. Nothing is changed where it raises."""
         wanted = Setting(self._deltas(loras), mode)
         if mode == "merged":
             for part, name in wanted.deltas:
@@ -120,7 +121,7 @@ class Adapters:
 
 
 def match_loras(bundle: Bundle, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-    """See ``latentry.Checkpoint.match_loras``; the networks are built without memory.
+    """See ``latentry.models.Checkpoint.match_loras``; the networks are built without memory.
 
     Args:
         bundle: the checkpoint's parts.

@@ -54,7 +54,7 @@ def places(networks: Mapping[str, nn.Module], originals: Sequence[Pair]) -> Mapp
     """Every name by which a file may mean a layer of these networks; what could mean two is left out.
 
     Args:
-        networks: by part, as ``latentry.Model.networks``; they may be on the meta device.
+        networks: by part, as ``latentry.models.Model.networks``; they may be on the meta device.
         originals: the denoiser's names in its original layout.
     """
     found: dict[str, Place | None] = {}

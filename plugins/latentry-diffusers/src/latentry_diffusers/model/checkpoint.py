@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentry import LoraMatch, NoiseSettings
+from latentry.models import LoraMatch, NoiseSettings
 from latentry_diffusers.bundle.open import Bundle
 
 
@@ -46,7 +46,7 @@ class BundledCheckpoint:
         return tuple(self.bundle.parts)
 
     def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.Checkpoint``."""
+        """See ``latentry.models.Checkpoint``."""
         from latentry_diffusers.lora import match_loras
 
         return match_loras(self.bundle, paths)

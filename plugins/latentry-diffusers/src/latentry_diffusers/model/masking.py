@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from latentry import Conditioning
+from latentry.models import Conditioning
 from latentry_diffusers.model.autoencoder import Autoencoder
 
 

@@ -9,15 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentry import (
-    AttentionBackend,
-    Checkpoint,
-    LoadReport,
-    LoraMode,
-    LoraRequest,
-    Prediction,
-    Process,
-)
+from latentry import LoraMode, LoraRequest, Prediction, Process
+from latentry.attention import AttentionBackend
+from latentry.models import Checkpoint, LoadReport
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.lora import Adapters
@@ -25,7 +19,7 @@ from latentry_diffusers.model.autoencoder import Autoencoder
 
 
 class NetworksInMemory:
-    """The networks of one checkpoint; see ``latentry.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
     A family adds what its own networks are told, and how they are asked.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry import ModelError, resolution_shift
+from latentry import ModelError
+from latentry.sigmas import resolution_shift
 
 RULES = ("exponential", "linear")
 

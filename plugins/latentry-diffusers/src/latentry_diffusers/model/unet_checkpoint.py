@@ -25,7 +25,7 @@ class UNetCheckpoint(BundledCheckpoint):
         return int(self.unet["sample_size"]) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.Checkpoint``; sides are multiples of 8, as in every UNet that there is."""
+        """See ``latentry.models.Checkpoint``; sides are multiples of 8, as in every UNet that there is."""
         least = self.factor * 2 ** (len(self.unet["block_out_channels"]) - 1)
         check_size(width, height, stride=max(8, self.factor), best=self.size, least=least)
         return (int(self.vae.get("latent_channels", 4)), height // self.factor, width // self.factor)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from latentry import OptionError, parse_emphasis
+from latentry import OptionError
+from latentry.models import parse_emphasis
 
 log = logging.getLogger("latentry.text")
 
@@ -51,9 +52,9 @@ def encode_clip(
 
     A prompt of more tokens than the encoder takes goes through in several windows, each with a beginning and an end
     of its own, and their states follow one another. Shorter prompts of the same call are filled up with windows of
-    the empty prompt. Emphasis (see ``latentry.parse_emphasis``) moves a token's state s away from e, the state that
-    the empty prompt has in that place: e + w·(s − e), which is ComfyUI's convention. Without it the states are CLIP's
-    own.
+    the empty prompt. Emphasis (see ``latentry.models.parse_emphasis``) moves a token's state s away from e, the state
+    that the empty prompt has in that place: e + w·(s − e), which is ComfyUI's convention. Without it the states are
+    CLIP's own.
 
     Args:
         encoder: transformers' ``CLIPTextModel`` or ``CLIPTextModelWithProjection``.

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentry import OptionError, PromptSettings
+from latentry import OptionError
+from latentry.models import PromptSettings
 
 LAYERS = 12
 """Of a ``CLIPTextConfig`` that does not give its ``num_hidden_layers``."""

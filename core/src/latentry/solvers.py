@@ -1,0 +1,61 @@
+"""The pieces that schedulers are written with: linear combinations, weights, noise to add, thresholding.
+
+Names are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentry._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from latentry._numerics._interval import Form
+    from latentry._numerics._linear import combine
+    from latentry._numerics._plan import Hook, InitialNoise
+    from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
+    from latentry._numerics._solvers._churn import Churn
+    from latentry._numerics._solvers._exponential import exponential_step
+    from latentry._numerics._solvers._multistep import exponential_multistep
+    from latentry._numerics._solvers._slopes import slope_step
+    from latentry._numerics._solvers._thresholding import DynamicThreshold
+    from latentry._numerics._solvers._weights import exponential_weights, midpoint_weights, polynomial_weights
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "Form": "_numerics._interval",
+            "combine": "_numerics._linear",
+            "Hook": "_numerics._plan",
+            "InitialNoise": "_numerics._plan",
+            "Ancestral": "_numerics._solvers._ancestral",
+            "EtaRule": "_numerics._solvers._ancestral",
+            "ancestral": "_numerics._solvers._ancestral",
+            "Churn": "_numerics._solvers._churn",
+            "exponential_step": "_numerics._solvers._exponential",
+            "exponential_multistep": "_numerics._solvers._multistep",
+            "slope_step": "_numerics._solvers._slopes",
+            "DynamicThreshold": "_numerics._solvers._thresholding",
+            "exponential_weights": "_numerics._solvers._weights",
+            "midpoint_weights": "_numerics._solvers._weights",
+            "polynomial_weights": "_numerics._solvers._weights",
+        },
+    )
+
+__all__ = [
+    "Ancestral",
+    "Churn",
+    "DynamicThreshold",
+    "EtaRule",
+    "Form",
+    "Hook",
+    "InitialNoise",
+    "ancestral",
+    "combine",
+    "exponential_multistep",
+    "exponential_step",
+    "exponential_weights",
+    "midpoint_weights",
+    "polynomial_weights",
+    "slope_step",
+]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latentry._contract._lora import LoraMode, LoraRequest
+from latentry._request import _reading
 from latentry._request._memory_policy import DtypeName, Tiling
+from latentry._request._option import Option, Panel
 from latentry._request._strength import StrengthMode
 from latentry._specs import Final
 
 Shares = tuple[float, float]
-"""From where to where, in shares of the steps."""
+"""First and last, in shares of the steps."""
+
+PAIR = "NAME=VALUE"
+SHARES = "FROM,TO"
 
 
 class GenerationRequest(BaseModel):
@@ -20,81 +25,154 @@ class GenerationRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
-    prompt: str | tuple[str, ...] = Field(description="one prompt, or several to draw in one go")
-    negative: str = Field(default="", description="what the picture should not show")
-    model: str | None = Field(
-        default=None, description="folder or file of a checkpoint, name of an installed one, or owner/name of the hub"
-    )
-    variant: str | None = Field(default=None, description="variant, where the files cannot tell")
-    revision: str | None = Field(default=None, description="branch, tag or commit of a model of the hub")
-    offline: bool = Field(default=False, description="use what the hub's cache holds, and no network")
-    vae: str | None = Field(default=None, description="autoencoder, in place of the model's own")
-    text_encoders: tuple[str, ...] = Field(default=(), description="text encoders, in place of the model's own")
-    tokenizer: str | None = Field(default=None, description="folder of the tokenizers, where the model holds none")
-    config: str | None = Field(default=None, description="diffusers folder whose configurations describe the networks")
-    scheduler: str | None = Field(default=None, description="sampler")
-    scheduler_options: dict[str, Any] = Field(default_factory=dict, description="the sampler's own options")
-    sigmas: str | tuple[float, ...] | None = Field(
-        default=None, description="sigma schedule, or the levels themselves: σ/α on VP and EDM, σ on flow"
-    )
-    sigma_options: dict[str, Any] = Field(default_factory=dict, description="the sigma schedule's own options")
-    final: Final | None = Field(default=None, description="end at σ = 0, or at the table's least noisy level")
-    initial_noise: Literal["unit", "sigma"] = Field(default="unit", description="scale of the initial noise")
-    steps: int | None = Field(default=None, ge=1, description="steps of the sampler")
-    guidance: float | None = Field(default=None, ge=0.0, description="guidance scale; 1 is none")
-    guidance_rescale: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="share brought back to the unguided spread"
-    )
-    guidance_interval: Shares = Field(
-        default=(0.0, 1.0), description="from which to which share of the steps is guided"
-    )
-    skip_layers: tuple[int, ...] = Field(default=(), description="layers left out for skip-layer guidance, from 0")
-    skip_layer_scale: float = Field(
-        default=2.8, ge=0.0, allow_inf_nan=False, description="scale of skip-layer guidance"
-    )
-    skip_layer_interval: Shares = Field(
-        default=(0.01, 0.2), description="from which to which share of the steps it holds"
-    )
-    conditioning: dict[str, Any] = Field(default_factory=dict, description="the model family's own options of prompts")
-    refiner: str | None = Field(default=None, description="model that takes over for the last steps: as for model")
-    switch: float = Field(
-        default=0.8, gt=0.0, lt=1.0, description="share of the noise levels that come before the refiner's"
-    )
-    loras: tuple[LoraRequest, ...] = Field(default=(), description="LoRAs: files, each with a weight")
-    lora_mode: LoraMode = Field(
-        default="unmerged", description="compute LoRAs beside the layers, or merge them into the weights"
-    )
-    init_image: str | None = Field(default=None, description="file of the picture to begin from")
-    mask: str | None = Field(default=None, description="file of a picture that is white where init_image is drawn anew")
-    strength: float | None = Field(default=None, gt=0.0, le=1.0, description="how far from init_image; 1 is farthest")
-    strength_mode: StrengthMode = Field(
-        default="cut", description="cut the steps to that share, or take the full number"
-    )
-    seed: int | None = Field(default=None, ge=0, lt=2**63, description="seed; drawn and recorded where it is not given")
-    width: int | None = Field(default=None, ge=1, description="width in pixels")
-    height: int | None = Field(default=None, ge=1, description="height in pixels")
-    count: int = Field(default=1, ge=1, description="pictures of each prompt")
-    batch: int = Field(default=4, ge=1, description="pictures that go through the network together")
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto", description="dtype of the networks"
-    )
-    dtypes: dict[str, DtypeName] | None = Field(default=None, description="dtypes of single parts, e.g. float32 of vae")
-    without: tuple[str, ...] = Field(default=(), description="optional parts left out, e.g. text_encoder_3")
-    vae_tiling: Tiling | None = Field(
+    prompt: str | tuple[str, ...] = Field(description="What the picture shows; several prompts are drawn in one go.")
+    negative: Annotated[str, Option(Panel.PROMPT)] = Field(default="", description="What the picture should not show.")
+    model: Annotated[str | None, Option(Panel.MODEL)] = Field(
         default=None,
-        description="pictures go through the autoencoder in tiles: true, false, auto, or their side in pixels",
+        description="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.",
     )
-    vae_slicing: bool | None = Field(
-        default=None, description="pictures of a batch go through the autoencoder one by one"
+    variant: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="Variant of the model, if its files do not say."
     )
-    attention: str = Field(
+    revision: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="Branch, tag or commit of a model on the Hub."
+    )
+    offline: Annotated[bool, Option(Panel.MODEL)] = Field(
+        default=False, description="Use the Hub's local cache only, without network access."
+    )
+    vae: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="File or folder of an autoencoder to use instead of the model's own."
+    )
+    text_encoders: Annotated[
+        tuple[str, ...], Option(Panel.MODEL, spelling="--text-encoder", metavar="PATH", repeatable=True)
+    ] = Field(default=(), description="Text encoder to use instead of the model's own.")
+    tokenizer: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="Folder with the tokenizers, for a model without them."
+    )
+    config: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="Diffusers folder with the configuration of the networks in a file."
+    )
+    scheduler: Annotated[str | None, Option(Panel.SAMPLING)] = Field(
+        default=None, description="Scheduler (sampler); `latentry schedulers` lists them."
+    )
+    scheduler_options: Annotated[
+        dict[str, Any],
+        Option(Panel.SAMPLING, spelling="--set", metavar=PAIR, repeatable=True, read=_reading.named_values),
+    ] = Field(default_factory=dict, description="Option of the scheduler, e.g. eta=0.5.")
+    sigmas: Annotated[
+        str | tuple[float, ...] | None, Option(Panel.SAMPLING, metavar="NAME|LEVELS", read=_reading.name_or_levels)
+    ] = Field(
+        default=None,
+        description="Sigma schedule (see `latentry sigmas`), or noise levels, e.g. 14.6,3.1,0.7: σ/α on VP and "
+        "EDM, σ on flow.",
+    )
+    sigma_options: Annotated[
+        dict[str, Any],
+        Option(Panel.SAMPLING, spelling="--sigma-set", metavar=PAIR, repeatable=True, read=_reading.named_values),
+    ] = Field(default_factory=dict, description="Option of the sigma schedule, e.g. shift=3.")
+    final: Annotated[Final | None, Option(Panel.SAMPLING)] = Field(
+        default=None, description="Where the run ends: at σ = 0, or at the lowest level of the training table."
+    )
+    initial_noise: Annotated[Literal["unit", "sigma"], Option(Panel.SAMPLING)] = Field(
+        default="unit", description="Scale of the initial noise: 1, or the first level as diffusers' Euler has it."
+    )
+    steps: Annotated[int | None, Option(Panel.SAMPLING)] = Field(default=None, ge=1, description="Number of steps.")
+    guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
+        default=None, ge=0.0, description="Guidance scale; 1 means no guidance."
+    )
+    guidance_rescale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
+        default=0.0, ge=0.0, le=1.0, description="How far to rescale the guided output to the unguided one's spread."
+    )
+    guidance_interval: Annotated[Shares, Option(Panel.GUIDANCE, metavar=SHARES, read=_reading.interval)] = Field(
+        default=(0.0, 1.0), description="Which steps are guided, as shares of all steps, e.g. 0.2,0.8."
+    )
+    skip_layers: Annotated[tuple[int, ...], Option(Panel.GUIDANCE, metavar="LAYERS", read=_reading.whole_numbers)] = (
+        Field(default=(), description="Layers that skip-layer guidance leaves out, e.g. 7,8,9.")
+    )
+    skip_layer_scale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
+        default=2.8, ge=0.0, allow_inf_nan=False, description="Scale of skip-layer guidance."
+    )
+    skip_layer_interval: Annotated[Shares, Option(Panel.GUIDANCE, metavar=SHARES, read=_reading.interval)] = Field(
+        default=(0.01, 0.2), description="Steps with skip-layer guidance, as shares of all steps."
+    )
+    conditioning: Annotated[
+        dict[str, Any],
+        Option(Panel.PROMPT, spelling="--condition", metavar=PAIR, repeatable=True, read=_reading.named_values),
+    ] = Field(default_factory=dict, description="The model family's own option for prompts.")
+    refiner: Annotated[str | None, Option(Panel.MODEL)] = Field(
+        default=None, description="Model that takes over for the last steps; given like the model."
+    )
+    switch: Annotated[float, Option(Panel.MODEL)] = Field(
+        default=0.8, gt=0.0, lt=1.0, description="Share of the noise levels that come before the refiner."
+    )
+    loras: Annotated[
+        tuple[LoraRequest, ...],
+        Option(Panel.LORA, spelling="--lora", metavar="FILE[:WEIGHT]", repeatable=True, read=_reading.weighted_files),
+    ] = Field(default=(), description="LoRA and its weight, 1 if not given.")
+    lora_mode: Annotated[LoraMode, Option(Panel.LORA)] = Field(
+        default="unmerged", description="Compute LoRAs next to the layers, or merge them into the weights."
+    )
+    init_image: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
+        default=None, description="Picture to start from."
+    )
+    mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
+        default=None, description="Mask of the picture's size; white parts are drawn anew."
+    )
+    strength: Annotated[float | None, Option(Panel.PICTURE)] = Field(
+        default=None, gt=0.0, le=1.0, description="How much to change the picture; at 1 nothing of it is left."
+    )
+    strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE)] = Field(
+        default="cut", description="Take that share of the steps, or all of them from that noise level on."
+    )
+    seed: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
+        default=None, ge=0, lt=2**63, description="Seed of the noise; drawn and recorded if not given."
+    )
+    width: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
+        default=None, ge=1, description="Width in pixels; the model's own if not given."
+    )
+    height: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
+        default=None, ge=1, description="Height in pixels; the model's own if not given."
+    )
+    count: Annotated[int, Option(Panel.OUTPUT)] = Field(
+        default=1, ge=1, description="Number of pictures for each prompt."
+    )
+    batch: Annotated[int, Option(Panel.DEVICE)] = Field(
+        default=4, ge=1, description="Number of pictures that go through the network together."
+    )
+    device: Annotated[str, Option(Panel.DEVICE)] = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        Option(Panel.DEVICE, metavar="[PART=]DTYPE", repeatable=True, read=_reading.dtypes),
+    ] = Field(
+        default="auto", description="auto, float32, float16 or bfloat16; for a single part of the model vae=float32."
+    )
+    dtypes: Annotated[dict[str, DtypeName] | None, Option(Panel.DEVICE, spelling="--dtype")] = Field(
+        default=None, description="Data types of single parts of the model, e.g. float32 for vae."
+    )
+    without: Annotated[tuple[str, ...], Option(Panel.DEVICE, metavar="PART", repeatable=True)] = Field(
+        default=(), description="Optional part of the model to leave out, e.g. text_encoder_3."
+    )
+    vae_tiling: Annotated[Tiling | None, Option(Panel.DEVICE, metavar="on|off|auto|PIXELS", read=_reading.tiling)] = (
+        Field(default=None, description="Run the autoencoder in tiles, whose side can be given in pixels.")
+    )
+    vae_slicing: Annotated[bool | None, Option(Panel.DEVICE)] = Field(
+        default=None, description="Run the autoencoder on one picture of a batch at a time."
+    )
+    attention: Annotated[str, Option(Panel.DEVICE)] = Field(
         default="auto",
-        description="attention backends, by role where wanted: flash; flash,auto; joint=flash;vae=native",
+        description="Attention backends, also by role: flash; flash,auto; joint=flash;vae=native. `latentry attention` "
+        "lists them.",
     )
-    attention_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="attention backends' own options, by name of the backend"
-    )
+    attention_options: Annotated[
+        dict[str, dict[str, Any]],
+        Option(
+            Panel.DEVICE,
+            spelling="--attention-set",
+            metavar="[BACKEND.]" + PAIR,
+            repeatable=True,
+            read=_reading.named_values_by_owner,
+        ),
+    ] = Field(default_factory=dict, description="Option of an attention backend, e.g. sdpa.kernel=math.")
 
     @model_validator(mode="before")
     @classmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from latentry._request._option import Option, Panel
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
 Tiling = bool | int | Literal["auto"]
@@ -27,8 +29,13 @@ class MemoryPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    offload: Literal["none", "model", "blocks"] = "none"
-    blocks_per_group: int = Field(default=1, ge=1)
+    offload: Annotated[Literal["none", "model", "blocks"], Option(Panel.DEVICE)] = Field(
+        default="none",
+        description="What waits in main memory while it is not used: nothing, whole networks, or blocks of them.",
+    )
+    blocks_per_group: Annotated[int, Option(Panel.DEVICE)] = Field(
+        default=1, ge=1, description="Number of blocks that move together with --offload blocks."
+    )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""How a field of a request is typed on a command line: the one declaration of an option besides the field itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Panel(StrEnum):
+    """The headings of the help."""
+
+    PROMPT = "Prompt"
+    MODEL = "Model"
+    LORA = "LoRA"
+    SAMPLING = "Sampling"
+    GUIDANCE = "Guidance"
+    PICTURE = "Starting from a picture"
+    OUTPUT = "Pictures"
+    DEVICE = "Device, memory and attention"
+
+
+@dataclass(frozen=True)
+class Option:
+    """Metadata of a field, given as ``Annotated[type, Option(...)]``. Name, type, bounds, default and help text are
+    the field's own.
+
+    Attributes:
+        panel: the heading under which the option stands.
+        spelling: the option as it is typed; empty: the field's name with dashes. Fields of one spelling are one option.
+        metavar: what stands for the value in the help; empty: taken from the field's type.
+        repeatable: whether it can be given several times.
+        read: makes the field's value from the text, or from all texts where it is repeatable; for an option of several
+            fields, a mapping of their values by name. None: the text itself is the value, and the field converts it.
+            A ``ValueError`` says what the text must be.
+    """
+
+    panel: Panel
+    spelling: str = ""
+    metavar: str = ""
+    repeatable: bool = False
+    read: Callable[..., object] | None = None

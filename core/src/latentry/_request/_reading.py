@@ -1,0 +1,99 @@
+"""Reading values that are more than one word or number from the text that a person types.
+
+Each function raises a ``ValueError`` whose message completes "it must be …".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def named_values(*pairs: str) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs. A value that is valid JSON is read as JSON, any other as text."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ValueError("NAME=VALUE, e.g. eta=0.5")
+        values[name.strip()] = _json_or_text(value)
+    return values
+
+
+def named_values_by_owner(*pairs: str) -> dict[str, dict[str, Any]]:
+    """``OWNER.NAME=VALUE`` pairs, grouped by owner; those without an owner are under the empty name."""
+    values: dict[str, dict[str, Any]] = {}
+    for name, value in named_values(*pairs).items():
+        owner, _, option = name.rpartition(".")
+        values.setdefault(owner, {})[option] = value
+    return values
+
+
+def name_or_levels(text: str) -> str | tuple[float, ...]:
+    """The name of a sigma schedule, or levels separated by commas."""
+    try:
+        return tuple(float(level) for level in text.split(",") if level.strip())
+    except ValueError:
+        return text
+
+
+def interval(text: str) -> tuple[float, float]:
+    """Two numbers separated by a comma."""
+    try:
+        first, last = (float(share) for share in text.split(","))
+    except ValueError as error:
+        raise ValueError("two shares of the steps, e.g. 0.2,0.8") from error
+    return first, last
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas."""
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as error:
+        raise ValueError("whole numbers separated by commas, e.g. 7,8,9") from error
+
+
+def weighted_files(*texts: str) -> tuple[dict[str, Any], ...]:
+    """``FILE`` or ``FILE:WEIGHT``. What follows the last colon is the weight if it is a number."""
+    return tuple(_weighted_file(text) for text in texts)
+
+
+def dtypes(*texts: str) -> Mapping[str, Any]:
+    """``DTYPE`` for all parts and ``PART=DTYPE`` for single ones, as the fields ``dtype`` and ``dtypes``."""
+    fields: dict[str, Any] = {}
+    for text in texts:
+        part, equals, name = text.partition("=")
+        parts = fields.setdefault("dtypes", {}) if equals else fields
+        key = part if equals else "dtype"
+        if key in parts:
+            raise ValueError("given once for all parts, and once for each part")
+        parts[key] = name if equals else text
+    return fields
+
+
+def tiling(text: str) -> bool | int | str:
+    """``on``, ``off``, ``auto``, or the side of a tile in pixels."""
+    words: dict[str, bool | str] = {"on": True, "off": False, "auto": "auto"}
+    if text in words:
+        return words[text]
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError("on, off, auto, or the side of a tile in pixels, e.g. 512") from error
+
+
+def _weighted_file(text: str) -> dict[str, Any]:
+    path, _, weight = text.rpartition(":")
+    try:
+        return {"path": path, "weight": float(weight)} if path else {"path": text}
+    except ValueError:
+        return {"path": text}
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -5,9 +5,12 @@ from __future__ import annotations
 import configparser
 import re
 import tomllib
+from importlib.metadata import distribution
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support.distributions import CORE
 
 ROOT = CORE.parent
@@ -42,6 +45,28 @@ def installed_by_tox(environment: str) -> dict[str, tuple[str, ...]]:
     return {}
 
 
+def requirements(file: str) -> list[str]:
+    """The lines of a requirements file, without comments and the pins."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-c "))]
+
+
+def closure(*roots: str) -> dict[str, None]:
+    """Every distribution that these need without an extra, by installed metadata, themselves included."""
+    found: dict[str, None] = {}
+    waiting = list(roots)
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        found[name] = None
+        for text in distribution(name).requires or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
 @pytest.mark.parametrize("distribution", PROJECTS)
 def test_tox_tests_every_plugin_beside_all_that_it_needs(distribution: str) -> None:
     environment = distribution.removeprefix("latentry-")
@@ -52,12 +77,29 @@ def test_tox_tests_every_plugin_beside_all_that_it_needs(distribution: str) -> N
     assert needed == set(installed)
 
 
-def test_the_requirements_hold_every_distribution() -> None:
-    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    assert {line[3:].partition("[")[0] for line in text.splitlines() if line.startswith("-e ")} == {
-        "core",
-        *(f"plugins/{name}" for name in PROJECTS),
-    }
+def test_the_first_requirements_file_holds_every_distribution_and_nothing_else() -> None:
+    wanted = ["-e core", *(f"-e plugins/{name}" for name in PROJECTS)]
+    assert sorted(requirements("requirements.txt")) == sorted(wanted)
+
+
+def test_what_drawing_needs_includes_nothing_of_tests_types_and_lint() -> None:
+    tools = {canonicalize_name(re.split(r"[^\w-]", line)[0]) for line in requirements("requirements-dev.txt")}
+    needed = set(closure("latentry", *PROJECTS))
+    assert {"torch", "diffusers", "pydantic"} <= needed
+    assert not tools & needed
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    """Word for word, but for how talkative pip is and where the linters stand between them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [step for line in re.findall(r"^.*\.venv/bin/.*$", text, re.MULTILINE) for step in line.split(" && ")]
+    installs = [step for step in commands if " -m venv " in step or "/pip install " in step]
+    tests = [step for step in commands if " -m pytest" in step]
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8").replace(" --quiet --disable-pip-version-check", "")
+    run = [line for line in script.splitlines() if line in installs + tests]
+    assert len(installs) == 3
+    assert len(tests) == 1
+    assert run == installs + tests
 
 
 @pytest.mark.parametrize("distribution", PROJECTS)

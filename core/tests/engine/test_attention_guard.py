@@ -71,7 +71,7 @@ def test_what_is_not_declared_is_one_clear_error_and_never_dropped(case: str) ->
     assert backend.calls == []
 
 
-@pytest.mark.parametrize("case", REFUSED.keys() - {"dtype", "device"})
+@pytest.mark.parametrize("case", [case for case in REFUSED if case not in {"dtype", "device"}])
 def test_of_several_the_next_serves_what_the_first_cannot(case: str) -> None:
     about, qkv, options, _ = REFUSED[case]
     first, second = Recorder(), Recorder()

@@ -95,7 +95,7 @@ def test_a_broken_file_is_a_problem(tmp_path: Path, code: str) -> None:
     assert host.schedulers.names() == ("mine",)
     (problem,) = host.problems
     assert (problem.plugin, problem.distribution, problem.stage) == ("bad", str(tmp_path / "bad.py"), "import")
-    assert f"leave out --plugin-dir {tmp_path / 'bad.py'}" in problem.message
+    assert f"drop --plugin-dir {tmp_path / 'bad.py'}" in problem.message
     assert "pip" not in problem.message
 
 
@@ -113,7 +113,7 @@ def test_a_path_without_a_plugin_is_a_problem(tmp_path: Path) -> None:
     assert [problem.stage for problem in host.problems] == ["find", "find", "find"]
     absent, empty, notes = (problem.message for problem in host.problems)
     assert "There is no such file or folder." in absent
-    assert "holds no plugin" in empty
+    assert "contains no plugin" in empty
     assert "not a .py file" in notes
 
 
@@ -121,8 +121,8 @@ def test_a_second_file_of_one_name_is_refused(tmp_path: Path) -> None:
     host = loose(write(tmp_path / "a" / "mine.py"), write(tmp_path / "b" / "mine.py", name="other"))
     assert host.schedulers.names() == ("mine",)
     (problem,) = host.problems
-    assert "another plugin is called 'mine' already" in problem.what
-    assert "Rename it" in problem.remedy
+    assert "another plugin is already called 'mine'" in problem.what
+    assert "Rename the file" in problem.remedy
 
 
 def test_block_holds_for_loose_plugins(tmp_path: Path) -> None:

@@ -69,9 +69,9 @@ def test_a_registry_is_a_mapping(registry: Registry[SchedulerSpec]) -> None:
 
 
 def test_the_message_for_a_contested_name(registry: Registry[SchedulerSpec]) -> None:
-    with pytest.raises(UnknownName, match="d1 and d2 each give it") as caught:
+    with pytest.raises(UnknownName, match="d1 and d2 each register it") as caught:
         registry["same"]
-    assert caught.value.remedy == "Ask for d1:same or d2:same."
+    assert caught.value.remedy == "Use d1:same or d2:same."
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_message_for_an_unknown_name(registry: Registry[SchedulerSpec], type
 
 
 def test_an_installed_distribution_that_is_switched_off_is_told(registry: Registry[SchedulerSpec]) -> None:
-    with pytest.raises(UnknownName, match="It is installed, and switched off"):
+    with pytest.raises(UnknownName, match="It is installed but switched off"):
         registry["ddim"]
     with pytest.raises(UnknownName, match="pip install latentry-euler"):
         registry["euler"]

@@ -1,4 +1,4 @@
-"""A host among broken plugins: it starts, the sound ones work, and each message says what to do."""
+"""A host among broken plugins: it starts, the working ones load, and each message says what to do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_failed_import_is_a_problem(report: Report, distribution: str, cause: 
 def test_a_plugin_for_a_newer_core_is_not_imported(report: Report) -> None:
     problem = only(report, "latentry-newer")  # its import would raise, and give stage "import"
     assert problem["stage"] == "contract"
-    assert "made for latentry>=99, and this is latentry 0." in problem["what"]
+    assert "requires latentry>=99; this is latentry 0." in problem["what"]
     assert 'Upgrade the core: pip install --upgrade "latentry>=99"' in problem["remedy"]
 
 
@@ -61,7 +61,7 @@ def test_a_requirement_for_another_python_does_not_count(report: Report) -> None
 def test_a_record_for_a_newer_contract_quarantines_its_plugin(report: Report) -> None:
     problem = only(report, "latentry-api-newer")
     assert problem["stage"] == "contract"
-    assert "contract 1.99, and this core offers 1.0" in problem["what"]
+    assert "contract 1.99; this version of latentry has 1.0" in problem["what"]
     assert "Upgrade the core: pip install --upgrade latentry." in problem["remedy"]
     assert "by-api-newer" not in report.names["sigma_schedules"]
     assert not report.loaded("latentry-api-newer")
@@ -77,22 +77,22 @@ def test_a_misspelt_hook_is_not_accepted(report: Report) -> None:
     problem = only(report, "latentry-misspelt")
     assert problem["stage"] == "register"
     assert "no hook 'latentry_schedulerz'" in problem["what"]
-    assert "Did the author mean 'latentry_schedulers'?" in problem["remedy"]
+    assert "Is 'latentry_schedulers' meant?" in problem["remedy"]
     assert "misspelt" not in report.names["schedulers"]
 
 
 def test_an_unknown_hook_argument_is_not_accepted(report: Report) -> None:
     problem = only(report, "latentry-argument")
     assert problem["stage"] == "register"
-    assert "hook 'latentry_schedulers' asks for 'config'" in problem["what"]
+    assert "hook 'latentry_schedulers' has the parameter 'config'" in problem["what"]
     assert "latentry_schedulers()" in problem["why"]
 
 
-def test_an_unmarked_hook_is_told(report: Report) -> None:
+def test_an_unmarked_hook_is_a_problem(report: Report) -> None:
     assert "@latentry.hookimpl" in only(report, "latentry-unmarked")["remedy"]
 
 
-def test_a_hook_that_gives_nothing_is_told(report: Report) -> None:
+def test_a_hook_that_returns_nothing_is_a_problem(report: Report) -> None:
     assert "yield SchedulerSpec records" in only(report, "latentry-empty")["remedy"]
 
 
@@ -106,20 +106,20 @@ def test_a_hook_that_raises_aborts_only_itself(report: Report) -> None:
 def test_a_record_of_the_wrong_type_is_left_out(report: Report) -> None:
     problems = report.of("latentry-wrong-type")
     assert {problem["stage"] for problem in problems} == {"record"}
-    assert "yields dict where SchedulerSpec" in problems[0]["what"]
-    assert "yields SigmaScheduleSpec where SchedulerSpec" in problems[1]["what"]
+    assert "yields dict instead of SchedulerSpec" in problems[0]["what"]
+    assert "yields SigmaScheduleSpec instead of SchedulerSpec" in problems[1]["what"]
     assert "right-type" in report.names["schedulers"]
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        "scheduler 'Bad Name' is not accepted: a name is lower case",
-        "scheduler 'bad-target' is not accepted: its target is written package.module:attribute",
-        "scheduler 'bad-aliases' is not accepted: aliases are a tuple",
-        "its preferred sigma schedule is written distribution:name, and this is 'trailing'",
-        "scheduler 'bad-process' is not accepted: its processes are a frozenset of edm, flow, vp",
-        "gives the scheduler 'good-record' twice; the first one is used",
+        "scheduler 'Bad Name' cannot be registered: its name must be lower-case",
+        "scheduler 'bad-target' cannot be registered: its target must be written package.module:attribute",
+        "scheduler 'bad-aliases' cannot be registered: its aliases must be a tuple",
+        "its preferred sigma schedule must be written distribution:name, not 'trailing'",
+        "scheduler 'bad-process' cannot be registered: its processes must be a frozenset of edm, flow, vp",
+        "registers the scheduler 'good-record' twice; the first one is used",
     ],
 )
 def test_a_faulty_record_is_left_out(report: Report, message: str) -> None:
@@ -180,6 +180,6 @@ def test_block_and_load_take_plugins_and_distributions(crowd: Site) -> None:
     assert crowd.host(load=[]).plugins == []
 
 
-def test_asking_for_a_plugin_that_is_absent_is_told(crowd: Site) -> None:
+def test_loading_a_plugin_that_is_not_installed_is_a_problem(crowd: Site) -> None:
     (problem,) = crowd.host(load=["fine", "absent"]).problems
     assert problem["message"].startswith("plugin 'absent': it is not installed.")

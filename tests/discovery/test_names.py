@@ -39,10 +39,10 @@ def test_a_name_given_twice_stands_for_neither(report: Report, crowd: Site) -> N
         (problem,) = report.of(f"latentry-twin-{ours}")
         assert problem["stage"] == "collision"
         assert f"latentry-twin-{other} 1.0" in problem["what"]
-        assert "Ask for latentry-twin-a:twin or latentry-twin-b:twin" in problem["remedy"]
+        assert "Use latentry-twin-a:twin or latentry-twin-b:twin" in problem["remedy"]
     message = refused(crowd, "twin")
-    assert "latentry-twin-a and latentry-twin-b each give it" in message
-    assert "Ask for latentry-twin-a:twin or latentry-twin-b:twin" in message
+    assert "latentry-twin-a and latentry-twin-b each register it" in message
+    assert "Use latentry-twin-a:twin or latentry-twin-b:twin" in message
 
 
 def test_both_stay_reachable(crowd: Site) -> None:
@@ -76,7 +76,7 @@ def test_colliding_aliases_stand_for_neither(report: Report, crowd: Site) -> Non
     (problem,) = report.of("latentry-alias-a")
     assert "the scheduler alias 'shared', and so does latentry-alias-b 1.0" in problem["what"]
     assert {"one", "two"} <= set(report.names["schedulers"])
-    assert "Ask for latentry-alias-a:one or latentry-alias-b:two" in refused(crowd, "shared")
+    assert "Use latentry-alias-a:one or latentry-alias-b:two" in refused(crowd, "shared")
 
 
 def test_the_outcome_hangs_on_no_order(core: Path, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_an_unknown_name_lists_and_suggests(crowd: Site) -> None:
 
 def test_an_unknown_name_tells_of_quarantined_plugins(crowd: Site) -> None:
     message = refused(crowd, "crash")
-    first = next(line for line in message.splitlines() if "might have come from" in line)
+    first = next(line for line in message.splitlines() if "A broken plugin may provide it" in line)
     assert "plugin 'crash' of latentry-crash 1.0: cannot be imported RuntimeError" in first
-    assert "more broken plugins; see `latentry plugins`" in message
+    assert "more plugins are broken; see `latentry plugins`" in message
 
 
 def test_an_unknown_name_of_a_known_distribution_says_what_to_install(core: Path) -> None:

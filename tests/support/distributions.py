@@ -31,11 +31,11 @@ dependencies = {requires}
 REPORT = """
 import json, sys
 from latentry import PluginHost
+from latentry._discovery._kinds import KINDS
 host = PluginHost(**json.loads(sys.argv[1]))
-kinds = ("schedulers", "sigma_schedules", "families", "attention_backends", "checkpoints")
 fields = ("plugin", "distribution", "version", "stage", "what", "why", "remedy", "message")
 print(json.dumps({
-    "names": {kind: list(getattr(host, kind)) for kind in kinds},
+    "names": {kind.attribute: list(getattr(host, kind.attribute)) for kind in KINDS},
     "plugins": [[p.plugin, p.distribution, p.version] for p in host.plugins],
     "problems": [{name: getattr(problem, name) for name in fields} for problem in host.problems],
 }))

@@ -108,4 +108,24 @@ LAZY = Distribution(
     + "\ndef __getattr__(name):\n    import torch\n    raise RuntimeError('the lazy name was touched')\n",
 )
 
+KINDS = Distribution(
+    "latentry-kinds",
+    IMPORTS
+    + """
+from latentry import CommandSpec, ModelSourceSpec
+
+@hookimpl
+def latentry_model_sources():
+    yield ModelSourceSpec(name="shelf", target="latentry_kinds.code:Shelf", summary="For a test.", names="shelf/name")
+    yield ModelSourceSpec(name="mute", target="latentry_kinds.code:Shelf", summary="For a test.", names=" ")
+
+@hookimpl
+def latentry_commands():
+    yield CommandSpec(name="greet", target="latentry_kinds.code:greet", summary="Print a greeting.")
+    yield CommandSpec(name="generate", target="latentry_kinds.code:greet", summary="A name that the core has.")
+    yield CommandSpec(name="hello", target="a:b", summary="An alias that the core has.", aliases=("show",))
+""",
+    {"code.py": "import click\n\n@click.command()\ndef greet():\n    click.echo('hello')\n\nclass Shelf: pass\n"},
+)
+
 CROWD = tuple(value for value in globals().values() if isinstance(value, Distribution))

@@ -293,6 +293,26 @@ class CheckpointSpec(Spec):
     default: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelSourceSpec(Spec):
+    """A place outside this machine that models come from; ``target`` is a class that implements ``ModelSource``.
+
+    Attributes:
+        names: what its names look like, in words for messages, e.g. ``owner/name of the Example Hub``.
+    """
+
+    names: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec(Spec):
+    """A sub-command of ``latentry``; ``target`` is a ``click.Command``.
+
+    Its summary is what ``latentry --help`` prints; the target is imported when the command is run. A name that the
+    core's own commands have cannot be taken.
+    """
+
+
 PartRole = Literal["vae", "text-encoder", "tokenizer"]
 
 

@@ -13,7 +13,9 @@ import pluggy
 from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
+    CommandSpec,
     ModelFamilySpec,
+    ModelSourceSpec,
     SchedulerSpec,
     SigmaScheduleSpec,
 )
@@ -48,3 +50,13 @@ def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:  # type: ig
 @hookspec
 def latentry_checkpoints() -> Iterable[CheckpointSpec]:  # type: ignore[empty-body]
     """Named local models."""
+
+
+@hookspec
+def latentry_model_sources() -> Iterable[ModelSourceSpec]:  # type: ignore[empty-body]
+    """Places outside this machine that models come from, e.g. a hub."""
+
+
+@hookspec
+def latentry_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+    """Sub-commands of ``latentry``."""

@@ -90,7 +90,7 @@ def test_parts_become_files_of_the_model(tmp_path: Path) -> None:
     [
         ({"model": ""}, "There is no model ''"),
         ({"model": "x" * 300}, "There is no model 'xxx"),
-        ({"model": "shapes-sdxl"}, "latentry-shapes gives 'shapes-sdxl'"),
+        ({"model": "shapes-sdxl"}, "latentry-shapes provides 'shapes-sdxl'"),
         ({"vae": ""}, "--vae : there is no such file"),
         ({"config": ""}, "--config : there is no such file"),
         ({"vae": "absent.safetensors"}, "--vae absent.safetensors: there is no such file"),

@@ -1,4 +1,7 @@
-"""Finding plugins, and surviving the broken ones: records first, code on use."""
+"""Finds, loads and quarantines plugins: their records at the start, their code on first use.
+
+May use: ``_errors``, ``_specs``, ``hookspecs``.
+"""
 
 from __future__ import annotations
 

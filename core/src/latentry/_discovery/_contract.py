@@ -1,4 +1,4 @@
-"""The contract version: which core a plugin was made for, asked before any of its code runs."""
+"""The contract version: which core a plugin is for, checked before any of its code runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_api(distribution: str, spec: Spec) -> None:
     offered, wanted = f"{API[0]}.{API[1]}", f"{major}.{minor}"
     newer = (major, minor) > API
     raise PluginError(
-        f"'{spec.name}' was written for plugin contract {wanted}, and this core offers {offered}.",
+        f"'{spec.name}' is for plugin contract {wanted}; this version of latentry has {offered}.",
         remedy=f"Upgrade the core: pip install --upgrade {CORE}."
         if newer
         else f"Upgrade the plugin: pip install --upgrade {distribution}.",
@@ -110,7 +110,7 @@ def _refuse(distribution: str, requirement: str, core: str, operator: str, bound
     core_is_older = ours < theirs or (ours == theirs and operator in (">=", ">", "~=", "=="))
     wanted = requirement.partition(";")[0].strip()
     raise PluginError(
-        f"it was made for {wanted}, and this is {CORE} {core}.",
+        f"it requires {wanted}; this is {CORE} {core}.",
         remedy=f'Upgrade the core: pip install --upgrade "{wanted}".'
         if core_is_older
         else f"Upgrade the plugin: pip install --upgrade {distribution}.",

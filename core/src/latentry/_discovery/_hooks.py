@@ -1,4 +1,4 @@
-"""Between a plugin's module and pluggy: what is registered, and how each hook is called."""
+"""What pluggy is given of a plugin, and how each hook is called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOOKS = tuple(kind.hook for kind in KINDS)
 
 
 class HookSet:
-    """All that pluggy sees of a plugin: its marked functions.
+    """The marked functions of a plugin, which are all that pluggy sees of it.
 
     Given the module, pluggy might read every attribute that ``dir()`` gives, and so import the lazy ones.
     """
@@ -63,13 +63,15 @@ def call(manager: pluggy.PluginManager, hooks: HookSet, kind: Kind[Any]) -> list
     others = [plugin for plugin in manager.get_plugins() if plugin is not hooks]
     answers: list[object] = manager.subset_hook_caller(kind.hook, others)()
     if not answers:
-        raise PluginError(f"hook '{kind.hook}' gave nothing.", remedy=f"It is to yield {kind.record.__name__} records.")
+        raise PluginError(
+            f"hook '{kind.hook}' returned nothing.", remedy=f"It must yield {kind.record.__name__} records."
+        )
     records: list[object] = []
     for answer in answers:
         if not isinstance(answer, Iterable):
             raise PluginError(
-                f"hook '{kind.hook}' gave {type(answer).__name__} where an iterable is due.",
-                remedy=f"It is to yield {kind.record.__name__} records.",
+                f"hook '{kind.hook}' returned {type(answer).__name__}, which is not iterable.",
+                remedy=f"It must yield {kind.record.__name__} records.",
             )
         records.extend(answer)
     return records
@@ -87,7 +89,7 @@ def _mark(function: object) -> dict[str, Any] | None:
 def _check_marks(hooks: HookSet) -> None:
     if hooks.unmarked:
         raise PluginError(
-            f"function '{hooks.unmarked[0]}' is named like a hook and not marked as one.",
+            f"function '{hooks.unmarked[0]}' has the name of a hook but is not marked as one.",
             remedy="Write @latentry.hookimpl above it.",
         )
     if not hooks.marked:
@@ -98,7 +100,7 @@ def _check_marks(hooks: HookSet) -> None:
 
 
 def _check_hook(name: str, function: Callable[..., object]) -> None:
-    """What pluggy would find out, told so that the author can act on it."""
+    """What pluggy would reject, in words that the author of the plugin can act on."""
     options = _mark(function) or {}
     hook = options.get("specname") or name
     if hook not in HOOKS:
@@ -106,9 +108,9 @@ def _check_hook(name: str, function: Callable[..., object]) -> None:
             return
         near = get_close_matches(hook, HOOKS, n=1, cutoff=0.5)
         raise PluginError(
-            f"this core has no hook '{hook}'.",
+            f"this version of latentry has no hook '{hook}'.",
             why=f"The hooks are {', '.join(HOOKS)}.",
-            remedy=f"Did the author mean '{near[0]}'?" if near else "A newer core may have it.",
+            remedy=f"Is '{near[0]}' meant?" if near else "A newer version of latentry may have it.",
         )
     asked = [
         parameter.name
@@ -117,7 +119,7 @@ def _check_hook(name: str, function: Callable[..., object]) -> None:
     ]
     if asked:
         raise PluginError(
-            f"hook '{hook}' asks for {', '.join(map(repr, asked))}, which this core does not give.",
-            why=f"The hook takes no argument: {hook}().",
-            remedy="If it was written for a newer core: pip install --upgrade latentry.",
+            f"hook '{hook}' has the parameter {', '.join(map(repr, asked))}, which latentry does not pass.",
+            why=f"The hook is called without arguments: {hook}().",
+            remedy="If the plugin is for a newer version: pip install --upgrade latentry.",
         )

@@ -1,4 +1,4 @@
-"""The plugin host: everything a program knows about plugins, in one object it owns."""
+"""The plugin host: everything a program knows about plugins, in one object that it owns."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from typing import Any
 
 from latentry._discovery._contract import canonical
 from latentry._discovery._installed import core_version, installed_sources
-from latentry._discovery._kinds import (
-    ATTENTION_BACKENDS,
-    CHECKPOINTS,
-    FAMILIES,
-    SCHEDULERS,
-    SIGMA_SCHEDULES,
-    Kind,
-    S,
-)
+from latentry._discovery._kinds import KINDS, Kind, S
 from latentry._discovery._loading import Loader
 from latentry._discovery._loose import loose_sources
 from latentry._discovery._names import Entry, Names
@@ -25,10 +17,19 @@ from latentry._discovery._problems import Ledger, Problem
 from latentry._discovery._registry import Registry
 from latentry._discovery._sources import Plugin, Provenance, Source
 from latentry._errors import PluginError
+from latentry._specs import (
+    AttentionBackendSpec,
+    CheckpointSpec,
+    CommandSpec,
+    ModelFamilySpec,
+    ModelSourceSpec,
+    SchedulerSpec,
+    SigmaScheduleSpec,
+)
 
 
 class PluginHost:
-    """Finds plugins, takes in their records, and survives the broken ones.
+    """Finds plugins and collects their records; a broken plugin does not affect the others.
 
     It reads no environment variable and shares nothing with other hosts. What is wrong with a plugin is a
     value in ``problems``; the host always starts.
@@ -43,8 +44,17 @@ class PluginHost:
     Attributes:
         core_version: the installed core's version; empty where the core was never installed.
         plugins: what loaded.
-        schedulers, sigma_schedules, families, attention_backends, checkpoints: the records by name.
+        schedulers, sigma_schedules, families, attention_backends, checkpoints, model_sources, commands: the records
+            by name, a registry for each of ``KINDS``.
     """
+
+    schedulers: Registry[SchedulerSpec]
+    sigma_schedules: Registry[SigmaScheduleSpec]
+    families: Registry[ModelFamilySpec]
+    attention_backends: Registry[AttentionBackendSpec]
+    checkpoints: Registry[CheckpointSpec]
+    model_sources: Registry[ModelSourceSpec]
+    commands: Registry[CommandSpec]
 
     def __init__(
         self,
@@ -67,11 +77,8 @@ class PluginHost:
         for source in chosen:
             loader.load(source)
         self.plugins: tuple[Plugin, ...] = tuple(loader.plugins)
-        self.schedulers = self._registry(SCHEDULERS, loader.entries)
-        self.sigma_schedules = self._registry(SIGMA_SCHEDULES, loader.entries)
-        self.families = self._registry(FAMILIES, loader.entries)
-        self.attention_backends = self._registry(ATTENTION_BACKENDS, loader.entries)
-        self.checkpoints = self._registry(CHECKPOINTS, loader.entries)
+        for kind in KINDS:
+            setattr(self, kind.attribute, self._registry(kind, loader.entries))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -83,7 +90,7 @@ class PluginHost:
             return installed
         wanted = set(map(canonical, load))
         for name in sorted(wanted.difference(*(_names(source) for source in installed))):
-            fault = PluginError("it is not installed.", remedy="`latentry plugins` lists what is.")
+            fault = PluginError("it is not installed.", remedy="`latentry plugins` lists the installed plugins.")
             self._ledger.add(Provenance(name, "", ""), "find", fault)
         return [source for source in installed if _names(source) & wanted]
 
@@ -94,7 +101,9 @@ class PluginHost:
             place = Source(Provenance(Path(path).stem, str(path), ""), "", lambda: None)
             for source in self._ledger.attempt(place, "find", partial(loose_sources, Path(path))) or ():
                 if source.prefix in taken:
-                    fault = PluginError(f"another plugin is called '{source.prefix}' already.", remedy="Rename it.")
+                    fault = PluginError(
+                        f"another plugin is already called '{source.prefix}'.", remedy="Rename the file."
+                    )
                     self._ledger.add(source.owner, "find", fault)
                 else:
                     taken.add(source.prefix)
@@ -118,6 +127,6 @@ def _collision(kind: Kind[Any], name: str, claim: Entry[Any], claims: Sequence[E
     others = " and ".join(dict.fromkeys(other.source.owner.label for other in claims if other is not claim))
     what = "name" if claim.spec.name == name else "alias"
     return PluginError(
-        f"it gives the {kind.noun} {what} '{name}', and so does {others}; the name stands for neither.",
-        remedy=f"Ask for {' or '.join(other.qualified for other in claims)}.",
+        f"it registers the {kind.noun} {what} '{name}', and so does {others}; the short name can be used for neither.",
+        remedy=f"Use {' or '.join(other.qualified for other in claims)}.",
     )

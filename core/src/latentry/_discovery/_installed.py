@@ -24,7 +24,7 @@ def core_version() -> str:
 
 
 def installed_sources(ledger: Ledger) -> list[Source]:
-    """Every entry point of the group, sorted: a result never hangs on the order of folders."""
+    """Every entry point of the group, sorted, so that nothing depends on the order of folders."""
     found: dict[str, Source] = {}
     for distribution in importlib_metadata.distributions():
         text = distribution.read_text("entry_points.txt")

@@ -1,4 +1,4 @@
-"""The kinds of record a host collects: one line each."""
+"""The kinds of record a host collects: one line each. ``docs/plugin-kinds.md`` says how another is added."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
+    CommandSpec,
     ModelFamilySpec,
+    ModelSourceSpec,
     SchedulerSpec,
     SigmaScheduleSpec,
     Spec,
@@ -26,13 +28,23 @@ class Kind(Generic[S]):
         hook: the hook that yields them.
         record: their class.
         noun: what messages call one.
+        reserved: names that the core itself uses, and that no plugin can take.
     """
 
     attribute: str
     hook: str
     record: type[S]
     noun: str
+    reserved: frozenset[str] = frozenset()
 
+
+CORE_COMMANDS = frozenset(
+    {
+        *("attention", "check", "convert", "families", "generate", "inspect"),
+        *("models", "plugins", "schedulers", "show", "sigmas"),
+    }
+)
+"""The sub-commands that ``latentry`` has without plugins."""
 
 SCHEDULERS = Kind("schedulers", "latentry_schedulers", SchedulerSpec, "scheduler")
 SIGMA_SCHEDULES = Kind("sigma_schedules", "latentry_sigma_schedules", SigmaScheduleSpec, "sigma schedule")
@@ -41,5 +53,15 @@ ATTENTION_BACKENDS = Kind(
     "attention_backends", "latentry_attention_backends", AttentionBackendSpec, "attention backend"
 )
 CHECKPOINTS = Kind("checkpoints", "latentry_checkpoints", CheckpointSpec, "model")
+MODEL_SOURCES = Kind("model_sources", "latentry_model_sources", ModelSourceSpec, "model source")
+COMMANDS = Kind("commands", "latentry_commands", CommandSpec, "command", CORE_COMMANDS)
 
-KINDS: tuple[Kind[Any], ...] = (SCHEDULERS, SIGMA_SCHEDULES, FAMILIES, ATTENTION_BACKENDS, CHECKPOINTS)
+KINDS: tuple[Kind[Any], ...] = (
+    SCHEDULERS,
+    SIGMA_SCHEDULES,
+    FAMILIES,
+    ATTENTION_BACKENDS,
+    CHECKPOINTS,
+    MODEL_SOURCES,
+    COMMANDS,
+)

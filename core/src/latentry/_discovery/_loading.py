@@ -1,4 +1,4 @@
-"""Taking one plugin in: contract, import, hooks, records. What fails is rolled back and noted."""
+"""Loading one plugin: contract, import, hooks, records. What fails is rolled back and noted as a problem."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Loader:
                 continue
             entry = Entry(spec, source)
             if entry.qualified in taken:
-                fault = PluginError(f"it gives the {kind.noun} '{spec.name}' twice; the first one is used.")
+                fault = PluginError(f"it registers the {kind.noun} '{spec.name}' twice; the first one is used.")
                 self._ledger.add(source.owner, "record", fault)
                 continue
             taken.add(entry.qualified)

@@ -23,13 +23,13 @@ def loose_sources(path: Path) -> list[Source]:
         return [_source(path)]
     if not path.is_dir():
         raise PluginError(
-            f"{path} is no plugin.",
+            f"{path} is not a plugin.",
             why="It is not a .py file." if path.exists() else "There is no such file or folder.",
             remedy="Give a .py file, a package folder, or a folder of them.",
         )
     found = [_source(entry) for entry in sorted(path.iterdir()) if _is_plugin(entry)]
     if not found:
-        raise PluginError(f"{path} holds no plugin.", remedy="Put a .py file or a package folder into it.")
+        raise PluginError(f"{path} contains no plugin.", remedy="Put a .py file or a package folder into it.")
     return found
 
 

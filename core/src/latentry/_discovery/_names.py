@@ -21,7 +21,7 @@ class Entry(Generic[S]):
 
     @property
     def qualified(self) -> str:
-        """The name that nobody else can claim."""
+        """``distribution:name``, which no other distribution can have."""
         return f"{self.source.prefix}:{self.spec.name}"
 
 
@@ -46,7 +46,7 @@ class Names(Generic[S]):
         self.contested = {name: claims for name, claims in (names | aliases).items() if len(claims) > 1}
 
     def resolve(self, name: str) -> Entry[S] | None:
-        """The record that a name, an alias or ``distribution:name`` stands for."""
+        """The record that a name, an alias or ``distribution:name`` resolves to."""
         if not isinstance(name, str):
             return None
         if ":" in name:

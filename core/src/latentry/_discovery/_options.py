@@ -1,4 +1,4 @@
-"""Making an object from options that a person typed."""
+"""Creates an object from options that a person typed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def describe(field: FieldInfo) -> str:
 
 
 def option_error(label: str, fields: Mapping[str, FieldInfo], error: ValidationError) -> OptionError:
-    """All that is wrong, in one error."""
+    """Everything that is wrong with the options, in one error."""
     what, why, near = [], [], []
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""

@@ -16,7 +16,7 @@ Stage = Literal["find", "contract", "import", "register", "hook", "record", "col
 
 FAILED = {
     "find": "cannot be found",
-    "contract": "states requirements that cannot be read",
+    "contract": "has requirements that cannot be read",
     "import": "cannot be imported",
     "register": "cannot be registered",
     "hook": "fails while it registers its records",
@@ -60,12 +60,12 @@ class Problem:
 
     @property
     def remedy(self) -> str:
-        """What to do: the cure where one is known, and how to be rid of the plugin."""
-        return " ".join(part for part in (self._cure(), self.removal) if part)
+        """What to do: the repair where one is known, and how to leave the plugin out."""
+        return " ".join(part for part in (self._repair(), self.removal) if part)
 
     @property
     def removal(self) -> str:
-        """How to do without the plugin."""
+        """How to leave the plugin out."""
         return self._owner.removal
 
     @property
@@ -81,18 +81,18 @@ class Problem:
     def _owner(self) -> Provenance:
         return Provenance(self.plugin, self.distribution, self.version)
 
-    def _cure(self) -> str:
+    def _repair(self) -> str:
         if isinstance(self.error, LatentryError):
             return self.error.remedy
         if not self.version:
-            return "Mend the file."
+            return "Correct the file."
         if isinstance(self.error, ImportError):
             return f"Repair it with: pip install --upgrade --force-reinstall {self.distribution}."
         return f"Look for a newer release: pip install --upgrade {self.distribution}."
 
 
 def cause(error: BaseException) -> str:
-    """An exception in words; one that cannot even say what it is takes nothing down."""
+    """An exception in words, even one that fails to format itself."""
     try:
         text = str(error)
     except Exception:

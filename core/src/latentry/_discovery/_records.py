@@ -1,10 +1,11 @@
-"""Is a record fit to be registered?"""
+"""Checks of the records that plugins register."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import get_args
+from functools import singledispatch
+from typing import Any, get_args
 
 from latentry._discovery._kinds import Kind, S
 from latentry._errors import PluginError
@@ -12,6 +13,7 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     ModelFamilySpec,
+    ModelSourceSpec,
     ProcessKind,
     SchedulerSpec,
     SigmaPreference,
@@ -30,76 +32,98 @@ def check_type(kind: Kind[S], record: object) -> S:
     """The record, known to be of the hook's type."""
     if not isinstance(record, kind.record):
         raise PluginError(
-            f"hook '{kind.hook}' yields {type(record).__name__} where {kind.record.__name__} is due.",
+            f"hook '{kind.hook}' yields {type(record).__name__} instead of {kind.record.__name__}.",
             why=f"It yields {record!r:.80}.",
         )
     return record
 
 
 def check_record(kind: Kind[S], spec: S) -> None:
-    """Raise on the first thing in a record that cannot be right."""
-    fault = next(_faults(spec), "")
+    """Raises a ``PluginError`` about the first thing in a record that cannot be right."""
+    fault = next(_faults(kind, spec), "")
     if fault:
-        raise PluginError(f"{kind.noun} {spec.name!r} is not accepted: {fault}.")
+        raise PluginError(f"the {kind.noun} {spec.name!r} cannot be registered: {fault}.")
 
 
-def _faults(spec: Spec) -> Iterator[str]:
+def _faults(kind: Kind[Any], spec: Spec) -> Iterator[str]:
+    """What any record can have wrong, then what only its own class can."""
     if not (isinstance(spec.name, str) and NAME.fullmatch(spec.name)):
-        yield "a name is lower case letters and digits, joined by single dashes or underscores"
+        yield "its name must be lower-case letters and digits, joined by single dashes or underscores"
     if not isinstance(spec.aliases, tuple):
-        yield f"aliases are a tuple, and this is {type(spec.aliases).__name__}"
+        yield f"its aliases must be a tuple, not {type(spec.aliases).__name__}"
     for alias in spec.aliases:
         if not (isinstance(alias, str) and ALIAS.fullmatch(alias)):
-            yield f"alias {alias!r} is empty or has a space, colon or comma"
+            yield f"its alias {alias!r} is empty or contains a space, a colon or a comma"
+    if taken := kind.reserved & {spec.name, *spec.aliases}:
+        yield f"the core has a {kind.noun} '{min(taken)}' of its own"
     yield from _target_faults("target", spec.target)
     if not (isinstance(spec.summary, str) and spec.summary.strip() and "\n" not in spec.summary):
-        yield "its summary is one line of text"
-    match spec:
-        case SchedulerSpec():
-            yield from _scheduler_faults(spec)
-        case SigmaScheduleSpec():
-            yield from _process_faults(spec.processes)
-        case ModelFamilySpec():
-            yield from _family_faults(spec)
-        case AttentionBackendSpec():
-            if not (spec.devices and spec.dtypes):
-                yield "it names the devices and the dtypes it serves"
-        case CheckpointSpec():
-            yield from _reference_faults("family", spec.family)
+        yield "its summary must be one line of text"
+    yield from _own_faults(spec)
+
+
+@singledispatch
+def _own_faults(spec: Spec) -> Iterator[str]:
+    """What a record's class says beyond ``Spec``; a class without an entry here has nothing more to check."""
+    yield from ()
+
+
+@_own_faults.register
+def _(spec: SchedulerSpec) -> Iterator[str]:
+    yield from _process_faults(spec.processes)
+    if not (spec.sigmas and all(isinstance(preference, SigmaPreference) for preference in spec.sigmas)):
+        yield "its sigmas must be one or more SigmaPreference"
+    for preference in spec.sigmas:
+        yield from _reference_faults("preferred sigma schedule", preference.name)
+    if spec.order < 1 or spec.evaluations < 0:
+        yield "its order must be at least 1 and its evaluations at least 0"
+
+
+@_own_faults.register
+def _(spec: SigmaScheduleSpec) -> Iterator[str]:
+    yield from _process_faults(spec.processes)
+
+
+@_own_faults.register
+def _(spec: ModelFamilySpec) -> Iterator[str]:
+    yield from _target_faults("detector", spec.detector)
+    yield from _process_faults(frozenset({spec.process}))
+    if not (spec.variants and all(isinstance(variant, VariantSpec) for variant in spec.variants)):
+        yield "its variants must be one or more VariantSpec"
+    for variant in spec.variants:
+        for name in variant.schedulers:
+            yield from _reference_faults("preferred scheduler", name)
+
+
+@_own_faults.register
+def _(spec: AttentionBackendSpec) -> Iterator[str]:
+    if not (spec.devices and spec.dtypes):
+        yield "it must name the devices and the dtypes it serves"
+
+
+@_own_faults.register
+def _(spec: CheckpointSpec) -> Iterator[str]:
+    yield from _reference_faults("family", spec.family)
+
+
+@_own_faults.register
+def _(spec: ModelSourceSpec) -> Iterator[str]:
+    if not (isinstance(spec.names, str) and spec.names.strip()):
+        yield "it must say in words what its names look like"
 
 
 def _target_faults(field: str, target: object) -> Iterator[str]:
     if not (isinstance(target, str) and TARGET.fullmatch(target)):
-        yield f"its {field} is written package.module:attribute, and this is {target!r}"
+        yield f"its {field} must be written package.module:attribute, not {target!r}"
 
 
 def _reference_faults(field: str, name: object) -> Iterator[str]:
     """A preference names its distribution too, so that nobody can take it over."""
     if not (isinstance(name, str) and QUALIFIED.fullmatch(name)):
-        yield f"its {field} is written distribution:name, and this is {name!r}"
+        yield f"its {field} must be written distribution:name, not {name!r}"
 
 
 def _process_faults(processes: object) -> Iterator[str]:
     known = set(get_args(ProcessKind))
     if not (isinstance(processes, frozenset) and processes and processes <= known):
-        yield f"its processes are a frozenset of {', '.join(sorted(known))}, and this is {processes!r}"
-
-
-def _scheduler_faults(spec: SchedulerSpec) -> Iterator[str]:
-    yield from _process_faults(spec.processes)
-    if not (spec.sigmas and all(isinstance(preference, SigmaPreference) for preference in spec.sigmas)):
-        yield "its sigmas are one or more SigmaPreference"
-    for preference in spec.sigmas:
-        yield from _reference_faults("preferred sigma schedule", preference.name)
-    if spec.order < 1 or spec.evaluations < 0:
-        yield "its order is at least 1 and its evaluations are at least 0"
-
-
-def _family_faults(spec: ModelFamilySpec) -> Iterator[str]:
-    yield from _target_faults("detector", spec.detector)
-    yield from _process_faults(frozenset({spec.process}))
-    if not (spec.variants and all(isinstance(variant, VariantSpec) for variant in spec.variants)):
-        yield "its variants are one or more VariantSpec"
-    for variant in spec.variants:
-        for name in variant.schedulers:
-            yield from _reference_faults("preferred scheduler", name)
+        yield f"its processes must be a frozenset of {', '.join(sorted(known))}, not {processes!r}"

@@ -1,4 +1,4 @@
-"""The records of one kind, by name, and the way from a record to what it stands for."""
+"""The records of one kind, by name, and the import of what they point at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Registry(Mapping[str, S], Generic[S]):
     """Records by name: ``registry["ddim"]``, an alias, or ``registry["latentry-ddim:ddim"]``.
 
     Iterating gives one name a record: the short one, or ``distribution:name`` where two distributions give
-    the short one. A name that stands for nothing raises ``UnknownName``.
+    the short one. A name that nothing has raises ``UnknownName``.
     """
 
     def __init__(self, kind: Kind[S], names: Names[S], ledger: Ledger, left_out: frozenset[str] = frozenset()) -> None:
@@ -63,7 +63,7 @@ class Registry(Mapping[str, S], Generic[S]):
         return self._entry(name).source.owner
 
     def unknown(self, name: str) -> UnknownName:
-        """What is said of a name that stands for nothing: what there is, what is near and who gives it."""
+        """The error for a name that nothing has: lists what is installed, similar names, and what to install."""
         return unknown_name(self._kind, name, self._names, self._ledger.problems, self._left_out)
 
     def load(self, name: str, field: str = "target") -> Any:
@@ -90,7 +90,7 @@ class Registry(Mapping[str, S], Generic[S]):
         return plugin_call(entry.source.owner, f"{self._kind.noun} '{entry.spec.name}'")
 
     def create(self, name: str, /, **options: Any) -> Any:
-        """Make one with these options; an option it does not know or accept is an ``OptionError``."""
+        """Create one with these options; an unknown option or a value it refuses raises ``OptionError``."""
         entry, target = self._entry(name), self.load(name)
         try:
             return create(f"The {self._kind.noun} '{entry.spec.name}'", target, options)
@@ -98,7 +98,7 @@ class Registry(Mapping[str, S], Generic[S]):
             raise
         except Exception as error:
             fault = PluginError(
-                f"the {self._kind.noun} '{entry.spec.name}' cannot be made.",
+                f"the {self._kind.noun} '{entry.spec.name}' cannot be created.",
                 why=cause(error),
                 remedy=_repair(entry.source.owner, error),
             )
@@ -113,7 +113,7 @@ class Registry(Mapping[str, S], Generic[S]):
 
 def _repair(owner: Provenance, error: BaseException) -> str:
     if not owner.version:
-        return "Mend the file."
+        return "Correct the file."
     if isinstance(error, ModuleNotFoundError):
-        return f"Install what it needs: pip install --upgrade --force-reinstall {owner.distribution}."
+        return f"Install its dependencies: pip install --upgrade --force-reinstall {owner.distribution}."
     return f"Look for a newer release: pip install --upgrade {owner.distribution}."

@@ -23,18 +23,18 @@ class Provenance:
 
     @property
     def label(self) -> str:
-        """How messages call it, e.g. ``latentry-ddim 1.0``."""
+        """Distribution and version, e.g. ``latentry-ddim 1.0``."""
         return f"{self.distribution} {self.version}".strip()
 
     @property
     def removal(self) -> str:
-        """How to do without it; empty where nothing is known about it but a name."""
+        """How to leave it out; empty where nothing is known about it but a name."""
         if not self.distribution:
             return ""
         if not self.version:
-            return f"To do without it: leave out --plugin-dir {self.distribution}."
+            return f"To leave it out, drop --plugin-dir {self.distribution}."
         name = self.distribution  # entry points of two distributions may share a name
-        return f"To do without it: pip uninstall {name}, or set LATENTRY_BLOCK={name}."
+        return f"To leave it out: pip uninstall {name}, or set LATENTRY_BLOCK={name}."
 
 
 @dataclass(frozen=True)

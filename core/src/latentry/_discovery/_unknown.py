@@ -1,4 +1,4 @@
-"""What to say when a name resolves to nothing."""
+"""The error for a name that resolves to nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latentry._errors import UnknownName
 def known_distributions(kind: Kind[Any]) -> dict[str, str]:
     """First-party names of a kind and the distributions that provide them, installed or not."""
     text = (resources.files(__package__) / "directory.json").read_text(encoding="utf-8")
-    names: dict[str, str] = json.loads(text)[kind.attribute]
+    names: dict[str, str] = json.loads(text).get(kind.attribute, {})
     return names
 
 
@@ -44,8 +44,8 @@ def _contested(kind: Kind[Any], name: str, names: Names[Any]) -> UnknownName:
     claims = names.contested[name]
     givers = " and ".join(dict.fromkeys(entry.source.owner.distribution for entry in claims))
     return UnknownName(
-        f"The {kind.noun} '{name}' is not one thing here: {givers} each give it.",
-        remedy=f"Ask for {' or '.join(entry.qualified for entry in claims)}.",
+        f"The {kind.noun} name '{name}' is ambiguous: {givers} each register it.",
+        remedy=f"Use {' or '.join(entry.qualified for entry in claims)}.",
     )
 
 
@@ -59,16 +59,16 @@ def _near(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _quarantined(name: str, distribution: str | None, problems: Iterable[Problem]) -> Iterator[str]:
-    """The plugins that are broken; any of them might have given the name, the likeliest come first."""
+    """The broken plugins, any of which may provide the name, the likeliest first."""
     faults = [problem for problem in problems if problem.stage not in ("collision", "load")]
 
     def unlikely(problem: Problem) -> bool:
         return not (problem.distribution == distribution or name in f"{problem.plugin} {problem.distribution}")
 
     for problem in sorted(faults, key=unlikely)[:5]:
-        yield f"It might have come from {problem.what} {problem.why}".rstrip()
+        yield f"A broken plugin may provide it: {problem.what} {problem.why}".rstrip()
     if len(faults) > 5:
-        yield f"… or from {len(faults) - 5} more broken plugins; see `latentry plugins`."
+        yield f"{len(faults) - 5} more plugins are broken; see `latentry plugins`."
 
 
 def _installable(
@@ -79,6 +79,6 @@ def _installable(
         if distribution is None or names.resolve(name) is not None:
             continue
         if distribution in left_out:
-            yield f"{distribution} gives '{name}'. It is installed, and switched off (load, block)."
+            yield f"{distribution} provides '{name}'. It is installed but switched off (load, block)."
         else:
-            yield f"{distribution} gives '{name}': pip install {distribution}"
+            yield f"{distribution} provides '{name}': pip install {distribution}"

@@ -12,7 +12,8 @@ from support.parts import autoencoder
 from torch import Tensor
 
 from latentry import OptionError
-from latentry_diffusers.model.autoencoder import Autoencoder, upcast
+from latentry_diffusers.loading.dtypes import upcast
+from latentry_diffusers.model.autoencoder import Autoencoder
 
 MEAN, STD = [0.1, -0.2, 0.3, 0.4], [2.0, 3.0, 4.0, 5.0]
 

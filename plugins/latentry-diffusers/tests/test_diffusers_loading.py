@@ -203,7 +203,7 @@ def test_spoilt_weights_are_one_clear_error(copy: Path, what: str) -> None:
 
 
 def test_all_parts_are_checked_before_the_first_tensor_is_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentry_diffusers.files.read import WeightFiles
+    from latentry_diffusers.files.weight_files import WeightFiles
 
     monkeypatch.setattr(WeightFiles, "read", lambda self, name: pytest.fail("a tensor was read"))
     edit_weights(weights(copy, "vae"), drop="decoder.conv_in.weight")

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from safetensors.torch import save_file
 
 from latentry import ModelError
 from latentry_diffusers.files.part_folder import find_weights
-from latentry_diffusers.files.read import MAPPED, TensorHeader, read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import MAPPED, TensorHeader
 
 TENSORS: Mapping[str, torch.Tensor] = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -82,7 +84,7 @@ def test_a_long_file_is_read_through_several_mappings(file: Path) -> None:
     """So that the pages of tensors that went elsewhere can go."""
     weights = read_headers(file)
     many = dict(weights.tensors) | {"a": TensorHeader("F32", (2, 3), MAPPED + 1)}  # as if it were that large
-    weights = type(weights)(weights.files, many, weights.places, weights.metadata)
+    weights = replace(weights, tensors=many)
     one, other = weights.read("a"), weights.read("a")
     assert one.data_ptr() != other.data_ptr()
     assert torch.equal(one, other)

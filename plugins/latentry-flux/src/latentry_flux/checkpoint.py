@@ -13,6 +13,7 @@ from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
 from latentry_diffusers.model.picture_size import check_size
 from latentry_diffusers.model.time_shift import flow_shift
+from latentry_flux.packing import PATCH
 from latentry_flux.parts import load_parts, specs
 from latentry_flux.variants import published
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import torch
 
     from latentry_flux.model import Flux
-
-PATCH = 2
-"""Latents of one token's side."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from latentry_diffusers.text.t5 import encode_t5
 from latentry_flux.packing import pack, positions, unpack
 
 if TYPE_CHECKING:
-    from latentry_flux.checkpoint import FluxCheckpoint
+    from latentry_diffusers.model.checkpoint import BundledCheckpoint
     from latentry_flux.parts import Parts
 
 TOKENS: Mapping[str, int] = {"dev": 512, "schnell": 256, "fill": 512}
@@ -38,14 +38,15 @@ class Flux(NetworksInMemory):
         t5: T5 with its tokenizer.
     """
 
-    checkpoint: FluxCheckpoint
+    checkpoint: BundledCheckpoint
 
-    def __init__(self, checkpoint: FluxCheckpoint, parts: Parts) -> None:
+    def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae
         self.clip, self.t5 = parts.clip, parts.t5
         encoders = {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
-        super().__init__(checkpoint, networks, parts.report, lambda: flux_pairs(checkpoint.transformer))
+        self._config = checkpoint.bundle.config("transformer")
+        super().__init__(checkpoint, networks, parts.report, lambda: flux_pairs(self._config))
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) from T5, ``pooled`` (batch, width) from CLIP, ``guidance`` (batch,).
@@ -59,7 +60,7 @@ class Flux(NetworksInMemory):
         text = encode_t5(*self.t5, prompts, length=TOKENS[self.checkpoint.variant])
         pooled = encode_clip(*self.clip, prompts, windows=1).pooled
         told = {"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)}
-        if self.checkpoint.transformer["guidance_embeds"]:
+        if self._config["guidance_embeds"]:
             if settings.guidance is None:
                 raise OptionError(
                     "No guidance scale was given.", why=f"{self.checkpoint.variant} is told it with the prompt."

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from latentry_flux.checkpoint import PATCH
+PATCH = 2
+"""Latents along each side of one token."""
 
 
 def pack(latents: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.clip_skip import clip_skip_of
 
 if TYPE_CHECKING:
-    from latentry_sd.checkpoint import StableDiffusionCheckpoint
+    from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
     from latentry_sd.parts import Parts
 
 
@@ -31,9 +31,9 @@ class StableDiffusion(NetworksInMemory):
         tokenizer: transformers' ``CLIPTokenizer``.
     """
 
-    checkpoint: StableDiffusionCheckpoint
+    checkpoint: UNetCheckpoint
 
-    def __init__(self, checkpoint: StableDiffusionCheckpoint, parts: Parts) -> None:
+    def __init__(self, checkpoint: UNetCheckpoint, parts: Parts) -> None:
         self.unet, self.vae = parts.unet, parts.vae
         self.text_encoder, self.tokenizer = parts.text_encoder, parts.tokenizer
         networks = {"text_encoder": self.text_encoder, "unet": self.unet, "vae": self.vae}

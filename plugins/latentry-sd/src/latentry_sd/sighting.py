@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import predicted, said_in
 from latentry_diffusers.recognise.missing import Need
 from latentry_diffusers.recognise.recognise import Sighting

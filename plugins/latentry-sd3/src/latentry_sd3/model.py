@@ -16,7 +16,7 @@ from latentry_sd3.parts import CLIPS, THIRD
 from latentry_sd3.prompts import encode
 
 if TYPE_CHECKING:
-    from latentry_sd3.checkpoint import StableDiffusion3Checkpoint
+    from latentry_diffusers.model.checkpoint import BundledCheckpoint
     from latentry_sd3.parts import Parts
 
 
@@ -31,15 +31,15 @@ class StableDiffusion3(NetworksInMemory):
         t5: T5 with its tokenizer, None where there is none.
     """
 
-    checkpoint: StableDiffusion3Checkpoint
+    checkpoint: BundledCheckpoint
 
-    def __init__(self, checkpoint: StableDiffusion3Checkpoint, parts: Parts) -> None:
+    def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae
         self.clips, self.t5 = parts.clips, parts.t5
         told = zip((*CLIPS, THIRD), (*self.clips, self.t5), strict=True)
         encoders = {part: text.encoder for part, text in told if text}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
-        super().__init__(checkpoint, networks, parts.report, lambda: sd3_pairs(checkpoint.transformer))
+        super().__init__(checkpoint, networks, parts.report, lambda: sd3_pairs(checkpoint.bundle.config("transformer")))
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) and ``pooled`` (batch, width); see ``prompts.encode``."""
@@ -47,7 +47,7 @@ class StableDiffusion3(NetworksInMemory):
             prompts,
             self.clips,
             self.t5,
-            width=self.checkpoint.transformer["joint_attention_dim"],
+            width=self.checkpoint.bundle.config("transformer")["joint_attention_dim"],
             clip_skip=clip_skip_of(settings),
         )
         return Conditioning({"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from latentry_diffusers.files.headers import PREFIXES, Headers, count, side
-from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import said_in
 from latentry_diffusers.recognise.missing import Need
 from latentry_diffusers.recognise.recognise import Sighting

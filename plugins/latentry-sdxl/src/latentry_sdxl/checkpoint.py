@@ -52,9 +52,8 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sdxl.model import StableDiffusionXL
 
-        return StableDiffusionXL(
-            self, load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes, vae=self.vae))
-        )
+        parts = load_parts(self.bundle, device, part_dtypes(self.parts, dtype, dtypes, vae=self.vae))
+        return StableDiffusionXL(self, parts, time_ids=self.time_ids, zeros=self.zeros)
 
 
 def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionXLCheckpoint:

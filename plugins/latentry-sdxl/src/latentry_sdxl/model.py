@@ -17,7 +17,7 @@ from latentry_diffusers.text.clip_skip import clip_skip_of
 from latentry_sdxl.micro import MicroConditioning
 
 if TYPE_CHECKING:
-    from latentry_sdxl.checkpoint import StableDiffusionXLCheckpoint
+    from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
     from latentry_sdxl.parts import Parts
 
 
@@ -31,13 +31,15 @@ class StableDiffusionXL(NetworksInMemory):
         text: text encoders and their tokenizers, in the order in which their states are joined.
     """
 
-    checkpoint: StableDiffusionXLCheckpoint
+    checkpoint: UNetCheckpoint
 
-    def __init__(self, checkpoint: StableDiffusionXLCheckpoint, parts: Parts) -> None:
+    def __init__(self, checkpoint: UNetCheckpoint, parts: Parts, *, time_ids: int, zeros: bool) -> None:
+        """``time_ids`` is how many numbers the UNet takes besides the prompt, ``zeros`` as in the checkpoint."""
         self.unet, self.vae, self.text = parts.unet, parts.vae, parts.text
-        encoders = {part: text.encoder for part, text in zip(checkpoint.encoders, self.text, strict=True)}
+        encoders = {part: text.encoder for part, text in zip(checkpoint.bundle.tokenizers, self.text, strict=True)}
         networks = {**encoders, "unet": self.unet, "vae": self.vae}
         super().__init__(checkpoint, networks, parts.report, lambda: unet_pairs(checkpoint.unet))
+        self._time_ids, self._zeros = time_ids, zeros
 
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
@@ -48,12 +50,12 @@ class StableDiffusionXL(NetworksInMemory):
         """
         encoded = [encode_clip(*each, prompts, skip=1 + clip_skip_of(settings), normed=False) for each in self.text]
         states, pooled = torch.cat([each.states for each in encoded], -1), encoded[-1].pooled
-        if settings.negative and self.checkpoint.zeros:
+        if settings.negative and self._zeros:
             written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=states.device)
             states, pooled = states * written[:, None, None], pooled * written[:, None]
         micro = settings.own if isinstance(settings.own, MicroConditioning) else MicroConditioning()
         size = (settings.width, settings.height)
-        numbers = micro.time_ids(size, self.checkpoint.time_ids, negative=settings.negative)
+        numbers = micro.time_ids(size, self._time_ids, negative=settings.negative)
         time_ids = torch.tensor(numbers, device=states.device, dtype=torch.float32).expand(len(prompts), -1)
         return Conditioning({"text": states.to(self.dtype), "pooled": pooled.to(self.dtype), "time_ids": time_ids})
 

@@ -13,7 +13,8 @@ from latentry_diffusers.bundle.parts_given import match_given
 from latentry_diffusers.bundle.sources import Part, find_tensors, own_tensors
 from latentry_diffusers.bundle.tokenizers import Tokenizer, find_tokenizer
 from latentry_diffusers.files.configs import read_config, read_json
-from latentry_diffusers.files.read import WeightFiles, read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import ZERO_SNR_MARK, predicted
 
 OPTIONS = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from latentry_diffusers.bundle.networks import Config, PartSpec, common_name
-from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.layouts.pair import Pair, forward
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from latentry import ModelError
 from latentry_diffusers.files.gguf_cursor import Malformed
 from latentry_diffusers.files.gguf_header import Header, parse
-from latentry_diffusers.files.read import TensorHeader, WeightFiles
+from latentry_diffusers.files.weight_files import TensorHeader, WeightFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def read_gguf(path: Path) -> WeightFiles:
     """
     header = _header(path)
     tensors = {name: TensorHeader(entry.type, entry.shape, entry.size) for name, entry in header.tensors.items()}
-    return WeightFiles((path,), tensors, dict.fromkeys(tensors, path), header.metadata, "gguf")
+    return WeightFiles((path,), tensors, dict.fromkeys(tensors, path), header.metadata, "gguf", GgufTensors)
 
 
 class GgufTensors:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from latentry_diffusers.files.read import TensorHeader
+from latentry_diffusers.files.weight_files import TensorHeader
 
 Headers = Mapping[str, TensorHeader]
 """By the tensor's name."""

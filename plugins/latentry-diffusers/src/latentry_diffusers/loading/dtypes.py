@@ -1,14 +1,11 @@
-"""What each part of a model is loaded in."""
+"""The dtype that each part of a model is loaded in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from latentry_diffusers.model.autoencoder import upcast
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 
 def part_dtypes(
@@ -22,12 +19,20 @@ def part_dtypes(
 
     Args:
         parts: the networks.
-        dtype: of those that are not asked for apart.
+        dtype: of all parts that ``asked`` does not name.
         asked: dtypes by part.
-        vae: configuration of an autoencoder that is kept in float32 where it would overflow, unless asked for apart;
-            see ``upcast``.
+        vae: configuration of an autoencoder that is kept in float32 where it would overflow, unless ``asked`` names
+            it; see ``upcast``.
     """
     usual = dict.fromkeys(parts, dtype)
     if vae is not None and "vae" in usual:
         usual["vae"] = upcast(vae, dtype)
     return {part: (asked or {}).get(part, chosen) for part, chosen in usual.items()}
+
+
+def upcast(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """The dtype of an autoencoder where the other networks run in ``dtype``.
+
+    float32 in place of float16, unless the configuration says ``force_upcast: false``: SDXL's own overflows there.
+    """
+    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype

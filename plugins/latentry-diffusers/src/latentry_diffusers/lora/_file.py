@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from latentry import ModelError
-from latentry_diffusers.files.read import WeightFiles, read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.lora._other import refuse_others
 from latentry_diffusers.lora._settings import Settings, read_settings, scale
 from latentry_diffusers.recognise.kinds import kind_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,6 @@ from latentry import OptionError
 
 _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
 """Where an ``AutoencoderKL`` keeps its tiling."""
-
-
-def upcast(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
-    """What an autoencoder is to run in where the other networks run in ``dtype``.
-
-    float32 in place of float16, unless the configuration says ``force_upcast: false``: SDXL's own overflows there.
-    """
-    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype
 
 
 class Autoencoder:

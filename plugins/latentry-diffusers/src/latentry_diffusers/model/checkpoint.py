@@ -1,7 +1,8 @@
-"""What checkpoints of all families whose networks come from diffusers and transformers have in common."""
+"""What all checkpoints have in common whose networks come from diffusers and transformers."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,24 @@ from latentry_diffusers.bundle.open import Bundle
 
 
 @dataclass(frozen=True)
-class BundledCheckpoint:
-    """A checkpoint whose configurations and headers have been read.
+class BundledCheckpoint(ABC):
+    """A checkpoint whose configurations and headers have been read; see ``latentry.Checkpoint``.
+
+    A family adds the picture sizes its networks draw, the time shift, and loading.
 
     Attributes:
         bundle: its parts.
-        variant: which checkpoint type it is.
+        variant: the name of its variant.
         noise: from the configuration of the scheduler.
     """
 
     bundle: Bundle
     variant: str
     noise: NoiseSettings
+
+    @abstractmethod
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of one latent for a picture size in pixels."""
 
     @property
     def vae(self) -> Mapping[str, Any]:
@@ -32,21 +39,21 @@ class BundledCheckpoint:
 
     @property
     def factor(self) -> int:
-        """Pixels of one latent's side."""
+        """Pixels along each side of one latent."""
         return int(2 ** (len(self.vae["block_out_channels"]) - 1))
 
     @property
     def layers(self) -> int:
-        """None that could be skipped."""
+        """How many layers skip-layer guidance may choose from: none, unless a family says otherwise."""
         return 0
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The networks, in the order of their use."""
+        """Names of the networks, in the order of their use."""
         return tuple(self.bundle.parts)
 
     def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.models.Checkpoint``."""
+        """What LoRAs would do to the model, by file; see ``latentry.models.Checkpoint``."""
         from latentry_diffusers.lora import match_loras
 
         return match_loras(self.bundle, paths)

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest, Prediction, Process
 from latentry.attention import AttentionBackend
-from latentry.models import Checkpoint, LoadReport
+from latentry.models import LoadReport
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.lora import Adapters
 from latentry_diffusers.model.autoencoder import Autoencoder
+from latentry_diffusers.model.checkpoint import BundledCheckpoint
 
 
 class NetworksInMemory:
@@ -33,7 +34,7 @@ class NetworksInMemory:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: BundledCheckpoint,
         networks: Mapping[str, Any],
         report: LoadReport,
         pairs: Callable[[], Sequence[Pair]],

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import FLUX, SD3, SDXL, Base, by_metadata, by_text_width
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from latentry_diffusers.files.headers import alone, side
-from latentry_diffusers.files.read import WeightFiles
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import by_text_width
 from latentry_diffusers.recognise.adapters import adapter
 from latentry_diffusers.recognise.text_encoders import text_encoder

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.files.read import WeightFiles, read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import WeightFiles
 
 V_MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
 """Tensors whose being there says that the network predicts v, and that its noisiest level has no signal."""

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from latentry import Detection, ModelFiles
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.headers import dtypes, is_weights, parameters
-from latentry_diffusers.files.read import TensorHeader, WeightFiles, read_headers
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import TensorHeader, WeightFiles
 from latentry_diffusers.recognise.folders import kind_of_folder, lora_in
 from latentry_diffusers.recognise.kinds import Kind, kind_of
 from latentry_diffusers.recognise.metadata import ZERO_SNR_MARK, predicted, said_in

@@ -195,7 +195,7 @@ def test_a_shape_that_is_not_published_asks_for_configurations(plain: Path, tmp_
 
 def test_what_a_file_lacks_is_named_with_the_option_that_gives_it(plain: Path, tmp_path: Path) -> None:
     file = write_single(plain, tmp_path / "drawing.safetensors", {"unet": places("sd")["unet"]})
-    with pytest.raises(ModelError, match=r"holds no text_encoder, vae") as caught:
+    with pytest.raises(ModelError, match=r"does not hold text_encoder, vae") as caught:
         open_sd(ModelFiles(file, config=plain), "sd15")
     assert caught.value.remedy == "Give --text-encoder FILE and --vae FILE, once for each."
 
@@ -203,10 +203,10 @@ def test_what_a_file_lacks_is_named_with_the_option_that_gives_it(plain: Path, t
 def test_a_file_that_is_another_part_is_refused_before_weights_load(plain: Path, tmp_path: Path) -> None:
     files = {part: write_single(plain, tmp_path / f"{part}.safetensors", {part: places("sd")[part]}) for part in _PARTS}
     wrong = (("vae", files["text_encoder"]), ("text-encoder", files["text_encoder"]))
-    with pytest.raises(ModelError, match=r"text_encoder\.safetensors is no autoencoder of this model"):
+    with pytest.raises(ModelError, match=r"text_encoder\.safetensors is not an autoencoder of this model"):
         open_sd(ModelFiles(files["unet"], wrong, plain), "sd15")
     twice = (("vae", files["vae"]), *[("text-encoder", files["text_encoder"])] * 2)
-    with pytest.raises(ModelError, match="is no text encoder of this model"):
+    with pytest.raises(ModelError, match="is not a text encoder of this model"):
         open_sd(ModelFiles(files["unet"], twice, plain), "sd15")
 
 

@@ -14,7 +14,18 @@ from safetensors.torch import save_file
 
 from latentry import ModelError, ModelFiles
 from latentry_diffusers.bundle.known_tensors import is_useless
-from latentry_diffusers.bundle.networks import CLIP, T5, VAE, PartSpec
+from latentry_diffusers.bundle.networks import (
+    CLIP,
+    CLIP_PROJECTED,
+    FLUX,
+    SD3,
+    T5,
+    UNET,
+    VAE,
+    Network,
+    PartSpec,
+    common_name,
+)
 from latentry_diffusers.bundle.open import Bundle, open_bundle
 from latentry_diffusers.bundle.tokenizers import Text, TokenizerSpec, find_tokenizer, load_text
 from latentry_shapes.encoders import clip_tokenizer, t5_tokenizer
@@ -95,7 +106,7 @@ def test_a_single_file_has_the_published_configurations(tmp_path: Path, vocabula
     bundle = opened(ModelFiles(file, (("tokenizer", vocabularies),)))
     assert list(bundle.parts) == [spec.name for spec in SPECS]
     assert {name: part.config for name, part in bundle.parts.items()} | {"scheduler": bundle.scheduler} == PUBLISHED
-    assert bundle.parts["vae"].tensors.prefix == "first_stage_model."
+    assert bundle.parts["vae"].prefix == "first_stage_model."
 
 
 def test_a_configuration_folder_comes_first(tmp_path: Path, vocabularies: Path) -> None:
@@ -134,7 +145,7 @@ def test_text_encoders_are_told_apart_by_their_shapes(tmp_path: Path, vocabulari
     origins = {name: part.origin.stem for name, part in bundle.parts.items()}
     assert origins == {"text_encoder": "small", "text_encoder_2": "big", "text_encoder_3": "t5", "vae": "main"}
     save_file({TOKENS: torch.zeros(50, 5)}, tmp_path / "odd.safetensors")
-    with pytest.raises(ModelError, match=r"odd\.safetensors is no text encoder of this model") as caught:
+    with pytest.raises(ModelError, match=r"odd\.safetensors is not a text encoder of this model") as caught:
         opened(ModelFiles(main, (("text-encoder", tmp_path / "odd.safetensors"),)))
     assert "text_encoder (50, 4), text_encoder_2 (50, 6)" in caught.value.why
     assert "--config FOLDER" in caught.value.remedy
@@ -142,7 +153,7 @@ def test_text_encoders_are_told_apart_by_their_shapes(tmp_path: Path, vocabulari
 
 def test_what_is_missing_is_said_with_the_option(tmp_path: Path, vocabularies: Path) -> None:
     main = written(tmp_path, "main.safetensors", "clip_g")
-    with pytest.raises(ModelError, match="holds no text_encoder, vae") as caught:
+    with pytest.raises(ModelError, match="does not hold text_encoder, vae") as caught:
         opened(ModelFiles(main, (("tokenizer", vocabularies),)))
     assert caught.value.remedy == "Give --text-encoder FILE and --vae FILE, once for each."
 
@@ -216,3 +227,28 @@ def test_what_is_known_to_be_useless(name: str) -> None:
 @pytest.mark.parametrize("name", ["model.diffusion_model.out.2.bias", "decoder.mid_block.x", "betas.more", "extra"])
 def test_what_is_not(name: str) -> None:
     assert not is_useless(name)
+
+
+TINY: Mapping[str, tuple[Network, Mapping[str, Any]]] = {
+    "UNet": (UNET, {}),
+    "autoencoder": (VAE, {}),
+    "CLIP": (CLIP, {}),
+    "CLIP with its projection": (CLIP_PROJECTED, {}),
+    "T5": (T5, {"num_layers": 1}),
+    "SD3": (SD3, {"num_layers": 1}),
+    "FLUX": (FLUX, {"num_layers": 1, "num_single_layers": 1, "num_attention_heads": 2, "attention_head_dim": 4}),
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_witness_of_each_layout_is_in_its_table_and_in_no_other(name: str) -> None:
+    network, config = TINY[name]
+    tables = [layout.pairs(config) for layout in network.layouts]
+    own = {key for pairs in tables for pair in pairs for key in map(common_name, pair.diffusers)}
+    assert network.witness in own
+    for layout, pairs in zip(network.layouts, tables, strict=True):
+        assert layout.witness in pairs
+        assert layout.witness.diffusers == (network.witness,)
+        assert layout.witness.original not in own
+        others = [pair.original for table in tables if table is not pairs for pair in table]
+        assert layout.witness.original not in others

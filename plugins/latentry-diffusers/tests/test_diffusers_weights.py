@@ -178,13 +178,13 @@ SPOILT: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a shard that is missing": (_without_shard, "model-00002-of-00002.safetensors is missing"),
     "a shard that lacks a key": (
         lambda f: write_shards(f, listed={"a": "model-00002-of-00002.safetensors"}),
-        "model-00002-of-00002.safetensors lacks a",
+        "model-00002-of-00002.safetensors does not hold a",
     ),
-    "an index of nothing": (_index({"weight_map": {}}), "is no index"),
-    "an index that is a list": (_index([]), "is no index"),
-    "an index to another folder": (_index({"weight_map": {"a": "../secret.safetensors"}}), "is no index"),
-    "an index to a number": (_index({"weight_map": {"a": 1}}), "is no index"),
-    "an index without end": (_written("model.safetensors.index.json", b"[" * 100_000), "is no index"),
+    "an index of nothing": (_index({"weight_map": {}}), "is not an index"),
+    "an index that is a list": (_index([]), "is not an index"),
+    "an index to another folder": (_index({"weight_map": {"a": "../secret.safetensors"}}), "is not an index"),
+    "an index to a number": (_index({"weight_map": {"a": 1}}), "is not an index"),
+    "an index without end": (_written("model.safetensors.index.json", b"[" * 100_000), "is not an index"),
 }
 
 

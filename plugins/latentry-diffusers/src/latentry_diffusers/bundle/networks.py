@@ -1,11 +1,11 @@
-"""The networks of diffusers and transformers that families are put together from, and how files hold each."""
+"""The classes of diffusers and transformers that families are made of, and the layouts in which files hold each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.files.configs import Kinds
@@ -20,7 +20,20 @@ from latentry_diffusers.layouts.vae import old_vae_pairs, vae_pairs
 Config = Mapping[str, Any]
 Role = Literal["vae", "text-encoder"]
 Shape = tuple[int, ...]
-Layout = Callable[[Config], tuple[Pair, ...]]
+Pairs = Callable[[Config], tuple[Pair, ...]]
+"""Makes the table of a layout from a configuration."""
+
+
+class Layout(NamedTuple):
+    """A layout that is not the network's own.
+
+    Attributes:
+        witness: the network's witness in this layout, by whose name a file shows that it is in it.
+        pairs: makes the table.
+    """
+
+    witness: Pair
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -29,9 +42,9 @@ class Network:
 
     Attributes:
         target: the class as ``package:name``.
-        witness: a tensor whose name differs from layout to layout, in the network's own words (see ``common_name``).
+        witness: a tensor that is named differently in every layout, by its name in the network (see ``common_name``).
         shape: of that tensor, by configuration.
-        layouts: in which files may have it besides its own.
+        layouts: the other layouts that files may have it in.
     """
 
     target: str
@@ -45,14 +58,14 @@ class PartSpec:
     """One network of a family's checkpoints.
 
     Attributes:
-        name: its folder in diffusers' layout.
-        network: what it is.
-        kinds: what its ``config.json`` must say.
-        prefixes: what its tensors' names begin with in a file of the whole checkpoint.
-        role: as what a file of its own can be given.
-        tokenizer: where it is a text encoder.
-        optional: the model does without it.
-        identities: matrices that single files leave out, being the identity.
+        name: its folder in the diffusers layout.
+        network: its class.
+        kinds: keys that its ``config.json`` must have, and their types.
+        prefixes: how the names of its tensors begin in a file of the whole checkpoint.
+        role: the option that gives a file of this part alone; None where there is no such option.
+        tokenizer: of a text encoder.
+        optional: whether the model runs without it.
+        identities: matrices that single files leave out because they are the identity.
     """
 
     name: str
@@ -66,9 +79,15 @@ class PartSpec:
 
 
 def common_name(name: str) -> str:
-    """One name for a tensor that transformers' networks and files call differently, or have under two names."""
+    """One name for a tensor that transformers' networks and files name differently, or hold under two names."""
     name = name.removeprefix("text_model.")
     return "shared.weight" if name == "encoder.embed_tokens.weight" else name
+
+
+def spellings(common: str) -> tuple[str, ...]:
+    """The names that ``common_name`` makes this one of."""
+    same = ("encoder.embed_tokens.weight",) if common == "shared.weight" else ()
+    return (common, f"text_model.{common}", *same)
 
 
 def _unet(config: Config) -> Shape:
@@ -94,13 +113,45 @@ def _t5(config: Config) -> Shape:
 
 _TIME = "time_text_embed.timestep_embedder.linear_1.weight"
 _TOKENS = "embeddings.token_embedding.weight"
+_TIME_UNET = "time_embedding.linear_1.weight"
+_QUERY = "decoder.mid_block.attentions.0.to_q.weight"
+_SHARED = "shared.weight"
 
-UNET = Network("diffusers:UNet2DConditionModel", "time_embedding.linear_1.weight", _unet, (unet_pairs,))
-VAE = Network("diffusers:AutoencoderKL", "decoder.mid_block.attentions.0.to_q.weight", _vae, (vae_pairs, old_vae_pairs))
-SD3 = Network("diffusers:SD3Transformer2DModel", _TIME, _transformer, (sd3_pairs,))
-FLUX = Network("diffusers:FluxTransformer2DModel", _TIME, _transformer, (flux_pairs,))
-CLIP = Network("transformers:CLIPTextModel", _TOKENS, _clip, (partial(open_clip_pairs, root=""),))
-CLIP_PROJECTED = Network(
-    "transformers:CLIPTextModelWithProjection", _TOKENS, _clip, (partial(open_clip_pairs, root="", projected=True),)
+UNET = Network(
+    "diffusers:UNet2DConditionModel",
+    _TIME_UNET,
+    _unet,
+    (Layout(Pair("time_embed.0.weight", (_TIME_UNET,)), unet_pairs),),
 )
-T5 = Network("transformers:T5EncoderModel", "shared.weight", _t5, (t5_gguf_pairs,))
+VAE = Network(
+    "diffusers:AutoencoderKL",
+    _QUERY,
+    _vae,
+    (
+        Layout(Pair("decoder.mid.attn_1.q.weight", (_QUERY,), "conv"), vae_pairs),
+        Layout(Pair("decoder.mid_block.attentions.0.query.weight", (_QUERY,)), old_vae_pairs),
+    ),
+)
+SD3 = Network(
+    "diffusers:SD3Transformer2DModel",
+    _TIME,
+    _transformer,
+    (Layout(Pair("t_embedder.mlp.0.weight", (_TIME,)), sd3_pairs),),
+)
+FLUX = Network(
+    "diffusers:FluxTransformer2DModel",
+    _TIME,
+    _transformer,
+    (Layout(Pair("time_in.in_layer.weight", (_TIME,)), flux_pairs),),
+)
+_OPEN_CLIP = Pair("token_embedding.weight", (_TOKENS,))
+CLIP = Network("transformers:CLIPTextModel", _TOKENS, _clip, (Layout(_OPEN_CLIP, partial(open_clip_pairs, root="")),))
+CLIP_PROJECTED = Network(
+    "transformers:CLIPTextModelWithProjection",
+    _TOKENS,
+    _clip,
+    (Layout(_OPEN_CLIP, partial(open_clip_pairs, root="", projected=True)),),
+)
+T5 = Network(
+    "transformers:T5EncoderModel", _SHARED, _t5, (Layout(Pair("token_embd.weight", (_SHARED,)), t5_gguf_pairs),)
+)

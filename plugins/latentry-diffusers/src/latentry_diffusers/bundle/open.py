@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latentry import ModelError, ModelFiles
+from latentry_diffusers.bundle.description import Description, describe
 from latentry_diffusers.bundle.known_tensors import check_plain
-from latentry_diffusers.bundle.networks import Config, PartSpec
-from latentry_diffusers.bundle.parts_given import match_given
-from latentry_diffusers.bundle.sources import Part, find_tensors, own_tensors
+from latentry_diffusers.bundle.networks import Config, PartSpec, Role
+from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.bundle.tokenizers import Tokenizer, find_tokenizer
-from latentry_diffusers.files.configs import read_config, read_json
+from latentry_diffusers.files.configs import read_config
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.metadata import ZERO_SNR_MARK, predicted
+from latentry_diffusers.recognise.metadata import noise_marks
 
-OPTIONS = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
-"""How a part of each role is given on its own."""
+OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
+"""The option that gives a part of each role apart."""
+WORDS: Mapping[Role, str] = {"vae": "an autoencoder", "text-encoder": "a text encoder"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Bundle:
         scheduler: in the keys of diffusers' ``scheduler_config.json``.
         index: ``model_index.json``, of a file that of its configuration folder; empty where there is none.
         tokenizers: by the name of the text encoder.
-        replaced: what the names of tensors begin with whose parts were given apart.
+        replaced: how the names of tensors begin that belong to parts given apart.
     """
 
     files: ModelFiles
@@ -47,7 +48,7 @@ class Bundle:
 
 
 def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[str, Config]) -> Bundle:
-    """Finds the parts.
+    """Finds the parts of a checkpoint.
 
     Args:
         files: the checkpoint.
@@ -57,98 +58,104 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     Raises:
         ModelError: a part, a configuration or a vocabulary is missing or damaged.
     """
-    specs = [spec for spec in specs if spec.name not in files.without]
-    described = files.path if files.path.is_dir() else files.config
-    index = (read_json(described / "model_index.json") or {}) if described else {}
-    configs = {spec.name: _config(files, spec, published, index) for spec in specs}
-    scheduler = _scheduler(files, published["scheduler"])
-    parts = match_given(files, specs, configs)
-    given = tuple(prefix for spec in specs if spec.name in parts for prefix in spec.prefixes)
-    rest = [spec for spec in specs if spec.name not in parts]
+    described = describe(files, specs, published)
+    given = _given_parts(files, described)
+    rest = [spec for spec in described.specs if spec.name not in given]
+    scheduler = described.scheduler
     if files.path.is_dir():
-        named = [spec for spec in rest if not spec.optional or _names(index, spec.name)]
-        parts |= {spec.name: _in_folder(files.path / spec.name, spec, configs[spec.name]) for spec in named}
+        listed = [spec for spec in rest if spec.name in described.listed]
+        own = {spec.name: _part_in_folder(files.path, spec, described.configs[spec.name]) for spec in listed}
     else:
         weights = read_headers(files.path)
-        parts |= _in_file(files.path, weights, rest, configs)
+        own = _parts_in_file(files.path, weights, rest, described.configs)
         if files.config is None:
-            _check_published(files.path, parts.values())
-        scheduler = scheduler if files.config else {**scheduler, **_told(weights)}
+            _check_published(own)
+            scheduler = {**scheduler, **noise_marks(weights)}
+    found = {**own, **given}
+    parts = {spec.name: found[spec.name] for spec in described.specs if spec.name in found}
     for part in parts.values():
         check_plain(part.origin, part.weights.tensors)
-    found = {spec.name: spec for spec in specs if spec.name in parts}
-    tokenizers = {name: find_tokenizer(spec.tokenizer, files) for name, spec in found.items() if spec.tokenizer}
-    return Bundle(files, {name: parts[name] for name in found}, scheduler, index, tokenizers, given)
+    tokenizers = {
+        name: find_tokenizer(part.spec.tokenizer, files) for name, part in parts.items() if part.spec.tokenizer
+    }
+    replaced = tuple(prefix for part in given.values() for prefix in part.spec.prefixes)
+    return Bundle(files, parts, scheduler, described.index, tokenizers, replaced)
 
 
-def _config(files: ModelFiles, spec: PartSpec, published: Mapping[str, Config], index: Config) -> Config:
-    """From the folder given for it, else the checkpoint's own, else as published."""
-    if files.config is not None and (asked := files.config / spec.name / "config.json").is_file():
-        return read_config(asked, spec.kinds)
-    own = files.path / spec.name / "config.json"
-    apart = any(role == spec.role for role, _ in files.parts) and not own.is_file()
-    if files.path.is_dir() and not apart and (not spec.optional or _names(index, spec.name)):
-        return read_config(own, spec.kinds)
-    return published[spec.name]
+def _given_parts(files: ModelFiles, described: Description) -> dict[str, Part]:
+    """The parts given apart, by name. Text encoders are told apart by their layouts and shapes, in any order.
+
+    Raises:
+        ModelError: a file is damaged, or is not one of those that the model has.
+    """
+    parts: dict[str, Part] = {}
+    for role, path in files.parts:
+        if role == "tokenizer":
+            continue
+        candidates = [spec for spec in described.specs if spec.role == role and spec.name not in parts]
+        part = _given_part(path, candidates, described.configs)
+        if part is None:
+            raise _not_a_part(path, role, candidates, described.configs)
+        parts[part.spec.name] = part
+    return parts
 
 
-def _scheduler(files: ModelFiles, published: Config) -> Config:
-    for folder in (files.config, files.path):
-        if folder is not None and folder.is_dir():
-            return read_config(folder / "scheduler" / "scheduler_config.json")
-    return published
+def _given_part(path: Path, candidates: Sequence[PartSpec], configs: Mapping[str, Config]) -> Part | None:
+    """The part in a file, in a folder of its own, or in the folder of a whole checkpoint; None where it is another."""
+    read: dict[Path, WeightFiles] = {}
+    for spec in candidates:
+        folder = path / spec.name if (path / spec.name).is_dir() else path
+        if (folder / "model_index.json").is_file():
+            continue  # a whole checkpoint that lacks this part
+        if folder not in read:
+            read[folder] = read_headers(folder)
+        found = find_parts(spec, configs[spec.name], folder, read[folder])
+        if (part := next((part for part in found if part.check_witness() is None), None)) is not None:
+            own = folder / "config.json"
+            return replace(part, config=read_config(own, spec.kinds)) if own.is_file() else part
+    return None
 
 
-def _names(index: Config, part: str) -> bool:
-    """Whether ``model_index.json`` names the part."""
-    entry = index.get(part)
-    return isinstance(entry, list) and entry[:1] != [None]
+def _not_a_part(path: Path, role: Role, candidates: Sequence[PartSpec], configs: Mapping[str, Config]) -> ModelError:
+    shapes = (f"{spec.name} {spec.network.shape(configs[spec.name])}" for spec in candidates)
+    return ModelError(
+        f"{path} is not {WORDS[role]} of this model.",
+        why=f"Looked for, by the shape of one tensor: {', '.join(shapes)}."
+        if candidates
+        else "The model already has all that it can take.",
+        remedy="Give a file that belongs to the model; for one of unpublished shape also give --config FOLDER.",
+    )
 
 
-def _in_folder(folder: Path, spec: PartSpec, config: Config) -> Part:
+def _part_in_folder(checkpoint: Path, spec: PartSpec, config: Config) -> Part:
+    folder = checkpoint / spec.name
     weights = read_headers(folder)
-    tensors = find_tensors(spec, config, weights, exact=False) or own_tensors(weights)
-    return Part(spec, config, folder, weights, tensors)
+    # without its witness, the loader says what is missing, as for any other tensor
+    return next(find_parts(spec, config, folder, weights), Part(spec, config, folder, weights))
 
 
-def _in_file(
+def _parts_in_file(
     path: Path, weights: WeightFiles, specs: Sequence[PartSpec], configs: Mapping[str, Config]
 ) -> dict[str, Part]:
-    found = {spec.name: find_tensors(spec, configs[spec.name], weights, exact=False) for spec in specs}
-    lacking = [spec for spec in specs if found[spec.name] is None and not spec.optional]
-    if lacking:
-        names = ", ".join(spec.name for spec in lacking)
-        options = " and ".join(dict.fromkeys(OPTIONS[spec.role] for spec in lacking if spec.role in OPTIONS))
-        raise ModelError(
-            f"{path} holds no {names}.",
-            why="None of its tensors has a name by which one is known." if len(lacking) == len(specs) else "",
-            remedy=f"Give {options}, once for each." if options else "Get the checkpoint anew, or give another file.",
-        )
-    return {
-        spec.name: Part(spec, configs[spec.name], path, weights, tensors)
-        for spec in specs
-        if (tensors := found[spec.name]) is not None
-    }
+    found = {spec.name: next(find_parts(spec, configs[spec.name], path, weights), None) for spec in specs}
+    parts = {name: part for name, part in found.items() if part is not None}
+    lacking = [spec for spec in specs if spec.name not in parts and not spec.optional]
+    if not lacking:
+        return parts
+    options = " and ".join(dict.fromkeys(OPTIONS[spec.role] for spec in lacking if spec.role is not None))
+    raise ModelError(
+        f"{path} does not hold {', '.join(spec.name for spec in lacking)}.",
+        why="None of its tensors has a name that belongs to one of them." if len(lacking) == len(specs) else "",
+        remedy=f"Give {options}, once for each." if options else "Download the checkpoint again, or give another file.",
+    )
 
 
-def _check_published(path: Path, parts: Iterable[Part]) -> None:
-    """Refuses networks of unpublished shape, before they are built, by one tensor of each."""
-    for part in parts:
-        network = part.spec.network
-        found, wanted = part.tensors.sources[network.witness].shape(network.witness), network.shape(part.config)
-        if part.origin == path and found != wanted:
+def _check_published(parts: Mapping[str, Part]) -> None:
+    """Refuses networks of unpublished shape before they are built, by one tensor of each."""
+    for part in parts.values():
+        if (why := part.check_witness()) is not None:
             raise ModelError(
-                f"The {part.spec.name} in {path} has the shape of no published network.",
-                why=f"{part.tensors.sources[network.witness].key} makes {found}, and the published one has {wanted}.",
+                f"The {part.spec.name} in {part.origin} has the shape of no published network.",
+                why=why,
                 remedy="Give --config FOLDER, a diffusers folder with its configurations, or another --variant.",
             )
-
-
-def _told(weights: WeightFiles) -> Config:
-    """What a single file says of its noise process."""
-    prediction, told = predicted(weights), dict[str, object]()
-    if prediction is not None:
-        told["prediction_type"] = prediction[0]
-    if ZERO_SNR_MARK in weights.tensors:
-        told["rescale_betas_zero_snr"] = True
-    return told

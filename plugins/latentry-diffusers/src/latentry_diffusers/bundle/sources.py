@@ -1,15 +1,16 @@
-"""Where each tensor of a network lies in files of weights, whatever layout they have."""
+"""Where each tensor of a network lies in files of weights, whatever layout they are in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from latentry_diffusers.bundle.networks import Config, PartSpec, common_name
+from latentry_diffusers.bundle.networks import Config, Layout, PartSpec, common_name, spellings
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.layouts.pair import Pair, forward
 
@@ -22,8 +23,8 @@ class Source(NamedTuple):
 
     Attributes:
         weights: the files.
-        key: its name there, or that of the tensor it is a piece of.
-        pair: how it comes from that; None where it is that.
+        key: its name there, or the name of the tensor it is a piece of.
+        pair: how it is made from that tensor; None where it is that tensor.
     """
 
     weights: WeightFiles
@@ -31,17 +32,17 @@ class Source(NamedTuple):
     pair: Pair | None = None
 
     @property
-    def there(self) -> bool:
-        """Whether the files have it."""
+    def is_there(self) -> bool:
+        """Whether the files hold it."""
         return self.key in self.weights.tensors
 
     @property
     def dtype(self) -> str:
-        """In the words of the format."""
+        """In the format's own spelling."""
         return self.weights.tensors[self.key].dtype
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """As the network is to have it; None where the file's tensor cannot be taken apart so."""
+        """As the network needs it; None where the file's tensor cannot be taken apart that way."""
         shape = self.weights.tensors[self.key].shape
         if self._is_whole(shape):
             return shape
@@ -51,12 +52,12 @@ class Source(NamedTuple):
             return None
 
     def read(self, name: str) -> Tensor:
-        """On the CPU, a view of the memory-mapped file wherever that can be."""
+        """On the CPU, a view of the memory-mapped file wherever possible."""
         tensor = self.weights.read(self.key)
         return tensor if self._is_whole(tensor.shape) else self._piece(name, tensor)
 
     def _is_whole(self, shape: Sequence[int]) -> bool:
-        """Whether the file's tensor is the network's; some files have 1×1 convolutions as linear layers already."""
+        """Whether the file's tensor is the network's; some files hold 1×1 convolutions as linear layers already."""
         pair = self.pair
         plain = pair is None or pair.form == "same" or (pair.form == "conv" and len(shape) == 2)
         return plain and (pair is None or len(pair.diffusers) == 1)
@@ -64,18 +65,6 @@ class Source(NamedTuple):
     def _piece(self, name: str, tensor: Tensor) -> Tensor:
         assert self.pair is not None
         return next(piece for full, piece in forward(self.pair, tensor).items() if common_name(full) == name)
-
-
-class Tensors(NamedTuple):
-    """Those of one network.
-
-    Attributes:
-        prefix: what their names in the files begin with.
-        sources: by ``common_name``, in a layout that is not the network's own also those that the files lack.
-    """
-
-    prefix: str
-    sources: Mapping[str, Source]
 
 
 @dataclass(frozen=True)
@@ -87,55 +76,58 @@ class Part:
         config: its configuration in the keys of diffusers or transformers.
         origin: the file or folder that its weights come from.
         weights: the files.
-        tensors: where they are.
+        prefix: how the names of its tensors in the files begin.
+        layout: that they are in; None for the network's own.
     """
 
     spec: PartSpec
     config: Config
     origin: Path
     weights: WeightFiles
-    tensors: Tensors
+    prefix: str = ""
+    layout: Layout | None = None
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """Where each tensor lies, by ``common_name``; in another layout also tensors that the files lack."""
+        if self.layout is None:
+            keys = (key for key in self.weights.tensors if key.startswith(self.prefix))
+            return {common_name(key.removeprefix(self.prefix)): Source(self.weights, key) for key in keys}
+        return {
+            common_name(name): Source(self.weights, self.prefix + pair.original, pair)
+            for pair in self.layout.pairs(self.config)
+            for name in pair.diffusers
+        }
 
     @property
     def implied(self) -> frozenset[str]:
-        """Matrices that the file leaves out, being the identity."""
-        sources, names = self.tensors.sources, () if self.origin.is_dir() else self.spec.identities
-        return frozenset(name for name in names if name not in sources or not sources[name].there)
+        """Matrices that the file leaves out because they are the identity."""
+        names = () if self.origin.is_dir() else self.spec.identities
+        return frozenset(name for name in names if name not in self.sources or not self.sources[name].is_there)
+
+    def check_witness(self) -> str | None:
+        """What is wrong with the shape of the witness; None where it is as the configuration says."""
+        network = self.spec.network
+        pair = self.layout.witness if self.layout else None
+        names = [pair.original] if pair else spellings(network.witness)
+        key = next(self.prefix + name for name in names if self.prefix + name in self.weights.tensors)
+        found, wanted = Source(self.weights, key, pair).shape(network.witness), network.shape(self.config)
+        return None if found == wanted else f"{key} makes {found}, and the published one has {wanted}."
 
 
-def find_tensors(spec: PartSpec, config: Config, weights: WeightFiles, *, exact: bool) -> Tensors | None:
-    """The tensors of a part, in the one layout that the files have it in; None where they do not have it.
+def find_parts(spec: PartSpec, config: Config, origin: Path, weights: WeightFiles) -> Iterator[Part]:
+    """A network in files of weights, under every prefix and layout in which they hold its witness; mostly one.
 
     Args:
         spec: the part.
         config: its configuration.
+        origin: where the files lie.
         weights: the files.
-        exact: the witness must also have the shape that the configuration says, as among several text encoders.
     """
-    for tensors in _candidates(spec, config, weights):
-        witness = tensors.sources.get(spec.network.witness)
-        if witness is None or not witness.there:
-            continue
-        if not exact or witness.shape(spec.network.witness) == spec.network.shape(config):
-            return tensors
-    return None
-
-
-def own_tensors(weights: WeightFiles, prefix: str = "") -> Tensors:
-    """The tensors under the network's own names."""
-    keys = (key for key in weights.tensors if key.startswith(prefix))
-    return Tensors(prefix, {common_name(key.removeprefix(prefix)): Source(weights, key) for key in keys})
-
-
-def _candidates(spec: PartSpec, config: Config, weights: WeightFiles) -> Iterator[Tensors]:
+    own = spellings(spec.network.witness)
     for prefix in (*spec.prefixes, ""):
-        if not any(key.startswith(prefix) for key in weights.tensors):
-            continue
-        yield own_tensors(weights, prefix)
+        if any(prefix + name in weights.tensors for name in own):
+            yield Part(spec, config, origin, weights, prefix)
         for layout in spec.network.layouts:
-            sources = {
-                common_name(name): Source(weights, f"{prefix}{pair.original}", pair)
-                for pair in layout(config)
-                for name in pair.diffusers
-            }
-            yield Tensors(prefix, sources)
+            if prefix + layout.witness.original in weights.tensors:
+                yield Part(spec, config, origin, weights, prefix, layout)

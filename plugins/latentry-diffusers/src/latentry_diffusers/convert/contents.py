@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentry import IncompatibleError
-from latentry_diffusers.bundle.networks import Layout, common_name
+from latentry_diffusers.bundle.networks import Pairs, common_name
 from latentry_diffusers.bundle.sources import Part
 from latentry_diffusers.files.headers import DTYPES
 from latentry_diffusers.files.safetensors_writer import Entry
@@ -44,7 +44,7 @@ class Contents:
             root = ROOT if clip and not name.startswith("text_projection.") else ""
             yield self._entry(Pair(f"{root}{name}", (name,)))
 
-    def original(self, prefix: str, layout: Layout) -> Iterator[Entry]:
+    def original(self, prefix: str, layout: Pairs) -> Iterator[Entry]:
         """Under those of an original layout."""
         for pair in layout(self.part.config):
             yield self._entry(Pair(f"{prefix}{pair.original}", pair.diffusers, pair.form, pair.rows))
@@ -63,7 +63,7 @@ class Contents:
         return backward(pair, tensors)
 
     def _one(self, name: str) -> Tensor:
-        tensor, dtype = self.part.tensors.sources[name].read(name), _torch(self.part, name, self.dtype)
+        tensor, dtype = self.part.sources[name].read(name), _torch(self.part, name, self.dtype)
         if self.part.weights.format == "gguf":
             from latentry_diffusers.loading.quantised import dequantised, is_quantised
 
@@ -90,7 +90,7 @@ def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
 
 
 def _torch(part: Part, name: str, asked: torch.dtype | None) -> torch.dtype:
-    source = part.tensors.sources[name]
+    source = part.sources[name]
     if asked is None and source.dtype not in DTYPES:
         raise IncompatibleError(
             f"{part.origin} holds quantised weights, which no safetensors layout has.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from latentry_diffusers.bundle.networks import Config, Layout
+from latentry_diffusers.bundle.networks import Config, Pairs
 from latentry_diffusers.bundle.open import Bundle
 
 
@@ -19,7 +19,7 @@ class Place(NamedTuple):
         apart: it is published as a file of its own.
     """
 
-    layout: Layout
+    layout: Pairs
     prefix: str = ""
     apart: bool = False
 

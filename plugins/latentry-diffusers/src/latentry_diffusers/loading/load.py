@@ -52,12 +52,12 @@ def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
     """
     named = ((common_name(name), tensor) for name, tensor in network.state_dict().items())
     shapes = {name: tuple(tensor.shape) for name, tensor in named if name not in part.implied}
-    sources = part.tensors.sources
-    lacking = [name for name in shapes if name not in sources or not sources[name].there]
+    sources = part.sources
+    lacking = [name for name in shapes if name not in sources or not sources[name].is_there]
     wrong = [] if lacking else [name for name, shape in shapes.items() if not _fits(sources[name], name, shape)]
     if not lacking and not wrong:
         return
-    prefix = part.tensors.prefix
+    prefix = part.prefix
     keys = [sources[name].key if name in sources else f"{prefix}{name}" for name in lacking or wrong]
     shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
     why = ""
@@ -87,7 +87,7 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
         common = common_name(name)
         if common not in given:
             implied = common in part.implied
-            tensor = torch.eye(*empty.shape) if implied else part.tensors.sources[common].read(common)
+            tensor = torch.eye(*empty.shape) if implied else part.sources[common].read(common)
             moved = _moved(tensor, device, _dtype(network, name, dtype), keep=name in blocks)
             given[common] = moved if name in blocks else moved.reshape(empty.shape)
             if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
@@ -105,7 +105,7 @@ def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[st
     from latentry_diffusers.files.gguf_file import PLAIN
     from latentry_diffusers.loading.quantised import with_quantised
 
-    held = {name: part.tensors.sources[common_name(name)].dtype for name in network.state_dict()}
+    held = {name: part.sources[common_name(name)].dtype for name in network.state_dict()}
     return with_quantised(network, {name: _dtype(network, name, dtype) for name in held if held[name] not in PLAIN})
 
 
@@ -174,7 +174,7 @@ def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[s
         used = {key for part in parts for key in _used(part, networks[part.spec.name])}
         label = "" if parts is whole else f"{parts[0].spec.name}."
         aside: Collection[str] = bundle.replaced if parts is whole else ()
-        prefix = "" if parts is whole else parts[0].tensors.prefix
+        prefix = "" if parts is whole else parts[0].prefix
         for key in parts[0].weights.tensors:
             if key not in used:
                 yield label, key, is_useless(key) or key.startswith(tuple(aside)) or not key.startswith(prefix)
@@ -182,4 +182,4 @@ def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[s
 
 def _used(part: Part, network: nn.Module) -> set[str]:
     names = {common_name(name) for name in network.state_dict()} - part.implied
-    return {part.tensors.sources[name].key for name in names}
+    return {part.sources[name].key for name in names}

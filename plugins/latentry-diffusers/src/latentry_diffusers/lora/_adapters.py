@@ -131,6 +131,6 @@ def match_loras(bundle: Bundle, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
 
     def originals() -> Sequence[Pair]:
         denoiser = next(parts[name] for name in DENOISERS if name in parts)
-        return [pair for layout in denoiser.spec.network.layouts for pair in layout(denoiser.config)]
+        return [pair for layout in denoiser.spec.network.layouts for pair in layout.pairs(denoiser.config)]
 
     return Adapters({name: build(part) for name, part in parts.items()}, originals).matches(paths)

@@ -41,3 +41,13 @@ def predicted(weights: WeightFiles) -> tuple[str, str] | None:
         return "v_prediction", f"it holds the mark {V_MARK}"
     said = weights.metadata.get("modelspec.prediction_type", "").strip().lower()
     return (SPELLINGS[said], f"its modelspec.prediction_type is {said}") if said in SPELLINGS else None
+
+
+def noise_marks(weights: WeightFiles) -> dict[str, object]:
+    """What files of weights say of their noise process, in the keys of diffusers' ``scheduler_config.json``."""
+    marks: dict[str, object] = {}
+    if (prediction := predicted(weights)) is not None:
+        marks["prediction_type"] = prediction[0]
+    if ZERO_SNR_MARK in weights.tensors:
+        marks["rescale_betas_zero_snr"] = True
+    return marks

@@ -11,12 +11,12 @@ import pytest
 from latentry import Engine, PluginHost
 from latentry.testing import Subject, report
 from latentry.testing._checks._stability import MOST, growth
-from latentry.testing._ddim import DDIMSteps
-from latentry.testing._defaults import default_plan, preferred
-from latentry.testing._measure import Bench
-from latentry.testing._tables import figures
-from latentry.testing._worlds import process
-from latentry.testing._yardsticks import PathError, path_yardsticks
+from latentry.testing._measuring._bench import Bench
+from latentry.testing._measuring._ddim_steps import DDIMSteps
+from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._measuring._result_errors import PathError, path_errors
+from latentry.testing._measuring._tables import figures
+from latentry.testing._networks._processes import process
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "schedulers.md"
@@ -30,25 +30,25 @@ def host() -> PluginHost:
     return PluginHost()
 
 
-def error(host: PluginHost, name: str, steps: int, kind: str, yardstick: PathError) -> float:
+def error(host: PluginHost, name: str, steps: int, kind: str, measure: PathError) -> float:
     subject, on = Subject.of(name, host=host), process(kind)  # type: ignore[arg-type]
     preference = preferred(subject, steps, on)
     assert preference is not None
-    return yardstick(default_plan(subject, preference, steps, on))
+    return measure(default_plan(subject, preference, steps, on))
 
 
 @KINDS
 @pytest.mark.parametrize("data", ["mixture", "spectrum"])
 def test_unipc_in_8_steps_is_no_worse_than_ddim_in_30(host: PluginHost, kind: str, data: str) -> None:
-    yardstick = path_yardsticks()[data]
-    assert error(host, "unipc", 8, kind, yardstick) <= error(host, "ddim", 30, kind, yardstick)  # type: ignore[arg-type]
+    measure = path_errors()[data]
+    assert error(host, "unipc", 8, kind, measure) <= error(host, "ddim", 30, kind, measure)  # type: ignore[arg-type]
 
 
 @KINDS
 @pytest.mark.parametrize("data", ["mixture", "spectrum"])
 def test_unipc_in_10_steps_is_no_worse_than_ddim_in_50(host: PluginHost, kind: str, data: str) -> None:
-    yardstick = path_yardsticks()[data]
-    assert error(host, "unipc", 10, kind, yardstick) <= error(host, "ddim", 50, kind, yardstick)  # type: ignore[arg-type]
+    measure = path_errors()[data]
+    assert error(host, "unipc", 10, kind, measure) <= error(host, "ddim", 50, kind, measure)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("guidance", [1.0, None], ids=["without guidance", "with its own"])
@@ -80,10 +80,10 @@ def test_strong_guidance_does_not_blow_up(host: PluginHost, name: str) -> None:
 
 @KINDS
 def test_ddim_needs_as_many_steps_as_ddim(host: PluginHost, kind: str) -> None:
-    yardstick = path_yardsticks()["mixture"]
-    equivalents = DDIMSteps(host, yardstick)
+    measure = path_errors()["mixture"]
+    equivalents = DDIMSteps(host, measure)
     for steps in (8, 20, 40, 100):
-        found = equivalents.steps(error(host, "ddim", steps, kind, yardstick), process(kind))  # type: ignore[arg-type]
+        found = equivalents.steps(error(host, "ddim", steps, kind, measure), process(kind))  # type: ignore[arg-type]
         assert found == pytest.approx(steps, rel=0.1)
     assert equivalents.steps(1e-9, process(kind)) is None  # type: ignore[arg-type]
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from latentry import PluginHost, Point, Prediction, VariancePreserving
 from latentry.testing import MixtureOracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._variance import VARIANCES
-from latentry.testing._defaults import affordable
-from latentry.testing._measure import EVALUATIONS
-from latentry.testing._worlds import process
-from latentry.testing._yardsticks import normal_points, rms, variance_error
+from latentry.testing._measuring._bench import EVALUATIONS
+from latentry.testing._measuring._default_plans import affordable
+from latentry.testing._measuring._result_errors import normal_points, rms, variance_error
+from latentry.testing._networks._processes import process
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # diffusers' KDPM2 under numpy 2
 

@@ -21,9 +21,9 @@ from latentry import Flow, Karras, Linspace, Plan, PluginHost, Prediction, Trail
 from latentry.sigmas import Beta, BetaSigmas
 from latentry.testing import GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
-from latentry.testing._defaults import default_plan, preferred
-from latentry.testing._worlds import process
-from latentry.testing._yardsticks import normal_points, rms
+from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._measuring._result_errors import normal_points, rms
+from latentry.testing._networks._processes import process
 from latentry_ddim import DDIM
 from latentry_unipc import UniPC
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from latentry import Flow, Karras, Plan, PluginHost, Point, Prediction, VariancePreserving
 from latentry.testing import GaussianOracle, drive
-from latentry.testing._checks._variance import moments
-from latentry.testing._worlds import process
-from latentry.testing._yardsticks import rms
+from latentry.testing._measuring._result_errors import rms
+from latentry.testing._networks._moments import moments
+from latentry.testing._networks._processes import process
 
 SD = VariancePreserving.from_betas()
 GAUSSIAN = GaussianOracle(0.3, 0.25)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentry import Flow, Point, Prediction, Process
 from latentry.testing import GaussianOracle, Oracle
-from latentry.testing._checks._variance import UnitDraws
+from latentry.testing._networks._moments import UnitDraws
 from support.peer_runs import process_of
 
 FLOW: dict[str, Any] = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}

@@ -67,8 +67,9 @@ if TYPE_CHECKING:
     from latentry._numerics._processes._process import Process
     from latentry._numerics._processes._variance_preserving import VariancePreserving
     from latentry._numerics._run import Run
-    from latentry._numerics._scheduler import Scheduler, Step
+    from latentry._numerics._scheduler import Scheduler
     from latentry._numerics._state import RunState
+    from latentry._numerics._step import Step
     from latentry._numerics._stepwise import Stepwise
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._memory_policy import MemoryPolicy
@@ -116,7 +117,7 @@ else:
             "VariancePreserving": "_numerics._processes._variance_preserving",
             "Run": "_numerics._run",
             "Scheduler": "_numerics._scheduler",
-            "Step": "_numerics._scheduler",
+            "Step": "_numerics._step",
             "RunState": "_numerics._state",
             "Stepwise": "_numerics._stepwise",
             "GenerationRequest": "_request._generation_request",

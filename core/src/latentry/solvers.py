@@ -11,8 +11,9 @@ from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from latentry._numerics._interval import Form
+    from latentry._numerics._layout import Hook
     from latentry._numerics._linear import combine
-    from latentry._numerics._plan import Hook, InitialNoise
+    from latentry._numerics._plan import InitialNoise
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn
     from latentry._numerics._solvers._exponential import exponential_step
@@ -26,7 +27,7 @@ else:
         {
             "Form": "_numerics._interval",
             "combine": "_numerics._linear",
-            "Hook": "_numerics._plan",
+            "Hook": "_numerics._layout",
             "InitialNoise": "_numerics._plan",
             "Ancestral": "_numerics._solvers._ancestral",
             "EtaRule": "_numerics._solvers._ancestral",

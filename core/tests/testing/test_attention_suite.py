@@ -18,7 +18,7 @@ from latentry.testing import (
     check_attention,
     eager_attention,
 )
-from latentry.testing._attention._suite import CHECKS
+from latentry.testing._attention._all import CHECKS
 
 SPEC = AttentionBackendSpec(
     name="planted",

@@ -1,4 +1,4 @@
-"""What is measured of schedulers: the yardsticks in closed form, and the two ways to see the figures."""
+"""What is measured of schedulers: the measures in closed form, and the two ways to see the figures."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from latentry import (
 )
 from latentry._cli import main
 from latentry.testing import Measured, SpectrumOracle, Subject
-from latentry.testing._defaults import affordable, preferred
-from latentry.testing._measure import measured_order
-from latentry.testing._tables import figures
-from latentry.testing._yardsticks import normal_points, path_yardsticks, variance_error
+from latentry.testing._measuring._bench import measured_order
+from latentry.testing._measuring._default_plans import affordable, preferred
+from latentry.testing._measuring._result_errors import normal_points, path_errors, variance_error
+from latentry.testing._measuring._tables import figures
 
 PROCESSES = pytest.mark.parametrize("process", [VariancePreserving.from_betas(), Flow(), EDM()], ids=lambda p: p.kind)
 LOOSE = """
@@ -83,7 +83,7 @@ def test_the_error_on_the_spectrum_is_the_mean_over_all_starts(process: Process)
     first = made.points[0]
     exact = (data / (first.alpha**2 * data + first.sigma**2)).sqrt()
     expected = made.noise_scale() * (gains(made, data) - exact).square().mean().sqrt()
-    assert path_yardsticks()["spectrum"](made) == pytest.approx(float(expected), rel=1e-9)
+    assert path_errors()["spectrum"](made) == pytest.approx(float(expected), rel=1e-9)
 
 
 @PROCESSES

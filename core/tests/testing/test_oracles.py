@@ -11,7 +11,7 @@ import torch
 from latentry import EDM, Flow, Point, Prediction, Process, VariancePreserving
 from latentry._numerics._processes._prediction import forms
 from latentry.testing import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle
-from latentry.testing._worlds import graded
+from latentry.testing._networks._processes import graded
 
 PROCESSES = [VariancePreserving.from_betas(), Flow(), EDM()]
 X = torch.tensor([[0.4, -1.1], [2.0, 0.3]], dtype=torch.float64)

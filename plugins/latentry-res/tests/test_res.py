@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentry import Plan, Prediction, Scheduler, VariancePreserving
 from latentry.testing import GaussianOracle, SchedulerSuite, drive
-from latentry.testing._drive import trace
+from latentry.testing._networks._drive import trace
 from latentry_res import RES2M, RES2S, RES3M
 
 SD = VariancePreserving.from_betas()

@@ -76,8 +76,8 @@ def _plain(found: tuple[Measured, ...] | str) -> dict[str, Any]:
 
 
 def _print(item: Mapping[str, Any], found: tuple[Measured, ...] | str) -> None:
-    from latentry.testing._measure import EVALUATIONS
-    from latentry.testing._tables import READING, rows
+    from latentry.testing._measuring._bench import EVALUATIONS
+    from latentry.testing._measuring._tables import READING, rows
 
     print_block(item["select"], item)
     if isinstance(found, str):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from latentry._errors import OptionError
-
-if TYPE_CHECKING:
-    from latentry._contract._model import Checkpoint
 
 LoraMode = Literal["unmerged", "merged"]
 """Computed beside the layers they change, or put into the weights of these, which costs nothing at each step."""
@@ -109,21 +104,3 @@ class ChosenLoras:
             if part.startswith(start) and (weight := lora.weight_of(part))
         )
         return (self.mode, weights) if weights else ()
-
-
-def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Checkpoint) -> ChosenLoras:
-    """Finds the LoRAs of a request and matches them with a checkpoint, of which no weight is read.
-
-    Raises:
-        OptionError: there is no such file.
-        ModelError, IncompatibleError: see ``Checkpoint.match_loras``.
-    """
-    if not loras:
-        return ChosenLoras(mode=mode)
-    paths = [Path(lora.path).expanduser() for lora in loras]
-    for path in paths:
-        if not path.exists():
-            raise OptionError(f"There is no LoRA {path}.", remedy="Give the path of a safetensors file.")
-    matches = checkpoint.match_loras([path.resolve() for path in paths])
-    found = tuple(lora.model_copy(update={"path": str(match.path)}) for lora, match in zip(loras, matches, strict=True))
-    return ChosenLoras(found, mode, matches, tuple(match.digest for match in matches))

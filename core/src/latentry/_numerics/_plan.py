@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
@@ -14,25 +14,23 @@ import torch
 from torch import Tensor
 
 from latentry._errors import IncompatibleError, OptionError
-from latentry._numerics._denoised import Denoised
 from latentry._numerics._grids._sigma_schedule import SigmaSchedule
+from latentry._numerics._layout import Hook, Layout
 from latentry._numerics._noise import Clock, KeyedNoise, NoiseSource
-from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._numerics._run import Run
-from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._state import RunState
+from latentry._numerics._step import StepMethod
 from latentry._specs import Final
 
 InitialNoise = Literal["unit", "sigma"]
 """How the noise a run begins from is scaled, see ``Plan.noise_scale``."""
-Hook = Callable[[Denoised], Denoised]
-"""Applied to every evaluation before the solver sees it: thresholding, blending."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Layout):
     """A scheduler on N intervals between N + 1 boundaries.
 
     A slice of a plan is a plan (image to image cuts the noisy end off); ``reversed`` goes from clean to noisy. Two
@@ -45,41 +43,6 @@ class Plan:
         points: the boundaries, each no noisier than the one before (or each no cleaner, reversed).
         hooks: applied in order to every evaluation.
     """
-
-    scheduler: Scheduler
-    process: Process
-    prediction: Prediction
-    points: tuple[Point, ...]
-    hooks: tuple[Hook, ...] = ()
-
-    def __post_init__(self) -> None:
-        lams = [point.lam for point in self.points]
-        if len(lams) < 2:
-            raise OptionError("A plan needs at least one step.", remedy="Ask for one step or more.")
-        if lams != sorted(lams) and lams != sorted(lams, reverse=True):
-            raise IncompatibleError(
-                "The noise levels of a plan must fall from step to step.",
-                why=f"They are, as σ/α: {', '.join(f'{p.s:.4g}' for p in self.points)}.",
-                remedy="Sort the sigmas from noisiest to cleanest.",
-            )
-        self._refuse_blind_evaluations()
-
-    def _refuse_blind_evaluations(self) -> None:
-        starts = self.points[:-1]
-        if self.prediction is Prediction.EPSILON and any(point.alpha == 0.0 for point in starts):
-            raise IncompatibleError(
-                "A model that predicts noise cannot start from pure noise (zero terminal SNR).",
-                why="Where α = 0 the sample is the noise, so the prediction carries no information.",
-                remedy="Use a v-prediction checkpoint, or a process without zero-terminal-SNR rescaling.",
-            )
-        if self.prediction is Prediction.X0 and any(point.sigma == 0.0 for point in starts):
-            raise IncompatibleError(
-                "A model that predicts x₀ cannot be asked about the noise at σ = 0.",
-                remedy="Begin at a level with some noise.",
-            )
-
-    def __len__(self) -> int:
-        return len(self.points) - 1
 
     def __getitem__(self, steps: slice) -> Plan:
         """The plan of some consecutive steps: ``plan[5:]`` leaves out the five noisiest."""
@@ -137,12 +100,6 @@ class Plan:
         return first if convention == "sigma" else max(1.0, first)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """What makes two plans the same: scheduler, options, prediction and levels (hooks are not seen)."""
-        levels = ", ".join(p.lam.hex() if math.isfinite(p.lam) else str(p.lam) for p in self.points)
-        return f"{self.scheduler!r} {self.process.kind} {self.prediction} [{levels}]"
-
-    @cached_property
     def queries(self) -> tuple[Query, ...] | None:
         """Every evaluation in order, found by a dry run on one number; None where the grid is chosen at run time."""
         if self.scheduler.adaptive:
@@ -178,7 +135,7 @@ class Plan:
 
 
 def lay_out(
-    scheduler: Scheduler,
+    scheduler: StepMethod,
     steps: int | None,
     process: Process,
     prediction: Prediction,

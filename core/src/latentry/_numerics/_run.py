@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
+from latentry._numerics._layout import Layout
 from latentry._numerics._noise import Noise, NoiseSource
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import forms
-from latentry._numerics._scheduler import Result, Step
 from latentry._numerics._state import RunState
-
-if TYPE_CHECKING:
-    from latentry._numerics._plan import Plan
+from latentry._numerics._step import Result, Step
 
 
 class Answer(NamedTuple):
@@ -37,7 +35,7 @@ class Run:
     host may ``replace`` the sample. A run belongs to one request and one thread at a time.
 
     Attributes:
-        plan: what is being run.
+        plan: what is being run; the ``Plan`` that started it.
         sample: the sample at ``point``, at least float32.
         index: steps done.
         point: the level of ``sample``.
@@ -45,7 +43,7 @@ class Run:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Layout,
         x: Tensor,
         noise: NoiseSource,
         *,

@@ -1,33 +1,22 @@
-"""What a scheduler is: options, and one step written as a generator."""
+"""The base class of schedulers: a step method that can be laid out on a grid."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
 
-from torch import Tensor
-
-from latentry._numerics._denoised import Denoised
 from latentry._numerics._grids._sigma_schedule import SigmaSchedule, exact
-from latentry._numerics._interval import Interval, NoMemory
-from latentry._numerics._noise import Noise
-from latentry._numerics._options import Options
-from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._grids._spacings import Leading
+from latentry._numerics._layout import Hook
+from latentry._numerics._plan import Plan, lay_out
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
+from latentry._numerics._processes._variance_preserving import VariancePreserving
+from latentry._numerics._step import StepMethod
+from latentry._numerics._stepwise import Stepwise
 from latentry._specs import Final
 
-if TYPE_CHECKING:
-    from latentry._numerics._plan import Hook, Plan
-    from latentry._numerics._stepwise import Stepwise
 
-Result = tuple[Tensor, Any] | tuple[Tensor, Any, Point]
-"""(x, memory), or (x, memory, reached) where the step got only as far as ``reached``."""
-Step = Generator[Query, Denoised, Result]
-
-
-class Scheduler(Options, ABC):
+class Scheduler(StepMethod):
     """A sampler. Its fields are its options; unknown ones are refused.
 
     Class attributes:
@@ -35,24 +24,6 @@ class Scheduler(Options, ABC):
         adaptive: the step may return how far it got, so the number of evaluations is not known beforehand.
         needs: what an answer must carry beyond the guided output: ``uncond``.
     """
-
-    Memory: ClassVar[type] = NoMemory
-    adaptive: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset()
-
-    @abstractmethod
-    def step(self, x: Tensor, interval: Interval, memory: Any, noise: Noise) -> Step:
-        """One step over an interval. Each ``yield`` of a query gives the network's answer to it.
-
-        Nothing is written into ``x`` or ``memory``, and nothing waits for the device; the coefficients are host
-        floats.
-
-        Args:
-            x: the sample at ``interval.start``, (batch, …), float32 or float64.
-            interval: from where to where.
-            memory: what the last step returned; an empty ``Memory()`` on the first.
-            noise: standard normal draws of this step.
-        """
 
     def plan(
         self,
@@ -78,8 +49,6 @@ class Scheduler(Options, ABC):
             IncompatibleError: the parts do not go together.
             OptionError: that many steps cannot be laid out, or a part is none.
         """
-        from latentry._numerics._plan import lay_out
-
         if not isinstance(sigmas, SigmaSchedule):
             sigmas = exact(sigmas)
             steps = len(sigmas.values) if steps is None else steps
@@ -103,10 +72,6 @@ class Scheduler(Options, ABC):
         Raises:
             IncompatibleError: the scheduler chooses its own steps or needs more than one output.
         """
-        from latentry._numerics._grids._spacings import Leading
-        from latentry._numerics._processes._variance_preserving import VariancePreserving
-        from latentry._numerics._stepwise import Stepwise
-
         process = process or VariancePreserving.from_betas()
         plan = self.plan(steps, process=process, prediction=prediction, sigmas=sigmas or Leading(), final=final)
         return Stepwise(plan, seed=seed)

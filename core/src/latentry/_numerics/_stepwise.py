@@ -12,7 +12,7 @@ from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._run import Run
-from latentry._numerics._scheduler import Scheduler
+from latentry._numerics._step import StepMethod
 
 
 class Stepwise:
@@ -127,7 +127,7 @@ class Stepwise:
             raise cls._changes_first(run.plan.scheduler)
 
     @staticmethod
-    def _changes_first(scheduler: Scheduler) -> IncompatibleError:
+    def _changes_first(scheduler: StepMethod) -> IncompatibleError:
         return IncompatibleError(
             f"{type(scheduler).__name__} cannot be used step by step with these options.",
             why="It adds noise before it asks the network, which a loop that evaluates first does not see.",

@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from latentry._attention._choice import choose_attention
 from latentry._attention._roster import Roster
-from latentry._contract._lora import choose_loras
 from latentry._contract._model import OpenCheckpoint
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost
@@ -21,6 +20,7 @@ from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import choose_guidance, notes_on
 from latentry._resolve._inputs import Picture
+from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, leave_out
 from latentry._resolve._plan import choose_way
 from latentry._resolve._plugins_used import ingredients

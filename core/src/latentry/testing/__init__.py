@@ -15,15 +15,16 @@ or, for schedulers, ``latentry check mine``.
 from __future__ import annotations
 
 from latentry._attention._arithmetic import EagerAttention, eager_attention
+from latentry.testing._attention._all import check_attention
 from latentry.testing._attention._subject import AttentionSubject
-from latentry.testing._attention._suite import AttentionSuite, check_attention
-from latentry.testing._check import check_scheduler
-from latentry.testing._checks import CHECKS
-from latentry.testing._drive import drive
-from latentry.testing._grids import check_plan, check_process, check_sigma_schedule
-from latentry.testing._measure import Bench, Measured, Spent
-from latentry.testing._oracles import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle
+from latentry.testing._attention._suite import AttentionSuite
+from latentry.testing._checks._all import CHECKS
+from latentry.testing._measuring._bench import Bench, Measured, Spent
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle
 from latentry.testing._result import CheckResult
+from latentry.testing._run_checks import check_scheduler
+from latentry.testing._sigma_checks import check_plan, check_process, check_sigma_schedule
 from latentry.testing._subject import Case, Subject
 from latentry.testing._suite import SchedulerSuite
 

@@ -10,6 +10,7 @@ from typing import Any
 from latentry._discovery import PluginHost
 from latentry._numerics._scheduler import Scheduler
 from latentry._specs import SchedulerSpec
+from latentry.testing._networks._draws import draws
 
 Source = str | type[Scheduler] | SchedulerSpec
 """A name the plugin host knows, a class, or a record."""
@@ -99,8 +100,6 @@ def _matching(cases: tuple[Case, ...], made: Scheduler, options: dict[str, Any])
     known = next((case for case in cases if case.scheduler == made), None)
     if known is not None:
         return replace(known, label=in_words(options))
-    from latentry.testing._checks._capabilities import draws
-
     return Case(in_words(options), made, cases[0].order, cases[0].evaluations, draws(made) > 0)
 
 

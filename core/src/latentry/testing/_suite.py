@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from unittest import SkipTest
 
 from latentry._specs import SchedulerSpec
-from latentry.testing._check import exemptions, run_check
-from latentry.testing._checks import CHECKS
+from latentry.testing._checks._all import CHECKS
 from latentry.testing._result import failures
+from latentry.testing._run_checks import exemptions, run_check
 from latentry.testing._subject import Source, Subject
 
 

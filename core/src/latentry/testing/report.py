@@ -14,8 +14,8 @@ from pathlib import Path
 
 from latentry._discovery import PluginHost
 from latentry._specs import SchedulerSpec, SigmaPreference
-from latentry.testing._measure import EVALUATIONS, Bench, Measured
-from latentry.testing._tables import ORACLES, READING, figures, order_text
+from latentry.testing._measuring._bench import EVALUATIONS, Bench, Measured
+from latentry.testing._measuring._tables import ORACLES, READING, figures, order_text
 
 PAGE = Path("docs/schedulers.md")
 TITLES = {"vp": "Variance preserving", "flow": "Rectified flow", "edm": "EDM"}

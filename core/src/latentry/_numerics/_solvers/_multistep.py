@@ -12,7 +12,7 @@ from latentry._numerics._solvers._exponential import exponential_step
 from latentry._numerics._solvers._weights import exponential_weights
 
 if TYPE_CHECKING:
-    from latentry._numerics._scheduler import Step
+    from latentry._numerics._step import Step
 
 Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
 """Weights from the nodes' λ, the step's start and end, and the rate, as ``exponential_weights`` has them."""

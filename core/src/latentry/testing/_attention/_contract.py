@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from latentry._attention._arithmetic import eager_attention
 from latentry._attention._self_check import on_device, tolerance
-from latentry._specs import API
+from latentry._specs import API, AttentionBackendSpec
 from latentry.testing._attention._subject import AttentionSubject, draw
 from latentry.testing._checks._record import LISTING
 from latentry.testing._result import CheckResult
@@ -20,18 +20,8 @@ from latentry.testing._result import CheckResult
 KNOWN_DEVICES = frozenset({"cpu", "cuda", "mps"})
 
 
-def spec(subject: AttentionSubject) -> Iterator[CheckResult]:
-    """The record's fields are sane, and every exemption has a reason.
-
-    Troubleshooting: compare the record in the plugin's ``__init__.py`` with the fields of ``AttentionBackendSpec``.
-    """
-    yield _summed("spec", "a sane record", "; ".join(_faults(subject)))
-
-
-def _faults(subject: AttentionSubject) -> Iterator[str]:
-    from latentry.testing._attention._suite import CHECKS
-
-    record = subject.spec
+def record_faults(record: AttentionBackendSpec, checks: Container[str]) -> Iterator[str]:
+    """What is wrong with a record, given the names of the checks that it may exempt itself from."""
     if not record.name or record.name != record.name.lower():
         yield f"the name {record.name!r} is not in lower case"
     if record.api[0] != API[0] or record.api > API:
@@ -45,7 +35,7 @@ def _faults(subject: AttentionSubject) -> Iterator[str]:
     if not 0.0 <= record.error < 1.0:
         yield f"error is {record.error}"
     for check, reason in record.exemptions:
-        if check not in CHECKS or not reason.strip():
+        if check not in checks or not reason.strip():
             yield f"the exemption {check!r} names no check of this suite, or has no reason"
 
 
@@ -56,7 +46,7 @@ def probe(subject: AttentionSubject) -> Iterator[CheckResult]:
     """
     answer: object = subject.backend.probe()
     fine = answer is None or (isinstance(answer, str) and bool(answer.strip()))
-    yield _summed("probe", "None, or why not", "" if fine else repr(answer))
+    yield summed("probe", "None, or why not", "" if fine else repr(answer))
 
 
 def listing(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -69,7 +59,7 @@ def listing(subject: AttentionSubject) -> Iterator[CheckResult]:
     owner = subject.host.attention_backends.provenance(subject.installed)
     command = [sys.executable, "-c", LISTING, "attention_backends", subject.spec.name, f"{owner.distribution} latentry"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    yield _summed("listing", "imports no torch", done.stdout.strip() if done.returncode == 0 else done.stderr.strip())
+    yield summed("listing", "imports no torch", done.stdout.strip() if done.returncode == 0 else done.stderr.strip())
 
 
 def undeclared(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -136,5 +126,6 @@ def _switches() -> dict[str, object]:
     }
 
 
-def _summed(check: str, declared: str, wrong: str) -> CheckResult:
+def summed(check: str, declared: str, wrong: str) -> CheckResult:
+    """One finding of all that is wrong."""
     return CheckResult(check=check, case="all", declared=declared, measured=wrong or "so it is", passed=not wrong)

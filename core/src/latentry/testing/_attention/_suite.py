@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 from unittest import SkipTest
 
 from latentry._specs import AttentionBackendSpec
-from latentry.testing._attention._contract import leavings, listing, probe, spec, undeclared
-from latentry.testing._attention._numbers import causal, dtypes, edges, logits, masks, scale, sizes, strides
+from latentry.testing._attention._all import CHECKS, check_attention
 from latentry.testing._attention._subject import AttentionSource, AttentionSubject
-from latentry.testing._result import CheckResult, failures
+from latentry.testing._result import failures
 from latentry.testing._suite import forbid_overrides
-
-Check = Callable[[AttentionSubject], Iterable[CheckResult]]
-
-_RECORD: tuple[Check, ...] = (spec, probe, listing)
-"""Checks that need no device."""
-_COMPUTED: tuple[Check, ...] = (undeclared, sizes, masks, causal, scale, dtypes, strides, edges, logits, leavings)
-
-CHECKS: Mapping[str, Check] = MappingProxyType({check.__name__: check for check in (*_RECORD, *_COMPUTED)})
-
-
-def check_attention(subject: AttentionSubject, checks: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
-    """The findings of these checks; one that is exempt, or cannot run here, is a finding with the reason."""
-    for name in checks:
-        if reason := _left_out(subject, name):
-            yield CheckResult(check=name, case="all", declared="exempt", measured="not run", exempt=reason)
-            continue
-        told = " ".join((inspect.getdoc(CHECKS[name]) or "").partition("Troubleshooting: ")[2].split())
-        for result in CHECKS[name](subject):
-            yield replace(result, hint=told)
-
-
-def _left_out(subject: AttentionSubject, name: str) -> str | None:
-    exempt = dict(subject.spec.exemptions).get(name)
-    return exempt or (subject.obstacle if CHECKS[name] in _COMPUTED else None)
 
 
 def _proves(name: str) -> Callable[[Any], None]:

@@ -10,11 +10,11 @@ import torch
 
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._process import Process
-from latentry.testing._drive import drive
-from latentry.testing._oracles import GaussianOracle
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import GaussianOracle
+from latentry.testing._networks._processes import NATURAL, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import NATURAL, process
 
 STEPS = (1, 2, 10)
 NEAR = 1e-12

@@ -8,19 +8,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
-from latentry._numerics._scheduler import Scheduler
-from latentry._specs import ProcessKind
 from latentry.testing._checks._arrival import descent
-from latentry.testing._drive import drive
-from latentry.testing._oracles import GaussianOracle
+from latentry.testing._networks._draws import LAMS, draws
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import GaussianOracle
+from latentry.testing._networks._processes import plan_on, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import plan_on, process
-
-LAMS = (-1.5, -1.0, -0.6, -0.1, 0.3, 0.9, 1.4, 2.0)
 
 
 def evaluations(subject: Subject) -> Iterator[CheckResult]:
@@ -85,20 +81,6 @@ def _off_grid(plan: Plan) -> str:
     if query is None:
         return ""
     return f"a query at λ = {query.point.lam:.3f} with {type(plan.scheduler).__name__} in step {query.index}"
-
-
-def draws(scheduler: Scheduler, kind: ProcessKind = "vp") -> int:
-    """How many draws of noise seven steps make."""
-    made, keyed = 0, KeyedNoise(0)
-
-    def source(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
-        nonlocal made
-        made += 1
-        return keyed(like, interval, draw)
-
-    x = torch.ones(1, 2, dtype=torch.float64)
-    drive(plan_on(scheduler, process(kind), LAMS), x, GaussianOracle().answer, noise=source)
-    return made
 
 
 def _plan(subject: Subject, case: Case) -> Plan:

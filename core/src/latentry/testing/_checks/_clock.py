@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._noise import Clock
-from latentry.testing._drive import drive
-from latentry.testing._oracles import GaussianOracle
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import GaussianOracle
+from latentry.testing._networks._processes import in_lambda, plan_on, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import in_lambda, plan_on, process
 
 HIGH, LOW = 4.0, 0.25
 

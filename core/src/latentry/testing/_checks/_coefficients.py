@@ -9,11 +9,11 @@ from itertools import accumulate, cycle, islice
 import torch
 
 from latentry._specs import ProcessKind
-from latentry.testing._checks._given import COLUMNS, HIGH, LOW, Given, GivenEps, GivenX0
-from latentry.testing._drive import evaluate, trace
+from latentry.testing._networks._drive import evaluate, trace
+from latentry.testing._networks._given_answers import COLUMNS, HIGH, LOW, Given, GivenEps, GivenX0
+from latentry.testing._networks._processes import in_lambda, in_s, plan_on, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import in_lambda, in_s, plan_on, process
 
 STEPS = (80, 160)
 TOO_LOW = 0.25

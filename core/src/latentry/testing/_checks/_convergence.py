@@ -10,11 +10,11 @@ import torch
 
 from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
-from latentry.testing._drive import drive
-from latentry.testing._oracles import MixtureOracle
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import MixtureOracle
+from latentry.testing._networks._processes import Spacing, graded, in_lambda, in_s, plan_on, process, wavy
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import Spacing, graded, in_lambda, in_s, plan_on, process, wavy
 
 HIGH, LOW = 2.0, 0.5
 """σ/α between which orders are measured: the stretch where the mixture's shape is decided."""

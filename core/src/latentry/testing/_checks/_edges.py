@@ -11,11 +11,11 @@ from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._process import Process
 from latentry.testing._checks._arrival import descent
 from latentry.testing._checks._convergence import ring
-from latentry.testing._drive import drive
-from latentry.testing._oracles import MixtureOracle
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import MixtureOracle
+from latentry.testing._networks._processes import NATURAL, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import NATURAL, process
 
 ORACLE = MixtureOracle()
 FAR = 20.0

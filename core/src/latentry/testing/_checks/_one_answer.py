@@ -11,11 +11,11 @@ from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
 from latentry.testing._checks._convergence import starts
-from latentry.testing._drive import Network, drive
-from latentry.testing._oracles import MixtureOracle, Oracle
+from latentry.testing._networks._drive import Network, drive
+from latentry.testing._networks._oracles import MixtureOracle, Oracle
+from latentry.testing._networks._processes import NATURAL, process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import NATURAL, process
 
 LEVELS = (8.0, 4.0, 2.2, 1.1, 0.5, 0.2, 0.05, 0.0)
 """σ/α of the boundaries."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 
 from pydantic import ValidationError
@@ -22,12 +22,10 @@ print(" ".join(name for name in ("torch", "diffusers", "transformers") if name i
 """
 
 
-def spec(subject: Subject) -> Iterator[CheckResult]:
-    """The record's fields are sane, and every exemption has a reason.
-
-    Troubleshooting: compare the record in the plugin's ``__init__.py`` with the fields of ``SchedulerSpec``.
-    """
-    yield _summed("spec", "a sane record", (*_faults(subject.spec), *_exemption_faults(subject.spec)))
+def record_faults(spec: SchedulerSpec, checks: Container[str]) -> Iterator[str]:
+    """What is wrong with a record, given the names of the checks that it may exempt itself from."""
+    yield from _faults(spec)
+    yield from _exemption_faults(spec, checks)
 
 
 def _faults(spec: SchedulerSpec) -> Iterator[str]:
@@ -47,8 +45,7 @@ def _faults(spec: SchedulerSpec) -> Iterator[str]:
         yield f"evaluations is {spec.evaluations}, and the steps are not its own choice"
 
 
-def _exemption_faults(spec: SchedulerSpec) -> Iterator[str]:
-    checks = set(_checks())
+def _exemption_faults(spec: SchedulerSpec, checks: Container[str]) -> Iterator[str]:
     labels = {"", "default", *(in_words(dict(case.options)) for case in spec.cases)}
     for name, reason in spec.exemptions:
         check, label = split_exemption(name)
@@ -64,7 +61,7 @@ def options(subject: Subject) -> Iterator[CheckResult]:
     Troubleshooting: keep ``Scheduler.model_config`` as it is, give each field a type and a description, and set
     ``adaptive`` and ``needs`` both in the class and in the record.
     """
-    yield _summed("options", "frozen, closed, described; flags as in the record", _option_faults(subject))
+    yield summed("options", "frozen, closed, described; flags as in the record", _option_faults(subject))
 
 
 def _option_faults(subject: Subject) -> Iterator[str]:
@@ -83,7 +80,8 @@ def _option_faults(subject: Subject) -> Iterator[str]:
         yield "an unknown option is taken"
 
 
-def _summed(check: str, declared: str, faults: Iterable[str]) -> CheckResult:
+def summed(check: str, declared: str, faults: Iterable[str]) -> CheckResult:
+    """One finding of all the faults."""
     found = "; ".join(faults)
     return CheckResult(check=check, case="all", declared=declared, measured=found or "so it is", passed=not found)
 
@@ -104,9 +102,3 @@ def listing(subject: Subject) -> Iterator[CheckResult]:
     yield CheckResult(
         check="listing", case="all", declared="imports no torch", measured=heavy or "none", passed=not heavy
     )
-
-
-def _checks() -> list[str]:
-    from latentry.testing._checks import CHECKS
-
-    return list(CHECKS)

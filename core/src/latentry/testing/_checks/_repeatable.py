@@ -14,11 +14,11 @@ from torch import Tensor
 from latentry._numerics._plan import Plan
 from latentry._numerics._state import RunState
 from latentry.testing._checks._arrival import descent
-from latentry.testing._drive import answer, drive, finish
-from latentry.testing._oracles import SpectrumOracle
+from latentry.testing._networks._drive import answer, drive, finish
+from latentry.testing._networks._oracles import SpectrumOracle
+from latentry.testing._networks._processes import process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import process
 
 ROWS, MODES = 5, 64
 ORACLE = SpectrumOracle(MODES)

@@ -9,12 +9,12 @@ import torch
 
 from latentry._numerics._noise import KeyedNoise
 from latentry._numerics._plan import Plan
-from latentry.testing._defaults import default_plan, preferred
-from latentry.testing._drive import drive
-from latentry.testing._oracles import GuidedOracle, MixtureOracle
+from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
+from latentry.testing._networks._processes import process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Subject
-from latentry.testing._worlds import process
 
 STEPS = (5, 6, 8, 10)
 SCALE, VARIANCE = 7.5, 0.02

@@ -11,11 +11,11 @@ from torch import Tensor
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
 from latentry.testing._checks._arrival import descent
-from latentry.testing._drive import answer, drive
-from latentry.testing._oracles import SpectrumOracle
+from latentry.testing._networks._drive import answer, drive
+from latentry.testing._networks._oracles import SpectrumOracle
+from latentry.testing._networks._processes import process
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Case, Subject
-from latentry.testing._worlds import process
 
 ORACLE = SpectrumOracle(16)
 TYPES = {

@@ -6,8 +6,8 @@ from latentry._errors import LatentryError
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._process import Process
 from latentry._specs import SigmaPreference
+from latentry.testing._networks._processes import NATURAL
 from latentry.testing._subject import Subject
-from latentry.testing._worlds import NATURAL
 
 
 def preferred(subject: Subject, steps: int, on: Process) -> SigmaPreference | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from latentry._specs import SchedulerSpec
-from latentry.testing._checks import CHECKS
+from latentry.testing._checks._all import CHECKS
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Subject, split_exemption
 

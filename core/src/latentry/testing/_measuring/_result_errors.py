@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry.testing._checks._variance import VARIANCES, moments
-from latentry.testing._drive import drive
-from latentry.testing._oracles import MixtureOracle, Oracle, SpectrumOracle
+from latentry.testing._checks._variance import VARIANCES
+from latentry.testing._networks._drive import drive
+from latentry.testing._networks._moments import moments
+from latentry.testing._networks._oracles import MixtureOracle, Oracle, SpectrumOracle
 
-Yardstick = Callable[[Plan], float]
+ResultError = Callable[[Plan], float]
 """The error of a plan's result."""
 
 POINTS = 128
 
 
-def path_yardsticks() -> Mapping[str, Yardstick]:
+def path_errors() -> Mapping[str, ResultError]:
     """For deterministic schedulers, by oracle: a mixture in the plane, and a Gaussian with the spectrum of images."""
     spectrum = SpectrumOracle()
     # its path is linear in x: what unit starts show is the mean over all
@@ -29,7 +30,7 @@ def path_yardsticks() -> Mapping[str, Yardstick]:
     }
 
 
-def variance_yardsticks() -> Mapping[str, Yardstick]:
+def variance_errors() -> Mapping[str, ResultError]:
     """For stochastic schedulers, by oracle: Gaussians of three variances, and the spectrum of images."""
     return {
         "gaussians": variance_error(torch.tensor(VARIANCES, dtype=torch.float64)),
@@ -64,7 +65,7 @@ class PathError:
         return self._ends[key]
 
 
-def variance_error(data: Tensor) -> Yardstick:
+def variance_error(data: Tensor) -> ResultError:
     """Relative error of the result's variance: root mean square over the data's variances, without chance."""
     return lambda plan: rms(moments(plan, data)[1] / data - 1.0)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from latentry._discovery import PluginHost
 from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
-from latentry.testing._check import exemptions
 from latentry.testing._checks._convergence import EVEN, HIGH, LOW, OTHER, slope
 from latentry.testing._checks._variance import weak_order
-from latentry.testing._ddim import DDIMSteps
-from latentry.testing._defaults import affordable
+from latentry.testing._measuring._ddim_steps import DDIMSteps
+from latentry.testing._measuring._default_plans import affordable
+from latentry.testing._measuring._result_errors import ResultError, path_errors, variance_errors
+from latentry.testing._networks._processes import in_lambda, in_s, process
+from latentry.testing._run_checks import exemptions
 from latentry.testing._subject import Subject
-from latentry.testing._worlds import in_lambda, in_s, process
-from latentry.testing._yardsticks import Yardstick, path_yardsticks, variance_yardsticks
 
 EVALUATIONS = (5, 8, 10, 20, 40)
 
@@ -65,11 +65,11 @@ class Bench:
 
     def __init__(self, host: PluginHost) -> None:
         self._host = host
-        self._yardsticks = {"path": path_yardsticks(), "variance": variance_yardsticks()}
+        self._measures = {"path": path_errors(), "variance": variance_errors()}
         self._ddim = {
-            (error, oracle): DDIMSteps(host, yardstick)
-            for error, yardsticks in self._yardsticks.items()
-            for oracle, yardstick in yardsticks.items()
+            (error, oracle): DDIMSteps(host, measure)
+            for error, measures in self._measures.items()
+            for oracle, measure in measures.items()
         }
 
     def measure(self, name: str) -> Iterator[Measured]:
@@ -82,13 +82,13 @@ class Bench:
             yield Measured(process=kind, error=error, order=measured_order(subject, on), spent=spent)
 
     def _spend(self, subject: Subject, error: str, on: Process) -> Iterator[Spent]:
-        yardsticks: Mapping[str, Yardstick] = self._yardsticks[error]
+        measures: Mapping[str, ResultError] = self._measures[error]
         for evaluations in EVALUATIONS:
             laid_out = affordable(subject, evaluations, on)
             if laid_out is None:
                 continue
             plan, sigmas = laid_out
-            errors = {oracle: yardstick(plan) for oracle, yardstick in yardsticks.items()}
+            errors = {oracle: measure(plan) for oracle, measure in measures.items()}
             yield Spent(
                 evaluations=evaluations,
                 steps=len(plan),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentry._numerics._processes._point import Point
-from latentry.testing._oracles import Oracle
+from latentry.testing._networks._oracles import Oracle
 
 HIGH, LOW = 2.0, 0.5
 """σ/α at the ends of the stretch."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from latentry.testing._ddim import LADDER
-from latentry.testing._measure import EVALUATIONS, Measured, Spent
+from latentry.testing._measuring._bench import EVALUATIONS, Measured, Spent
+from latentry.testing._measuring._ddim_steps import LADDER
 
 ORACLES = {
     "path": {"mixture": "path, mixture", "spectrum": "path, spectrum of images"},

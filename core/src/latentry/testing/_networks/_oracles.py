@@ -16,7 +16,7 @@ from torch import Tensor
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import Prediction
-from latentry.testing._integrate import integrate
+from latentry.testing._networks._integrate import integrate
 
 
 class Oracle(ABC):

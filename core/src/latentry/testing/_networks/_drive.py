@@ -46,6 +46,7 @@ def evaluate(run: Run, network: Network) -> bool:
     """Answers the pending query; False where there is none, at the end."""
     query = run.query
     if query is not None:
+        assert isinstance(run.plan, Plan)
         answer(run, network(query, run.plan))
     return query is not None
 

@@ -7,9 +7,9 @@ from itertools import accumulate, pairwise
 
 from latentry._discovery import PluginHost
 from latentry._numerics._processes._process import Process
-from latentry.testing._defaults import default_plan, preferred
+from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._measuring._result_errors import ResultError
 from latentry.testing._subject import Subject
-from latentry.testing._yardsticks import Yardstick
 
 NAME = "ddim"
 LADDER: tuple[int, ...] = (
@@ -24,12 +24,12 @@ class DDIMSteps:
 
     Args:
         host: finds DDIM; without one of that name there is nothing to compare with.
-        yardstick: the error.
+        measure: the error.
     """
 
-    def __init__(self, host: PluginHost, yardstick: Yardstick) -> None:
+    def __init__(self, host: PluginHost, measure: ResultError) -> None:
         self._subject = Subject.of(NAME, host=host) if NAME in host.schedulers else None
-        self._yardstick = yardstick
+        self._measure = measure
         self._errors: dict[str, tuple[float, ...]] = {}
 
     def steps(self, error: float, on: Process) -> int | None:
@@ -50,4 +50,4 @@ class DDIMSteps:
 
     def _error(self, subject: Subject, steps: int, on: Process) -> float:
         preference = preferred(subject, steps, on)
-        return math.inf if preference is None else self._yardstick(default_plan(subject, preference, steps, on))
+        return math.inf if preference is None else self._measure(default_plan(subject, preference, steps, on))

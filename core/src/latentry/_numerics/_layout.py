@@ -1,0 +1,72 @@
+"""A step method laid out on a grid, as data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from latentry._errors import IncompatibleError, OptionError
+from latentry._numerics._denoised import Denoised
+from latentry._numerics._processes._point import Point
+from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._processes._process import Process
+from latentry._numerics._step import StepMethod
+
+Hook = Callable[[Denoised], Denoised]
+"""Applied to every evaluation before the solver sees it: thresholding, blending."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a run follows; ``Plan`` adds what makes runs.
+
+    Attributes:
+        scheduler: the sampler.
+        process: how the checkpoint's noise was added.
+        prediction: what its network emits.
+        points: the boundaries, each no noisier than the one before (or each no cleaner, reversed).
+        hooks: applied in order to every evaluation.
+    """
+
+    scheduler: StepMethod
+    process: Process
+    prediction: Prediction
+    points: tuple[Point, ...]
+    hooks: tuple[Hook, ...] = ()
+
+    def __post_init__(self) -> None:
+        lams = [point.lam for point in self.points]
+        if len(lams) < 2:
+            raise OptionError("A plan needs at least one step.", remedy="Ask for one step or more.")
+        if lams != sorted(lams) and lams != sorted(lams, reverse=True):
+            raise IncompatibleError(
+                "The noise levels of a plan must fall from step to step.",
+                why=f"They are, as σ/α: {', '.join(f'{p.s:.4g}' for p in self.points)}.",
+                remedy="Sort the sigmas from noisiest to cleanest.",
+            )
+        self._refuse_blind_evaluations()
+
+    def _refuse_blind_evaluations(self) -> None:
+        starts = self.points[:-1]
+        if self.prediction is Prediction.EPSILON and any(point.alpha == 0.0 for point in starts):
+            raise IncompatibleError(
+                "A model that predicts noise cannot start from pure noise (zero terminal SNR).",
+                why="Where α = 0 the sample is the noise, so the prediction carries no information.",
+                remedy="Use a v-prediction checkpoint, or a process without zero-terminal-SNR rescaling.",
+            )
+        if self.prediction is Prediction.X0 and any(point.sigma == 0.0 for point in starts):
+            raise IncompatibleError(
+                "A model that predicts x₀ cannot be asked about the noise at σ = 0.",
+                remedy="Begin at a level with some noise.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.points) - 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What makes two plans the same: scheduler, options, prediction and levels (hooks are not seen)."""
+        levels = ", ".join(p.lam.hex() if math.isfinite(p.lam) else str(p.lam) for p in self.points)
+        return f"{self.scheduler!r} {self.process.kind} {self.prediction} [{levels}]"

@@ -1,0 +1,57 @@
+"""The checks, in the order they are run and reported; cheap ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from latentry.testing._checks._arrival import arrival
+from latentry.testing._checks._capabilities import evaluations, noise, off_grid
+from latentry.testing._checks._clock import clock
+from latentry.testing._checks._coefficients import coefficients
+from latentry.testing._checks._convergence import convergence
+from latentry.testing._checks._edges import edges
+from latentry.testing._checks._one_answer import model_time, one_answer
+from latentry.testing._checks._record import listing, options, record_faults, summed
+from latentry.testing._checks._repeatable import batch, determinism, resume
+from latentry.testing._checks._stability import stability
+from latentry.testing._checks._tensors import dtypes, host_sync, in_place
+from latentry.testing._checks._variance import variance
+from latentry.testing._result import CheckResult
+from latentry.testing._subject import Subject
+
+Check = Callable[[Subject], Iterable[CheckResult]]
+
+
+def spec(subject: Subject) -> Iterator[CheckResult]:
+    """The record's fields are sane, and every exemption has a reason.
+
+    Troubleshooting: compare the record in the plugin's ``__init__.py`` with the fields of ``SchedulerSpec``.
+    """
+    yield summed("spec", "a sane record", record_faults(subject.spec, CHECKS))
+
+
+_ALL: tuple[Check, ...] = (
+    spec,
+    options,
+    listing,
+    evaluations,
+    noise,
+    off_grid,
+    arrival,
+    edges,
+    stability,
+    one_answer,
+    model_time,
+    coefficients,
+    convergence,
+    variance,
+    clock,
+    determinism,
+    batch,
+    resume,
+    dtypes,
+    host_sync,
+    in_place,
+)
+CHECKS: Mapping[str, Check] = MappingProxyType({check.__name__: check for check in _ALL})

@@ -1,4 +1,7 @@
-"""The command line. Importing this costs nothing; the commands are built when ``main`` is called."""
+"""The command line. Importing this costs nothing; the commands are built when ``main`` is called.
+
+May use everything.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The conformance kit: what a scheduler, a sigma schedule, a process or an attention backend has to hold, and the
-oracles that show it.
+"""The conformance kit: checks that schedulers, sigma schedules, noise processes and attention backends do what their
+records and the contract say, on networks whose right answer is known.
 
 In pytest::
 
@@ -10,6 +10,8 @@ In pytest::
         backend = "mine"
 
 or, for schedulers, ``latentry check mine``.
+
+May use: ``_errors``, ``_specs``, ``_discovery``, ``_numerics``, ``_contract``, ``_attention``, ``_resolve``.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def test_other_modules_may(file: str) -> None:
 
 
 def test_every_spec_module_of_the_repository_is_covered() -> None:
-    packages = [path for path in ROOT.glob("plugins/*/src/*/__init__.py")]
+    packages = list(ROOT.glob("plugins/*/src/*/__init__.py"))
     assert len(packages) > 20
     for path in packages:
         assert banned(str(path.relative_to(ROOT)), "import torch\n") == ["torch"], path

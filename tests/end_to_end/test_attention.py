@@ -139,16 +139,16 @@ def test_a_role_is_served_by_a_backend_of_its_own(engine: Engine, family: str, m
     assert result.recipes[0].request.attention == "latentry-attention-sdpa:sdpa;vae=latentry-attention-sliced:sliced"
 
 
-def test_what_a_backend_cannot_serve_is_refused_before_the_first_step(engine: Engine, tmp_path: Path) -> None:
+def test_a_layer_that_a_backend_cannot_serve_is_refused_before_the_first_step(engine: Engine, tmp_path: Path) -> None:
     """The autoencoder's head is wider than flex takes."""
     model = str(write_stable_diffusion(tmp_path / "wide"))
     loaded: Any = engine.load(engine.prepare(wanted(model)))
     layer = next(module for module in loaded.vae.modules() if type(module).__name__ == "Attention")
     layer.heads, layer.inner_dim = 1, 512
     stages: list[str] = []
-    with pytest.raises(IncompatibleError, match="flex:flex' cannot serve the vae attention") as told:
+    with pytest.raises(IncompatibleError, match="flex:flex' cannot serve the vae attention") as caught:
         engine.generate(wanted(model, attention="flex"), progress=lambda event: stages.append(event.stage))
-    assert "The head size is 512, and it takes 256 at most." in told.value.why
+    assert "It supports head sizes up to 256, not 512." in caught.value.why
     assert stages == ["load"]
 
 
@@ -172,8 +172,8 @@ def test_the_command_line_takes_roles_and_options(latentry: CommandLine, tiny: P
         (["--attention", "sdpa", "--attention-set", "colour=red"], "no option 'colour'|unexpected keyword"),
         (["--attention", "sdpa", "--attention-set", "kernel=warp"], "no attention kernel 'warp'"),
         (["--attention-set", "kernel=math"], "does not say whose option it is"),
-        (["--attention", "sdpa", "--attention-set", "sliced.size=3"], "are of no use"),
-        (["--attention", "flash"], "no CUDA device|runs on cuda"),
+        (["--attention", "sdpa", "--attention-set", "sliced.size=3"], "have no effect"),
+        (["--attention", "flash"], "no CUDA device|supports cuda"),
     ],
 )
 def test_what_is_typed_wrongly_is_told(

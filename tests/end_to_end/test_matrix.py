@@ -79,7 +79,7 @@ def test_every_installed_family_is_here() -> None:
 
 
 @pytest.mark.parametrize(("family", "scheduler"), FITTING)
-def test_what_fits_runs(engine: Engine, folders: dict[str, str], family: str, scheduler: str) -> None:
+def test_combinations_that_fit_run(engine: Engine, folders: dict[str, str], family: str, scheduler: str) -> None:
     spec, request = HOST.schedulers[scheduler], wanted(folders[family], scheduler)
     setup = engine.prepare(request)
     with counted(engine.load(setup)) as rows:
@@ -95,26 +95,26 @@ def test_what_fits_runs(engine: Engine, folders: dict[str, str], family: str, sc
 
 
 @pytest.mark.parametrize(("family", "scheduler"), REFUSED)
-def test_what_does_not_fit_is_refused_before_weights_load(
+def test_combinations_that_do_not_fit_are_refused_before_weights_load(
     folders: dict[str, str], family: str, scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, loads, stages = Engine(HOST), [], []
     fitting = engine.prepare(wanted(folders[family], "euler")).checkpoint
     monkeypatch.setattr(type(fitting), "load", lambda *given: loads.append(given))
-    with pytest.raises(IncompatibleError, match=f"{scheduler!r} cannot be used with") as told:
+    with pytest.raises(IncompatibleError, match=f"{scheduler!r} cannot be used with") as caught:
         engine.generate(wanted(folders[family], scheduler), progress=lambda event: stages.append(event.stage))
-    assert hindrance(scheduler, family) in told.value.why
+    assert hindrance(scheduler, family) in caught.value.why
     assert (loads, stages) == ([], [])
-    assert Path(folders[family]).name in told.value.what
+    assert Path(folders[family]).name in caught.value.what
 
 
-def test_models_of_few_levels_refuse_what_asks_between_them(tmp_path: Path) -> None:
+def test_distilled_models_refuse_schedulers_that_evaluate_between_steps(tmp_path: Path) -> None:
     """schnell was distilled to the levels of its steps: Euler is right there, and with churn it is not."""
     model, engine = str(write_flux(tmp_path / "schnell", "schnell")), Engine(HOST)
     for scheduler, options in (("dpm2", {}), ("res-2s", {}), ("euler", {"churn": 1.0})):
         request = wanted(model, scheduler).model_copy(update={"scheduler_options": options, "guidance": 1.0})
-        with pytest.raises(IncompatibleError, match=r"cannot be used with .* as it is set") as told:
+        with pytest.raises(IncompatibleError, match=r"cannot be used with .* as it is set") as caught:
             engine.prepare(request)
-        assert "between its steps" in told.value.why
+        assert "between its steps" in caught.value.why
     kept = wanted(model, "euler").model_copy(update={"guidance": 1.0})
     assert engine.prepare(kept).plan.off_grid is None

@@ -144,7 +144,7 @@ def test_loras_are_worn_all_the_same(
     assert watched.record.here == frozenset()
 
 
-def test_what_is_raised_in_the_middle_leaves_nothing(host: PluginHost, families: Mapping[str, Path]) -> None:
+def test_an_exception_leaves_nothing_on_the_device(host: PluginHost, families: Mapping[str, Path]) -> None:
     wanted = request(families["sd3"])
     watched = Watched(host, POLICIES["blocks"], wanted)
 
@@ -186,7 +186,7 @@ def test_a_request_within_a_request_does_not_wait_for_itself(host: PluginHost, f
 
 @pytest.mark.parametrize("policy", ["model", "blocks"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_networks_never_meet_what_stayed_at_home(
+def test_no_network_computes_with_weights_in_main_memory(
     host: PluginHost, families: Mapping[str, Path], family: str, policy: str
 ) -> None:
     """With meta for a device: torch refuses to mix tensors of it with others, as it does on a GPU."""

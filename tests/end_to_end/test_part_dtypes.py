@@ -48,7 +48,7 @@ def test_each_part_runs_in_the_dtype_it_was_given(host: PluginHost, families: Ma
 
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
-def test_an_autoencoder_that_would_overflow_keeps_float32_unless_asked(
+def test_an_autoencoder_that_would_overflow_keeps_float32_by_default(
     host: PluginHost, families: Mapping[str, Path], family: str
 ) -> None:
     checkpoint = Engine(host).prepare(request(families[family])).checkpoint

@@ -26,7 +26,7 @@ def pixels(path: Path) -> np.ndarray[Any, Any]:
         return np.asarray(picture)
 
 
-def test_a_fresh_python_draws_a_picture_and_says_what_it_did(tiny: Path, tmp_path: Path) -> None:
+def test_a_fresh_process_draws_a_picture_and_reports_it(tiny: Path, tmp_path: Path) -> None:
     done = fresh("generate", PROMPT, "--model", tiny, "--steps", 4, "--seed", 7, folder=tmp_path)
     assert done.code == 0, done.err
     assert "ddim" in done.out
@@ -137,7 +137,7 @@ def test_every_option_reaches_the_recipe(latentry: CommandLine, tiny: Path, tmp_
     assert pixels(tmp_path / "picture.png").shape == (48, 72, 3)
 
 
-def test_a_loose_scheduler_draws_and_is_asked_for_when_it_is_gone(
+def test_a_loose_scheduler_draws_and_is_named_when_it_is_missing(
     latentry: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     command = ["generate", PROMPT, "--model", tiny, "--steps", 2, "--scheduler", "toy:noisy", "-q"]

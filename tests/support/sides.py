@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest
-from latentry._generate._prompt_cache import Prompts
+from latentry._generate._prompt_cache import PromptCache
 from support.overheard import overhearing
 from support.stages import Overheard
 
@@ -101,7 +101,7 @@ def ours(
     pictures: dict[str, Any] = {"init_image": init_image, "mask": mask}
     loaded = engine._load(engine.prepare(request, **pictures))
     for each in loaded:
-        each.prompts = Prompts(each.model)  # those of earlier requests are encoded again
+        each.prompts = PromptCache(each.model)  # those of earlier requests are encoded again
     with overhearing([each.model for each in loaded], len(prompts)) as heard:
         engine.generate(request, latents=latents, noise=noise, **pictures)
     return heard

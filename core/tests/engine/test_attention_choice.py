@@ -21,9 +21,9 @@ from latentry import (
     UnknownName,
     read_recipe,
 )
+from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import ChosenAttention, choose_attention
 from latentry._attention._names import parse_attention, written
-from latentry._attention._roster import Roster
 from latentry.attention import attention_backend
 from latentry.testing import eager_attention
 
@@ -38,11 +38,11 @@ def host() -> PluginHost:
 
 
 @pytest.fixture
-def roster(host: PluginHost) -> Roster:
-    return Roster(host)
+def roster(host: PluginHost) -> AvailableBackends:
+    return AvailableBackends(host)
 
 
-def choose(roster: Roster, asked: str, **options: Any) -> ChosenAttention:
+def choose(roster: AvailableBackends, asked: str, **options: Any) -> ChosenAttention:
     return choose_attention(roster, asked, options, CPU, torch.float32)
 
 
@@ -57,25 +57,25 @@ def choose(roster: Roster, asked: str, **options: Any) -> ChosenAttention:
         ("a-dist:flash;vae=a-dist:flash,native", {"": ("a-dist:flash",), "vae": ("a-dist:flash", "native")}),
     ],
 )
-def test_attention_is_asked_for_by_name_and_role(text: str, parts: dict[str, tuple[str, ...]]) -> None:
+def test_attention_is_requested_by_name_and_role(text: str, parts: dict[str, tuple[str, ...]]) -> None:
     assert parse_attention(text) == parts
     assert parse_attention(written(parts)) == parts
 
 
 @pytest.mark.parametrize("text", ["", ";", "flash;", "flash,", ",", "flash;sdpa", "vae=", "vae=a;vae=b", "a,a"])
-def test_what_cannot_be_understood_is_refused(text: str) -> None:
+def test_unreadable_text_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="cannot be understood"):
         parse_attention(text)
 
 
-def test_a_role_that_there_is_none_is_refused_before_a_model_is_loaded() -> None:
+def test_an_unknown_role_is_refused_before_a_model_is_loaded() -> None:
     with pytest.raises(OptionError, match="no attention role 'mind'") as caught:
         parse_attention("mind=flash")
     assert "self, cross, joint, vae, text" in caught.value.remedy
 
 
 def test_auto_takes_those_of_the_highest_rank_that_prove_right(
-    roster: Roster, caplog: pytest.LogCaptureFixture
+    roster: AvailableBackends, caplog: pytest.LogCaptureFixture
 ) -> None:
     """``wrong`` and ``maskless`` fail the numeric check, ``failing`` on call; ``rough`` is not exact."""
     with caplog.at_level(logging.INFO, "latentry.attention"):
@@ -83,39 +83,41 @@ def test_auto_takes_those_of_the_highest_rank_that_prove_right(
     assert chosen.text == "crooked:narrow,crooked:fickle,crooked:wide"
     assert list(chosen.reasons) == ["crooked:narrow", "crooked:fickle", "crooked:wide"]
     assert "rank 30" in chosen.reasons["crooked:narrow"]
-    told = "\n".join(chosen.notes)
+    notes = "\n".join(chosen.notes)
     for words in (
-        "'wrong' is left out. On a small sample it is off by 1.0e-02 without a mask",
-        "'maskless' is left out. On a small sample it is off by",
-        "'failing' is left out. On a small sample it fails without a mask: RuntimeError: CUDA error: no kernel image",
-        "'importing' is left out. ModuleNotFoundError: No module named",
-        "'driverless' is left out. Its probe fails: OSError: libcudart.so.12",
+        "'wrong' is not used. On a small sample its error is 1.0e-02 without a mask",
+        "'maskless' is not used. On a small sample its error is",
+        "'failing' is not used. On a small sample it fails without a mask: RuntimeError: CUDA error: no kernel image",
+        "'importing' is not used. ModuleNotFoundError: No module named",
+        "'driverless' is not used. Its probe fails: OSError: libcudart.so.12",
     ):
-        assert words in told
-        assert words.partition("left out. ")[2] in caplog.text
-    assert "rough" not in told  # it is not at fault
+        assert words in notes
+        assert words.partition("not used. ")[2] in caplog.text
+    assert "rough" not in notes  # it is not at fault
     assert "not rough: It is not exact" in caplog.text
     assert "crooked:narrow,crooked:fickle,crooked:wide" in caplog.text
 
 
-def test_the_check_is_made_once_for_a_device_and_a_dtype(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_is_made_once_for_a_device_and_a_dtype(
+    roster: AvailableBackends, monkeypatch: pytest.MonkeyPatch
+) -> None:
     choose(roster, "auto")
 
     def refuse(*anything: object) -> str:
         raise AssertionError("again")
 
-    monkeypatch.setattr("latentry._attention._roster.self_check", refuse)
+    monkeypatch.setattr("latentry._attention._available.self_check", refuse)
     assert choose(roster, "vae=auto").text.split(";vae=") == [choose(roster, "auto").text] * 2
     with pytest.raises(AssertionError, match="again"):
         choose_attention(roster, "auto", {}, CPU, torch.float16)
 
 
-def test_one_that_serves_everything_ends_the_list_and_torch_does_where_none_does(roster: Roster) -> None:
+def test_the_list_ends_with_a_backend_without_limits_or_with_torch(roster: AvailableBackends) -> None:
     assert choose_attention(roster, "auto", {}, CPU, torch.float16).text == "crooked:wide"
     assert choose_attention(roster, "auto", {}, CPU, torch.float64).text == "native"
 
 
-def test_what_was_decided_is_decided_the_same_way_again(roster: Roster) -> None:
+def test_a_decided_request_is_decided_the_same_way_again(roster: AvailableBackends) -> None:
     for asked in ("auto", "narrow,auto", "vae=wide", "native", "wide;vae=native", "narrow,native"):
         decided = choose(roster, asked).text
         assert choose(roster, decided).text == decided
@@ -128,13 +130,13 @@ def test_what_was_decided_is_decided_the_same_way_again(roster: Roster) -> None:
         ("driverless", "OSError: libcudart.so.12"),
     ],
 )
-def test_by_name_what_is_broken_is_an_error_and_not_passed_over(roster: Roster, name: str, why: str) -> None:
+def test_a_broken_backend_requested_by_name_is_an_error(roster: AvailableBackends, name: str, why: str) -> None:
     with pytest.raises(IncompatibleError, match=f"{name!r} cannot serve here") as caught:
         choose(roster, name)
     assert why in caught.value.why
 
 
-def test_of_several_names_those_that_cannot_are_passed_over_and_told(roster: Roster) -> None:
+def test_of_several_names_those_that_cannot_serve_are_skipped_with_a_note(roster: AvailableBackends) -> None:
     chosen = choose(roster, "driverless,wide")
     assert chosen.text == "crooked:wide"
     assert "driverless" in chosen.notes[0]
@@ -143,14 +145,14 @@ def test_of_several_names_those_that_cannot_are_passed_over_and_told(roster: Ros
     assert len(caught.value.why.splitlines()) == 2
 
 
-def test_names_that_are_none_are_unknown(roster: Roster) -> None:
+def test_unknown_names_are_refused(roster: AvailableBackends) -> None:
     with pytest.raises(UnknownName):
         choose(roster, "wdie")
     with pytest.raises(UnknownName):
         choose(roster, "wide", wdie={"level": 1})
 
 
-def test_options_go_to_the_backend_they_are_for(roster: Roster) -> None:
+def test_options_go_to_the_backend_they_are_for(roster: AvailableBackends) -> None:
     chosen = choose(roster, "narrow,wide", wide={"level": 3})
     assert chosen.options == {"crooked:wide": {"level": 3}}
     served = roster.guard(("crooked:narrow", "crooked:wide"), chosen.options)
@@ -161,10 +163,10 @@ def test_options_go_to_the_backend_they_are_for(roster: Roster) -> None:
         choose(roster, "wide", wide={"levle": 3})
 
 
-def test_options_without_use_are_refused(roster: Roster) -> None:
-    with pytest.raises(OptionError, match="crooked:wide are of no use") as caught:
+def test_options_without_use_are_refused(roster: AvailableBackends) -> None:
+    with pytest.raises(OptionError, match="crooked:wide have no effect") as caught:
         choose(roster, "narrow", wide={"level": 3})
-    assert "comes to crooked:narrow" in caught.value.why
+    assert "gives crooked:narrow" in caught.value.why
 
 
 def test_an_embedder_gets_a_backend_by_name(host: PluginHost) -> None:
@@ -183,7 +185,7 @@ def test_without_any_backend_the_networks_go_their_own_way() -> None:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_at_the_end_of_a_list_torch_serves_what_is_left(host: PluginHost, causal: bool, masked: bool) -> None:
+def test_torch_at_the_end_of_a_list_serves_the_rest(host: PluginHost, causal: bool, masked: bool) -> None:
     served = attention_backend("narrow,native", device="cpu", dtype=torch.float32, host=host)
     assert served is not None
     q, k, v = (torch.randn(1, 2, n, 80, generator=torch.Generator().manual_seed(n)) for n in (6, 9, 9))
@@ -206,10 +208,10 @@ class TestEngine:
     def request(self, model: str, **wanted: Any) -> GenerationRequest:
         return GenerationRequest(prompt="a", model=model, seed=1, steps=2, **wanted)
 
-    def test_broken_backends_leave_generation_working_and_are_told(self, engine: Engine, model: str) -> None:
+    def test_generation_works_with_broken_backends_and_notes_them(self, engine: Engine, model: str) -> None:
         result = engine.generate(self.request(model))
         assert len(result.images) == 1
-        assert sum("is left out" in note for note in result.notes) == 6  # the toys' own broken one too
+        assert sum("is not used" in note for note in result.notes) == 6  # the toys' own broken one too
         used = result.recipes[0].plugins
         assert [used[role].name for role in ("attention", "attention 2", "attention 3")] == [
             "crooked:narrow",
@@ -226,7 +228,7 @@ class TestEngine:
         assert recipe.request.attention_options == {"crooked:wide": {"level": 2}}
         assert engine.reproduce(recipe).recipes == (recipe,)
 
-    def test_roles_are_set_each_by_itself_and_put_back(self, engine: Engine, model: str) -> None:
+    def test_each_role_is_set_separately_and_restored(self, engine: Engine, model: str) -> None:
         loaded: Any = engine.load(engine.prepare(self.request(model)))
         engine.generate(self.request(model, attention="wide;vae=narrow,native;text=native"))
         assert [served and served.names for served in loaded.backends] == [
@@ -236,7 +238,7 @@ class TestEngine:
         ]
         assert loaded.roles == [None, "vae", "text"]
 
-    def test_what_fails_while_drawing_is_told_with_the_picture(self, engine: Engine, model: str) -> None:
+    def test_a_backend_that_fails_while_drawing_is_noted_with_the_picture(self, engine: Engine, model: str) -> None:
         loaded: Any = engine.load(engine.prepare(self.request(model)))
         decode = loaded.decode
 
@@ -247,7 +249,9 @@ class TestEngine:
 
         loaded.decode = decode_with_attention
         result = engine.generate(self.request(model))
-        assert "'crooked:fickle' failed and was left out: RuntimeError: illegal memory access" in result.notes[-1]
+        assert (
+            "'crooked:fickle' failed and is not used any more: RuntimeError: illegal memory access" in result.notes[-1]
+        )
         assert engine.prepare(self.request(model)).request.attention == "crooked:narrow,crooked:wide"
         with pytest.raises(PluginError, match="'crooked:fickle' failed"):
             engine.generate(self.request(model, attention="fickle"))

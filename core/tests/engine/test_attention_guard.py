@@ -1,4 +1,4 @@
-"""What stands between layers and backends: nothing is dropped, and who fails is told."""
+"""The guard in front of attention backends: it drops no mask, scale or causality, and reports failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = AttentionBackendSpec(
 
 
 class Recorder(EagerAttention):
-    """The reference; remembers its arguments, and raises what it is told to."""
+    """The reference; records its arguments, and can be made to raise."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Recorder(EagerAttention):
 
 
 def guard(*backends: Any, failures: dict[str, str] | None = None, **about: Any) -> AttentionGuard:
-    """One or several; the first has the record with these changes, the others can all."""
+    """A guard of one or several backends; the first has the record with these changes, the others have no limits."""
     specs = [replace(SPEC, **about), *[replace(SPEC, head_multiple=1)] * (len(backends) - 1)]
     names = ["one", "two", "three"]
     return AttentionGuard([Candidate(*parts) for parts in zip(names, specs, backends, strict=False)], failures)
@@ -50,18 +50,18 @@ def tensors(size: int = 8, dtype: torch.dtype = torch.float32) -> list[Tensor]:
 MASK = torch.tensor([True, True, False, True, True, True, False])
 
 REFUSED: dict[str, tuple[dict[str, Any], list[Tensor], dict[str, Any], str]] = {
-    "dtype": ({}, tensors(dtype=torch.float16), {}, "takes float32, not float16"),
-    "device": ({"devices": frozenset({"cuda", "mps"})}, tensors(), {}, "runs on cuda, mps, not on cpu"),
-    "odd head": ({}, tensors(6), {}, "head size is 6, and it takes multiples of 4"),
-    "large head": ({"max_head_size": 8}, tensors(12), {}, "head size is 12, and it takes 8 at most"),
-    "mask": ({"masks": False}, tensors(), {"mask": MASK}, "There is a mask"),
-    "causal": ({"causal": False}, tensors(), {"causal": True}, "causal, and it cannot be"),
-    "scale": ({"scales": False}, tensors(), {"scale": 0.5}, "a scale of their own"),
+    "dtype": ({}, tensors(dtype=torch.float16), {}, "supports float32, not float16"),
+    "device": ({"devices": frozenset({"cuda", "mps"})}, tensors(), {}, "supports cuda, mps, not cpu"),
+    "odd head": ({}, tensors(6), {}, "multiples of 4, not 6"),
+    "large head": ({"max_head_size": 8}, tensors(12), {}, "head sizes up to 8, not 12"),
+    "mask": ({"masks": False}, tensors(), {"mask": MASK}, "does not support masks"),
+    "causal": ({"causal": False}, tensors(), {"causal": True}, "does not support causal attention"),
+    "scale": ({"scales": False}, tensors(), {"scale": 0.5}, "only the default scale"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_declared_is_one_clear_error_and_never_dropped(case: str) -> None:
+def test_a_call_that_is_not_supported_is_an_error(case: str) -> None:
     about, qkv, options, reason = REFUSED[case]
     backend = Recorder()
     with pytest.raises(IncompatibleError, match="attention backend 'one' cannot serve") as caught:
@@ -72,7 +72,7 @@ def test_what_is_not_declared_is_one_clear_error_and_never_dropped(case: str) ->
 
 
 @pytest.mark.parametrize("case", [case for case in REFUSED if case not in {"dtype", "device"}])
-def test_of_several_the_next_serves_what_the_first_cannot(case: str) -> None:
+def test_the_next_backend_serves_what_the_first_does_not_support(case: str) -> None:
     about, qkv, options, _ = REFUSED[case]
     first, second = Recorder(), Recorder()
     served = guard(first, second, **about)
@@ -82,7 +82,7 @@ def test_of_several_the_next_serves_what_the_first_cannot(case: str) -> None:
     assert served.notes == ()
 
 
-def test_what_is_declared_is_passed_on_whole() -> None:
+def test_mask_scale_and_causality_are_passed_on() -> None:
     backend = Recorder()
     guard(backend).attend(*tensors(), mask=MASK, scale=0.3, causal=True)
     (call,) = backend.calls
@@ -90,15 +90,15 @@ def test_what_is_declared_is_passed_on_whole() -> None:
     assert call == {"scale": 0.3, "causal": True}
 
 
-def test_the_usual_scale_is_no_demand() -> None:
+def test_the_default_scale_is_always_supported() -> None:
     backend = Recorder()
     guard(backend, scales=False).attend(*tensors(8), scale=8**-0.5)
     assert backend.calls == [{"mask": None, "scale": None, "causal": False}]
 
 
 @pytest.mark.parametrize(("tokens", "keys", "batch"), [(0, 7, 1), (5, 0, 1), (5, 7, 0)])
-def test_what_is_empty_never_reaches_a_backend(tokens: int, keys: int, batch: int) -> None:
-    """torch's kernel for the CPU ends the process there."""
+def test_empty_input_does_not_reach_a_backend(tokens: int, keys: int, batch: int) -> None:
+    """torch's CPU kernel ends the process on it."""
     backend = Recorder()
     q, k, v = torch.ones(batch, 2, tokens, 8), torch.ones(batch, 2, keys, 8), torch.ones(batch, 2, keys, 4)
     found = guard(backend).attend(q, k, v)
@@ -106,21 +106,21 @@ def test_what_is_empty_never_reaches_a_backend(tokens: int, keys: int, batch: in
     assert backend.calls == []
 
 
-def test_a_lone_backend_that_fails_is_named_with_the_cause() -> None:
+def test_a_single_backend_that_fails_is_named_with_the_cause() -> None:
     with pytest.raises(PluginError, match="attention backend 'one' failed") as caught:
         guard(Recorder(RuntimeError("no kernel image"))).attend(*tensors())
     assert "RuntimeError: no kernel image" in caught.value.why
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-def test_one_of_several_that_fails_is_left_out_from_then_on_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_of_several_backends_that_fails_is_not_used_again(caplog: pytest.LogCaptureFixture) -> None:
     first, second, failures = Recorder(OSError("lost the device")), Recorder(), {}
     served = guard(first, second, failures=failures)
     for _ in range(3):
         served.attend(*tensors())
     assert (len(first.calls), len(second.calls)) == (1, 3)
     assert len(served.notes) == 1
-    assert "'one' failed and was left out: OSError: lost the device" in served.notes[0]
+    assert "'one' failed and is not used any more: OSError: lost the device" in served.notes[0]
     assert served.notes[0] in caplog.text
     assert list(failures) == ["one"]
     again = Recorder()
@@ -128,7 +128,7 @@ def test_one_of_several_that_fails_is_left_out_from_then_on_and_told(caplog: pyt
     assert again.calls == []
 
 
-def test_a_backend_may_refuse_a_call_beyond_its_record_and_is_asked_again() -> None:
+def test_a_backend_that_refuses_a_single_call_is_used_again() -> None:
     first, second = Recorder(IncompatibleError("No.", why="It is Sunday.")), Recorder()
     served = guard(first, second)
     served.attend(*tensors())
@@ -141,7 +141,7 @@ def test_a_backend_may_refuse_a_call_beyond_its_record_and_is_asked_again() -> N
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), KeyboardInterrupt()])
-def test_exhausted_memory_and_the_user_are_nobodys_fault(error: BaseException) -> None:
+def test_out_of_memory_and_ctrl_c_pass_through(error: BaseException) -> None:
     served = guard(Recorder(error), Recorder())  # type: ignore[arg-type]
     with pytest.raises(type(error)):
         served.attend(*tensors())
@@ -155,7 +155,7 @@ def test_a_result_of_another_shape_is_a_failure() -> None:
 
     with pytest.raises(PluginError) as caught:
         guard(Flat()).attend(*tensors())
-    assert "gave shape (1, 2, 40), not (1, 2, 5, 8)" in caught.value.why
+    assert "returned the shape (1, 2, 40) instead of (1, 2, 5, 8)" in caught.value.why
 
 
 def test_a_layer_is_refused_before_anything_is_computed() -> None:
@@ -167,12 +167,12 @@ def test_a_layer_is_refused_before_anything_is_computed() -> None:
     guard(Recorder(), Recorder(), max_head_size=256).admit(AttentionDemand(head_size=512), "the vae attention")
 
 
-def test_of_several_that_cannot_each_says_why() -> None:
+def test_the_reason_of_every_backend_is_given() -> None:
     with pytest.raises(IncompatibleError, match="None of the attention backends one, two") as caught:
         guard(Recorder(), Recorder(), masks=False).attend(*tensors(dtype=torch.float16), mask=MASK)
-    assert caught.value.why.splitlines()[0].startswith("one: It takes float32, not float16")
+    assert caught.value.why.splitlines()[0].startswith("one: It supports float32, not float16")
     assert caught.value.why.splitlines()[1].startswith("two: ")
 
 
-def test_what_is_not_known_is_no_demand() -> None:
+def test_an_unknown_property_of_a_call_is_not_compared() -> None:
     assert unmet(replace(SPEC, masks=False, max_head_size=8), AttentionDemand()) is None

@@ -39,7 +39,7 @@ def test_the_scheduler_is_the_users_first_of_all(engine: Engine, model: str) -> 
     assert setup(engine, model, scheduler="toy:noisy").request.scheduler == "toy:noisy"
 
 
-def test_no_other_scheduler_is_taken_in_silence(engine: Engine, tmp_path: Path) -> None:
+def test_no_other_scheduler_is_silently_substituted(engine: Engine, tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "lonely", variants=["lonely"]))
     with pytest.raises(PluginError, match="None of the schedulers that lonely prefers") as caught:
         setup(engine, model)
@@ -65,7 +65,7 @@ def test_options_of_the_scheduler_are_checked(engine: Engine, model: str) -> Non
 def test_a_scheduler_for_other_processes_is_refused(engine: Engine, model: str) -> None:
     with pytest.raises(IncompatibleError, match="'flow-only' cannot be used") as caught:
         setup(engine, model, scheduler="flow-only")
-    assert "right on flow" in caught.value.why
+    assert "supports flow" in caught.value.why
     assert "this model's is vp" in caught.value.why
     assert "first" in caught.value.remedy
     assert "flow-only" not in caught.value.remedy
@@ -99,7 +99,7 @@ def test_the_checkpoint_may_demand_its_sigmas(engine: Engine, tmp_path: Path) ->
     assert setup(engine, model, sigmas="leading").request.sigmas == "latentry:leading"
 
 
-def test_the_users_sigmas_end_at_zero_unless_asked_otherwise(engine: Engine, model: str) -> None:
+def test_the_users_sigmas_end_at_zero_by_default(engine: Engine, model: str) -> None:
     assert setup(engine, model, sigmas="trailing").plan.points[-1].sigma == 0.0
     assert setup(engine, model, sigmas="trailing", final="table").plan.points[-1].timestep == 0.0
     assert setup(engine, model, final="zero").plan.points[-1].sigma == 0.0
@@ -114,7 +114,7 @@ def test_options_of_the_sigmas_reach_the_schedule(engine: Engine, model: str) ->
 
 def test_sigmas_that_make_no_sense_on_the_process_are_refused(engine: Engine, tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "flow", kind="flow"))
-    with pytest.raises(IncompatibleError, match=r"leading.*makes no sense"):
+    with pytest.raises(IncompatibleError, match=r"leading.*cannot be used with this model"):
         setup(engine, model, sigmas="leading")
 
 
@@ -137,7 +137,7 @@ def test_levels_that_stand_as_they_are_take_no_shift(engine: Engine, tmp_path: P
     assert [point.sigma for point in plan.points] == [1.0, 0.5, 0.0]
 
 
-def test_a_list_of_levels_is_taken_as_it_stands(engine: Engine, model: str) -> None:
+def test_a_list_of_levels_is_used_as_given(engine: Engine, model: str) -> None:
     chosen = setup(engine, model, sigmas=(10.0, 2.0, 0.5))
     assert [p.s for p in chosen.plan.points] == pytest.approx([10.0, 2.0, 0.5, 0.0])
     assert (chosen.request.sigmas, chosen.request.steps) == ((10.0, 2.0, 0.5), 3)
@@ -156,9 +156,7 @@ def test_a_list_of_levels_is_taken_as_it_stands(engine: Engine, model: str) -> N
     ],
     ids=str,
 )
-def test_levels_that_are_none_are_one_clear_error(
-    engine: Engine, model: str, wanted: dict[str, Any], message: str
-) -> None:
+def test_invalid_levels_are_one_clear_error(engine: Engine, model: str, wanted: dict[str, Any], message: str) -> None:
     with pytest.raises((OptionError, IncompatibleError), match=message):
         setup(engine, model, **wanted)
 
@@ -177,7 +175,7 @@ def test_a_seed_is_drawn_and_recorded(engine: Engine, model: str) -> None:
     assert setup(engine, model, seed=0).request.seed == 0
 
 
-def test_what_was_decided_is_decided_the_same_way_again(engine: Engine, model: str) -> None:
+def test_a_decided_request_is_decided_the_same_way_again(engine: Engine, model: str) -> None:
     for wanted in ({}, {"scheduler": "noisy"}, {"sigmas": (3.0, 1.0)}, {"sigmas": "leading", "steps": 9}):
         once = setup(engine, model, **wanted)
         again = engine.prepare(GenerationRequest.model_validate_json(once.request.model_dump_json()))
@@ -185,7 +183,7 @@ def test_what_was_decided_is_decided_the_same_way_again(engine: Engine, model: s
         assert again.plan == once.plan
 
 
-def test_nothing_is_loaded_to_decide(host: PluginHost, tmp_path: Path) -> None:
+def test_deciding_loads_nothing(host: PluginHost, tmp_path: Path) -> None:
     model = write_toy(tmp_path / "fails", fails="loading")
     assert Engine(host).prepare(GenerationRequest(prompt="a", model=str(model))).plan.evaluations == 6
 
@@ -196,7 +194,7 @@ def test_auto_takes_the_best_attention_that_can(engine: Engine, model: str) -> N
     assert chosen.plugins["attention"].name == "toy:able"
 
 
-def test_native_attention_is_nobodys(engine: Engine, model: str) -> None:
+def test_native_attention_has_no_plugin(engine: Engine, model: str) -> None:
     chosen = setup(engine, model, attention="native")
     assert chosen.request.attention == "native"
     assert "attention" not in chosen.plugins
@@ -211,9 +209,9 @@ def test_without_a_backend_auto_is_native_and_stays_so(engine: Engine, model: st
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("unable", "the moon is not full"), ("broken", "driver not found"), ("distant", "runs on cuda, not on cpu")],
+    [("unable", "the moon is not full"), ("broken", "driver not found"), ("distant", "supports cuda, not cpu")],
 )
-def test_attention_asked_for_by_name_that_cannot_serve_says_why(
+def test_attention_requested_by_name_that_cannot_serve_says_why(
     engine: Engine, model: str, name: str, why: str
 ) -> None:
     with pytest.raises(IncompatibleError, match=f"{name!r} cannot serve here") as caught:
@@ -221,10 +219,10 @@ def test_attention_asked_for_by_name_that_cannot_serve_says_why(
     assert why in caught.value.why
 
 
-def test_attention_that_takes_other_dtypes_says_so(engine: Engine, model: str) -> None:
+def test_attention_for_other_dtypes_says_so(engine: Engine, model: str) -> None:
     with pytest.raises(IncompatibleError) as caught:
         setup(engine, model, attention="able", dtype="float16")
-    assert "takes float32, not float16" in caught.value.why
+    assert "supports float32, not float16" in caught.value.why
 
 
 def test_unknown_attention_is_unknown(engine: Engine, model: str) -> None:
@@ -249,7 +247,7 @@ def test_an_unknown_variant_is_refused(engine: Engine, model: str) -> None:
     assert "small" in caught.value.remedy
 
 
-def test_a_checkpoint_that_can_be_several_variants_needs_to_be_told(engine: Engine, tmp_path: Path) -> None:
+def test_a_checkpoint_that_can_be_several_variants_needs_a_variant(engine: Engine, tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "twin", variants=["small", "lonely"]))
     with pytest.raises(ModelError, match="can be any of small, lonely") as caught:
         setup(engine, model)
@@ -257,7 +255,7 @@ def test_a_checkpoint_that_can_be_several_variants_needs_to_be_told(engine: Engi
     assert setup(engine, model, variant="small").located.variant.name == "small"
 
 
-def test_an_unsure_family_is_no_default(engine: Engine, tmp_path: Path) -> None:
+def test_an_uncertain_match_is_not_a_default(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a model that an installed family knows") as caught:
         setup(engine, str(write_toy(tmp_path / "unsure", score=0.4)))
     assert "toy:toy-vp (40%: it says so)" in caught.value.why
@@ -294,7 +292,7 @@ def test_a_host_without_families_says_so(model: str) -> None:
     ],
     ids=str,
 )
-def test_a_scheduler_configuration_that_is_none_is_one_clear_error(config: dict[str, Any]) -> None:
+def test_an_invalid_scheduler_configuration_is_one_clear_error(config: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"scheduler_config\.json"):
         variance_preserving_settings(config)
 

@@ -185,7 +185,7 @@ def test_shards_are_all_there(tmp_path: Path) -> None:
         '{"weight_map": {"x": "/a.safetensors"}}',
     ],
 )
-def test_an_index_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+def test_an_invalid_index_is_refused(tmp_path: Path, content: str) -> None:
     index = sharded(tmp_path, "a.safetensors")
     index.write_text(content)
     with pytest.raises(ModelError, match="is no index of a sharded file"):
@@ -201,7 +201,7 @@ def test_a_header_may_begin_as_pickles_do(tmp_path: Path) -> None:
     check_weights(file)
 
 
-def test_what_a_file_is_its_first_bytes_say(tmp_path: Path) -> None:
+def test_the_first_bytes_say_what_a_file_is(tmp_path: Path) -> None:
     check_weights(weights(tmp_path / "really.safetensors").rename(tmp_path / "called.gguf"))
     (tmp_path / "called.safetensors").write_bytes(b"GGUF and so on")
     check_weights(tmp_path / "called.safetensors")
@@ -218,14 +218,14 @@ def test_what_a_file_is_its_first_bytes_say(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["model.safetensors", "model.gguf"])
-def test_what_is_something_else_is_called_so(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_a_file_of_another_kind_is_named_as_such(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match="holds no weights") as caught:
         check_weights(tmp_path / name)
     assert words in caught.value.why
 
 
-def test_pickles_beside_weights_are_left_alone(tmp_path: Path) -> None:
+def test_pickles_next_to_weights_are_ignored(tmp_path: Path) -> None:
     weights(tmp_path / "unet" / "model.safetensors")
     (tmp_path / "unet" / "model.bin").write_bytes(b"x")
     (tmp_path / "whole.ckpt").write_bytes(b"x")
@@ -307,14 +307,14 @@ def test_a_picture_of_a_model_of_parts_is_made_again(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("part", ["vae.safetensors", "config/model_index.json"])
-def test_another_part_in_the_same_place_is_told(tmp_path: Path, part: str) -> None:
+def test_a_part_that_was_replaced_is_noticed(tmp_path: Path, part: str) -> None:
     engine = Engine(HOST)
     recipe, latents, _ = made_of_parts(engine, tmp_path)
     if part.startswith("vae"):
         weights(tmp_path / part, 1.0)
     else:
         (tmp_path / part).write_text('{"changed": true}')
-    with pytest.raises(RecipeError, match="not the one the picture was made with") as caught:
+    with pytest.raises(RecipeError, match="not the one that the picture was made with") as caught:
         engine.reproduce(recipe)
     assert "vae.safetensors" in caught.value.what
     assert torch.equal(engine.reproduce(recipe, anyway=True).latents, latents)

@@ -69,7 +69,7 @@ def test_rescaling_brings_back_the_spread_of_each_sample(share: float) -> None:
         assert torch.allclose(found.flatten(1).std(1), OUTPUTS[COND].flatten(1).std(1))
 
 
-def test_outside_its_interval_nothing_is_guided_nor_asked() -> None:
+def test_outside_its_interval_nothing_is_guided_or_evaluated() -> None:
     guidance = ClassifierFree(6.0, range(2, 4), rescale=0.5)
     for step in (0, 1, 4):
         found, passes = guided(guidance, step)
@@ -126,16 +126,18 @@ def setup(host: PluginHost, folder: Path, variant: str, **wanted: Any) -> Setup:
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a scale": ("fast", {"guidance": 5.0}, "fast cannot be used with a guidance scale of 5"),
     "a negative prompt": ("fast", {"negative": "grey"}, "a negative prompt"),
-    "a negative prompt beside a told scale": ("told", {"negative": "grey"}, "it is told the scale"),
-    "rescaling": ("told", {"guidance_rescale": 0.5}, "--guidance-rescale"),
-    "an interval": ("told", {"guidance_interval": (0.2, 0.8)}, "--guidance-interval"),
+    "a negative prompt for a network that takes the scale": ("told", {"negative": "grey"}, "takes the scale"),
+    "rescaling": ("told", {"guidance_rescale": 0.5}, "rescaled guidance"),
+    "an interval": ("told", {"guidance_interval": (0.2, 0.8)}, "a guidance interval"),
     "layers that cannot be left out": ("small", {"skip_layers": (1,)}, "cannot leave layers out"),
-    "layers that are not there": ("layered", {"skip_layers": (1, 3)}, "no layer 3 to skip"),
+    "layers that do not exist": ("layered", {"skip_layers": (1, 3)}, "no layer 3 to skip"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_guidance_that_cannot_be_had_is_refused_before_loading(host: PluginHost, tmp_path: Path, what: str) -> None:
+def test_guidance_that_the_variant_cannot_have_is_refused_before_loading(
+    host: PluginHost, tmp_path: Path, what: str
+) -> None:
     variant, wanted, message = REFUSED[what]
     with pytest.raises((IncompatibleError, OptionError)) as caught:
         setup(host, tmp_path, variant, **wanted)
@@ -158,7 +160,7 @@ def test_distilled_networks_are_evaluated_once(
         assert told == ({3.5 if scale is None else scale} if variant == "told" else {None})
 
 
-def test_the_network_is_asked_only_where_the_interval_says(engine: Engine, model: str) -> None:
+def test_the_network_is_evaluated_only_within_the_interval(engine: Engine, model: str) -> None:
     wanted = GenerationRequest(prompt="a", model=model, seed=1, steps=6, guidance_interval=(0.3, 0.7))
     loaded: Any = engine.load(engine.prepare(wanted))
     engine.generate(wanted)
@@ -179,11 +181,11 @@ def test_skipped_layers_reach_the_network(host: PluginHost, tmp_path: Path) -> N
     assert float((after - before).mean()) * colour > 0
 
 
-def test_what_comes_to_nothing_is_said(engine: Engine, model: str, host: PluginHost, tmp_path: Path) -> None:
+def test_options_without_effect_are_noted(engine: Engine, model: str, host: PluginHost, tmp_path: Path) -> None:
     def notes(**wanted: Any) -> str:
         return " ".join(engine.prepare(GenerationRequest(prompt="a", model=model, attention="native", **wanted)).notes)
 
-    assert "negative prompt has no part at guidance 1" in notes(guidance=1, negative="grey")
+    assert "negative prompt has no effect at guidance 1" in notes(guidance=1, negative="grey")
     assert "no guidance: none of the 4 steps" in notes(steps=4, guidance_interval=(0.1, 0.2))
     assert notes() == notes(negative="grey") == ""
     skipping = setup(host, tmp_path, "layered", skip_layers=(1,), steps=4)

@@ -74,9 +74,9 @@ def test_a_picture_of_any_mode_is_taken(engine: Engine, model: str, mode: str) -
 
 @pytest.mark.parametrize("name", ["init_image", "mask"])
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "there is no such file"), (b"no picture", "cannot be read as a picture")]
+    ("content", "message"), [(None, "There is no file"), (b"no picture", "cannot be read as a picture")]
 )
-def test_a_file_that_is_no_picture_is_refused_before_loading(
+def test_a_file_that_is_not_a_picture_is_refused_before_loading(
     host: PluginHost, tmp_path: Path, files: dict[str, str], name: str, content: bytes | None, message: str
 ) -> None:
     model = str(write_toy(tmp_path / "model", fails="loading"))
@@ -85,7 +85,8 @@ def test_a_file_that_is_no_picture_is_refused_before_loading(
         wrong.write_bytes(content)
     with pytest.raises(OptionError, match=message) as caught:
         Engine(host).generate(request(model, **(files | {name: str(wrong)})))
-    assert f"--{name.replace('_', '-')} {wrong}" in str(caught.value)
+    assert str(wrong) in str(caught.value)
+    assert caught.value.field == name
 
 
 def test_a_picture_cut_short_is_refused(engine: Engine, model: str, files: dict[str, str]) -> None:
@@ -118,7 +119,7 @@ def test_a_picture_from_a_picture_is_made_again(
 
 
 @pytest.mark.parametrize("name", ["init_image", "mask"])
-def test_another_picture_in_its_place_is_told(
+def test_a_picture_that_was_replaced_is_noticed(
     engine: Engine, model: str, files: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     recipe, latents = made(engine, model, tmp_path, **files)
@@ -137,9 +138,9 @@ def test_a_picture_that_a_program_gave_has_to_be_given_again(engine: Engine, mod
     recipe = read_recipe(path)
     assert recipe.request.init_image is None
     for anyway in (False, True):
-        with pytest.raises(RecipeError, match="names no file") as caught:
+        with pytest.raises(RecipeError, match="does not name a file") as caught:
             engine.reproduce(recipe, anyway=anyway)
-        assert "--init-image" in caught.value.remedy
+        assert caught.value.field == "init_image"
     assert torch.equal(engine.reproduce(recipe, init_image=picture()).latents, result.latents)
     with pytest.raises(RecipeError, match="not the one"):
         engine.reproduce(recipe, init_image=picture(3))

@@ -1,4 +1,4 @@
-"""What loading a model tells."""
+"""Loading a model warns about tensors that no network has."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from latentry._generate._loaded_model import Loaded
+from latentry._generate._loaded_model import LoadedModel
 from latentry.models import LoadReport
 
 
 @pytest.mark.parametrize(
-    ("unexpected", "told"),
+    ("unexpected", "warnings"),
     [
         ((), []),
-        (("unet.a",), ["not known, and not used: unet.a"]),
-        (tuple("abcde"), ["not known, and not used: a, b, c and 2 more"]),
+        (("unet.a",), ["unknown tensors were not loaded: unet.a"]),
+        (tuple("abcde"), ["unknown tensors were not loaded: a, b, c and 2 more"]),
     ],
 )
-def test_tensors_that_are_not_known_are_told(
-    unexpected: tuple[str, ...], told: list[str], caplog: pytest.LogCaptureFixture
+def test_unknown_tensors_are_warned_about(
+    unexpected: tuple[str, ...], warnings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     model: Any = SimpleNamespace(report=LoadReport(1, (), unexpected), device="cpu")
-    Loaded(model)
-    assert [record.getMessage() for record in caplog.records] == told
+    LoadedModel(model)
+    assert [record.getMessage() for record in caplog.records] == warnings

@@ -145,7 +145,7 @@ def test_the_recipe_tells_the_file_from_another_of_its_name(engine: Engine, mode
     assert torch.equal(engine.reproduce(recipe, anyway=True).latents, again.latents)
 
 
-def test_what_has_no_effect_is_noted(engine: Engine, model: str, tmp_path: Path) -> None:
+def test_parts_without_effect_are_noted(engine: Engine, model: str, tmp_path: Path) -> None:
     lora = LoraRequest(path=write_lora(tmp_path, rest=["stranger"]))
     assert "ink.safetensors holds stranger, which has no effect." in engine.generate(request(model, lora)).notes
 
@@ -165,6 +165,6 @@ def test_a_missing_file_is_named(engine: Engine, model: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("wrong", [{"weight": float("nan")}, {"weight": float("inf")}, {"wieght": 1}, {"path": None}])
-def test_what_makes_no_sense_is_no_request(wrong: dict[str, Any]) -> None:
+def test_invalid_lora_requests_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LoraRequest(**{"path": "a.safetensors"} | wrong)

@@ -1,11 +1,10 @@
-"""What a request and its host come to in memory: tiles, dtypes by part, parts left out."""
+"""Tiles, dtypes by part, and parts left out: the request decides before the host's policy."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from latentry import (
     PluginHost,
     ProgressEvent,
 )
-from latentry._generate._shared_setting import Turns
+from latentry._generate._shared_setting import SharedSetting
 from latentry._memory._tiling import TILE, VALUES, choose_tile, memory_of
 from latentry._resolve._memory import choose_memory
 
@@ -30,12 +29,12 @@ PARTS = ("text_encoder", "unet", "vae")
 
 
 @pytest.mark.parametrize(("asked", "side"), [(False, None), (True, TILE), (96, 96), (32, 32)])
-def test_tiles_are_as_asked(asked: bool | int, side: int | None) -> None:
+def test_tiles_are_as_requested(asked: bool | int, side: int | None) -> None:
     assert choose_tile(asked, 10**9, 32, size=4, memory=1) == side
 
 
 @pytest.mark.parametrize("asked", [0, -32, 16, 48, 100])
-def test_tiles_that_cannot_be_are_refused(asked: int) -> None:
+def test_impossible_tiles_are_refused(asked: int) -> None:
     with pytest.raises(OptionError, match=f"Tiles of {asked} pixels") as caught:
         choose_tile(asked, 64, 32, size=4, memory=None)
     assert "32" in caught.value.remedy
@@ -61,9 +60,18 @@ def test_the_memory_of_the_cpu_is_the_machines() -> None:
 
 def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: Any) -> Any:
     request = GenerationRequest(prompt="a", **asked)
-    checkpoint: Any = SimpleNamespace(parts=PARTS)
-    canvas: Any = SimpleNamespace(size=(64, 64), latent_shape=(4, 8, 8))
-    return choose_memory(policy, request, [checkpoint], canvas, CPU, dtype)
+    return choose_memory(
+        policy,
+        parts=PARTS,
+        dtypes=request.dtypes,
+        tiling=request.vae_tiling,
+        slicing=request.vae_slicing,
+        size=(64, 64),
+        latent_width=8,
+        together=1,
+        device=CPU,
+        dtype=dtype,
+    )
 
 
 def test_the_request_comes_before_the_policy() -> None:
@@ -74,7 +82,7 @@ def test_the_request_comes_before_the_policy() -> None:
     assert chosen(MemoryPolicy(), vae_tiling=32, dtypes={"unet": "bfloat16"}).dtypes == {"unet": torch.bfloat16}
 
 
-def test_what_was_decided_decides_again() -> None:
+def test_the_decided_fields_give_the_same_again() -> None:
     """Whatever another host's policy: it is part of the picture."""
     first = chosen(MemoryPolicy(vae_tiling=64, dtypes={"unet": "float16"}))
     again = chosen(MemoryPolicy(vae_slicing=True, dtypes={"vae": "bfloat16"}), **first.decided)
@@ -82,21 +90,22 @@ def test_what_was_decided_decides_again() -> None:
 
 
 @pytest.mark.parametrize("where", ["request", "policy"])
-def test_a_part_that_there_is_not_is_told_with_those_there_are(where: str) -> None:
+def test_an_unknown_part_is_refused_with_a_list_of_the_parts(where: str) -> None:
     wrong: dict[str, Any] = {"dtypes": {"transformer": "float16", "vae": "float16"}}
     policy, asked = (MemoryPolicy(**wrong), {}) if where == "policy" else (MemoryPolicy(), wrong)
     with pytest.raises(OptionError, match="no part 'transformer'") as caught:
         chosen(policy, **asked)
     assert "text_encoder, unet, vae" in caught.value.why
-    assert "--dtype vae=float32" in caught.value.remedy
+    assert "vae=float32" in caught.value.remedy
+    assert caught.value.field == "dtypes"
 
 
 def test_a_part_that_is_needed_cannot_be_left_out(engine: Engine, model: str) -> None:
-    with pytest.raises(OptionError, match="cannot do without vae and unet"):
+    with pytest.raises(OptionError, match="needs vae and unet"):
         engine.prepare(GenerationRequest(prompt="a", model=model, without=("vae", "unet")))
 
 
-def test_the_recipe_holds_what_was_decided_and_not_where_networks_wait(host: PluginHost, model: str) -> None:
+def test_the_recipe_records_tiles_but_not_offload(host: PluginHost, model: str) -> None:
     policy = MemoryPolicy(offload="blocks", vae_tiling=64, vae_slicing=True)
     recipe = Engine(host, policy).generate(GenerationRequest(prompt="a", model=model, seed=1)).recipes[0]
     assert recipe.request.vae_tiling == 64
@@ -106,14 +115,14 @@ def test_the_recipe_holds_what_was_decided_and_not_where_networks_wait(host: Plu
     assert (again.memory.tile, again.memory.slicing) == (64, True)
 
 
-def test_a_thread_that_would_wait_for_itself_is_told() -> None:
-    turns: Turns[str] = Turns()
+def test_a_thread_that_would_wait_for_itself_is_an_error() -> None:
+    shared: SharedSetting[str] = SharedSetting()
 
     def take(wanted: str) -> str:
-        with turns.take(wanted, lambda: nullcontext(wanted)) as held:
+        with shared.hold(wanted, lambda: nullcontext(wanted)) as held:
             return held
 
-    with turns.take("one", lambda: nullcontext("one")):
+    with shared.hold("one", lambda: nullcontext("one")):
         assert take("one") == "one"
         with pytest.raises(IncompatibleError, match="wait for it forever"):
             take("other")
@@ -135,7 +144,7 @@ def test_a_request_with_another_attention_from_within_a_request_is_refused(host:
 
     with pytest.raises(IncompatibleError, match="wait for it forever") as caught:
         engine.generate(wanted, progress=again)
-    assert "engine of its own" in caught.value.remedy
+    assert "second engine" in caught.value.remedy
     within: list[Any] = []
 
     def same(event: ProgressEvent) -> None:

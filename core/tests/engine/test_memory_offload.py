@@ -174,7 +174,7 @@ def test_a_tensor_of_several_blocks_stays_with_the_trunk() -> None:
     assert all("unet.body.blocks.0.weight" in here for _, here in device.order)
 
 
-def test_what_networks_are_called_with_comes_along(trio: Any) -> None:
+def test_the_inputs_of_networks_are_moved_too(trio: Any) -> None:
     """meta in place of the device: what stayed at home would not go with it."""
     meta = torch.device("meta")
     with offloaded(trio, device=meta, policy=MODEL):

@@ -1,4 +1,4 @@
-"""Prompts: encoded once, each for itself."""
+"""PromptCache: encoded once, each for itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
-from latentry._generate._prompt_cache import Prompts
+from latentry._generate._prompt_cache import PromptCache
 from latentry.models import PromptSettings
 
 
@@ -34,7 +34,7 @@ def test_a_prompt_is_encoded_once_over_batches_and_requests(engine: Engine, mode
     assert [prompts for prompts, _ in encoded(engine, request(model, prompt="c"))] == [("c",)]
 
 
-def test_what_an_encoding_depends_on_is_told_apart(engine: Engine, model: str) -> None:
+def test_encodings_with_different_settings_are_kept_apart(engine: Engine, model: str) -> None:
     encoded(engine, request(model))
     for wanted in ({"width": 64}, {"height": 64}):
         assert len(encoded(engine, request(model, **wanted))) == 2
@@ -74,7 +74,7 @@ def test_another_model_has_prompts_of_its_own(engine: Engine, model: str, tmp_pa
 
 def test_the_oldest_prompts_are_let_go(engine: Engine, model: str) -> None:
     loaded: Any = engine.load(engine.prepare(request(model)))
-    prompts, settings = Prompts(loaded, most=3), PromptSettings(32, 32)
+    prompts, settings = PromptCache(loaded, capacity=3), PromptSettings(32, 32)
     for word in "abcadabce":
         prompts(word, settings)
     assert [words for (words,), _ in loaded.encoded] == list("abcdbce")
@@ -102,7 +102,7 @@ def test_prompts_of_one_length_go_through_together(engine: Engine, model: str) -
     assert [rows for rows, _ in loaded.calls] == [2, 1] * 2
 
 
-def test_what_a_distilled_network_is_told_is_part_of_the_prompt(host: PluginHost, tmp_path: Path) -> None:
+def test_the_scale_of_a_distilled_network_is_part_of_the_encoded_prompt(host: PluginHost, tmp_path: Path) -> None:
     engine, model = Engine(host), str(write_toy(tmp_path / "model", variants=["told"]))
     assert [settings.guidance for _, settings in encoded(engine, request(model))] == [3.5]
     assert [settings.guidance for _, settings in encoded(engine, request(model, guidance=2))] == [2.0]

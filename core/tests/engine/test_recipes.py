@@ -72,7 +72,7 @@ def test_a_missing_plugin_is_named_with_its_version(engine: Engine, model: str) 
     assert "The scheduler latentry-absent:absent is missing: pip install latentry-absent==1.2.3" in caught.value.why
 
 
-def test_a_missing_loose_plugin_is_asked_for_by_its_place(engine: Engine, model: str) -> None:
+def test_a_missing_loose_plugin_is_named_with_its_path(engine: Engine, model: str) -> None:
     (recipe,) = made(engine, model, count=1)
     bare = Engine(PluginHost(load=("latentry",)))
     with pytest.raises(RecipeError) as caught:
@@ -114,7 +114,7 @@ def test_start_noise_that_a_program_gave_has_to_be_given_again(engine: Engine, m
     result = engine.generate(request, latents=latents)
     recipe = Recipe.model_validate_json(result.recipes[1].model_dump_json())
     for anyway in (False, True):
-        with pytest.raises(RecipeError, match="start noise that no recipe can hold") as caught:
+        with pytest.raises(RecipeError, match="initial noise that a program gave") as caught:
             engine.reproduce(recipe, anyway=anyway)
         assert "latents=" in caught.value.remedy
     again = engine.reproduce(recipe, latents=latents.clone())
@@ -123,15 +123,15 @@ def test_start_noise_that_a_program_gave_has_to_be_given_again(engine: Engine, m
     one_off = latents.clone()
     one_off[1] += 1
     for other in (one_off, latents.double()):
-        with pytest.raises(RecipeError, match="The start noise is not the one"):
+        with pytest.raises(RecipeError, match="The initial noise is not the one"):
             engine.reproduce(recipe, latents=other)
     with pytest.raises(OptionError, match="The initial latents have shape"):
         engine.reproduce(recipe, latents=latents[:1])
 
 
-def test_start_noise_for_a_picture_that_had_none_is_told(engine: Engine, model: str) -> None:
+def test_start_noise_for_a_picture_that_had_none_is_noticed(engine: Engine, model: str) -> None:
     (recipe,) = made(engine, model, count=1)
-    with pytest.raises(RecipeError, match="then it was none"):
+    with pytest.raises(RecipeError, match="it was none"):
         engine.reproduce(recipe, latents=own_latents(engine, recipe.request))
 
 
@@ -139,7 +139,7 @@ def test_draws_that_a_program_gave_have_to_be_given_again(engine: Engine, model:
     request = GenerationRequest(prompt="a", model=model, seed=5, scheduler="noisy")
     draws = KeyedNoise(77, [0])
     result = engine.generate(request, noise=draws)
-    with pytest.raises(RecipeError, match="noise source that no recipe can hold"):
+    with pytest.raises(RecipeError, match="noise source that a program gave"):
         engine.reproduce(result.recipes[0])
     assert torch.equal(engine.reproduce(result.recipes[0], noise=draws).latents, result.latents)
 
@@ -151,10 +151,10 @@ def test_a_role_from_the_future_is_missing(engine: Engine, model: str) -> None:
         engine.reproduce(changed)
 
 
-def test_another_checkpoint_in_the_same_place_is_told(engine: Engine, model: str) -> None:
+def test_a_checkpoint_that_was_replaced_is_noticed(engine: Engine, model: str) -> None:
     (recipe,) = made(engine, model, count=1)
     write_toy(Path(model), remark="another")
-    with pytest.raises(RecipeError, match="not the one the picture was made with") as caught:
+    with pytest.raises(RecipeError, match="not the one that the picture was made with") as caught:
         engine.reproduce(recipe)
     assert recipe.model in caught.value.why
     assert len(engine.reproduce(recipe, anyway=True).images) == 1

@@ -11,7 +11,7 @@ from support.toy import write_toy
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, ModelError, OptionError, RecipeError
-from latentry._guidance._refiner import Relay
+from latentry._guidance._refiner import SwitchToRefiner
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def calls(engine: Engine, wanted: GenerationRequest) -> list[list[float]]:
 
 @pytest.mark.parametrize("switch", [0.05, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("scheduler", ["first", "two-stage"])
-def test_each_network_is_asked_on_its_side_of_the_switch(
+def test_each_network_is_used_on_its_side_of_the_switch(
     engine: Engine, model: str, second: str, scheduler: str, switch: float
 ) -> None:
     early, late = calls(engine, request(model, refiner=second, switch=switch, scheduler=scheduler))
@@ -54,13 +54,13 @@ def test_each_network_is_asked_on_its_side_of_the_switch(
 def test_the_level_of_the_switch_is_the_models(engine: Engine, model: str) -> None:
     """As in diffusers: ``denoising_end`` keeps timesteps down to the cut-off, ``denoising_start`` those below it."""
     plan = engine.prepare(request(model)).plan
-    relay = Relay(lambda query, *_: ("first",), lambda query, *_: ("second",), 200)
+    switched = SwitchToRefiner(lambda query, *_: ("first",), lambda query, *_: ("second",), 200)
     asked = [plan.process.at(timestep=timestep).query(torch.zeros(1)) for timestep in (201.0, 200.0, 199.9)]
-    assert [relay(query)[0] for query in asked] == ["first", "first", "second"]
+    assert [switched(query)[0] for query in asked] == ["first", "first", "second"]
 
 
-def test_the_refiner_goes_on_with_what_the_model_left(engine: Engine, model: str, second: str) -> None:
-    """Of a method that remembers nothing, by its own way: the model's steps, then the refiner's from their sample."""
+def test_the_refiner_continues_from_the_models_sample(engine: Engine, model: str, second: str) -> None:
+    """Shown with a one-step method: the model's steps, then the refiner's from their sample."""
     together = latents(engine, model, refiner=second, switch=0.5, scheduler="first")
     setups = [engine.prepare(request(path, scheduler="first")) for path in (model, second)]
     plan = setups[0].plan
@@ -76,7 +76,7 @@ def test_the_refiner_goes_on_with_what_the_model_left(engine: Engine, model: str
     assert not torch.allclose(together, latents(engine, second, scheduler="first"))
 
 
-def test_a_switch_at_either_end_leaves_one_network_to_itself(engine: Engine, model: str, second: str) -> None:
+def test_a_switch_at_either_end_uses_one_network_only(engine: Engine, model: str, second: str) -> None:
     assert torch.equal(latents(engine, model, refiner=second, switch=0.9999), latents(engine, model))
     assert torch.equal(latents(engine, model, refiner=second, switch=1e-6), latents(engine, second))
 
@@ -91,7 +91,7 @@ def test_both_networks_are_kept_and_dropped_together(engine: Engine, model: str,
     assert again[1] is not both[1]
 
 
-def test_both_networks_have_the_attention_that_was_asked_for(engine: Engine, model: str, second: str) -> None:
+def test_both_networks_have_the_requested_attention(engine: Engine, model: str, second: str) -> None:
     wanted = request(model, refiner=second, attention="able")
     both = [each.model for each in engine._load(engine.prepare(wanted))]
     engine.generate(wanted)
@@ -105,7 +105,7 @@ def test_a_recipe_knows_the_refiner(engine: Engine, model: str, second: str) -> 
     assert recipe.refiner
     assert torch.equal(engine.reproduce(recipe).latents, result.latents)
     write_toy(Path(second), pale=0.5)
-    with pytest.raises(RecipeError, match=r"second is not the one the picture was made with"):
+    with pytest.raises(RecipeError, match=r"second is not the one that the picture was made with"):
         engine.reproduce(recipe)
     assert engine.generate(request(model)).recipes[0].refiner == ""
 
@@ -113,7 +113,7 @@ def test_a_recipe_knows_the_refiner(engine: Engine, model: str, second: str) -> 
 @pytest.mark.parametrize(
     ("about", "reason"),
     [
-        ({"kind": "flow"}, "It is of the family toy:toy-flow"),
+        ({"kind": "flow"}, "Its family is toy:toy-flow"),
         ({"prediction": "epsilon"}, "prediction type"),
         ({"channels": 8}, r"Its latents have the shape \(8, 4, 4\)"),
         ({"variants": ["told"]}, "Its guidance is distilled"),
@@ -121,7 +121,7 @@ def test_a_recipe_knows_the_refiner(engine: Engine, model: str, second: str) -> 
     ],
     ids=str,
 )
-def test_what_is_no_pair_is_refused_before_weights_load(
+def test_a_refiner_that_does_not_match_is_refused_before_weights_load(
     engine: Engine, model: str, tmp_path: Path, about: dict[str, Any], reason: str
 ) -> None:
     other = str(write_toy(tmp_path / "other", fails="loading", **about))
@@ -129,18 +129,18 @@ def test_what_is_no_pair_is_refused_before_weights_load(
         engine.generate(request(model, refiner=other))
 
 
-def test_a_clock_without_timesteps_has_nothing_to_switch_at(engine: Engine, tmp_path: Path) -> None:
+def test_a_process_without_timesteps_is_refused(engine: Engine, tmp_path: Path) -> None:
     folder = str(write_toy(tmp_path / "flow", kind="flow"))
     with pytest.raises(IncompatibleError, match="no timesteps to switch at"):
         engine.prepare(request(folder, refiner=folder))
 
 
-def test_a_refiner_that_is_not_there_is_refused(engine: Engine, model: str) -> None:
+def test_a_missing_refiner_is_refused(engine: Engine, model: str) -> None:
     with pytest.raises(ModelError, match="There is no model 'nowhere'"):
         engine.prepare(request(model, refiner="nowhere"))
 
 
-def test_a_family_without_options_of_its_own_takes_none(engine: Engine, model: str) -> None:
+def test_a_family_without_conditioning_options_refuses_them(engine: Engine, model: str) -> None:
     assert engine.prepare(request(model)).request.conditioning == {}
     with pytest.raises(OptionError, match="'toy-vp' has no conditioning options") as caught:
         engine.prepare(request(model, conditioning={"crop": 3}))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, OptionError, PluginHost, ProgressEvent
 from latentry._generate._images import to_pixels
-from latentry._request._strength import Stretch, stretch
+from latentry._request._strength import StepCounts, count_steps
 
 SIZE = (32, 32)
 
@@ -53,18 +53,31 @@ def latents_of(image: Image.Image) -> Tensor:
     return torch.cat([colours, colours.mean(1, keepdim=True)], 1)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 10, 33])
-@pytest.mark.parametrize("strength", [0.1, 0.29, 0.5, 0.75, 1.0])
-def test_both_conventions_take_the_steps_they_say(steps: int, strength: float) -> None:
-    full = stretch(steps, strength, "full")
-    assert full.laid_out - full.left_out == steps
-    assert full.laid_out == int(steps / strength)
-    if int(steps * strength) == 0:
-        with pytest.raises(OptionError, match=f"leaves none of {steps} steps"):
-            stretch(steps, strength, "cut")
+@pytest.mark.parametrize("hundredths", range(1, 101))
+def test_steps_are_counted_with_the_strength_as_it_was_typed(hundredths: int) -> None:
+    """All strengths of two decimals, against whole numbers: floor(N·h/100) and floor(100·N/h)."""
+    strength = float(f"0.{hundredths:02d}" if hundredths < 100 else "1.0")
+    for steps in range(1, 151):
+        taken = steps * hundredths // 100
+        if taken == 0:
+            with pytest.raises(OptionError, match=f"leaves none of {steps} steps"):
+                count_steps(steps, strength, "cut")
+        else:
+            assert count_steps(steps, strength, "cut") == StepCounts(steps, steps - taken)
+        laid_out = 100 * steps // hundredths
+        assert count_steps(steps, strength, "full") == StepCounts(laid_out, laid_out - steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "taken"), [(50, 0.58, 29), (90, 0.7, 63), (100, 0.29, 29), (1000, 0.001, 1), (3, 1 / 3, 0)]
+)
+def test_known_step_counts(steps: int, strength: float, taken: int) -> None:
+    """The first three lose a step where the double nearest to the strength is multiplied."""
+    if taken == 0:  # 0.3333333333333333 is less than a third
+        with pytest.raises(OptionError):
+            count_steps(steps, strength, "cut")
     else:
-        assert stretch(steps, strength, "cut") == Stretch(steps, steps - int(steps * strength))
-    assert stretch(steps, 1.0, "cut") == stretch(steps, 1.0, "full") == Stretch(steps, 0)
+        assert count_steps(steps, strength, "cut").laid_out - count_steps(steps, strength, "cut").left_out == taken
 
 
 @pytest.mark.parametrize(("mode", "steps"), [("cut", 5), ("full", 10)])
@@ -99,7 +112,7 @@ def test_every_picture_of_a_batch_begins_with_the_picture(engine: Engine, model:
     assert torch.allclose(alone.latents[0], many.latents[0], atol=1e-5)
 
 
-def test_the_callers_noise_is_what_the_picture_is_mixed_with(engine: Engine, model: str) -> None:
+def test_the_picture_is_mixed_with_the_callers_noise(engine: Engine, model: str) -> None:
     wanted, image = request(model, strength=0.3), picture()
     seen, _ = samples(engine, wanted, init_image=image, latents=torch.zeros(1, 4, 4, 4))
     point = engine.prepare(wanted, init_image=image).plan.points[0]
@@ -136,7 +149,7 @@ def test_inpainting_at_full_strength_begins_with_noise_alone(engine: Engine, mod
     assert not torch.equal(whole[0], noise)
 
 
-def test_what_is_drawn_anew_is_what_is_white(engine: Engine, model: str) -> None:
+def test_the_white_part_of_the_mask_is_drawn_anew(engine: Engine, model: str) -> None:
     everything = Image.new("L", SIZE, 255)
     free = engine.generate(request(model)).latents
     painted = engine.generate(request(model), init_image=picture(), mask=everything).latents
@@ -158,25 +171,25 @@ def test_an_inpainting_network_is_told_mask_and_picture_and_nothing_is_blended(
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "a mask without a picture": ({}, {"mask": left_half()}, "no picture that it belongs to"),
+    "a mask without a picture": ({}, {"mask": left_half()}, "without a picture"),
     "a mask of another size": (
         {},
         {"init_image": picture(), "mask": left_half(40)},
-        "mask is 40×32, and the picture 32×32",
+        "mask is 40×32, and the picture is 32×32",
     ),
-    "a strength without a picture": ({"strength": 0.5}, {}, "no picture to begin from"),
+    "a strength without a picture": ({"strength": 0.5}, {}, "without a picture to begin from"),
     "no step left": ({"strength": 0.05}, {"init_image": picture()}, "leaves none of 10 steps"),
     "a picture of an odd size": ({}, {"init_image": picture(30)}, "cannot draw 30×32"),
     "levels stretched": (
         {"sigmas": (3.0, 1.0), "steps": None, "strength": 0.5, "strength_mode": "full"},
         {"init_image": picture()},
-        "can only be cut",
+        "cannot be used with a list of levels",
     ),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_is_refused_before_loading(host: PluginHost, tmp_path: Path, what: str) -> None:
+def test_impossible_requests_are_refused_before_loading(host: PluginHost, tmp_path: Path, what: str) -> None:
     wanted, given, message = REFUSED[what]
     model = str(write_toy(tmp_path / "model", fails="loading"))
     with pytest.raises(OptionError) as caught:
@@ -210,7 +223,7 @@ def test_a_network_that_finishes_pictures_can_blend(host: PluginHost, tmp_path: 
     assert torch.equal(result.latents[..., 2:], latents_of(picture())[..., 2:])
 
 
-def test_the_size_is_the_pictures_unless_it_is_said(engine: Engine, model: str) -> None:
+def test_the_size_is_the_pictures_by_default(engine: Engine, model: str) -> None:
     assert engine.generate(request(model), init_image=picture(48, 40)).images[0].size == (48, 40)
     setup = engine.prepare(request(model, width=64, height=32), init_image=picture(48, 40), mask=left_half(48, 40))
     assert setup.inputs.image is not None
@@ -233,7 +246,7 @@ def test_the_default_strength_is_the_tasks(engine: Engine, model: str) -> None:
     assert engine.prepare(request(model)).request.strength is None
 
 
-def test_progress_tells_of_the_picture_and_of_the_steps_that_are_taken(engine: Engine, model: str) -> None:
+def test_progress_counts_the_steps_that_are_taken(engine: Engine, model: str) -> None:
     events: list[ProgressEvent] = []
     engine.generate(request(model, strength=0.3), init_image=picture(), progress=events.append)
     assert [event.stage for event in events] == ["load", "encode", "encode", *["sample"] * 4, "decode", "done"]

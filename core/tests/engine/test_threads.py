@@ -14,7 +14,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
-from latentry._generate._shared_setting import Turns
+from latentry._generate._shared_setting import SharedSetting
 
 THREADS = 8
 
@@ -55,7 +55,7 @@ def test_a_model_is_loaded_once_for_all_threads(host: PluginHost, model: str) ->
         assert len({id(loaded) for loaded in pool.map(load, range(THREADS))}) == 1
 
 
-def test_requests_with_one_attention_run_at_once(engine: Engine, model: str) -> None:
+def test_requests_with_the_same_attention_run_at_the_same_time(engine: Engine, model: str) -> None:
     """Each waits for the other in the middle of its sampling."""
     both = Barrier(2)
 
@@ -83,11 +83,11 @@ class Recorded:
 
 
 def test_a_setting_is_shared_and_another_waits() -> None:
-    turns: Turns[str] = Turns()
+    shared: SharedSetting[str] = SharedSetting()
     recorded, inside = Recorded(), Barrier(3)
 
     def take(name: str) -> None:
-        with turns.take(name, lambda: recorded.setting(name)) as held:
+        with shared.hold(name, lambda: recorded.setting(name)) as held:
             assert held == name
             if name == "one":
                 inside.wait(timeout=60)
@@ -104,8 +104,8 @@ def test_a_setting_is_shared_and_another_waits() -> None:
 
 
 @pytest.mark.parametrize("fails", ["inside", "entering"])
-def test_a_turn_is_given_back_after_an_exception(fails: str) -> None:
-    turns: Turns[str] = Turns()
+def test_a_setting_is_released_after_an_exception(fails: str) -> None:
+    shared: SharedSetting[str] = SharedSetting()
     recorded = Recorded()
 
     @contextmanager
@@ -115,15 +115,15 @@ def test_a_turn_is_given_back_after_an_exception(fails: str) -> None:
 
     with (
         pytest.raises(RuntimeError),
-        turns.take("one", broken if fails == "entering" else lambda: recorded.setting("one")),
+        shared.hold("one", broken if fails == "entering" else lambda: recorded.setting("one")),
     ):
         raise RuntimeError
-    with turns.take("other", lambda: recorded.setting("other")):
+    with shared.hold("other", lambda: recorded.setting("other")):
         pass
     assert recorded.events[-2:] == ["+other", "-other"]
 
 
-def test_a_cancelled_request_leaves_the_model_to_others(host: PluginHost, tmp_path: Path) -> None:
+def test_a_cancelled_request_releases_the_model(host: PluginHost, tmp_path: Path) -> None:
     engine, model = Engine(host), str(write_toy(tmp_path / "model"))
 
     def cancel(event: ProgressEvent) -> None:

@@ -37,7 +37,7 @@ class TestReference(AttentionSuite):
 class TestNative(AttentionSuite):
     """torch's own attention."""
 
-    backend = replace(SPEC, name="native", target="latentry._attention._native:Native")
+    backend = replace(SPEC, name="native", target="latentry._attention._native:NativeAttention")
 
 
 def masked(q: Tensor, k: Tensor, v: Tensor, mask: Any = None, **options: Any) -> Tensor:

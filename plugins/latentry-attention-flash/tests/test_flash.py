@@ -153,7 +153,7 @@ def test_the_second_version_steps_in_where_the_third_is_not_installed(
         ((8, 9), "3", "compute capability 9.0 to 9.0; this one's is 8.9"),
     ],
 )
-def test_what_is_in_the_way_is_said(
+def test_the_probe_says_what_is_missing(
     capability: tuple[int, int] | None, version: Any, reason: str, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_gpu(monkeypatch, capability)
@@ -169,7 +169,7 @@ def test_a_package_that_is_not_there_is_named_with_the_cure(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("error", [ImportError("undefined symbol: _ZN3c10"), OSError("libcudart.so.12: cannot open")])
-def test_a_package_that_is_broken_is_told_from_one_that_is_missing(
+def test_a_broken_package_is_distinguished_from_a_missing_one(
     error: Exception, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(ModuleType):

@@ -16,7 +16,7 @@ class TestFlex(AttentionSuite):
     backend = "flex"
 
 
-def test_on_the_cpu_nothing_is_compiled_and_nobody_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_the_cpu_nothing_is_compiled_and_no_warning_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("compiled")
 
@@ -28,7 +28,7 @@ def test_on_the_cpu_nothing_is_compiled_and_nobody_is_warned(monkeypatch: pytest
     assert torch.allclose(found.double(), eager_attention(q, q, q, causal=True), atol=1e-6)
 
 
-def test_a_torch_without_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_without_flex_attention_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.nn.attention.flex_attention", None)
     assert "has no flex_attention" in (FlexAttention().probe() or "")
 

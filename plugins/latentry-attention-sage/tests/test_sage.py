@@ -107,7 +107,7 @@ def test_it_knows_some_generations(
     assert reason is None or f"{capability[0]}.{capability[1]}" in reason
 
 
-def test_what_is_in_the_way_is_said(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_says_what_is_missing(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sageattention", None)
     with pytest.raises(PluginError, match="installed and cannot be used"):
         SageAttention().probe()

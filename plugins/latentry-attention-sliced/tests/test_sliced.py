@@ -62,7 +62,7 @@ def products(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         ({"by": "heads", "size": 9}, [(1, 3, 10, 10)] * 2),
     ],
 )
-def test_slices_are_of_the_size_that_was_asked_for(
+def test_slices_have_the_requested_size(
     options: dict[str, Any], shapes: list[tuple[int, ...]], products: list[tuple[int, ...]]
 ) -> None:
     q, k, v = tensors(2, 3, 10, 8)

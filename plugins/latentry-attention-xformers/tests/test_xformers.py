@@ -109,7 +109,7 @@ def test_a_square_causal_layer_needs_no_bias_in_memory(package: Package) -> None
     assert isinstance(package.calls[1]["bias"], Tensor)
 
 
-def test_what_is_in_the_way_is_said(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_says_what_is_missing(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     assert XFormers().probe() is None
     on_gpu(monkeypatch, (5, 2))
     assert "compute capability 6.0 or higher; this one's is 5.2" in (XFormers().probe() or "")
@@ -117,7 +117,9 @@ def test_what_is_in_the_way_is_said(package: Package, monkeypatch: pytest.Monkey
     assert "no CUDA device" in (XFormers().probe() or "")
 
 
-def test_a_broken_package_is_told_from_a_missing_one(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_package_is_distinguished_from_a_missing_one(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "xformers.ops", None)
     with pytest.raises(PluginError, match="installed and cannot be used"):
         XFormers().probe()

@@ -118,7 +118,7 @@ def test_a_backend_that_declares_too_little_is_refused_before_anything_is_set(ba
     guard = AttentionSubject.of(EagerAttention, spec=spec).guarded
     with untouched(bare.network), pytest.raises(IncompatibleError, match="'narrow' cannot serve the") as caught:
         routing(bare).set(guard, None)
-    assert "it takes 1 at most" in caught.value.why
+    assert "head sizes up to 1" in caught.value.why
     assert "narrow,auto" in caught.value.remedy
 
 

@@ -1,4 +1,4 @@
-"""Attention backends: what each one can do, which one serves a layer, and the definition they are checked against.
+"""Attention backends: what each supports, which one serves a layer, and the reference they are checked against.
 
 May use: ``_errors``, ``_specs``, ``_discovery``, ``_contract``, ``_memory``.
 """

@@ -1,4 +1,4 @@
-"""Attention by its definition, and the pieces that backends share; shapes are (batch, heads, tokens, head size)."""
+"""Attention by its definition, and pieces that backends share. Shapes are (batch, heads, tokens, head size)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def default_scale(head_size: int) -> float:
 
 
 def score_bias(q: Tensor, k: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor | None:
-    """What is added to the scores: mask and causality in one, −∞ where a key takes no part.
+    """The mask and causality as one bias on the scores, −∞ where a key is masked.
 
     Args:
-        q: (batch, heads, tokens, head size); its dtype is the bias's.
+        q: (batch, heads, tokens, head size); the bias has its dtype.
         k: (batch, heads, keys, head size).
         mask: boolean (True takes part) or added to the scores; None for none.
         causal: token i attends to keys 0..i.
 
     Returns:
-        Broadcastable to (batch, heads, tokens, keys); None where every key takes part.
+        Broadcastable to (batch, heads, tokens, keys); None where no key is masked.
     """
     if mask is not None and mask.dtype == torch.bool:
         mask = q.new_zeros(()).masked_fill(~mask, -torch.inf)
@@ -39,25 +39,25 @@ def score_bias(q: Tensor, k: Tensor, *, mask: Tensor | None, causal: bool) -> Te
 
 
 def contiguous_rows(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """q, k and v with their last dimension contiguous, as kernels want it; some read wrong numbers where it is not."""
+    """q, k and v with a contiguous last dimension, which kernels need; some read wrong values without it."""
     q, k, v = (tensor if tensor.stride(-1) == 1 else tensor.contiguous() for tensor in (q, k, v))
     return q, k, v
 
 
 def padded_bias(bias: Tensor, q: Tensor, k: Tensor) -> Tensor:
-    """A bias in its full shape (batch, heads, tokens, keys), each row at a multiple of 16 bytes, as kernels want it."""
+    """A bias in its full shape (batch, heads, tokens, keys), each row aligned to 16 bytes, which kernels need."""
     keys = k.shape[2]
     bias = bias[(None,) * (4 - bias.dim())].expand(-1, -1, q.shape[2], keys)
     return functional.pad(bias, (0, -keys % 8))[..., :keys].expand(*q.shape[:2], -1, -1)
 
 
 def masked_rows(bias: Tensor) -> Tensor:
-    """Where a row of the bias leaves no key: (…, tokens or 1, 1), boolean."""
+    """True where a row of the bias masks every key: (…, tokens or 1, 1), boolean."""
     return (bias == -torch.inf).all(dim=-1, keepdim=True)
 
 
 def causal_by_squares(kernel: Kernel, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention from a kernel that is causal for as many tokens as keys, or counts from the last key."""
+    """Causal attention for any number of keys, from a kernel that is causal for equal numbers of tokens and keys."""
     tokens, keys = q.shape[2], k.shape[2]
     if tokens <= keys:
         return kernel(q, k[:, :, :tokens], v[:, :, :tokens], True)
@@ -74,9 +74,9 @@ def eager_attention(
     causal: bool = False,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """softmax(q·kᵀ·scale + mask)·v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), computed and given in ``dtype``.
+    """softmax(q·kᵀ·scale + mask)·v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), computed and returned in ``dtype``.
 
-    Arguments are those of ``AttentionBackend.attend``. A row without a key that takes part is 0.
+    Arguments are those of ``AttentionBackend.attend``. A row whose keys are all masked is 0.
     """
     q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
     scores = q * (default_scale(q.shape[-1]) if scale is None else scale) @ k.transpose(-1, -2)
@@ -88,7 +88,7 @@ def eager_attention(
 
 
 class EagerAttention:
-    """The reference as a backend: every score in memory at once, in float64 or float32.
+    """The reference as a backend: all scores in memory at once, in float64 or float32.
 
     Args:
         dtype: what it computes in; the result is in the dtype of q.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from latentry._attention._available import Availability, AvailableBackends, Options
 from latentry._attention._demand import unlimited
 from latentry._attention._names import AUTO, NATIVE, parse_attention, written
-from latentry._attention._roster import Options, Roster, Verdict
 from latentry._errors import IncompatibleError, OptionError
 
 log = logging.getLogger("latentry.attention")
@@ -21,10 +21,10 @@ class ChosenAttention:
     """The backends of a request.
 
     Attributes:
-        text: what to ask for to have the same again.
+        text: a request for the same backends.
         options: of the backends, by ``distribution:name``.
-        reasons: the backends as ``distribution:name``, with why each was taken.
-        notes: what is broken, one sentence each.
+        reasons: the backends as ``distribution:name``, and why each was taken.
+        notes: which backends are broken, one sentence each.
     """
 
     text: str
@@ -34,35 +34,35 @@ class ChosenAttention:
 
 
 def choose_attention(
-    roster: Roster, asked: str, options: Options, device: torch.device, dtype: torch.dtype
+    backends: AvailableBackends, asked: str, options: Options, device: torch.device, dtype: torch.dtype
 ) -> ChosenAttention:
-    """Decides what was left open, and refuses what cannot be.
+    """Decides which backends serve, and refuses a request that none can.
 
-    ``auto`` takes those of the highest rank that declare this device and dtype, whose probe says yes and who compute
-    what the definition does on a small sample, down to one that declares to serve everything. It never takes one that
-    is not exact.
+    ``auto`` takes backends by rank: those that declare this device and dtype, whose probe succeeds, and that match the
+    definition on a small sample, down to the first that declares no limits. It never takes one that is not exact.
 
     Args:
-        roster: the backends there are.
-        asked: see ``parse_attention``.
+        backends: the installed backends.
+        asked: as in ``parse_attention``.
         options: of backends, by name.
         device: where the networks run.
         dtype: what they run in.
 
     Raises:
         UnknownName: no such backend.
-        OptionError: the text is no choice, or options are unknown or belong to a backend that does not serve.
-        IncompatibleError: what was asked for by name cannot serve here.
+        OptionError: the text cannot be parsed, or an option is not known, or belongs to a backend that does not serve.
+        IncompatibleError: a backend that was named cannot serve here.
     """
     parts = parse_attention(asked)
-    options = {roster.registry.qualified(name): dict(values) for name, values in options.items() if values}
-    decision = _Decision(roster, options, device, dtype)
+    options = {backends.registry.qualified(name): dict(values) for name, values in options.items() if values}
+    decision = _Decision(backends, options, device, dtype)
     text = written({role: tuple(dict.fromkeys(decision.expand(names))) for role, names in parts.items()})
     if idle := [name for name in options if name not in decision.reasons]:
         raise OptionError(
-            f"The options of the attention backend {', '.join(idle)} are of no use: it does not serve.",
-            why=f"Asked for is {asked!r}, and that comes to {text}.",
-            remedy=f"Ask for it by name, e.g. --attention {roster.registry[idle[0]].name}.",
+            f"The options of the attention backend {', '.join(idle)} have no effect.",
+            why=f"It is not used: the request for {asked!r} gives {text}.",
+            remedy=f"Request it by name, e.g. {backends.registry[idle[0]].name}.",
+            field="attention_options",
         )
     log.info("attention: %s; %s", text, "; ".join(f"{name}: {why}" for name, why in decision.reasons.items()))
     return ChosenAttention(text, options, decision.reasons, tuple(decision.notes))
@@ -70,9 +70,9 @@ def choose_attention(
 
 @dataclass(frozen=True)
 class _Decision:
-    """One request's way through the backends."""
+    """Collects reasons and notes while one request is decided."""
 
-    roster: Roster
+    backends: AvailableBackends
     options: Options
     device: torch.device
     dtype: torch.dtype
@@ -80,42 +80,42 @@ class _Decision:
     notes: dict[str, None] = field(default_factory=dict)
 
     def expand(self, names: tuple[str, ...]) -> Iterator[str]:
-        """The backends that these names come to, qualified."""
+        """The qualified names of the backends that serve for these names."""
         refused: dict[str, str] = {}
         for name in names:
             if name in (AUTO, NATIVE):
                 yield from self._automatic() if name == AUTO else (NATIVE,)
                 return
-            verdict = self.roster.judge(name, self.options, self.device, self.dtype)
-            if verdict.reason is None:
-                yield self._take(name, "asked for by name")
+            found = self.backends.check(name, self.options, self.device, self.dtype)
+            if found.reason is None:
+                yield self._take(name, "requested by name")
             else:
-                refused[name] = verdict.reason
-                self._pass_over(name, verdict)
+                refused[name] = found.reason
+                self._pass_over(name, found)
         if len(refused) == len(names):
             raise _refusal(refused)
 
     def _automatic(self) -> Iterator[str]:
-        registry = self.roster.registry
+        registry = self.backends.registry
         for name in sorted(registry, key=lambda name: (-registry[name].rank, name)):
-            verdict = Verdict("It is not exact, and is taken where it is asked for by name.")
+            found = Availability("It is not exact, so it is used only where it is requested by name.")
             if not registry[name].error:
-                verdict = self.roster.prove(name, self.options, self.device, self.dtype)
-            if verdict.reason is None:
-                yield self._take(name, f"rank {registry[name].rank}, the highest that can serve here and proved right")
+                found = self.backends.verify(name, self.options, self.device, self.dtype)
+            if found.reason is None:
+                yield self._take(name, f"rank {registry[name].rank}, the highest that can serve and passed the check")
                 if unlimited(registry[name]):
                     return
             else:
-                self._pass_over(name, verdict)
+                self._pass_over(name, found)
         yield NATIVE
 
-    def _pass_over(self, name: str, verdict: Verdict) -> None:
-        log.info("attention: not %s: %s", name, verdict.reason)
-        if verdict.broken:
-            self.notes[f"The attention backend {name!r} is left out. {verdict.reason}"] = None
+    def _pass_over(self, name: str, found: Availability) -> None:
+        log.info("attention: not %s: %s", name, found.reason)
+        if found.broken:
+            self.notes[f"The attention backend {name!r} is not used. {found.reason}"] = None
 
     def _take(self, name: str, why: str) -> str:
-        qualified = self.roster.registry.qualified(name)
+        qualified = self.backends.registry.qualified(name)
         self.reasons.setdefault(qualified, why)
         return qualified
 
@@ -126,5 +126,6 @@ def _refusal(refused: Mapping[str, str]) -> IncompatibleError:
     return IncompatibleError(
         f"The attention backend {names} cannot serve here.",
         why="\n".join(why),
-        remedy="See `latentry attention`, or use --attention auto.",
+        remedy="Use auto; see `latentry attention` for what each backend supports.",
+        field="attention",
     )

@@ -1,4 +1,4 @@
-"""What a layer asks of a backend, and whether its record says yes; the one place where capabilities are compared."""
+"""What a layer needs from a backend, compared with what its record declares. No other place compares them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentry._specs import AttentionBackendSpec
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionDemand:
-    """What is known of a call before it is made; what is not known is left None.
+    """What is known about a call before it is made; None for what is not known.
 
     Attributes:
         device: its type, e.g. ``cuda``.
@@ -21,7 +21,7 @@ class AttentionDemand:
         head_size: of q, k and v.
         mask: a mask is given.
         causal: token i attends to keys 0..i.
-        scale: the scores have another scale than 1/√(head size).
+        scale: the scores have a scale other than 1/√(head size).
     """
 
     device: str | None = None
@@ -46,26 +46,26 @@ class AttentionDemand:
 
 
 def unmet(spec: AttentionBackendSpec, demand: AttentionDemand) -> str | None:
-    """Which demand a backend does not declare to meet, in one sentence; None where it meets all."""
+    """Why a backend cannot serve, by its record, in one sentence; None where it can."""
     if demand.device is not None and demand.device not in spec.devices:
-        return f"It runs on {', '.join(sorted(spec.devices))}, not on {demand.device}."
+        return f"It supports {', '.join(sorted(spec.devices))}, not {demand.device}."
     if demand.dtype is not None and demand.dtype not in spec.dtypes:
-        return f"It takes {', '.join(sorted(spec.dtypes))}, not {demand.dtype}."
+        return f"It supports {', '.join(sorted(spec.dtypes))}, not {demand.dtype}."
     if demand.head_size is not None and demand.head_size % spec.head_multiple:
-        return f"The head size is {demand.head_size}, and it takes multiples of {spec.head_multiple}."
+        return f"It supports head sizes that are multiples of {spec.head_multiple}, not {demand.head_size}."
     if None not in (demand.head_size, spec.max_head_size) and demand.head_size > spec.max_head_size:  # type: ignore[operator]
-        return f"The head size is {demand.head_size}, and it takes {spec.max_head_size} at most."
+        return f"It supports head sizes up to {spec.max_head_size}, not {demand.head_size}."
     if demand.mask and not spec.masks:
-        return "There is a mask, and it takes none."
+        return "It does not support masks."
     if demand.causal and not spec.causal:
-        return "The layer is causal, and it cannot be."
+        return "It does not support causal attention."
     if demand.scale and not spec.scales:
-        return "The scores have a scale of their own, and it takes none."
+        return "It supports only the default scale, 1/√(head size)."
     return None
 
 
 def unlimited(spec: AttentionBackendSpec) -> bool:
-    """Whether a backend declares to serve whatever a model can ask on its devices."""
+    """Whether a backend declares no limits on its devices."""
     dtypes = spec.dtypes >= {"float32", "float16", "bfloat16"}
     sizes = spec.max_head_size is None and spec.head_multiple == 1
     return dtypes and sizes and spec.masks and spec.causal and spec.scales

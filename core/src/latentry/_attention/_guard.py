@@ -1,4 +1,4 @@
-"""Stands between a model's layers and the backends, so that nothing a backend does not declare is ever dropped."""
+"""Sends each attention call to a backend that declares to support it, so that no mask is ever silently dropped."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ log = logging.getLogger("latentry.attention")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A backend with its name and its record; None for one that serves everything."""
+    """A backend with its name, and its record; None for a backend without limits."""
 
     name: str
     spec: AttentionBackendSpec | None
     backend: AttentionBackend
 
     def unmet(self, demand: AttentionDemand) -> str | None:
-        """Which demand it does not declare to meet."""
+        """Why it cannot serve, by its record; None where it can."""
         return None if self.spec is None else unmet(self.spec, demand)
 
 
 class AttentionGuard:
-    """A backend that serves each call through the first of several that can.
+    """A backend that sends each call to the first of several that can serve it.
 
-    A lone backend has to serve: what it does not declare, and what it fails at, is one clear error. Of several, one
-    that cannot is passed over, and one that fails is left out from then on, with a warning in the log and in ``notes``.
+    A single backend must serve: a call that it does not support, or fails at, is an error. Of several, one that does
+    not support a call is skipped, and one that fails is not used again, with a warning in the log and in ``notes``.
 
     Args:
         candidates: the backends, best first.
-        failures: what failed so far, by name; shared by the guards of one engine.
+        failures: of backends so far, by name; the guards of one engine share it.
     """
 
     def __init__(self, candidates: Sequence[Candidate], failures: MutableMapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class AttentionGuard:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What failed on the way, one sentence each."""
+        """Which backends failed, one sentence each."""
         return tuple(self._notes)
 
     def probe(self) -> str | None:
@@ -63,7 +63,7 @@ class AttentionGuard:
         return None if None in reasons else reasons[0]
 
     def admit(self, demand: AttentionDemand, layer: str) -> None:
-        """Refuses a layer that no backend declares to serve, before anything is computed.
+        """Refuses a layer that no backend supports, before anything is computed.
 
         Raises:
             IncompatibleError: with each backend's reason.
@@ -82,15 +82,15 @@ class AttentionGuard:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``AttentionBackend``; the mask may have fewer dimensions. Without tokens or keys no kernel is asked.
+        """See ``AttentionBackend``; the mask may have fewer dimensions. Without tokens or keys no kernel is called.
 
         Raises:
-            IncompatibleError: no backend declares to serve this.
+            IncompatibleError: no backend supports this call.
             PluginError: the only backend failed.
         """
         shape = (*q.shape[:-1], v.shape[-1])
         if not q.numel() or not k.shape[2]:
-            return q.new_zeros(shape)  # torch's kernel for the CPU ends the process there
+            return q.new_zeros(shape)  # torch's CPU kernel ends the process on empty input
         if mask is not None:
             mask = mask[(None,) * (4 - mask.dim())]
         demand = AttentionDemand.of(q, mask=mask, scale=scale, causal=causal)
@@ -110,36 +110,41 @@ class AttentionGuard:
         raise self._refusal(reasons, f"attention of shape {tuple(q.shape)}, {demand.dtype}, on {demand.device}")
 
     def _failed(self, candidate: Candidate, error: Exception) -> str:
-        """The failure in words where another backend may step in."""
+        """Records a failure and returns it in words; raises where no other backend could serve."""
         if is_out_of_memory(error):
             raise error
         if len(self._candidates) == 1:
             raise PluginError(
                 f"The attention backend {candidate.name!r} failed.",
                 why=error.why or error.what if isinstance(error, LatentryError) else cause(error),
-                remedy="Ask for auto, or for another backend; see `latentry attention`.",
+                remedy="Use auto or another backend; see `latentry attention`.",
+                field="attention",
             ) from error
         reason = f"It failed: {cause(error)}"
         self._failures[candidate.name] = reason
-        self._notes.append(f"The attention backend {candidate.name!r} failed and was left out: {cause(error)}")
+        self._notes.append(f"The attention backend {candidate.name!r} failed and is not used any more: {cause(error)}")
         log.warning("%s", self._notes[-1])
         return reason
 
     def _refusal(self, reasons: dict[str, str | None], layer: str) -> IncompatibleError:
         first, *others = reasons
         if not others:
-            remedy = f"Ask for {first},auto to have another backend serve what this one cannot, or for auto."
+            remedy = f"Use auto, or {first},auto to let other backends serve what this one does not support."
             return IncompatibleError(
-                f"The attention backend {first!r} cannot serve {layer}.", why=reasons[first] or "", remedy=remedy
+                f"The attention backend {first!r} cannot serve {layer}.",
+                why=reasons[first] or "",
+                remedy=remedy,
+                field="attention",
             )
         return IncompatibleError(
             f"None of the attention backends {', '.join(reasons)} can serve {layer}.",
             why="\n".join(f"{name}: {reason}" for name, reason in reasons.items()),
-            remedy="Ask for auto; see `latentry attention`.",
+            remedy="Use auto; see `latentry attention` for what each backend supports.",
+            field="attention",
         )
 
 
 def _checked(out: Tensor, shape: tuple[int, ...]) -> Tensor:
     if tuple(out.shape) != shape:
-        raise PluginError(f"It gave shape {tuple(out.shape)}, not {shape}.")
+        raise PluginError(f"It returned the shape {tuple(out.shape)} instead of {shape}.")
     return out

@@ -1,4 +1,4 @@
-"""Why a package or a GPU that a backend needs is not to be had here."""
+"""Why a package or GPU that a backend needs is not available here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentry._errors import PluginError
 
 
 def package_problem(module: str, attribute: str, *, install: str) -> str | None:
-    """Why a module's attribute cannot be used; None where it can. The module is imported.
+    """Why a module's attribute cannot be used; None where it can. Imports the module.
 
     Args:
         module: e.g. ``flash_attn``.
@@ -21,7 +21,7 @@ def package_problem(module: str, attribute: str, *, install: str) -> str | None:
         install: the command that installs it.
 
     Raises:
-        PluginError: it is installed and broken, as GPU packages are that were built for another torch.
+        PluginError: it is installed but broken, such as a GPU package that was built for another torch.
     """
     if module.partition(".")[0] not in sys.modules and find_spec(module.partition(".")[0]) is None:
         return f"{module} is not installed: {install}."
@@ -29,15 +29,15 @@ def package_problem(module: str, attribute: str, *, install: str) -> str | None:
         getattr(import_module(module), attribute)
     except Exception as error:
         raise PluginError(
-            f"{module} is installed and cannot be used.",
-            why=f"{module} is installed and cannot be used: {cause(error)}",
+            f"{module} is installed but cannot be used.",
+            why=f"{module} is installed but cannot be used: {cause(error)}",
             remedy=f"Install a build for this torch, Python and GPU: {install}.",
         ) from error
     return None
 
 
 def gpu_problem(least: tuple[int, int] = (0, 0), most: tuple[int, int] | None = None) -> str | None:
-    """Why the current CUDA device will not do; None where it will.
+    """Why the current CUDA device cannot be used; None where it can.
 
     Args:
         least: lowest compute capability.

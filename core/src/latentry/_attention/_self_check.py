@@ -1,4 +1,4 @@
-"""A small numeric check of a backend against the definition, before ``auto`` trusts it."""
+"""A small numeric check of a backend against the definition, before ``auto`` uses it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TOKENS, KEYS = 37, 53
 
 
 def tolerance(spec: AttentionBackendSpec, dtype: torch.dtype) -> float:
-    """How far a result may be from the definition, relative to the largest value of v.
+    """Largest allowed error against the definition, relative to the largest value of v.
 
-    A kernel rounds the weights and the result to the dtype once each; those in full precision also add up a row of
-    products. What quantises says itself how far it is off.
+    A kernel rounds the weights and the result to the dtype once each; in full precision, a row of products adds up as
+    well. A backend that quantises declares its error in its record.
     """
     roundings = 3 if dtype.itemsize == 2 else 32
     return max(spec.error, roundings * torch.finfo(dtype).eps)
@@ -29,7 +29,7 @@ def tolerance(spec: AttentionBackendSpec, dtype: torch.dtype) -> float:
 def self_check(
     spec: AttentionBackendSpec, backend: AttentionBackend, device: torch.device, dtype: torch.dtype
 ) -> str | None:
-    """None where a backend computes what it declares, else what is wrong, in one sentence."""
+    """What is wrong with a backend, in one sentence; None where it matches the definition."""
     size = min(64, spec.max_head_size or 64) // spec.head_multiple * spec.head_multiple or spec.head_multiple
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, 2, n, size, generator=generator).to(dtype) for n in (TOKENS, KEYS, KEYS))
@@ -41,15 +41,15 @@ def self_check(
             return f"it fails {name}: {cause(error)}"
         expected = eager_attention(q, k, v, **options)
         if found.shape != expected.shape:
-            return f"it gives shape {tuple(found.shape)} for {tuple(expected.shape)} {name}"
+            return f"it returns the shape {tuple(found.shape)} instead of {tuple(expected.shape)} {name}"
         error_ = float((found.double() - expected).abs().max() / v.double().abs().max())
         if not error_ <= tolerance(spec, dtype):
-            return f"it is off by {error_:.1e} {name}, and {tolerance(spec, dtype):.1e} is allowed"
+            return f"its error is {error_:.1e} {name}; {tolerance(spec, dtype):.1e} is allowed"
     return None
 
 
 def on_device(options: Mapping[str, Any], device: torch.device | str) -> dict[str, Any]:
-    """Arguments with their tensors on a device."""
+    """Arguments, with tensors moved to a device."""
     return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in options.items()}
 
 

@@ -1,4 +1,4 @@
-"""Backends on a model: set, and put back."""
+"""Backends set on a model for a while, and backends by name."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
+from latentry._attention._available import AvailableBackends, Options
 from latentry._attention._choice import choose_attention
 from latentry._attention._guard import AttentionGuard
 from latentry._attention._names import ALL, parse_attention
-from latentry._attention._roster import Options, Roster
 from latentry._contract._model import Model
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
 
 
 @contextmanager
-def serving(model: Model, roster: Roster, text: str, options: Options) -> Iterator[tuple[AttentionGuard, ...]]:
-    """A model whose attention is served as was decided; at the end it is served as before.
+def serving(
+    model: Model, backends: AvailableBackends, text: str, options: Options
+) -> Iterator[tuple[AttentionGuard, ...]]:
+    """Sets the chosen backends on a model; at the end, the ones before are set again.
 
     Args:
         model: the model.
-        roster: the backends there are.
+        backends: the installed backends.
         text: of ``ChosenAttention``.
         options: likewise.
     """
-    guards = {role: roster.guard(names, options) for role, names in parse_attention(text).items()}
+    guards = {role: backends.guard(names, options) for role, names in parse_attention(text).items()}
     with ExitStack() as stack:
         for role, guard in guards.items():
             stack.enter_context(model.set_attention(guard, role=role or None))
@@ -44,19 +46,19 @@ def attention_backend(
     """A backend for ``Model.set_attention``, by name: ``flash``, ``flash,auto``, ``auto``; None for ``native``.
 
     Args:
-        name: one backend, or several in the order in which they are to be tried.
+        name: one backend, or several in the order in which they are tried.
         device: where the model runs.
         dtype: what it runs in.
-        host: where the backends come from; a new one over everything installed by default.
+        host: where the backends come from; by default a new one with all installed plugins.
         options: of backends, by name, e.g. ``{"sdpa": {"kernel": "math"}}``.
 
     Raises:
         UnknownName: no such backend.
-        OptionError: it has no such option, or a role is named, which is for ``set_attention``.
+        OptionError: an option is not known; or the name has a role, which belongs to ``set_attention``.
         IncompatibleError: it cannot serve there.
     """
-    roster = Roster(PluginHost() if host is None else host)
+    backends = AvailableBackends(PluginHost() if host is None else host)
     if len(parse_attention(name)) > 1:
-        raise OptionError(f"{name!r} names a role.", remedy="Give the role to set_attention.")
-    chosen = choose_attention(roster, name, options or {}, torch.device(device), dtype)
-    return roster.guard(parse_attention(chosen.text)[ALL], chosen.options)
+        raise OptionError(f"{name!r} names a role.", remedy="Pass the role to set_attention.", field="attention")
+    chosen = choose_attention(backends, name, options or {}, torch.device(device), dtype)
+    return backends.guard(parse_attention(chosen.text)[ALL], chosen.options)

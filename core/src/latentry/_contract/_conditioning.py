@@ -1,4 +1,4 @@
-"""What a network is told besides the sample and the time."""
+"""What a network takes besides the sample and the timestep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """What an encoded prompt depends on besides its words.
+    """What an encoded prompt depends on besides its text.
 
     Attributes:
         width: of the picture in pixels.
@@ -39,19 +39,19 @@ class PromptSettings:
 class Conditioning:
     """Named tensors whose first dimension is the batch; the names are the family's own.
 
-    ``mask`` (batch, 1, h, w) and ``masked`` (batch, c, h, w) are left to ``Model.inpainting``.
+    The names ``mask`` (batch, 1, h, w) and ``masked`` (batch, c, h, w) are reserved for ``Model.inpainting``.
     """
 
     tensors: Mapping[str, Tensor]
 
     @property
     def shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Of each tensor without its batch: where they agree, batches can be joined."""
+        """Each tensor's shape without its batch dimension; batches with equal shapes can be joined."""
         return tuple((name, tuple(tensor.shape[1:])) for name, tensor in sorted(self.tensors.items()))
 
     @classmethod
     def stacked(cls, batches: Sequence[Conditioning]) -> Conditioning:
-        """Several batches of one shape in one, in their order."""
+        """Joins batches with equal ``shapes``, in their order."""
         return cls({name: torch.cat([batch.tensors[name] for batch in batches]) for name in batches[0].tensors})
 
     def __getitem__(self, name: str) -> Tensor:

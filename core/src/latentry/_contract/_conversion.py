@@ -1,4 +1,4 @@
-"""What a checkpoint is to be written as."""
+"""How a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Literal
 
 Form = Literal["folder", "single", "sharded"]
 Tell = Callable[[str, int, int], None]
-"""Takes what is being written, and how many tensors of how many are."""
+"""Called with the file being written, the number of tensors done, and the total."""
 
 
 def ignore(text: str, done: int, total: int) -> None:
-    """Nobody is waiting."""
+    """Does nothing."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a checkpoint is to be written as.
+    """How a checkpoint is written.
 
     Attributes:
-        out: the folder or file that is made; nothing may be there yet.
-        to: ``folder``: in diffusers' layout, one file a network; ``sharded``: the same in files of limited size, with
-            an index; ``single``: one file in the layout in which the model was first published.
+        out: the folder or file to make; it must not exist yet.
+        to: ``folder``: diffusers' layout, one file for each network; ``sharded``: the same in files of limited size,
+            with an index; ``single``: one file in the layout in which the model was first published.
         max_shard_size: of ``sharded``, such as ``5GB``.
-        dtype: of the weights by torch's name; None leaves each its own.
+        dtype: of the weights, by torch's name; None keeps each tensor's own.
         progress: called after each tensor; an exception raised in it cancels the conversion.
     """
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 
 EMPHASIS = 1.1
-"""What brackets without a number multiply or divide by."""
+"""The weight of round brackets without a number; square brackets divide by it."""
 
 _TOKEN = re.compile(r"\\[()\[\]\\]|[()\[\]]|[^()\[\]\\]+|\\")
 _NUMBER = re.compile(r"(.*):\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*", re.DOTALL)
@@ -17,7 +17,7 @@ _CLOSING = {")": "(", "]": "["}
 
 @dataclass
 class _Group:
-    """What stands within one pair of brackets; ``tail`` is the text after the last group within it."""
+    """The text within one pair of brackets; ``tail`` is what follows the last nested group."""
 
     bracket: str = ""
     pieces: list[tuple[str, float]] = field(default_factory=list)
@@ -32,10 +32,10 @@ class _Group:
 
 
 def parse_emphasis(text: str) -> tuple[tuple[str, float], ...]:
-    r"""The pieces of a prompt with their weights, in order; joined they are the prompt without its brackets.
+    r"""The pieces of a prompt with their weights, in order; joined, they are the prompt without its brackets.
 
     ``(words)`` weighs 1.1, ``[words]`` 1/1.1, ``(words:1.3)`` 1.3; nested weights multiply. ``\(``, ``\)``, ``\[``,
-    ``\]`` and ``\\`` stand for themselves, as does a bracket without its partner. An empty prompt has no pieces.
+    ``\]`` and ``\\`` are literal, and so is a bracket without its partner. An empty prompt has no pieces.
     """
     stack = [_Group()]
     for token in _TOKEN.findall(text):
@@ -51,7 +51,7 @@ def parse_emphasis(text: str) -> tuple[tuple[str, float], ...]:
 
 
 def _weight(group: _Group) -> float:
-    """Of a closed group; its number is taken out of the text."""
+    """The weight of a closed group; removes its number from the text."""
     if group.bracket == "[":
         return 1.0 / EMPHASIS
     if (match := _NUMBER.fullmatch(group.tail)) is None:
@@ -61,6 +61,6 @@ def _weight(group: _Group) -> float:
 
 
 def _merged(pieces: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Neighbours of one weight as one piece, empty ones left out."""
+    """Joins neighbours of equal weight and drops empty pieces."""
     full = [piece for piece in pieces if piece[0]]
     return tuple(("".join(text for text, _ in run), weight) for weight, run in groupby(full, key=itemgetter(1)))

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 LoraMode = Literal["unmerged", "merged"]
-"""Computed beside the layers they change, or put into the weights of these, which costs nothing at each step."""
+"""``unmerged`` computes LoRAs next to the layers they change; ``merged`` adds them to the weights once."""
 
 
 class LoraRequest(BaseModel):
@@ -20,16 +20,12 @@ class LoraRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = Field(description="safetensors file, or the folder that PEFT or diffusers saved one to")
-    weight: float = Field(default=1.0, description="how much of it; 0 is nothing, below 0 is the opposite")
-    denoiser: float | None = Field(
-        default=None, description="weight for the network that draws, where it is to be another"
-    )
-    text_encoders: float | None = Field(
-        default=None, description="weight for the text encoders, where it is to be another"
-    )
+    weight: float = Field(default=1.0, description="strength; 0 has no effect, negative values invert it")
+    denoiser: float | None = Field(default=None, description="weight for the denoiser, where it differs")
+    text_encoders: float | None = Field(default=None, description="weight for the text encoders, where it differs")
 
     def weight_of(self, part: str) -> float:
-        """How much of it a network gets, named as in ``Model.networks``."""
+        """The weight for a network, named as in ``Model.networks``."""
         own = self.text_encoders if part.startswith("text_encoder") else self.denoiser
         return self.weight if own is None else own
 
@@ -43,8 +39,8 @@ class LoraMatch:
         parts: the networks it changes, named as in ``Model.networks``.
         layers: how many layers of them.
         unmatched: the file's keys that belong to no layer of the model.
-        notes: what the person who asked should know, one sentence each.
-        settings: a file beside it that says how it is scaled.
+        notes: what to tell the user, one sentence each.
+        settings: a second file that gives its scale, where there is one.
     """
 
     path: Path
@@ -56,7 +52,7 @@ class LoraMatch:
 
     @property
     def digest(self) -> str:
-        """sha256 of its file, and where there is one of the settings after it."""
+        """sha256 of its file, followed by the settings file where there is one."""
         with self.path.open("rb") as stream:
             digest = file_digest(stream, "sha256")
         if self.settings is not None:
@@ -82,21 +78,21 @@ class ChosenLoras:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the person who asked should know, one sentence each."""
+        """What to tell the user, one sentence each."""
         return tuple(note for match in self.matches for note in match.notes)
 
     @property
     def key(self) -> Hashable:
-        """Equal where they make the same of a model."""
+        """Equal for LoRAs that have the same effect on a model."""
         return self._key("")
 
     @property
     def text_key(self) -> Hashable:
-        """Equal where they make the same of its text encoders."""
+        """Equal for LoRAs that have the same effect on its text encoders."""
         return self._key("text_encoder")
 
     def _key(self, start: str) -> Hashable:
-        """Of the networks whose names begin so: what each file does to each."""
+        """Files and weights for the networks whose names begin with ``start``."""
         weights = tuple(
             (digest, part, weight)
             for lora, match, digest in zip(self.requests, self.matches, self.digests, strict=True)

@@ -1,4 +1,4 @@
-"""What a loaded model offers to the engine and to any other host."""
+"""What a model family implements: checkpoints before and after their weights are loaded."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class LoadReport:
     """What became of a checkpoint's tensors; keys are ``component.key``, or those of a file that holds several.
 
     Attributes:
-        used: tensors of the networks that were given their values.
-        missing: what was not there.
-        unexpected: tensors of the files that are not known.
-        ignored: how many others went nowhere: known to be of no use here, or replaced by parts given apart.
+        used: how many tensors of the networks were loaded.
+        missing: tensors that the files do not have.
+        unexpected: tensors of the files that no network has.
+        ignored: how many tensors were skipped on purpose: not needed here, or replaced by parts given separately.
     """
 
     used: int
@@ -40,10 +40,10 @@ class LoadReport:
 
 
 class AttentionBackend(Protocol):
-    """What the target of an ``AttentionBackendSpec`` gives."""
+    """What the target of an ``AttentionBackendSpec`` returns."""
 
     def probe(self) -> str | None:
-        """None where it can run here, else the reason why not."""
+        """None where it can run here, else why not, in one sentence."""
         ...
 
     def attend(
@@ -66,13 +66,13 @@ class AttentionBackend(Protocol):
                 the scores.
                 A row with every key masked gives 0.
             scale: of the scores; 1/√(head size) where None.
-            causal: token i attends to keys 0..i, whatever the number of keys; a mask applies besides.
+            causal: token i attends to keys 0..i, whatever the number of keys; a mask applies as well.
 
         Returns:
             (batch, heads, tokens, head size) in the dtype of q.
 
         Raises:
-            IncompatibleError: beyond what its record says, it cannot serve this call.
+            IncompatibleError: it cannot serve this call, for a reason that its record cannot express.
         """
         ...
 
@@ -82,8 +82,8 @@ class Checkpoint(Protocol):
 
     Attributes:
         noise: process, prediction and grid it was trained with.
-        size: height and width in pixels it draws best.
-        layers: how many layers skip-layer guidance may choose from; 0 where it cannot be had.
+        size: height and width in pixels that it draws best.
+        layers: how many layers skip-layer guidance may choose from; 0 where it is not supported.
         parts: the networks it has, named as in ``Model.networks``.
     """
 
@@ -108,9 +108,9 @@ class Checkpoint(Protocol):
         ...
 
     def shift(self, width: int, height: int) -> float | None:
-        """Time shift of a picture size in pixels: what σ/α of the sigma schedule is multiplied by.
+        """Time shift of a picture size in pixels: the factor on σ/α of the sigma schedule.
 
-        None leaves it to the schedule, as for variance-preserving models.
+        None leaves it to the schedule, as variance-preserving models do.
         """
         ...
 
@@ -118,9 +118,9 @@ class Checkpoint(Protocol):
         """The networks with their weights.
 
         Args:
-            device: where they are to be.
-            dtype: what they are to run in, as far as they can.
-            dtypes: what single parts are to run in whatever comes of it.
+            device: where to put them.
+            dtype: what they run in; a part that would overflow in it may use another.
+            dtypes: what single parts run in, without exception.
 
         Raises:
             ModelError: a weight is missing, damaged or of the wrong shape.
@@ -134,8 +134,8 @@ class Checkpoint(Protocol):
             paths: safetensors files, or folders that PEFT or diffusers saved a LoRA to.
 
         Raises:
-            ModelError: a file is missing, unsafe, damaged or no LoRA.
-            IncompatibleError: one changes no layer of the model, or does not fit one.
+            ModelError: a file is missing, unsafe, damaged or not a LoRA.
+            IncompatibleError: a LoRA matches no layer of the model, or a layer of another shape.
         """
         ...
 
@@ -157,7 +157,7 @@ class ChecksConditioning(Protocol):
 
 
 class OpenCheckpoint(Protocol):
-    """What the target of a ``ModelFamilySpec`` is."""
+    """The target of a ``ModelFamilySpec``."""
 
     def __call__(self, files: ModelFiles, variant: str) -> Checkpoint:
         """Reads the configuration of a checkpoint.
@@ -183,7 +183,7 @@ class Model(Protocol):
 
     @property
     def prediction(self) -> Prediction:
-        """What the network emits."""
+        """What the network predicts."""
         ...
 
     @property
@@ -193,7 +193,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are, or wait while they are not used."""
+        """Where the networks are while they are not used."""
         ...
 
     @property
@@ -206,7 +206,7 @@ class Model(Protocol):
         ...
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
-        """What the network is told for each prompt; of several, shorter ones are padded to the longest."""
+        """The conditioning of each prompt; shorter prompts are padded to the longest."""
         ...
 
     def predict(
@@ -216,16 +216,16 @@ class Model(Protocol):
 
         Args:
             x: in the model's dtype.
-            timestep: in the process's own clock.
-            conditioning: of as many rows.
-            skip_layers: layers to leave out, from 0; only ever given where the variant says ``skip_layers``.
+            timestep: on the process's own scale.
+            conditioning: of the same batch size.
+            skip_layers: layers to leave out, from 0; only given where the variant says ``skip_layers``.
         """
         ...
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        """What an inpainting network is told about the picture, to be merged into the conditioning.
+        """What an inpainting network takes of the picture, to be merged into the conditioning.
 
-        Only ever called where the variant's tasks hold ``inpainting``.
+        Only called where the variant's tasks include ``inpainting``.
 
         Args:
             pixels: (batch, 3, height, width) in −1..1.
@@ -236,7 +236,7 @@ class Model(Protocol):
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
         """Latents (batch, channels, h, w), float32, of pictures (batch, 3, height, width) in −1..1.
 
-        The mode of the autoencoder's posterior; with standard normal ``noise`` of the latents' shape a sample of it.
+        The mode of the autoencoder's posterior, or a sample of it with standard normal ``noise`` of the latents' shape.
         """
         ...
 
@@ -247,41 +247,41 @@ class Model(Protocol):
     def set_attention(
         self, backend: AttentionBackend | str | None, *, role: str | None = None
     ) -> AbstractContextManager[None]:
-        """Serves attention of one role, or of all, through a backend.
+        """Computes attention of one role, or of all, with a backend.
 
-        It holds from the call on; used as a context manager it is put back at the end.
+        It takes effect at once; used as a context manager, it is undone at the end.
 
         Args:
-            backend: an object, a name as in ``attention_backend``, or None for the networks' own way.
+            backend: an object, a name as in ``attention_backend``, or None for the networks' own attention.
             role: ``self``, ``cross``, ``joint``, ``vae`` or ``text``; None for all that the model has.
 
         Raises:
             OptionError: the model has no such role.
             UnknownName: no such backend.
-            IncompatibleError: the backend does not declare to serve one of the layers.
+            IncompatibleError: the backend does not support one of the layers.
         """
         ...
 
     def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
-        """Until the end of the context, how pictures go through the autoencoder.
+        """How pictures go through the autoencoder, until the end of the context.
 
         Args:
-            side: of the tiles of larger pictures, in pixels of the picture; None: whole.
-            slicing: the pictures of a batch go one after another.
+            side: of the tiles for larger pictures, in pixels of the picture; None: no tiles.
+            slicing: the pictures of a batch go one by one.
         """
         ...
 
     def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
-        """Changes the networks by LoRAs, in place of those that changed them before; none takes all off.
+        """Applies LoRAs to the networks, in place of earlier ones; an empty sequence removes all.
 
-        It holds from the call on; used as a context manager it is put back at the end. Without LoRAs the weights are
-        those of the checkpoint, bit for bit. No prediction may be under way in another thread.
+        It takes effect at once; used as a context manager, it is undone at the end. Without LoRAs the weights are
+        those of the checkpoint, bit for bit. No other thread may be using the networks.
 
         Args:
-            loras: which, and how much of each.
-            mode: ``unmerged`` computes them beside the layers, ``merged`` puts them into the weights.
+            loras: files and weights.
+            mode: ``unmerged`` computes them next to the layers, ``merged`` adds them to the weights.
 
         Raises:
-            ModelError, IncompatibleError: see ``Checkpoint.match_loras``; also what cannot be merged.
+            ModelError, IncompatibleError: see ``Checkpoint.match_loras``; also a LoRA that cannot be merged.
         """
         ...

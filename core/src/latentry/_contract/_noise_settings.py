@@ -16,12 +16,12 @@ from latentry._specs import SigmaPreference
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """What a checkpoint was trained with.
+    """How a checkpoint was trained.
 
     Attributes:
         process: how noise was added.
         prediction: what the network emits.
-        demand: the sigma schedule it cannot do without, None where any will do.
+        demand: the only sigma schedule that it works with; None where any will do.
     """
 
     process: Process
@@ -32,19 +32,19 @@ class NoiseSettings:
 def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
     """Reads a diffusers scheduler configuration of a discrete variance-preserving model.
 
-    Keys that are absent have diffusers' defaults. A schedule is demanded by zero terminal SNR and by an explicit
-    trailing spacing (distilled models); any other spacing is a habit of the scheduler the file happens to name.
+    Keys that are absent have diffusers' defaults. Zero terminal SNR and an explicit trailing spacing
+    (distilled models) demand a schedule; any other spacing only reflects the scheduler that the file names.
 
     Raises:
-        ModelError: a value that is not known.
+        ModelError: a value is not known.
     """
     try:
         process = _process(config)
     except (TypeError, ValueError) as error:
         raise ModelError(
-            "The checkpoint's scheduler_config.json gives no noise process.",
+            "The checkpoint's scheduler_config.json does not describe a noise process.",
             why=str(error).splitlines()[0],
-            remedy="Get the checkpoint anew; the betas must rise from above 0 to below 1.",
+            remedy="The betas must rise from above 0 to below 1. Download the checkpoint again, or correct the file.",
         ) from error
     if config.get("rescale_betas_zero_snr", False):
         process = process.zero_terminal_snr()
@@ -56,17 +56,17 @@ def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
 def flow_settings(config: Mapping[str, Any]) -> NoiseSettings:
     """Reads a diffusers configuration of a rectified-flow model (``FlowMatchEulerDiscreteScheduler``).
 
-    The network is told num_train_timesteps · σ; a family whose network wants 0..1 divides. The time shift is no part
-    of the process: it is the checkpoint's ``shift``.
+    The network's timestep is num_train_timesteps · σ; a family whose network wants 0..1 divides. The time shift is not
+    part of the process: it is the checkpoint's ``shift``.
 
     Raises:
-        ModelError: the number of training timesteps is none.
+        ModelError: the number of training timesteps is not a positive whole number.
     """
     timesteps = config.get("num_train_timesteps", 1000)
     if not isinstance(timesteps, int) or timesteps < 1:
         raise ModelError(
             f"The checkpoint's scheduler_config.json asks for {timesteps!r} training timesteps.",
-            remedy="Get the checkpoint anew; it is a whole number, 1000 as a rule.",
+            remedy="It must be a whole number, usually 1000. Download the checkpoint again, or correct the file.",
         )
     return NoiseSettings(Flow(multiplier=float(timesteps)), Prediction.FLOW)
 
@@ -97,8 +97,8 @@ def _prediction(config: Mapping[str, Any]) -> Prediction:
     known = (Prediction.EPSILON, Prediction.V, Prediction.X0)
     if named not in known:
         raise ModelError(
-            f"The checkpoint's scheduler_config.json asks for the prediction type {named!r}, which does not fit.",
+            f"The checkpoint's scheduler_config.json asks for the prediction type {named!r}, which it cannot have.",
             why="Its noise process is variance preserving.",
-            remedy=f"Known there are {', '.join(known)}.",
+            remedy=f"Use one of {', '.join(known)}.",
         )
     return Prediction(named)

@@ -18,10 +18,10 @@ class ProgressEvent:
 
     Attributes:
         stage: what is going on.
-        done: steps done over all batches.
+        done: steps done, over all batches.
         total: steps of all batches; 0 before that is known.
         text: one short line for people.
-        run: the run of the current batch while sampling, for previews; its sample may be looked at, not changed.
+        run: the run of the current batch while sampling, for previews; read its sample, do not change it.
     """
 
     stage: Stage
@@ -35,15 +35,23 @@ Progress = Callable[[ProgressEvent], None]
 """Called at every moment; an exception raised in it cancels the generation and reaches the caller."""
 
 
-class Told:
-    """Progress of one batch, placed within the whole."""
+class BatchProgress:
+    """Reports one batch's progress as part of the whole request's.
+
+    Args:
+        progress: called with each event.
+        batch: index of the batch.
+        batches: how many there are.
+        steps: of each.
+    """
 
     def __init__(self, progress: Progress, batch: int, batches: int, steps: int) -> None:
         self._progress, self._before, self._total = progress, batch * steps, batches * steps
 
     def __call__(self, stage: Stage, step: int, text: str, run: Run | None = None) -> None:
+        """Reports a moment; ``step`` counts the batch's own steps that are done."""
         self._progress(ProgressEvent(stage, self._before + step, self._total, text, run))
 
 
 def silent(event: ProgressEvent) -> None:
-    """Nobody is looking."""
+    """Does nothing."""

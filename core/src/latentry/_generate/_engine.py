@@ -12,25 +12,25 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from latentry._attention._available import AvailableBackends
 from latentry._attention._guard import AttentionGuard
-from latentry._attention._roster import Roster
 from latentry._attention._serving import serving
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Model
-from latentry._contract._progress import Progress, ProgressEvent, Told, silent
+from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
 from latentry._discovery import PluginHost
 from latentry._generate._images import to_pictures
-from latentry._generate._loaded_model import Loaded
+from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampled, Sampling
 from latentry._generate._reproduction import check_inputs, check_plugins, check_same
-from latentry._generate._shared_setting import Turns
-from latentry._generate._start import begin
+from latentry._generate._shared_setting import SharedSetting
+from latentry._generate._start import choose_start
 from latentry._memory._offload import offloaded
-from latentry._memory._out_of_memory import out_of_memory_told
+from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
 from latentry._numerics._noise import NoiseSource
 from latentry._request._generation_request import GenerationRequest
-from latentry._request._given_noise import OwnNoise
+from latentry._request._given_noise import GivenNoise
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._recipe import Recipe
 from latentry._request._result import GenerationResult
@@ -41,20 +41,20 @@ from latentry._resolve._setup import Setup
 class Engine:
     """Makes pictures with the plugins of a host. Keeps the models of the last request in memory.
 
-    Threads may share an engine. Those that ask for one model, one attention and the same LoRAs run at once; one that
-    asks for others waits until they are done.
+    Threads may share an engine. Requests for the same model, attention and LoRAs run at the same time; a request for
+    others waits until they are done.
 
     Args:
         host: where schedulers, sigma schedules, families and checkpoints come from.
-        memory: how memory is saved. With offload, requests go one after another.
-        move: how weights come to the device with offload.
+        memory: how memory is saved. With offload, requests run one after another.
+        move: copies weights to the device, with offload.
     """
 
     def __init__(self, host: PluginHost, memory: MemoryPolicy | None = None, *, move: Move = to_device) -> None:
         self.host, self.memory = host, memory or MemoryPolicy()
-        self._attention, self._move = Roster(host), move
-        self._device: Turns[None] = Turns()
-        self._kept: dict[tuple[Hashable, ...], Loaded] = {}
+        self._backends, self._move = AvailableBackends(host), move
+        self._device: SharedSetting[None] = SharedSetting()
+        self._kept: dict[tuple[Hashable, ...], LoadedModel] = {}
         self._loading = Lock()
 
     def prepare(
@@ -65,21 +65,28 @@ class Engine:
         mask: Image | None = None,
         progress: Progress | None = None,
     ) -> Setup:
-        """Decides everything a request leaves open, without loading a weight; a model of the hub is downloaded.
+        """Decides everything that a request leaves open, without loading weights. May download a model.
 
         Args:
             request: what is wanted.
             init_image: the picture to begin from, instead of the file that the request names.
-            mask: likewise what of it is drawn anew: where it is white.
-            progress: called while something is downloaded; raising in it cancels.
+            mask: likewise; the picture is drawn anew where the mask is white.
+            progress: called while something is downloaded; an exception raised in it cancels.
 
         Raises:
-            LatentryError: something is unknown, does not fit or cannot be had here.
+            LatentryError: something is unknown, does not fit, or is not available here.
         """
-        return prepare(self.host, request, init_image, mask, self._attention, progress or silent, self.memory)
+        return prepare(
+            self.host,
+            request,
+            {"init_image": init_image, "mask": mask},
+            self._backends,
+            progress or silent,
+            self.memory,
+        )
 
     def load(self, setup: Setup) -> Model:
-        """The model of a setup, loaded unless it is the one of the last request."""
+        """The model of a setup; loaded, unless it still is from the last request."""
         return self._load(setup)[0].model
 
     def generate(
@@ -98,18 +105,18 @@ class Engine:
             request: what is wanted.
             init_image: see ``prepare``.
             mask: see ``prepare``.
-            latents: standard normal start noise of the caller's own, (pictures, channels, height, width); it is scaled
-                as the engine's own would be.
-            noise: draws of the caller's own for stochastic schedulers; by default keyed by seed and picture.
-            progress: called at every moment; raising in it cancels.
+            latents: standard normal initial noise (pictures, channels, height, width), in place of the engine's own; it
+                is scaled in the same way.
+            noise: draws for stochastic schedulers; by default they are keyed by seed and picture.
+            progress: called at every step; an exception raised in it cancels.
 
         Raises:
-            LatentryError: see ``prepare``; also a damaged checkpoint and exhausted memory.
+            LatentryError: see ``prepare``; also where the checkpoint is damaged or memory runs out.
         """
         setup = self.prepare(request, init_image=init_image, mask=mask, progress=progress)
-        own = OwnNoise(latents, noise)
-        own.check((len(request.prompts), *setup.latent_shape))
-        return self._run(setup, range(len(request.prompts)), own, progress or silent)
+        given = GivenNoise(latents, noise)
+        given.check((len(request.prompts), *setup.latent_shape))
+        return self._run(setup, range(len(request.prompts)), given, progress or silent)
 
     def reproduce(
         self,
@@ -122,33 +129,32 @@ class Engine:
         anyway: bool = False,
         progress: Progress | None = None,
     ) -> GenerationResult:
-        """The one picture of a recipe, in the same batch as then, on which its last bit depends.
+        """Makes the one picture of a recipe again, in the same batch as then, on which its last bit depends.
 
         Args:
             recipe: of the picture.
-            init_image: the picture it began from, where that is no longer the file that the recipe names.
+            init_image: the picture it started from, in place of the file that the recipe names.
             mask: likewise.
-            latents: what ``generate`` was given, whole.
+            latents: what ``generate`` was given, for all pictures of the request.
             noise: likewise.
-            anyway: go on though versions, the checkpoint or what it began from differ, so that the pixels may.
+            anyway: continue where versions, files or input pictures differ, and with them the pixels.
             progress: as in ``generate``.
 
         Raises:
-            RecipeError: a plugin or the core is missing, newer or older; the checkpoint or what the picture began from
-                is another.
+            RecipeError: a plugin is missing; or a version, the checkpoint, a LoRA or an input picture differs.
         """
-        given = {"init_image": init_image, "mask": mask}
-        own = OwnNoise(latents, noise)
-        check_inputs(recipe, [name for name, picture in given.items() if picture is not None], own)
+        pictures = {"init_image": init_image, "mask": mask}
+        given = GivenNoise(latents, noise)
+        check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
         if not anyway:
             check_plugins(recipe, self.host)
         setup = self.prepare(recipe.request, init_image=init_image, mask=mask, progress=progress)
-        own.check((len(recipe.request.prompts), *setup.latent_shape))
+        given.check((len(recipe.request.prompts), *setup.latent_shape))
         if not anyway:
-            check_same(recipe, setup, own)
+            check_same(recipe, setup, given)
         first = recipe.index // recipe.request.batch * recipe.request.batch
         end = min(first + recipe.request.batch, len(recipe.request.prompts))
-        result = self._run(setup.again(recipe), range(first, end), own, progress or silent)
+        result = self._run(setup.again(recipe), range(first, end), given, progress or silent)
         at = recipe.index - first
         return replace(
             result,
@@ -157,16 +163,16 @@ class Engine:
             recipes=result.recipes[at : at + 1],
         )
 
-    def _load(self, setup: Setup) -> tuple[Loaded, ...]:
+    def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
         """The model, and after it its refiner where there is one."""
         wanted = setup.networks
         with self._loading:
-            # the memory of the others is needed
+            # other models go first, before their memory is needed
             self._kept = {key: loaded for key, loaded in self._kept.items() if key in wanted}
             for key, checkpoint in wanted.items():
                 if key not in self._kept:
-                    with out_of_memory_told("loading the model"):
-                        self._kept[key] = Loaded(checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes))
+                    with reporting_out_of_memory("loading the model"):
+                        self._kept[key] = LoadedModel(checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes))
             return tuple(self._kept[key] for key in wanted)
 
     @torch.no_grad()
@@ -174,7 +180,7 @@ class Engine:
         self,
         setup: Setup,
         indices: Sequence[int],
-        own: OwnNoise,
+        given: GivenNoise,
         progress: Progress,
     ) -> GenerationResult:
         progress(ProgressEvent("load", 0, 0, f"Loading {setup.located.name}"))
@@ -183,44 +189,48 @@ class Engine:
         batches = [indices[i : i + request.batch] for i in range(0, len(indices), request.batch)]
         images: list[Image] = []
         done: list[Sampled] = []
-        with self._served(setup, loaded) as served, out_of_memory_told("sampling"):
+        with self._served(setup, loaded) as served, reporting_out_of_memory("sampling"):
             if setup.inputs.image is not None:
                 progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
-            sampling = Sampling(setup, loaded, begin(setup, model), own)
+            sampling = Sampling(setup, loaded, choose_start(setup, model), given)
             for number, batch in enumerate(batches):
-                told = Told(progress, number, len(batches), steps)
-                sampled = sampling(batch, told)
-                told("decode", steps, "Decoding")
+                reporting = BatchProgress(progress, number, len(batches), steps)
+                sampled = sampling(batch, reporting)
+                reporting("decode", steps, "Decoding")
                 images += to_pictures(model.decode(sampled.latents))
                 done.append(sampled._replace(latents=sampled.latents.cpu()))
         progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
-        recipes = tuple(setup.recipe(index, own) for index in indices)
+        recipes = tuple(setup.recipe(index, given) for index in indices)
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
         samples, evaluations = zip(*done, strict=True)
         return GenerationResult(tuple(images), torch.cat(samples), recipes, max(evaluations), notes, model.report)
 
     @contextmanager
-    def _served(self, setup: Setup, loaded: Sequence[Loaded]) -> Iterator[list[AttentionGuard]]:
-        """The models as a setup wants them: LoRAs, attention, the autoencoder's tiles, and offload."""
+    def _served(self, setup: Setup, loaded: Sequence[LoadedModel]) -> Iterator[list[AttentionGuard]]:
+        """Sets LoRAs, attention, tiling and offload on the models for as long as a request uses them."""
         with ExitStack() as stack:
             served: list[AttentionGuard] = []
-            for each in sorted(loaded, key=id):  # in one order everywhere: threads must not wait for one another
+            for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
                 loras = setup.loras if each is loaded[0] else ChosenLoras()
-                setting = partial(_set, each.model, self._attention, setup, loras)
-                served += stack.enter_context(each.turns.take((setup.serving, loras.key), setting))
+                setting = partial(_set, each.model, self._backends, setup, loras)
+                served += stack.enter_context(each.setting.hold((setup.serving, loras.key), setting))
             if setup.memory.policy.offload != "none":
                 models = [each.model for each in loaded]
                 moving = partial(offloaded, *models, device=setup.device, policy=setup.memory.policy, move=self._move)
-                stack.enter_context(self._device.take(object(), moving))  # like no other: nobody else is let in
+                stack.enter_context(
+                    self._device.hold(object(), moving)
+                )  # equal to no other, so that no other thread is let in
             yield served
 
 
 @contextmanager
-def _set(model: Model, roster: Roster, setup: Setup, loras: ChosenLoras) -> Iterator[tuple[AttentionGuard, ...]]:
+def _set(
+    model: Model, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
+) -> Iterator[tuple[AttentionGuard, ...]]:
     request, memory = setup.request, setup.memory
     with (
         model.set_loras(loras.requests, loras.mode),
-        serving(model, roster, request.attention, request.attention_options) as guards,
+        serving(model, backends, request.attention, request.attention_options) as guards,
         model.set_tiling(memory.tile, slicing=memory.slicing),
     ):
         yield guards

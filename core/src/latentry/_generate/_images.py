@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def to_pictures(pixels: Tensor) -> list[Image.Image]:
-    """RGB pictures of (batch, 3, height, width) in −1..1; what lies outside is cut off."""
+    """RGB pictures of (batch, 3, height, width) in −1..1; values outside are clipped."""
     levels = pixels.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return [Image.fromarray(picture) for picture in levels.permute(0, 2, 3, 1).cpu().numpy()]
 

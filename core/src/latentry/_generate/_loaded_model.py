@@ -1,4 +1,4 @@
-"""A model in memory, and what requests share of it."""
+"""A model in memory, with what requests share of it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import logging
 from typing import Any
 
 from latentry._contract._model import Model
-from latentry._generate._prompt_cache import Prompts
-from latentry._generate._shared_setting import Turns
+from latentry._generate._prompt_cache import PromptCache
+from latentry._generate._shared_setting import SharedSetting
 
 log = logging.getLogger("latentry")
-SHOWN = 3
+NAMED = 3
 """How many tensors a warning names."""
 
 
-class Loaded:
-    """One model instance; tells of tensors of its files that are not known.
+class LoadedModel:
+    """One model instance. Logs a warning about tensors of its files that no network has.
 
     Attributes:
         model: the networks.
-        prompts: what they make of prompts.
-        turns: what is set on them at present.
+        prompts: their encoded prompts.
+        setting: the LoRAs, attention and tiling that are set on them at present.
     """
 
     def __init__(self, model: Model) -> None:
-        self.model, self.prompts = model, Prompts(model)
-        self.turns: Turns[Any] = Turns()
-        if left := model.report.unexpected:
-            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-            log.warning("not known, and not used: %s%s", ", ".join(left[:SHOWN]), more)
+        self.model, self.prompts = model, PromptCache(model)
+        self.setting: SharedSetting[Any] = SharedSetting()
+        if unexpected := model.report.unexpected:
+            more = f" and {len(unexpected) - NAMED} more" if len(unexpected) > NAMED else ""
+            log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)

@@ -1,4 +1,4 @@
-"""Prompts a model was told before are not encoded again."""
+"""Encoded prompts of one model, kept for later batches and requests."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from threading import Lock
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._model import Model
 
-MOST = 32
-"""How many are kept; the one unused for the longest time goes first."""
+CAPACITY = 32
+"""How many encoded prompts are kept; the least recently used goes first."""
 
 
-class Prompts:
-    """What one model makes of prompts. Each is encoded alone, so that it depends on no other of its batch.
+class PromptCache:
+    """Encodes prompts with one model, each only once. A prompt is encoded alone, so that it depends on no other.
 
     Args:
-        model: whose encoders are used, by one thread at a time.
-        most: how many are kept.
+        model: its encoders are used by one thread at a time.
+        capacity: how many encoded prompts are kept.
     """
 
-    def __init__(self, model: Model, most: int = MOST) -> None:
-        self._model, self._most = model, most
+    def __init__(self, model: Model, capacity: int = CAPACITY) -> None:
+        self._model, self._capacity = model, capacity
         self._kept: OrderedDict[tuple[str, PromptSettings, Hashable], Conditioning] = OrderedDict()
         self._lock = Lock()
 
     def __call__(self, prompt: str, settings: PromptSettings, serving: Hashable = None) -> Conditioning:
-        """What the network is told for a prompt; of batch 1.
+        """The conditioning of a prompt, with batch size 1.
 
         Args:
-            prompt: the words.
-            settings: what they are encoded with.
-            serving: LoRAs that change the encoders, and what computes their attention, on which the last bit depends.
+            prompt: the text.
+            settings: what else the encoding depends on.
+            serving: LoRAs on the encoders and the backends of their attention, which can change the last bit.
         """
         key = (prompt, settings, serving)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = self._model.encode_prompt([prompt], settings)
             self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
+            while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)
             return self._kept[key]

@@ -1,4 +1,4 @@
-"""Whether a recipe's picture can be made again here, or why not."""
+"""Checks whether the picture of a recipe can be made again here."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Collection
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeError
 from latentry._files._locate import Located
-from latentry._request._given_noise import OwnNoise
+from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import Recipe
 from latentry._resolve._setup import Setup
 
+ANYWAY = "continue with --anyway (anyway=True in Python)"
+
 
 def check_plugins(recipe: Recipe, host: PluginHost) -> None:
-    """Refuses where plugins are missing or of other versions.
+    """Refuses a recipe whose plugins are missing or have other versions here.
 
     Raises:
         RecipeError: what to install.
@@ -22,45 +24,46 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         raise RecipeError(
             "The picture cannot be made again with what is installed.",
             why="\n".join(obstacles),
-            remedy="Or go on with --anyway; then the pixels may differ.",
+            remedy=f"Or {ANYWAY}; then the pixels may differ.",
         )
 
 
-def check_inputs(recipe: Recipe, given: Collection[str], own: OwnNoise) -> None:
-    """Refuses where a picture that it began from, or noise that a program gave, is nowhere to be had.
+def check_inputs(recipe: Recipe, given: Collection[str], noise: GivenNoise) -> None:
+    """Refuses a recipe whose input pictures or noise were given by a program, and are not given again.
 
     Args:
-        recipe: names files, or none for pictures that a program gave.
-        given: names of the pictures that the caller gives anew.
-        own: noise that the caller gives anew.
+        recipe: it names files, but not for pictures that a program gave.
+        given: names of the pictures that the caller gives again.
+        noise: what the caller gives again.
 
     Raises:
-        RecipeError: a picture or noise is missing.
+        RecipeError: which one is missing.
     """
     files = {"init_image": recipe.request.init_image, "mask": recipe.request.mask}
     for name in recipe.inputs:
         if name not in given and files[name] is None:
             raise RecipeError(
-                f"The picture was begun from a {name.replace('_', ' ')} that the recipe names no file of.",
+                f"The recipe does not name a file for the {name.replace('_', ' ')} that the picture started from.",
                 why=f"A program gave it; the sha256 of its pixels is {recipe.inputs[name]}.",
-                remedy=f"Give it again, with --{name.replace('_', '-')} or as {name}=.",
+                remedy="Give it again.",
+                field=name,
             )
-    if recipe.latents and own.latents is None:
+    if recipe.latents and noise.latents is None:
         raise RecipeError(
-            "The picture was begun from start noise that no recipe can hold.",
-            why=f"A program gave it; its sha256 is {recipe.latents}.",
+            "The picture started from initial noise that a program gave.",
+            why=f"A recipe cannot hold it; its sha256 is {recipe.latents}.",
             remedy="Give it again from Python, as latents=.",
         )
-    if recipe.own_draws and own.draws is None:
+    if recipe.own_draws and noise.draws is None:
         raise RecipeError(
-            "The picture was made with a noise source that no recipe can hold.",
-            why="A program gave it, in place of noise keyed by the seed.",
+            "The picture was made with a noise source that a program gave.",
+            why="A recipe cannot hold it.",
             remedy="Give it again from Python, as noise=.",
         )
 
 
-def check_same(recipe: Recipe, setup: Setup, own: OwnNoise) -> None:
-    """Refuses another checkpoint, other LoRAs, and other pictures or noise to begin from.
+def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
+    """Refuses a setup whose checkpoint, LoRAs, input pictures or noise differ from the recipe's.
 
     Raises:
         RecipeError: which of them.
@@ -71,23 +74,24 @@ def check_same(recipe: Recipe, setup: Setup, own: OwnNoise) -> None:
     for lora, now, then in zip(setup.loras.requests, setup.loras.digests, recipe.loras, strict=True):
         if now != then:
             raise RecipeError(
-                f"The LoRA {lora.path} is not the one the picture was made with.",
-                why=f"Its sha256 is {now}, then it was {then}.",
-                remedy="Put the old file back, or go on with --anyway; then the picture will differ.",
+                f"The LoRA {lora.path} is not the one that the picture was made with.",
+                why=f"Its sha256 is {now}; it was {then}.",
+                remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
             )
     for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
         now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
         if now != then:
             raise RecipeError(
-                f"The {name.replace('_', ' ')} is not the one the picture was begun from.",
-                why=f"The sha256 of its pixels is {now}, then it was {then}.",
-                remedy="Put the old one back, or go on with --anyway; then the picture will differ.",
+                f"The {name.replace('_', ' ')} is not the one that the picture started from.",
+                why=f"The sha256 of its pixels is {now}; it was {then}.",
+                remedy=f"Restore the old one, or {ANYWAY}; then the picture will differ.",
+                field=name,
             )
-    if (noise := own.digest(recipe.index)) != recipe.latents:
+    if (now := noise.digest(recipe.index)) != recipe.latents:
         raise RecipeError(
-            "The start noise is not the one the picture was begun from.",
-            why=f"Its sha256 is {noise or 'none'}, then it was {recipe.latents or 'none'}.",
-            remedy="Give the old one, or go on with anyway=True; then the picture will differ.",
+            "The initial noise is not the one that the picture started from.",
+            why=f"Its sha256 is {now or 'none'}; it was {recipe.latents or 'none'}.",
+            remedy=f"Give the old one, or {ANYWAY}; then the picture will differ.",
         )
 
 
@@ -96,9 +100,9 @@ def _check_files(located: Located, then: str) -> None:
         return
     files = located.files
     paths = [*(path for _, path in files.parts), *([files.config] if files.config else [])]
-    beside = f", together with {', '.join(map(str, paths))}," if paths else ""
+    others = f", together with {', '.join(map(str, paths))}," if paths else ""
     raise RecipeError(
-        f"The checkpoint at {files.path}{beside} is not the one the picture was made with.",
-        why=f"Its fingerprint is {now}, the picture's {then}.",
-        remedy="Put the old files back, or go on with --anyway; then the picture will differ.",
+        f"The checkpoint at {files.path}{others} is not the one that the picture was made with.",
+        why=f"Its fingerprint is {now}; it was {then}.",
+        remedy=f"Restore the old files, or {ANYWAY}; then the picture will differ.",
     )

@@ -1,4 +1,4 @@
-"""Requests that use one model at once, each with the attention it asked for."""
+"""A setting that several threads share, such as the attention of a model in memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from latentry._errors import IncompatibleError
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
-    """Lets in at once all who want the same setting of a shared thing; who wants another waits until they are out."""
+class SharedSetting(Generic[T]):
+    """Lets threads that want equal settings in together; a thread that wants another waits until they are out."""
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -22,11 +22,15 @@ class Turns(Generic[T]):
         self._setting = ExitStack()
 
     @contextmanager
-    def take(self, wanted: Hashable, setting: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
-        """Holds the setting and gives what it gives; the first one in enters it, the last one out leaves it.
+    def hold(self, wanted: Hashable, setting: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+        """Holds a setting and gives what it gives. The first thread in enters it, the last one out leaves it.
+
+        Args:
+            wanted: equal for equal settings.
+            setting: makes the context manager.
 
         Raises:
-            IncompatibleError: the thread itself is inside with another setting, and would wait for itself.
+            IncompatibleError: this thread already holds another setting, and would wait for itself.
         """
         me = get_ident()
         with self._condition:
@@ -48,7 +52,7 @@ class Turns(Generic[T]):
 
 def _waits_for_itself() -> IncompatibleError:
     return IncompatibleError(
-        "A request from within another one would wait for it forever.",
-        why="Both use one model on one engine and set it differently, in attention, tiles or offload.",
-        remedy="Ask when the first is done, or use an engine of its own.",
+        "A request that was made while another one runs would wait for it forever.",
+        why="Both use one model on one engine, with different attention, LoRAs, tiles or offload.",
+        remedy="Make it when the first has finished, or use a second engine.",
     )

@@ -1,4 +1,4 @@
-"""Where the runs of a request begin, what the network is told of the picture, and what is kept of it."""
+"""Where the runs of a request start: from noise alone, or from a picture."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """One request's, for all of its batches.
+class Start:
+    """The start of a request's runs, for all of its batches.
 
     Attributes:
         plan: of the steps that are taken.
-        scale: of the noise, where a run begins from noise alone.
-        clean: latents (1, c, h, w) of the picture it begins from; None for noise alone.
-        told: what an inpainting network is told of the picture, each of batch 1.
-        blend: keeps what is not to be drawn, for any other network.
+        scale: of the noise, where a run starts from noise alone.
+        clean: latents (1, c, h, w) of the picture it starts from; None for noise alone.
+        conditioning: what an inpainting network takes of the picture, with batch size 1.
+        blend: keeps what is not to be drawn, for all other networks.
     """
 
     plan: Plan
     scale: float
     clean: Tensor | None = None
-    told: Mapping[str, Tensor] = field(default_factory=dict)
+    conditioning: Mapping[str, Tensor] = field(default_factory=dict)
     blend: Blend | None = None
 
     def sample(self, noise: Tensor) -> Tensor:
@@ -58,27 +58,27 @@ class Blend:
     mask: Tensor
 
     def __call__(self, run: Run, noise: Tensor) -> None:
-        """Between two steps; ``noise`` is what the run began from."""
+        """Blends between two steps; ``noise`` is the run's initial noise."""
         known = self.clean if run.done else run.point.mix(self.clean.expand_as(noise), noise)
         run.replace(torch.where(self.mask, run.sample, known))
 
 
-def begin(setup: Setup, model: Model) -> Beginning:
+def choose_start(setup: Setup, model: Model) -> Start:
     """Encodes the picture of a request, where it has one.
 
-    At strength 1 inpainting begins from noise alone, image to image from the picture with the noise of the first
+    At strength 1 inpainting starts from noise alone, image to image from the picture with the noise of the first
     level.
     """
     plan, inputs = setup.plan, setup.inputs
     scale = plan.noise_scale(setup.request.initial_noise)
     if inputs.image is None:
-        return Beginning(plan, scale)
+        return Start(plan, scale)
     pixels = to_pixels([inputs.image]).to(setup.device)
     if inputs.mask is None:
-        return Beginning(plan, scale, model.encode(pixels))
-    mask, whole = to_mask(inputs.mask).to(setup.device), setup.request.strength == 1.0
+        return Start(plan, scale, model.encode(pixels))
+    mask, from_noise = to_mask(inputs.mask).to(setup.device), setup.request.strength == 1.0
     if "inpainting" in setup.located.variant.tasks:
-        return Beginning(plan, scale, None if whole else model.encode(pixels), model.inpainting(pixels, mask))
+        return Start(plan, scale, None if from_noise else model.encode(pixels), model.inpainting(pixels, mask))
     clean = model.encode(pixels)
     drawn = interpolate(mask, size=clean.shape[-2:]) > 0.5  # the nearest pixel's, as in diffusers
-    return Beginning(plan, scale, None if whole else clean, blend=Blend(clean, drawn))
+    return Start(plan, scale, None if from_noise else clean, blend=Blend(clean, drawn))

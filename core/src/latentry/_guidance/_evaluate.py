@@ -1,4 +1,4 @@
-"""The network at one query, asked branch by branch."""
+"""The network's outputs for one query: with the prompt, without it, without some layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentry._numerics._processes._point import Query
 
 @dataclass(frozen=True)
 class Branch:
-    """One way to ask the network.
+    """One way to evaluate the network.
 
     Attributes:
         negative: with the negative prompt instead of the prompt.
@@ -32,28 +32,28 @@ UNCOND = Branch(negative=True)
 
 
 class Evaluate(Protocol):
-    """What guidance asks."""
+    """Evaluates the network for guidance."""
 
     def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
         """The network's outputs, one for each branch, in the dtype of the sample."""
         ...
 
 
-class Batch:
-    """The pictures of one batch and what the network is told for each.
+class BatchEvaluate:
+    """Evaluates the network for the pictures of one batch, each with its own prompt.
 
-    Branches that leave out the same layers go through the network together, pictures whose prompts are of another
-    length apart: filling up a prompt would change its picture.
+    Branches that leave out the same layers go through the network together. Prompts of different lengths do not:
+    padding a prompt would change its picture.
 
     Args:
         model: the network.
-        cond: for each picture what its prompt says, each of batch 1.
+        cond: each picture's conditioning, with batch size 1.
         uncond: likewise for the negative prompt.
     """
 
     def __init__(self, model: Model, cond: Sequence[Conditioning], uncond: Sequence[Conditioning]) -> None:
         self._model = model
-        self._told = {False: cond, True: uncond}
+        self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
     def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
@@ -68,20 +68,22 @@ class Batch:
     def _predict(self, query: Query, negative: tuple[bool, ...], layers: tuple[int, ...]) -> Tensor:
         x = torch.cat([query.input.to(self._model.dtype)] * len(negative))
         outputs: list[tuple[int, Tensor]] = []
-        for rows, told in self._grouped(negative):
+        for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
-            output = self._model.predict(some, query.timestep, told, skip_layers=layers)
+            output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers)
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)
         return torch.stack([output for _, output in sorted(outputs, key=lambda pair: pair[0])])
 
     def _grouped(self, negative: tuple[bool, ...]) -> list[tuple[list[int], Conditioning]]:
-        """Rows that fit together, with their conditioning joined once and kept for the next query."""
+        """Rows of equal shapes, with their conditioning joined once and kept for the next query."""
         if negative not in self._groups:
-            told = [row for side in negative for row in self._told[side]]
+            rows = [row for side in negative for row in self._conditioning[side]]
             alike: dict[object, list[int]] = {}
-            for index, row in enumerate(told):
+            for index, row in enumerate(rows):
                 alike.setdefault(row.shapes, []).append(index)
-            self._groups[negative] = [(rows, Conditioning.stacked([told[i] for i in rows])) for rows in alike.values()]
+            self._groups[negative] = [
+                (indices, Conditioning.stacked([rows[i] for i in indices])) for indices in alike.values()
+            ]
         return self._groups[negative]

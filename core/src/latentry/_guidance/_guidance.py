@@ -1,4 +1,4 @@
-"""Guidance: how answers of the network become the one a solver sees."""
+"""Guidance: combines the network's outputs into the one that the solver sees."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Guided(NamedTuple):
 
 
 class Guidance(Protocol):
-    """What makes one output of several."""
+    """Combines several outputs into one."""
 
     @property
     def unconditional(self) -> bool:
-        """Whether the output without the prompt is ever asked for."""
+        """Whether the unconditional output is ever needed."""
         ...
 
     def __call__(self, evaluate: Evaluate, query: Query) -> Guided:
-        """Asks the network what it needs for a query."""
+        """Evaluates the network as often as it needs for a query."""
         ...
 
 
@@ -40,11 +40,11 @@ class ClassifierFree:
 
     Attributes:
         scale: 1 is no guidance.
-        rescale: φ, the share of the output that is brought back to the spread of cond (Lin et al. 2023,
+        rescale: φ, the share of the output whose standard deviation is brought back to that of cond (Lin et al. 2023,
             arXiv:2305.08891, eq. 15 and 16).
         active: the steps that are guided (Kynkäänniemi et al. 2024, arXiv:2404.07724). At all others the output is
             cond, and uncond is not computed.
-        always: uncond is computed whatever the scale and the step, for schedulers that need it.
+        always: uncond is computed at every step, for schedulers that need it.
     """
 
     scale: float
@@ -58,7 +58,7 @@ class ClassifierFree:
         return self.always or self.scale != 1.0
 
     def __call__(self, evaluate: Evaluate, query: Query) -> Guided:
-        """See ``Guidance``; both outputs come from one pass on a double batch."""
+        """See ``Guidance``; both outputs come from one forward pass of twice the batch size."""
         guided = self.scale != 1.0 and query.index in self.active
         if not guided and not self.always:
             (cond,) = evaluate(query, COND)
@@ -76,9 +76,9 @@ class SkipLayer:
 
     Attributes:
         inner: the guidance it is added to.
-        layers: which are left out.
-        scale: 0 is none.
-        active: the steps it is added at.
+        layers: the ones to leave out.
+        scale: 0 has no effect.
+        active: the steps at which it is added.
     """
 
     inner: Guidance

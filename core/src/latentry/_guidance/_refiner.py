@@ -1,8 +1,8 @@
-"""Two networks on one way: a refiner takes over where little noise is left."""
+"""A second network that takes over for the last steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -13,7 +13,6 @@ from latentry._files._find import Access
 from latentry._files._locate import Located, locate
 from latentry._guidance._evaluate import Branch, Evaluate
 from latentry._numerics._processes._point import Query
-from latentry._request._generation_request import GenerationRequest
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Refiner:
     Attributes:
         located: where its checkpoint is.
         checkpoint: its configuration.
-        timestep: evaluations below it are the refiner's.
+        timestep: evaluations below it use the refiner.
     """
 
     located: Located
@@ -33,29 +32,31 @@ class Refiner:
 
 def choose_refiner(
     host: PluginHost,
-    request: GenerationRequest,
+    name: str | None,
+    switch: float,
     located: Located,
     checkpoint: Checkpoint,
     size: tuple[int, int],
     access: Access,
 ) -> Refiner | None:
-    """The refiner of a request, where it has one; ``switch`` becomes a timestep as diffusers' ``denoising_end`` does.
+    """Opens the refiner of a request, where it has one.
 
     Args:
         host: what is installed.
-        request: what is wanted.
+        name: the refiner, as for a model; None for no refiner.
+        switch: share of the noise levels before the refiner's, as diffusers' ``denoising_end``.
         located: where the first checkpoint is.
         checkpoint: its configuration.
         size: width and height in pixels.
-        access: how the hub may be asked.
+        access: how files may be fetched.
 
     Raises:
         ModelError: see ``locate``.
-        IncompatibleError: the two are no pair.
+        IncompatibleError: the two cannot be used together.
     """
-    if request.refiner is None:
+    if name is None:
         return None
-    found = locate(host, request.refiner, None, access=replace(access, revision=None))
+    found = locate(host, name, None, access=access)
     open_checkpoint: OpenCheckpoint = host.families.load(found.family)
     second = open_checkpoint(found.files, found.variant.name)
     timesteps = checkpoint.noise.process.timesteps
@@ -63,10 +64,11 @@ def choose_refiner(
         raise IncompatibleError(
             f"{found.name} cannot take over from {located.name}.",
             why=reason,
-            remedy="Leave --refiner out, or choose one that was made for this model.",
+            remedy="Leave the refiner out, or choose one that was made for this model.",
+            field="refiner",
         )
     assert timesteps is not None
-    return Refiner(found, second, round(timesteps - request.switch * timesteps))
+    return Refiner(found, second, round(timesteps - switch * timesteps))
 
 
 def _obstacles(
@@ -75,28 +77,30 @@ def _obstacles(
     one, other = checkpoint.noise, second.noise
     reasons = []
     if located.family != found.family:
-        reasons.append(f"It is of the family {found.family}, and the model of {located.family}.")
+        reasons.append(f"Its family is {found.family}, the model's is {located.family}.")
     if (shape := second.latent_shape(*size)) != (own := checkpoint.latent_shape(*size)):
-        reasons.append(f"Its latents have the shape {shape}, and the model's {own}.")
+        reasons.append(f"Its latents have the shape {shape}, the model's have {own}.")
     if (one.process, one.prediction) != (other.process, other.prediction):
-        reasons.append("Noise process or prediction type differ.")
+        reasons.append("Its noise process or its prediction type differs.")
     if one.process.timesteps is None:
         reasons.append(f"The model's noise process, {one.process.kind}, has no timesteps to switch at.")
     if located.variant.guidance_kind != found.variant.guidance_kind:
-        reasons.append(f"Its guidance is {found.variant.guidance_kind}, the model's {located.variant.guidance_kind}.")
+        reasons.append(
+            f"Its guidance is {found.variant.guidance_kind}, the model's is {located.variant.guidance_kind}."
+        )
     if "inpainting" in located.variant.tasks or "inpainting" in found.variant.tasks:
-        reasons.append("An inpainting network is shown the mask as well, and the other network is not.")
+        reasons.append("An inpainting network takes the mask as an input, and the other network does not.")
     return reasons
 
 
 @dataclass(frozen=True)
-class Relay:
-    """Asks the one network down to a timestep, and the other below it.
+class SwitchToRefiner:
+    """Evaluates one network down to a timestep, and the other below it.
 
     Attributes:
-        first: asked at ``timestep`` and above.
-        second: asked below.
-        timestep: in the process's own clock.
+        first: used at ``timestep`` and above.
+        second: used below it.
+        timestep: on the process's own scale.
     """
 
     first: Evaluate

@@ -1,4 +1,4 @@
-"""How networks are kept in memory: offloading, block by block where asked, and tiles for the autoencoder.
+"""How networks are kept in memory: offload, as a whole or block by block, and tiles for the autoencoder.
 
 May use: ``_errors``, ``_discovery``, ``_contract``, ``_request``.
 """

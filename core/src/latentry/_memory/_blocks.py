@@ -1,4 +1,4 @@
-"""The blocks of a network: what its outermost lists of modules hold, to be called one after another."""
+"""The blocks of a network: the items of its outermost module lists, which run one after another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Split:
     """A network's weights in groups.
 
     Attributes:
-        trunk: what is in no block, or in blocks of several groups.
+        trunk: weights that are in no block, or in blocks of several groups.
         blocks: blocks that move together, with their weights.
     """
 
@@ -30,7 +30,7 @@ def whole(network: nn.Module) -> Split:
 
 
 def split(network: nn.Module, size: int) -> Split:
-    """A network in groups of ``size`` blocks, the last of a list of fewer."""
+    """A network in groups of ``size`` blocks; the last group of a list may be smaller."""
     together = [
         tuple(blocks[i : i + size]) for blocks in _lists_of_blocks(network) for i in range(0, len(blocks), size)
     ]
@@ -45,7 +45,7 @@ def split(network: nn.Module, size: int) -> Split:
 
 
 def _lists_of_blocks(module: nn.Module) -> Iterator[nn.ModuleList]:
-    """A list of lists is none: its items are never called."""
+    """The outermost lists whose items are called; a list of lists is searched further."""
     for child in module.children():
         nested = any(isinstance(item, nn.ModuleList | nn.ModuleDict) for item in child.children())
         if isinstance(child, nn.ModuleList) and not nested:
@@ -55,7 +55,7 @@ def _lists_of_blocks(module: nn.Module) -> Iterator[nn.ModuleList]:
 
 
 def _slots(modules: Iterable[nn.Module]) -> Iterator[Slot]:
-    """Parameters and buffers of modules, without those of the modules in them."""
+    """Parameters and buffers of modules, without those of their children."""
     for module in modules:
         for members in (module._parameters, module._buffers):
             for name, tensor in members.items():

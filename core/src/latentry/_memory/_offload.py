@@ -1,8 +1,8 @@
 """Networks that are on the device only while they are used.
 
-Our own few hooks instead of accelerate's ``cpu_offload_with_hook`` and diffusers' ``apply_group_offloading``: those
-replace ``forward``, copy weights back from the device, keep them there when a network fails, and the latter cannot be
-taken off.
+These few hooks take the place of accelerate's ``cpu_offload_with_hook`` and diffusers' ``apply_group_offloading``:
+those replace ``forward``, copy weights back from the device and keep them there when a network fails, and the latter
+cannot be removed.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from latentry._memory._residency import Group, Move, Residency, to_device
 from latentry._request._memory_policy import MemoryPolicy
 
 WHOLE = "vae"
-"""The part that moves as one whatever the policy: it weighs little beside what it computes with."""
+"""The part that always moves as one: its weights are small next to its activations."""
 
 
 @contextmanager
 def offloaded(
     *models: Model, device: torch.device | str, policy: MemoryPolicy, move: Move = to_device
 ) -> Iterator[None]:
-    """Runs the networks of models on a device that holds as little of their weights as the policy says.
+    """Runs the networks of models on a device that holds only the weights in use.
 
-    The networks must be in main memory, and in the hands of one thread. At the end, also by an exception, nothing of
-    them is left on the device, their hooks are gone, and their weights are the very tensors they were: what is done to
-    the weights meanwhile is lost.
+    The networks must be in main memory, and used by one thread only. At the end, also after an exception, the device
+    holds none of their weights, the hooks are removed, and the weights are the same tensors as before: changes to them
+    inside the context are lost.
 
     Args:
-        models: that take turns on the device.
-        device: where their networks run; what they are called with is brought there.
-        policy: nothing happens where its ``offload`` is ``none``.
-        move: how weights come to the device.
+        models: they take turns on the device.
+        device: where their networks run; their inputs are moved there.
+        policy: with ``offload="none"`` this does nothing.
+        move: copies weights to the device.
     """
     with ExitStack() as stack:
         if policy.offload != "none":
@@ -55,19 +55,22 @@ def _groups(part: str, network: nn.Module, policy: MemoryPolicy) -> Split:
 
 @contextmanager
 def _hooked(network: nn.Module, groups: Split, residency: Residency) -> Iterator[None]:
-    """The network and its children bring its trunk, for an autoencoder is never called itself; blocks their group."""
+    """Hooks that move weights: the trunk before the network or one of its children runs, a group before its blocks.
+
+    The children have the hook too, because an autoencoder is never called itself, only its encoder and decoder.
+    """
     with ExitStack() as stack:
         entries = [network, *network.children()]
         for module, needed in [(module, (groups.trunk,)) for module in entries] + [
             (block, (groups.trunk, group)) for blocks, group in groups.blocks for block in blocks
         ]:
-            hook = _Bringing(residency, needed)
+            hook = _MovesWeights(residency, needed)
             stack.enter_context(module.register_forward_pre_hook(hook, prepend=True, with_kwargs=True))
         yield
 
 
-class _Bringing:
-    """Before a module runs: its weights and what it is called with come to the device."""
+class _MovesWeights:
+    """Moves a module's weights and inputs to the device before it runs."""
 
     def __init__(self, residency: Residency, needed: tuple[Group, ...]) -> None:
         self._residency, self._needed = residency, needed
@@ -78,7 +81,7 @@ class _Bringing:
 
 
 def _on(device: torch.device, value: Any) -> Any:
-    """Tensors in tuples, lists and dicts, on a device."""
+    """Moves the tensors in tuples, lists and dicts to a device."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, dict):

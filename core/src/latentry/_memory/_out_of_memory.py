@@ -10,7 +10,7 @@ from latentry._errors import ResourceError
 
 
 @contextmanager
-def out_of_memory_told(what: str) -> Iterator[None]:
+def reporting_out_of_memory(what: str) -> Iterator[None]:
     """Turns a failed allocation, on any device, into one clear error."""
     try:
         yield
@@ -21,6 +21,6 @@ def out_of_memory_told(what: str) -> Iterator[None]:
         raise ResourceError(
             f"Out of memory while {what}.",
             why=text.splitlines()[0] if text else "",
-            remedy="Ask for --offload model or blocks, --vae-tiling on, fewer pictures at once (--batch 1), a smaller "
-            "--width and --height, or --dtype float16.",
+            remedy="Use offload, tiles for the autoencoder, fewer pictures at once (batch 1), a smaller width and "
+            "height, or float16.",
         ) from error

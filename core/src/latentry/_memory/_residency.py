@@ -1,4 +1,4 @@
-"""Which weights are on the device at present."""
+"""Which weights are on the device at any time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 Move = Callable[[Tensor, torch.device], Tensor]
-"""Gives a copy of a tensor on a device."""
+"""Returns a copy of a tensor on a device."""
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """torch's own way."""
+    """``Tensor.to``."""
     return tensor.to(device)
 
 
@@ -21,9 +21,9 @@ class Slot(NamedTuple):
     """Where a module holds a tensor.
 
     Attributes:
-        members: the module's own table of parameters or of buffers.
-        name: in it.
-        tensor: what it holds at home.
+        members: the module's own dict of parameters or buffers.
+        name: its key there.
+        tensor: the original, in main memory.
     """
 
     members: dict[str, Any]
@@ -32,18 +32,18 @@ class Slot(NamedTuple):
 
 
 class Group:
-    """Weights that move together. On the device copies take their places, as in ``torch.func.functional_call``: what
-    is at home is never touched, nothing is copied on the way back, and no bit can change.
+    """Weights that move together. Copies take their places on the device, as in ``torch.func.functional_call``: the
+    originals are never touched, nothing is copied back, and no bit can change.
 
     Args:
-        slots: their places; a tensor in several of them is moved once.
+        slots: where they are; a tensor in several slots is copied once.
     """
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         self._slots = tuple(slots)
 
     def load(self, device: torch.device, move: Move) -> None:
-        """Onto the device."""
+        """Puts copies on the device in their places."""
         copies: dict[int, Tensor] = {}
         for members, name, tensor in self._slots:
             if id(tensor) not in copies:
@@ -51,17 +51,17 @@ class Group:
             members[name] = copies[id(tensor)]
 
     def unload(self) -> None:
-        """Home; what has not left it stays."""
+        """Puts the originals back."""
         for members, name, tensor in self._slots:
             members[name] = tensor
 
 
 class Residency:
-    """Which groups are on the device: those that are needed now and no others.
+    """Keeps only those groups on the device that are needed now.
 
     Args:
         device: where networks run.
-        move: how weights come there.
+        move: copies weights there.
     """
 
     def __init__(self, device: torch.device, move: Move = to_device) -> None:
@@ -70,7 +70,7 @@ class Residency:
         self._here: tuple[Group, ...] = ()
 
     def require(self, *groups: Group) -> None:
-        """Sends home what is not among the groups, and then brings what is missing of them."""
+        """Unloads all other groups, and then loads those of these that are missing."""
         if groups == self._here:
             return
         missing = [group for group in groups if group not in self._here]
@@ -86,7 +86,7 @@ class Residency:
             raise
 
     def clear(self) -> None:
-        """Leaves nothing on the device."""
+        """Unloads all groups."""
         for group in self._here:
             group.unload()
         self._here = ()

@@ -1,4 +1,4 @@
-"""Noise of the caller's own, in place of what the engine draws from the seed."""
+"""Noise that the caller gives, in place of what the engine draws from the seed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from latentry._numerics._noise import NoiseSource
 
 
 @dataclass(frozen=True)
-class OwnNoise:
-    """What a caller gave; nothing by default.
+class GivenNoise:
+    """The caller's noise; nothing by default.
 
     Attributes:
-        latents: standard normal start noise, (pictures of the request, channels, height, width).
-        draws: of stochastic schedulers.
+        latents: standard normal initial noise, (pictures of the request, channels, height, width).
+        draws: for stochastic schedulers.
     """
 
     latents: Tensor | None = None
     draws: NoiseSource | None = None
 
     def digest(self, index: int) -> str:
-        """sha256 of a picture's start noise, its shape and dtype; empty where the engine draws it."""
+        """sha256 of the shape, dtype and values of a picture's initial noise; empty where the engine draws it."""
         if self.latents is None:
             return ""
         numbers = self.latents[index].cpu().contiguous()
@@ -33,7 +33,7 @@ class OwnNoise:
         return sha256(f"{numbers.dtype} {tuple(numbers.shape)} ".encode() + content).hexdigest()
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Refuses start noise that does not fit.
+        """Refuses initial noise that does not fit.
 
         Raises:
             OptionError: it has another shape.

@@ -22,7 +22,7 @@ UNVERSIONED = "unversioned"
 """The version of what nobody packaged."""
 
 
-class Ingredient(BaseModel):
+class UsedPlugin(BaseModel):
     """A plugin that took part.
 
     Attributes:
@@ -60,7 +60,7 @@ class Recipe(BaseModel):
         model: fingerprint of the model's files, parts given apart included, by which another of the same name is told.
         environment: torch's version, the device and the dtype, on which the last bit depends.
         inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
-        latents: sha256 of its start noise, where a program gave it (see ``OwnNoise.digest``).
+        latents: sha256 of its start noise, where a program gave it (see ``GivenNoise.digest``).
         own_draws: whether a program gave the draws of a stochastic scheduler.
         refiner: fingerprint of the refiner's files, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
@@ -70,7 +70,7 @@ class Recipe(BaseModel):
 
     request: GenerationRequest
     index: int = Field(ge=0)
-    plugins: Mapping[str, Ingredient]
+    plugins: Mapping[str, UsedPlugin]
     core: str
     model: str
     environment: Mapping[str, str]

@@ -1,28 +1,26 @@
-"""What is drawn on: the size of the result, and the pictures it begins from."""
+"""The size of the result, and the pictures it begins from at that size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from latentry._contract._model import Checkpoint
-from latentry._request._generation_request import GenerationRequest
-from latentry._resolve._inputs import Inputs, Picture, read_inputs
+from latentry._resolve._inputs import Inputs
 from latentry._resolve._task import choose_strength, choose_task
 from latentry._specs import VariantSpec
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """See the module.
+    """What is drawn on.
 
     Attributes:
         size: width and height in pixels.
         latent_shape: (channels, height, width) of one latent.
         inputs: the pictures it begins from, at that size.
-        strength: how far it goes from them; None where there are none.
-        notes: what became of them, one sentence each.
+        strength: how far the result may be from them; None without pictures.
+        notes: what was done to the pictures, one sentence each.
     """
 
     size: tuple[int, int]
@@ -31,44 +29,38 @@ class Canvas:
     strength: float | None
     notes: tuple[str, ...]
 
-    def decided(self, request: GenerationRequest) -> dict[str, Any]:
-        """What a request that asks for the same would say."""
-        return {
-            "width": self.size[0],
-            "height": self.size[1],
-            "init_image": _absolute(request.init_image),
-            "mask": _absolute(request.mask),
-            "strength": self.strength,
-        }
+    @property
+    def decided(self) -> dict[str, Any]:
+        """The fields of a request for the same."""
+        return {"width": self.size[0], "height": self.size[1], "strength": self.strength}
 
 
 def choose_canvas(
-    request: GenerationRequest,
     variant: VariantSpec,
     checkpoint: Checkpoint,
-    init_image: Picture | None,
-    mask: Picture | None,
+    inputs: Inputs,
+    *,
+    width: int | None,
+    height: int | None,
+    strength: float | None,
 ) -> Canvas:
     """Width and height are the request's, else the picture's, else the checkpoint's own.
 
     Args:
-        request: what is wanted.
         variant: says what its network is for.
         checkpoint: says which sizes it can draw.
-        init_image: the caller's own picture to begin from.
-        mask: the caller's own mask.
+        inputs: the pictures of the request.
+        width: in pixels.
+        height: in pixels.
+        strength: how far the result may be from the picture.
 
     Raises:
-        OptionError: see ``read_inputs``, ``choose_task``, ``choose_strength`` and ``Checkpoint.latent_shape``.
+        OptionError: see ``choose_task``, ``choose_strength`` and ``Checkpoint.latent_shape``.
         IncompatibleError: the network is for other tasks.
     """
-    given = read_inputs(request, init_image, mask)
-    task = choose_task(variant, image=given.image is not None, mask=given.mask is not None)
-    strength = choose_strength(task, request.strength)
-    own = (checkpoint.size, checkpoint.size) if given.image is None else given.image.size
-    size = request.width or own[0], request.height or own[1]
-    return Canvas(size, checkpoint.latent_shape(*size), given.scaled(*size), strength, tuple(given.notes(size)))
-
-
-def _absolute(file: str | None) -> str | None:
-    return None if file is None else str(Path(file).expanduser().resolve())
+    task = choose_task(variant, image=inputs.image is not None, mask=inputs.mask is not None)
+    chosen = choose_strength(task, strength)
+    own = (checkpoint.size, checkpoint.size) if inputs.image is None else inputs.image.size
+    size = width or own[0], height or own[1]
+    latent_shape = checkpoint.latent_shape(*size)
+    return Canvas(size, latent_shape, inputs.scaled(*size), chosen, tuple(inputs.notes(size)))

@@ -11,8 +11,8 @@ def choose_device(name: str) -> torch.device:
     """The device of a name; ``auto`` takes CUDA, then Apple's GPU, then the CPU.
 
     Raises:
-        OptionError: the name is no device.
-        ResourceError: the machine has no such device.
+        OptionError: torch does not know such a device.
+        ResourceError: the machine does not have it.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -21,12 +21,15 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise OptionError(f"{name!r} is no device.", remedy="Use auto, cpu, cuda, cuda:1 or mps.") from error
+        raise OptionError(
+            f"{name!r} is not a device.", remedy="Use auto, cpu, cuda, cuda:1 or mps.", field="device"
+        ) from error
     if not present(device):
         raise ResourceError(
-            f"The device {name!r} is not there.",
+            f"This machine does not have the device {name!r}.",
             why=f"This torch ({torch.__version__}) sees {torch.cuda.device_count()} CUDA devices.",
-            remedy="Use --device auto or cpu, or install a torch build for the device.",
+            remedy="Use auto or cpu, or install a build of torch for the device.",
+            field="device",
         )
     return device
 

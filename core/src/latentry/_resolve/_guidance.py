@@ -1,49 +1,64 @@
-"""The guidance of a request, and what of it a variant cannot have."""
+"""The guidance of a request, and what a variant cannot be guided by."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from latentry._contract._model import Checkpoint
 from latentry._errors import IncompatibleError, OptionError
 from latentry._guidance._guidance import ClassifierFree, Guidance, SkipLayer
 from latentry._numerics._plan import Plan
-from latentry._request._generation_request import GenerationRequest
 from latentry._specs import VariantSpec
 
 WHOLE = (0.0, 1.0)
 
 
-def choose_guidance(
-    request: GenerationRequest, scale: float, variant: VariantSpec, checkpoint: Checkpoint, plan: Plan
-) -> Guidance:
-    """See the module.
+@dataclass(frozen=True)
+class GuidanceOptions:
+    """The fields of a request that guidance depends on, under their names there.
+
+    Attributes:
+        guidance: the scale: the request's, the checkpoint's or the variant's.
+        negative: the negative prompt.
+    """
+
+    guidance: float
+    negative: str
+    guidance_rescale: float
+    guidance_interval: tuple[float, float]
+    skip_layers: tuple[int, ...]
+    skip_layer_scale: float
+    skip_layer_interval: tuple[float, float]
+
+
+def choose_guidance(options: GuidanceOptions, variant: VariantSpec, checkpoint: Checkpoint, plan: Plan) -> Guidance:
+    """Classifier-free guidance, and skip-layer guidance on top of it where layers are named.
 
     Args:
-        request: what is wanted.
-        scale: the request's, the checkpoint's or the variant's.
-        variant: says of which kind its guidance is.
+        options: of the request.
+        variant: says which kind of guidance it takes.
         checkpoint: says how many layers can be skipped.
         plan: of the steps that are taken.
 
     Raises:
-        IncompatibleError: the variant has no such guidance.
+        IncompatibleError: the variant cannot be guided so.
         OptionError: there is no such layer.
     """
     always = "uncond" in plan.scheduler.needs
     guidance: Guidance
     if variant.guidance_kind == "classifier-free":
-        active = steps_within(request.guidance_interval, len(plan))
-        guidance = ClassifierFree(scale, active, request.guidance_rescale, always)
+        active = steps_within(options.guidance_interval, len(plan))
+        guidance = ClassifierFree(options.guidance, active, options.guidance_rescale, always)
     else:
-        _refuse_classifier_free(request, scale, variant)
+        _refuse_classifier_free(options, variant)
         guidance = ClassifierFree(1.0, (), always=always)
-    if not request.skip_layers:
+    if not options.skip_layers:
         return guidance
-    _check_layers(request.skip_layers, variant, checkpoint)
-    active = steps_within(request.skip_layer_interval, len(plan))
-    return SkipLayer(guidance, request.skip_layers, request.skip_layer_scale, active)
+    _check_layers(options.skip_layers, variant, checkpoint)
+    active = steps_within(options.skip_layer_interval, len(plan))
+    return SkipLayer(guidance, options.skip_layers, options.skip_layer_scale, active)
 
 
 def steps_within(interval: tuple[float, float], steps: int) -> range:
@@ -52,33 +67,38 @@ def steps_within(interval: tuple[float, float], steps: int) -> range:
     return range(start, stop)
 
 
-def notes_on(request: GenerationRequest, guidance: Guidance, steps: int) -> Iterator[str]:
-    """What of a request comes to nothing."""
-    if request.negative and not guidance.unconditional:
-        yield "The negative prompt has no part at guidance 1."
-    intervals = {"guidance": request.guidance_interval} | (
-        {"skip-layer guidance": request.skip_layer_interval} if request.skip_layers else {}
-    )
+def guidance_notes(options: GuidanceOptions, guidance: Guidance, steps: int) -> Iterator[str]:
+    """Which options have no effect."""
+    if options.negative and not guidance.unconditional:
+        yield "The negative prompt has no effect at guidance 1."
+    intervals = {"guidance": options.guidance_interval}
+    if options.skip_layers:
+        intervals["skip-layer guidance"] = options.skip_layer_interval
     for name, interval in intervals.items():
         if not steps_within(interval, steps):
             yield f"There is no {name}: none of the {steps} steps begins within {interval[0]:g} to {interval[1]:g}."
 
 
-def _refuse_classifier_free(request: GenerationRequest, scale: float, variant: VariantSpec) -> None:
-    """Of a network that is told its scale, or knows none."""
-    asked = {
-        "a negative prompt": bool(request.negative),
-        "--guidance-rescale": request.guidance_rescale > 0.0,
-        "--guidance-interval": request.guidance_interval != WHOLE,
-        f"a guidance scale of {scale:g}": variant.guidance_kind == "none" and scale not in (0.0, 1.0),
+def _refuse_classifier_free(options: GuidanceOptions, variant: VariantSpec) -> None:
+    """Refuses what needs an unconditional output, for a distilled network."""
+    requested = {
+        "negative": ("a negative prompt", bool(options.negative)),
+        "guidance_rescale": ("rescaled guidance", options.guidance_rescale > 0.0),
+        "guidance_interval": ("a guidance interval", options.guidance_interval != WHOLE),
+        "guidance": (
+            f"a guidance scale of {options.guidance:g}",
+            variant.guidance_kind == "none" and options.guidance not in (0.0, 1.0),
+        ),
     }
-    wrong = [name for name, given in asked.items() if given]
+    wrong = {field: name for field, (name, given) in requested.items() if given}
     if wrong:
-        told = "it is told the scale" if variant.guidance_kind == "distilled" else "there is no scale but 1"
+        distilled = variant.guidance_kind == "distilled"
+        scale = "the network takes the scale as an input" if distilled else "the only scale is 1"
         raise IncompatibleError(
-            f"{variant.name} cannot be used with {' or '.join(wrong)}.",
-            why=f"Its guidance was distilled into the network: {told}, and no second output to be guided by.",
+            f"{variant.name} cannot be used with {' or '.join(wrong.values())}.",
+            why=f"Guidance was distilled into the network: {scale}, and there is no unconditional output.",
             remedy="Leave it out.",
+            field=next(iter(wrong)),
         )
 
 
@@ -87,11 +107,13 @@ def _check_layers(layers: tuple[int, ...], variant: VariantSpec, checkpoint: Che
         raise IncompatibleError(
             f"{variant.name} cannot be used with skip-layer guidance.",
             why="Its network cannot leave layers out.",
-            remedy="Leave --skip-layers out; it is for transformers such as SD3.5 Medium.",
+            remedy="Leave the layers out of the request; they are for transformers such as SD3.5 Medium.",
+            field="skip_layers",
         )
     if max(layers) >= checkpoint.layers:
         raise OptionError(
             f"There is no layer {max(layers)} to skip.",
-            why=f"The network of {variant.name} has {checkpoint.layers}, counted from 0.",
-            remedy=f"Give numbers from 0 to {checkpoint.layers - 1}.",
+            why=f"The network of {variant.name} has {checkpoint.layers} layers, counted from 0.",
+            remedy=f"Use numbers from 0 to {checkpoint.layers - 1}.",
+            field="skip_layers",
         )

@@ -1,4 +1,4 @@
-"""The pictures a request begins from, read and checked before any weight is loaded."""
+"""The pictures that a request begins from, read and checked before any weight is loaded."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentry._errors import OptionError
-from latentry._request._generation_request import GenerationRequest
 
 Picture = Image.Image
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The picture to begin from and its mask, in pixels.
+    """The picture to begin from and its mask.
 
     Attributes:
         image: RGB.
@@ -38,22 +37,24 @@ class Inputs:
         return Inputs(self.image.resize(size, Image.Resampling.LANCZOS), mask, self.digests)
 
     def notes(self, size: tuple[int, int]) -> Iterator[str]:
-        """What becomes of the pictures in a result of that size."""
+        """What is done to the pictures for a result of that size."""
         if self.image is not None and self.image.size != size:
             yield f"The picture was scaled from {_size(self.image)} to {size[0]}×{size[1]} pixels."
 
 
-def read_inputs(request: GenerationRequest, image: Picture | None, mask: Picture | None) -> Inputs:
-    """The caller's pictures, or those in the files that the request names.
+def read_inputs(pictures: Mapping[str, Picture | None], files: Mapping[str, str | None]) -> Inputs:
+    """The caller's pictures, else those in the files.
+
+    Args:
+        pictures: ``init_image`` and ``mask``.
+        files: likewise.
 
     Raises:
-        OptionError: a file is missing or no picture, or the two are not of one size.
+        OptionError: a file is missing or is not a picture, or picture and mask differ in size.
     """
-    given = {"init_image": image, "mask": mask}
-    files = {"init_image": request.init_image, "mask": request.mask}
     found: dict[str, Picture] = {}
     for name, mode in (("init_image", "RGB"), ("mask", "L")):
-        picture, file = given[name], files[name]
+        picture, file = pictures[name], files[name]
         if picture is None and file is not None:
             picture = _open(name, file)
         if picture is not None:
@@ -61,9 +62,10 @@ def read_inputs(request: GenerationRequest, image: Picture | None, mask: Picture
     inputs = Inputs(found.get("init_image"), found.get("mask"), {name: digest(found[name]) for name in found})
     if inputs.image is not None and inputs.mask is not None and inputs.image.size != inputs.mask.size:
         raise OptionError(
-            f"The mask is {_size(inputs.mask)}, and the picture {_size(inputs.image)}.",
-            why="A mask says of each pixel of the picture whether it is drawn anew.",
-            remedy="Give a mask of the picture's size.",
+            f"The mask is {_size(inputs.mask)}, and the picture is {_size(inputs.image)}.",
+            why="A mask says for each pixel of the picture whether it is drawn anew.",
+            remedy="Use a mask of the picture's size.",
+            field="mask",
         )
     return inputs
 
@@ -78,14 +80,13 @@ def _size(picture: Picture) -> str:
 
 
 def _open(name: str, file: str) -> Picture:
-    option = f"--{name.replace('_', '-')} {file}"
     try:
         with Image.open(Path(file).expanduser()) as picture:
             picture.load()
             return picture
     except FileNotFoundError as error:
-        raise OptionError(f"{option}: there is no such file.", remedy="Give the path of a picture.") from error
+        raise OptionError(f"There is no file {file}.", remedy="Give the path of a picture.", field=name) from error
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise OptionError(
-            f"{option} cannot be read as a picture.", why=str(error), remedy="Give a PNG, a JPEG or the like."
+            f"{file} cannot be read as a picture.", why=str(error), remedy="Use a PNG or JPEG file.", field=name
         ) from error

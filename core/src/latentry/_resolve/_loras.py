@@ -11,7 +11,7 @@ from latentry._errors import OptionError
 
 
 def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Checkpoint) -> ChosenLoras:
-    """Finds the LoRAs of a request and matches them with a checkpoint, of which no weight is read.
+    """Finds the LoRAs of a request and matches them with a checkpoint, without reading its weights.
 
     Raises:
         OptionError: there is no such file.
@@ -22,7 +22,9 @@ def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Check
     paths = [Path(lora.path).expanduser() for lora in loras]
     for path in paths:
         if not path.exists():
-            raise OptionError(f"There is no LoRA {path}.", remedy="Give the path of a safetensors file.")
+            raise OptionError(
+                f"There is no LoRA file {path}.", remedy="Give the path of a safetensors file.", field="loras"
+            )
     matches = checkpoint.match_loras([path.resolve() for path in paths])
     found = tuple(lora.model_copy(update={"path": str(match.path)}) for lora, match in zip(loras, matches, strict=True))
     return ChosenLoras(found, mode, matches, tuple(match.digest for match in matches))

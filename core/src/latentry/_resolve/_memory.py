@@ -1,32 +1,28 @@
-"""What a request and its host come to in memory, decided before any weight is loaded."""
+"""How the networks of a request are kept in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from latentry._contract._model import Checkpoint
-from latentry._discovery import PluginHost
 from latentry._errors import OptionError
-from latentry._files._locate import Located
 from latentry._memory._tiling import choose_tile, memory_of
-from latentry._request._generation_request import GenerationRequest
-from latentry._request._memory_policy import MemoryPolicy
-from latentry._resolve._canvas import Canvas
+from latentry._request._memory_policy import MemoryPolicy, Tiling
 
 
 @dataclass(frozen=True)
-class Memory:
-    """See the module.
+class ChosenMemory:
+    """What the request and its host's policy come to.
 
     Attributes:
-        policy: the host's; of it ``offload`` and ``blocks_per_group`` count here, the rest was decided.
+        policy: the host's; ``offload`` and ``blocks_per_group`` are read from it.
         tile: side in pixels of the tiles in which larger pictures go through the autoencoder; None: whole.
-        slicing: the pictures of a batch go through it one after another.
-        dtypes: of the parts that do not run in the request's.
+        slicing: the pictures of a batch go through the autoencoder one after another.
+        dtypes: of the parts that have a dtype of their own.
     """
 
     policy: MemoryPolicy
@@ -36,7 +32,7 @@ class Memory:
 
     @property
     def decided(self) -> dict[str, Any]:
-        """What a request that asks for the same would say."""
+        """The fields of a request for the same."""
         return {
             "vae_tiling": self.tile or False,
             "vae_slicing": self.slicing,
@@ -46,59 +42,59 @@ class Memory:
 
 def choose_memory(
     policy: MemoryPolicy,
-    request: GenerationRequest,
-    checkpoints: Sequence[Checkpoint],
-    canvas: Canvas,
+    *,
+    parts: Iterable[str],
+    dtypes: Mapping[str, str] | None,
+    tiling: Tiling | None,
+    slicing: bool | None,
+    size: tuple[int, int],
+    latent_width: int,
+    together: int,
     device: torch.device,
     dtype: torch.dtype,
-) -> Memory:
-    """What the request leaves open is the policy's.
+) -> ChosenMemory:
+    """The request's wishes; the policy decides where they are None.
 
     Args:
         policy: the host's.
-        request: what is wanted.
-        checkpoints: of all models of the request.
-        canvas: what is drawn on.
+        parts: of all models of the request.
+        dtypes: of single parts.
+        tiling: whether pictures go through the autoencoder in tiles.
+        slicing: whether pictures go through it one by one.
+        size: width and height of the result in pixels.
+        latent_width: width of its latents.
+        together: how many pictures are decoded together.
         device: where networks run.
-        dtype: what they run in where nothing else is said.
+        dtype: what they run in where ``dtypes`` says nothing.
 
     Raises:
-        OptionError: no such part, or tiles that cannot be.
+        OptionError: there is no such part, or tiles of that side are not possible.
     """
-    parts = dict.fromkeys(part for checkpoint in checkpoints for part in checkpoint.parts)
-    dtypes = _dtypes(policy.dtypes if request.dtypes is None else request.dtypes, tuple(parts))
-    width, height = canvas.size
-    slicing = policy.vae_slicing if request.vae_slicing is None else request.vae_slicing
+    chosen = _dtypes(policy.dtypes if dtypes is None else dtypes, tuple(dict.fromkeys(parts)))
+    width, height = size
+    one_by_one = policy.vae_slicing if slicing is None else slicing
     tile = choose_tile(
-        policy.vae_tiling if request.vae_tiling is None else request.vae_tiling,
-        width * height * (1 if slicing else min(request.batch, len(request.prompts))),
-        4 * width // canvas.latent_shape[-1],  # a quarter of a tile is the overlap
-        size=dtypes.get("vae", torch.float32 if dtype == torch.float16 else dtype).itemsize,  # it may be kept in it
+        policy.vae_tiling if tiling is None else tiling,
+        width * height * (1 if one_by_one else together),
+        4 * width // latent_width,  # a quarter of a tile is the overlap
+        # a float16 model may keep its autoencoder in float32, so that is what is reckoned with
+        size=chosen.get("vae", torch.float32 if dtype == torch.float16 else dtype).itemsize,
         memory=memory_of(device),
     )
-    return Memory(policy, tile, slicing, dtypes)
+    return ChosenMemory(policy, tile, one_by_one, chosen)
 
 
-def _dtypes(asked: Mapping[str, str], parts: Sequence[str]) -> dict[str, torch.dtype]:
-    if wrong := sorted(asked.keys() - set(parts)):
+def parts_of(checkpoints: Iterable[Checkpoint]) -> tuple[str, ...]:
+    """The networks of several checkpoints."""
+    return tuple(part for checkpoint in checkpoints for part in checkpoint.parts)
+
+
+def _dtypes(requested: Mapping[str, str], parts: Sequence[str]) -> dict[str, torch.dtype]:
+    if wrong := sorted(requested.keys() - set(parts)):
         raise OptionError(
-            f"There is no part {' and no part '.join(map(repr, wrong))} to have a dtype of its own.",
-            why=f"The parts of this model are {', '.join(parts)}.",
-            remedy=f"Use one of them, e.g. --dtype {parts[-1]}=float32." if parts else "",
+            f"This model has no part {' and no part '.join(map(repr, wrong))}, for which a dtype was given.",
+            why=f"Its parts are {', '.join(parts)}.",
+            remedy=f"Use one of them, e.g. {parts[-1]}=float32." if parts else "",
+            field="dtypes",
         )
-    return {part: getattr(torch, name) for part, name in asked.items()}
-
-
-def leave_out(host: PluginHost, request: GenerationRequest, located: Located) -> Located:
-    """The checkpoint without the parts that the request wants left out.
-
-    Raises:
-        OptionError: it cannot do without them.
-    """
-    optional = host.families[located.family].optional_parts
-    if wrong := [part for part in request.without if part not in optional]:
-        can = f"What can be left out is {' and '.join(optional)}." if optional else "It needs all of its parts."
-        raise OptionError(
-            f"{located.name} cannot do without {' and '.join(wrong)}.", why=can, remedy="Leave that --without out."
-        )
-    return replace(located, files=replace(located.files, without=request.without))
+    return {part: getattr(torch, name) for part, name in requested.items()}

@@ -1,97 +1,61 @@
-"""The way of a request from noise to picture: its scheduler on its levels, and the steps that are taken."""
+"""The plan of a request: its scheduler on its sigmas, of which a picture to begin from may take a part."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from latentry._contract._model import Checkpoint
-from latentry._discovery import PluginHost
+from latentry._contract._noise_settings import NoiseSettings
 from latentry._errors import IncompatibleError, OptionError
 from latentry._files._locate import Located
 from latentry._numerics._plan import Plan
-from latentry._request._generation_request import GenerationRequest
-from latentry._request._strength import stretch
-from latentry._resolve._scheduler import ChosenScheduler, ChosenSigmas, choose_scheduler, choose_sigmas, lay_out
+from latentry._request._strength import StepCounts, StrengthMode, count_steps
+from latentry._resolve._scheduler import ChosenScheduler
+from latentry._resolve._sigmas import ChosenSigmas
+from latentry._specs import VariantSpec
+
+Sigmas = str | tuple[float, ...] | None
 
 
-@dataclass(frozen=True)
-class Way:
-    """See the module.
-
-    Attributes:
-        scheduler: that was chosen.
-        sigmas: the schedule that was chosen.
-        steps: how many were asked for.
-        plan: of the steps that are taken: with a picture to begin from they may be fewer, or the last of more.
-    """
-
-    scheduler: ChosenScheduler
-    sigmas: ChosenSigmas
-    steps: int
-    plan: Plan
-
-    def decided(self, request: GenerationRequest) -> dict[str, Any]:
-        """What a request that asks for the same would say."""
-        named = self.sigmas.name is not None
-        return {
-            "scheduler": self.scheduler.name,
-            "scheduler_options": self.scheduler.scheduler.model_dump(),
-            "sigmas": self.sigmas.name if named else request.sigmas,
-            "sigma_options": self.sigmas.schedule.model_dump() if named else {},
-            "final": self.sigmas.final,
-            "steps": self.steps,
-        }
+def choose_steps(steps: int | None, sigmas: Sigmas, variant: VariantSpec) -> int:
+    """The requested number of steps, else one for each given level, else the variant's."""
+    if steps is not None:
+        return steps
+    return len(sigmas) if isinstance(sigmas, tuple) else variant.steps
 
 
-def choose_way(
-    host: PluginHost,
-    request: GenerationRequest,
-    located: Located,
-    checkpoint: Checkpoint,
-    size: tuple[int, int],
-    strength: float | None,
-) -> Way:
-    """See the module.
-
-    Args:
-        host: what is installed.
-        request: what is wanted.
-        located: the checkpoint's family and variant.
-        checkpoint: its noise process and time shift.
-        size: width and height in pixels.
-        strength: of a picture to begin from; None for noise alone.
+def choose_part(steps: int, sigmas: Sigmas, strength: float | None, mode: StrengthMode) -> StepCounts:
+    """How many steps are laid out, and how many of them are left out for a picture to begin from.
 
     Raises:
-        LatentryError: see ``choose_scheduler``, ``choose_sigmas`` and ``stretch``.
+        OptionError: no step would be left, or given levels would have to be extended.
     """
-    scheduler = choose_scheduler(host, request, located)
-    steps, mode, share = _steps(request, located), request.strength_mode, 1.0 if strength is None else strength
-    if isinstance(request.sigmas, tuple) and mode == "full" and share < 1.0:
+    if strength is None:
+        return StepCounts(steps, 0)
+    if isinstance(sigmas, tuple) and mode == "full" and strength < 1.0:
         raise OptionError(
-            "Noise levels that are given one by one can only be cut.",
-            why="The strength mode 'full' would have to know what lies between them.",
-            remedy="Use --strength-mode cut, or name a sigma schedule.",
+            "The strength mode 'full' cannot be used with a list of levels.",
+            why="It lays out more steps, and only a sigma schedule says where.",
+            remedy="Use the strength mode 'cut', or name a sigma schedule.",
+            field="strength_mode",
         )
-    taken = stretch(steps, share, mode)
-    sigmas = choose_sigmas(host, request, checkpoint.noise, scheduler, taken.laid_out, checkpoint.shift(*size))
-    plan = lay_out(scheduler, sigmas, checkpoint.noise, taken.laid_out)
-    if located.variant.on_grid:
-        _check_on_grid(plan, scheduler.name, located)
-    return Way(scheduler, sigmas, steps, plan[taken.left_out :])
+    return count_steps(steps, strength, mode)
 
 
-def _check_on_grid(plan: Plan, scheduler: str, located: Located) -> None:
-    if plan.scheduler.adaptive or plan.off_grid is not None:
+def lay_out(
+    chosen: ChosenScheduler, sigmas: ChosenSigmas, noise: NoiseSettings, counts: StepCounts, located: Located
+) -> Plan:
+    """The plan of the steps that are taken.
+
+    Raises:
+        IncompatibleError: the model knows its own levels alone, and the scheduler evaluates it between them.
+    """
+    plan = chosen.scheduler.plan(
+        counts.laid_out, process=noise.process, prediction=noise.prediction, sigmas=sigmas.schedule, final=sigmas.final
+    )
+    if located.variant.on_grid and (plan.scheduler.adaptive or plan.off_grid is not None):
         raise IncompatibleError(
-            f"The scheduler {scheduler!r} cannot be used with {located.name} as it is set.",
-            why=f"It asks the network at levels between its steps, and {located.variant.name} was distilled to the "
-            "levels of few steps alone.",
+            f"The scheduler {chosen.name!r} cannot be used with {located.name} as it is set.",
+            why=f"It evaluates the network between its steps; {located.variant.name} was distilled to the levels of a "
+            "few steps.",
             remedy=f"Use {located.variant.schedulers[0].split(':')[1]}, or options that keep to the steps.",
+            field="scheduler",
         )
-
-
-def _steps(request: GenerationRequest, located: Located) -> int:
-    if isinstance(request.sigmas, tuple):
-        return len(request.sigmas) if request.steps is None else request.steps
-    return located.variant.steps if request.steps is None else request.steps
+    return plan[counts.left_out :]

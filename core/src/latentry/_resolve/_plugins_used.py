@@ -7,28 +7,35 @@ from typing import Any
 from latentry._attention._choice import ChosenAttention
 from latentry._discovery import PluginHost, Registry
 from latentry._files._locate import Located
-from latentry._request._recipe import UNVERSIONED, Ingredient
-from latentry._resolve._plan import Way
+from latentry._request._recipe import UNVERSIONED, UsedPlugin
+from latentry._resolve._scheduler import ChosenScheduler
+from latentry._resolve._sigmas import ChosenSigmas
 
 
-def ingredients(host: PluginHost, located: Located, way: Way, attention: ChosenAttention) -> dict[str, Ingredient]:
+def plugins_used(
+    host: PluginHost,
+    located: Located,
+    scheduler: ChosenScheduler,
+    sigmas: ChosenSigmas,
+    attention: ChosenAttention,
+) -> dict[str, UsedPlugin]:
     """By role; several attention backends are ``attention``, ``attention 2`` and so on, each with why it was taken."""
     roles: list[tuple[str, Registry[Any], str | None]] = [
-        ("scheduler", host.schedulers, way.scheduler.name),
-        ("sigmas", host.sigma_schedules, way.sigmas.name),
+        ("scheduler", host.schedulers, scheduler.name),
+        ("sigmas", host.sigma_schedules, sigmas.name),
         ("family", host.families, located.family),
         ("checkpoint", host.checkpoints, located.name if located.checkpoint else None),
     ]
-    made = {role: _ingredient(registry, name) for role, registry, name in roles if name is not None}
+    used = {role: _used(registry, name) for role, registry, name in roles if name is not None}
     for number, (name, why) in enumerate(attention.reasons.items(), start=1):
         role = "attention" if number == 1 else f"attention {number}"
-        made[role] = _ingredient(host.attention_backends, name).model_copy(update={"why": why})
-    return made
+        used[role] = _used(host.attention_backends, name).model_copy(update={"why": why})
+    return used
 
 
-def _ingredient(registry: Registry[Any], name: str) -> Ingredient:
+def _used(registry: Registry[Any], name: str) -> UsedPlugin:
     owner = registry.provenance(name)
-    return Ingredient(
+    return UsedPlugin(
         name=registry.qualified(name),
         distribution=owner.distribution,
         version=owner.version or UNVERSIONED,

@@ -1,80 +1,127 @@
-"""Decides everything a request leaves open, before any weight is loaded."""
+"""Decides everything that a request leaves open, before any weight is loaded."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
 
+from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
-from latentry._attention._roster import Roster
-from latentry._contract._model import OpenCheckpoint
+from latentry._contract._model import Checkpoint, OpenCheckpoint
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost
+from latentry._errors import OptionError
 from latentry._files._find import Access, Beside
 from latentry._files._locate import Located, locate
 from latentry._guidance._refiner import choose_refiner
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
-from latentry._resolve._canvas import choose_canvas
+from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
-from latentry._resolve._guidance import choose_guidance, notes_on
-from latentry._resolve._inputs import Picture
+from latentry._resolve._guidance import GuidanceOptions, choose_guidance, guidance_notes
+from latentry._resolve._inputs import Picture, read_inputs
 from latentry._resolve._loras import choose_loras
-from latentry._resolve._memory import choose_memory, leave_out
-from latentry._resolve._plan import choose_way
-from latentry._resolve._plugins_used import ingredients
+from latentry._resolve._memory import choose_memory, parts_of
+from latentry._resolve._plan import choose_part, choose_steps, lay_out
+from latentry._resolve._plugins_used import plugins_used
+from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
+from latentry._resolve._sigmas import choose_sigmas
 
 
 def prepare(
     host: PluginHost,
     request: GenerationRequest,
-    init_image: Picture | None,
-    mask: Picture | None,
-    roster: Roster,
+    pictures: Mapping[str, Picture | None],
+    backends: AvailableBackends,
     progress: Progress,
     policy: MemoryPolicy,
 ) -> Setup:
-    """See the module; everything that does not fit is refused here, in one error."""
+    """Everything that does not fit is refused here, in one error.
+
+    Args:
+        host: what is installed.
+        request: what is wanted.
+        pictures: ``init_image`` and ``mask`` of the caller, in place of the request's files.
+        backends: for attention.
+        progress: called while something is downloaded.
+        policy: how the host saves memory.
+
+    Raises:
+        LatentryError: see the choosers.
+    """
     access = Access(request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)))
-    beside = Beside(request.vae, request.text_encoders, request.tokenizer, request.config)
-    located = leave_out(host, request, locate(host, request.model, request.variant, beside, access))
-    open_checkpoint: OpenCheckpoint = host.families.load(located.family)
-    checkpoint = open_checkpoint(located.files, located.variant.name)
-    canvas = choose_canvas(request, located.variant, checkpoint, init_image, mask)
-    refiner = choose_refiner(host, request, located, checkpoint, canvas.size, access)
-    pairs = [(located, checkpoint), *([(refiner.located, refiner.checkpoint)] if refiner else [])]
-    opened = [each for _, each in pairs]
-    conditioning = choose_conditioning(host, located.family, request.conditioning, opened)
+    located, checkpoint = _open(host, request, access)
+    canvas = _canvas(request, located, checkpoint, pictures)
+    refiner = choose_refiner(
+        host, request.refiner, request.switch, located, checkpoint, canvas.size, replace(access, revision=None)
+    )
+    checkpoints = [checkpoint, *([refiner.checkpoint] if refiner else [])]
+    conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
-    way = choose_way(host, request, located, checkpoint, canvas.size, canvas.strength)
-    scale = _guidance(request, located)
-    guidance = choose_guidance(request, scale, located.variant, checkpoint, way.plan)
+
+    scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
+    steps = choose_steps(request.steps, request.sigmas, located.variant)
+    counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
+    sigmas = choose_sigmas(
+        host,
+        scheduler,
+        checkpoint.noise,
+        counts.laid_out,
+        sigmas=request.sigmas,
+        options=request.sigma_options,
+        final=request.final,
+        shift=checkpoint.shift(*canvas.size),
+    )
+    plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
+    options = _guidance_options(request, located)
+    guidance = choose_guidance(options, located.variant, checkpoint, plan)
+
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
-    memory = choose_memory(policy, request, opened, canvas, device, dtype)
-    attention = choose_attention(roster, request.attention, request.attention_options, device, dtype)
+    memory = choose_memory(
+        policy,
+        parts=parts_of(checkpoints),
+        dtypes=request.dtypes,
+        tiling=request.vae_tiling,
+        slicing=request.vae_slicing,
+        size=canvas.size,
+        latent_width=canvas.latent_shape[-1],
+        together=min(request.batch, len(request.prompts)),
+        device=device,
+        dtype=dtype,
+    )
+    attention = choose_attention(backends, request.attention, request.attention_options, device, dtype)
     decided = {
         "model": located.name,
         "variant": located.variant.name,
         "revision": located.commit,
-        "offline": False,  # how the files came here is no part of the picture
+        "offline": False,  # how the files came here makes no difference to the picture
         **asdict(located.beside),
+        "init_image": _absolute(request.init_image),
+        "mask": _absolute(request.mask),
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
         "refiner": refiner.located.pinned if refiner else None,
         "loras": loras.requests,
-        "guidance": scale,
+        "guidance": options.guidance,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
         "dtype": str(dtype).split(".")[-1],
         "attention": attention.text,
         "attention_options": attention.options,
+        "steps": steps,
+        **scheduler.decided,
+        **sigmas.decided,
+        **canvas.decided,
+        **memory.decided,
     }
     return Setup(
-        request=request.model_copy(update=decided | way.decided(request) | canvas.decided(request) | memory.decided),
+        request=request.model_copy(update=decided),
         located=located,
         checkpoint=checkpoint,
-        plan=way.plan,
+        plan=plan,
         guidance=guidance,
         conditioning=conditioning,
         refiner=refiner,
@@ -84,10 +131,10 @@ def prepare(
         device=device,
         dtype=dtype,
         memory=memory,
-        plugins=ingredients(host, located, way, attention),
+        plugins=plugins_used(host, located, scheduler, sigmas, attention),
         notes=(
-            *way.scheduler.notes,
-            *notes_on(request, guidance, len(way.plan)),
+            *scheduler.notes,
+            *guidance_notes(options, guidance, len(plan)),
             *canvas.notes,
             *loras.notes,
             *attention.notes,
@@ -95,8 +142,51 @@ def prepare(
     )
 
 
-def _guidance(request: GenerationRequest, located: Located) -> float:
-    if request.guidance is not None:
-        return request.guidance
+def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple[Located, Checkpoint]:
+    """The checkpoint's configuration, without the parts that are to be left out."""
+    beside = Beside(request.vae, request.text_encoders, request.tokenizer, request.config)
+    located = locate(host, request.model, request.variant, beside, access)
+    optional = host.families[located.family].optional_parts
+    if wrong := [part for part in request.without if part not in optional]:
+        raise OptionError(
+            f"{located.name} needs {' and '.join(wrong)}.",
+            why=f"Only {' and '.join(optional)} can be left out." if optional else "None of its parts is optional.",
+            remedy="Do not leave it out.",
+            field="without",
+        )
+    located = replace(located, files=replace(located.files, without=request.without))
+    open_checkpoint: OpenCheckpoint = host.families.load(located.family)
+    return located, open_checkpoint(located.files, located.variant.name)
+
+
+def _canvas(
+    request: GenerationRequest, located: Located, checkpoint: Checkpoint, pictures: Mapping[str, Picture | None]
+) -> Canvas:
+    inputs = read_inputs(pictures, {"init_image": request.init_image, "mask": request.mask})
+    return choose_canvas(
+        located.variant,
+        checkpoint,
+        inputs,
+        width=request.width,
+        height=request.height,
+        strength=request.strength,
+    )
+
+
+def _guidance_options(request: GenerationRequest, located: Located) -> GuidanceOptions:
+    """The scale is the request's, else that of the shipped checkpoint's record, else the variant's."""
     own = located.checkpoint.guidance if located.checkpoint else None
-    return located.variant.guidance if own is None else own
+    scale = request.guidance if request.guidance is not None else own
+    return GuidanceOptions(
+        guidance=located.variant.guidance if scale is None else scale,
+        negative=request.negative,
+        guidance_rescale=request.guidance_rescale,
+        guidance_interval=request.guidance_interval,
+        skip_layers=request.skip_layers,
+        skip_layer_scale=request.skip_layer_scale,
+        skip_layer_interval=request.skip_layer_interval,
+    )
+
+
+def _absolute(file: str | None) -> str | None:
+    return None if file is None else str(Path(file).expanduser().resolve())

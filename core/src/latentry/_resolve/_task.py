@@ -1,4 +1,4 @@
-"""What a request comes to: drawing from noise alone, from a picture, or a part of one."""
+"""The task of a request: text to image, image to image, or inpainting."""
 
 from __future__ import annotations
 
@@ -7,43 +7,49 @@ from collections.abc import Mapping
 from latentry._errors import IncompatibleError, OptionError
 from latentry._specs import Task, VariantSpec
 
-STRENGTH: Mapping[Task, float] = {"image-to-image": 0.75, "inpainting": 1.0}
+DEFAULT_STRENGTH: Mapping[Task, float] = {"image-to-image": 0.75, "inpainting": 1.0}
 """Where the request gives none."""
 
-_TAKES: Mapping[Task, str] = {
-    "text-to-image": "--init-image and --mask left out",
-    "image-to-image": "--init-image without --mask",
-    "inpainting": "--init-image and --mask",
+_INPUTS: Mapping[Task, str] = {
+    "text-to-image": "without a picture",
+    "image-to-image": "with a picture and no mask",
+    "inpainting": "with a picture and a mask",
 }
 
 
 def choose_task(variant: VariantSpec, *, image: bool, mask: bool) -> Task:
-    """The task that follows from the pictures that are there.
+    """The task that follows from the given pictures.
 
     Raises:
         OptionError: a mask without a picture.
         IncompatibleError: the variant's network is for other tasks.
     """
     if mask and not image:
-        raise OptionError("There is a mask, but no picture that it belongs to.", remedy="Give --init-image as well.")
+        raise OptionError(
+            "A mask was given without a picture.", remedy="Give the picture that it belongs to.", field="init_image"
+        )
     task: Task = "inpainting" if mask else "image-to-image" if image else "text-to-image"
+    # any network that draws from a picture can inpaint: what the mask keeps is blended in between the steps
     if task in variant.tasks or (task == "inpainting" and "image-to-image" in variant.tasks):
         return task
     raise IncompatibleError(
         f"{variant.name} cannot be used for {task}.",
         why=f"Its network is for {' and '.join(variant.tasks)}.",
-        remedy=f"Use it with {' or with '.join(_TAKES[each] for each in variant.tasks)}, or choose another model.",
+        remedy=f"Use it {' or '.join(_INPUTS[each] for each in variant.tasks)}, or choose another model.",
+        field="init_image" if task == "text-to-image" or "inpainting" not in variant.tasks else "mask",
     )
 
 
-def choose_strength(task: Task, asked: float | None) -> float | None:
+def choose_strength(task: Task, strength: float | None) -> float | None:
     """The strength of a task, None where it has none.
 
     Raises:
-        OptionError: there is nothing it could be the strength of.
+        OptionError: a strength without a picture.
     """
-    if task == "text-to-image" and asked is not None:
+    if task == "text-to-image" and strength is not None:
         raise OptionError(
-            "There is a strength, but no picture to begin from.", remedy="Give --init-image, or leave --strength out."
+            "A strength was given without a picture to begin from.",
+            remedy="Give a picture, or leave the strength out.",
+            field="strength",
         )
-    return STRENGTH.get(task) if asked is None else asked
+    return DEFAULT_STRENGTH.get(task) if strength is None else strength

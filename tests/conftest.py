@@ -8,14 +8,6 @@ import pytest
 from support.models import write_stable_diffusion
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Networks this small gain nothing from a second thread, and lose much by it on a busy machine."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion folder of random weights that predicts noise."""

@@ -89,6 +89,22 @@ def test_what_drawing_needs_includes_nothing_of_tests_types_and_lint() -> None:
     assert not tools & needed
 
 
+def test_the_oldest_environment_holds_every_distribution() -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string((ROOT / "tox.ini").read_text(encoding="utf-8"))
+    found = re.findall(r"-e (?:plugins\{/\})?([a-z0-9-]+)", parser["testenv:oldest"]["deps"])
+    assert sorted(found) == sorted(["core", *PROJECTS])
+
+
+@pytest.mark.parametrize("folder", ["core", *(f"plugins/{name}" for name in PROJECTS)])
+def test_every_distribution_says_which_pythons_it_is_tested_on(folder: str) -> None:
+    """Those of tox; 3.14 is only tried, on GitHub."""
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = [text.rpartition(" ")[2] for text in project["classifiers"] if text.startswith("Programming Language")]
+    assert said == ["3.11", "3.12", "3.13"]
+    assert project["requires-python"] == ">=3.11"
+
+
 def test_ci_runs_the_commands_of_the_readme() -> None:
     """Word for word, but for how talkative pip is and where the linters stand between them."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

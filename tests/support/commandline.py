@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
+FORKS = sys.platform == "linux"
+"""Windows has no fork, and on macOS the system's libraries do not survive one: there each command is a new Python."""
 
 SERVER = """
 import json, os, sys, traceback
@@ -75,16 +77,12 @@ class CommandLine:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=clean_environment(),
-        )
+        self._server = _start_server() if FORKS else None
 
     def __call__(self, *arguments: object, folder: Path, environment: Mapping[str, str] | None = None) -> Done:
         """Run a command in a folder and wait for its end."""
+        if self._server is None:
+            return fresh(*arguments, folder=folder, environment=environment)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         out, err = self._scratch / "out", self._scratch / "err"
@@ -100,11 +98,23 @@ class CommandLine:
 
     def close(self) -> None:
         """End the process."""
+        if self._server is None:
+            return
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.close()
         self._server.wait()
         self._server.stdout.close()
+
+
+def _start_server() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
 
 
 def fresh(*arguments: object, folder: Path, environment: Mapping[str, str] | None = None) -> Done:

@@ -349,6 +349,8 @@ class Detection:
         dtypes: of the tensors by torch's name, or by GGUF's where values are packed; the one with most bytes first.
         size: bytes of all tensors, where there are files of weights.
         parameters: values of all tensors, where there are files of weights.
+        possible: the variants that the shapes do not contradict, any of which a request may name; empty where those are
+            ``variants``.
     """
 
     variants: tuple[str, ...]
@@ -360,3 +362,4 @@ class Detection:
     dtypes: tuple[str, ...] = ()
     size: int | None = None
     parameters: int | None = None
+    possible: tuple[str, ...] = ()

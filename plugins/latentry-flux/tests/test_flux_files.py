@@ -83,7 +83,7 @@ def test_parts_that_are_given_are_not_missing(tmp_path: Path) -> None:
 
 
 def test_kontext_has_the_tensors_of_dev_and_is_not_taken(tmp_path: Path) -> None:
-    file = write_sparse(tmp_path / "t.safetensors", bare("dev"), modelspec__title="FLUX.1 Kontext dev")
+    file = write_sparse(tmp_path / "t.safetensors", bare("dev"), modelspec__architecture="flux-1-dev-kontext")
     found = seen(file)
     assert found.variants == ()
     assert any("Kontext" in sentence and "not supported" in sentence for sentence in found.evidence)

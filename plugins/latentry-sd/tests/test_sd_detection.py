@@ -48,7 +48,14 @@ TRAILING = {"prediction_type": "epsilon", "timestep_spacing": "trailing"}
         ({"in_channels": 9, "cross_attention_dim": 96}, "sd15-inpainting"),
         ({"in_channels": 9, "cross_attention_dim": 1024}, "sd2-inpainting"),
         ({"cross_attention_dim": 1024, "_name_or_path": "stabilityai/sd-turbo"}, "sd-turbo"),
-        ({"cross_attention_dim": 1024, "_name_or_path": "SD-Turbo", "scheduler": TRAILING}, "sd-turbo"),
+        (
+            {
+                "cross_attention_dim": 1024,
+                "_name_or_path": "/data/models--stabilityai--sd-turbo/snapshots/1",
+                "scheduler": TRAILING,
+            },
+            "sd-turbo",
+        ),
         ({"scheduler": TRAILING}, "sd15"),
     ],
     ids=str,
@@ -99,9 +106,32 @@ def test_metadata_of_the_weights_tells(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=TRAILING)
-    title = {"modelspec.title": "Stable Diffusion Turbo 2.1"}
-    save_file({"x": torch.zeros(1)}, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata=title)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({"x": torch.zeros(1)}, weights, metadata={"modelspec.architecture": "stable-diffusion-v2-turbo"})
     assert locate(HOST, str(folder), None).variant.name == "sd-turbo"
+
+
+@pytest.mark.parametrize("name", ["not-turbo-at-all", "me/sd-turbo-merge", "turbo", "/turbo/sd15"])
+def test_free_text_does_not_decide_for_turbo(tmp_path: Path, name: str) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    folder = write(tmp_path / "model", cross_attention_dim=1024, _name_or_path=name)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({"x": torch.zeros(1)}, weights, metadata={"modelspec.title": "not a Turbo"})
+    assert locate(HOST, str(folder), None).variant.name == "sd21-base"
+
+
+@pytest.mark.parametrize("asked", ["sd21-base", "sd21", "sd-turbo"])
+@pytest.mark.parametrize("scheduler", [V, TRAILING, {}], ids=str)
+def test_the_variant_that_is_asked_for_counts_where_the_shapes_allow_it(
+    tmp_path: Path, asked: str, scheduler: dict[str, Any]
+) -> None:
+    folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=scheduler)
+    assert locate(HOST, str(folder), asked).variant.name == asked
+    for other in ("sd15", "sd2-inpainting"):
+        with pytest.raises(ModelError, match=f"{other}"):
+            locate(HOST, str(folder), other)
 
 
 def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:

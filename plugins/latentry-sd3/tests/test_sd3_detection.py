@@ -64,8 +64,8 @@ def test_the_variant_follows_from_the_configuration(
     ("metadata", "variants"),
     [
         ({"format": "pt"}, ("sd35-large", "sd35-large-turbo")),
-        ({"modelspec.title": "Stable Diffusion 3.5 Large"}, ("sd35-large",)),
-        ({"modelspec.title": "Stable Diffusion 3.5 Large Turbo"}, ("sd35-large-turbo",)),
+        ({"modelspec.architecture": "stable-diffusion-v3.5-large"}, ("sd35-large",)),
+        ({"modelspec.title": "Stable Diffusion 3.5 Large Turbo"}, ("sd35-large", "sd35-large-turbo")),
         ({"modelspec.architecture": "stable-diffusion-v3.5-large-turbo"}, ("sd35-large-turbo",)),
     ],
     ids=str,

@@ -77,7 +77,8 @@ def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant
     [
         ({}, LARGE),
         ({"modelspec__architecture": "stable-diffusion-v3.5-large"}, ("sd35-large",)),
-        ({"modelspec__title": "SD3.5 Large Turbo"}, ("sd35-large-turbo",)),
+        ({"modelspec__architecture": "stable-diffusion-3.5-large-turbo"}, ("sd35-large-turbo",)),
+        ({"modelspec__title": "SD3.5 Large Turbo"}, LARGE),
         ({"modelspec__title": "A merge"}, LARGE),
     ],
     ids=str,
@@ -92,7 +93,7 @@ def test_metadata_decides_where_headers_cannot(
         return
     with pytest.raises(ModelError, match="can be any of sd35-large, sd35-large-turbo") as caught:
         locate(HOST, str(file), None)
-    assert "modelspec.title" in caught.value.why
+    assert "modelspec.architecture" in caught.value.why
 
 
 def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:

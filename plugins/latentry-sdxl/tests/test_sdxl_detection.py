@@ -73,7 +73,7 @@ def test_a_name_decides_for_turbo(tmp_path: Path, noise: str) -> None:
 
 def test_metadata_decides_for_turbo(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", noise="trailing")
-    about = {"modelspec.title": "My SDXL Turbo merge"}
+    about = {"modelspec.architecture": "stable-diffusion-xl-v1-turbo"}
     save_file({"x": torch.zeros(1)}, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata=about)
     found = detect(ModelFiles(folder))
     assert found is not None

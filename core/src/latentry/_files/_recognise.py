@@ -73,7 +73,7 @@ def recognise(host: PluginHost, files: ModelFiles, asked: str | None) -> tuple[s
             why=_sentence(best[0].detection),
             remedy=next((to_do for start, to_do in OTHER_KINDS.items() if kind.startswith(start)), A_MODEL),
         )
-    fitting = [claim for claim in best if asked in claim.detection.variants]
+    fitting = [claim for claim in best if asked in (claim.detection.possible or claim.detection.variants)]
     claim = (fitting or best)[0]
     return claim.family, _variant(files.path, host.families[claim.family], claim.detection, asked)
 
@@ -91,7 +91,7 @@ def _variant(path: Path, family: ModelFamilySpec, detection: Detection, asked: s
     possible = detection.variants
     if asked is not None:
         chosen = named_variant(family, asked)
-        if asked not in possible:
+        if asked not in (detection.possible or possible):  # what is asked for counts unless the shapes contradict it
             raise ModelError(
                 f"{path} is no {asked}: it is {' or '.join(possible)}.",
                 why=_sentence(detection),

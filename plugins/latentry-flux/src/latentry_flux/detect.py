@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
-from latentry_flux.sighting import see, variant_of
+from latentry_diffusers.recognise.pipeline import read_pipeline
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_flux.weights_file import find_in_file, variant_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint has."""
@@ -21,7 +22,7 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    return recognise(files, Family("flux", _in_folder, see))
+    return recognise(files, Family("flux", _in_folder, find_in_file))
 
 
 def _in_folder(path: Path) -> Detection | None:
@@ -42,4 +43,4 @@ def _in_folder(path: Path) -> Detection | None:
 def _variant(transformer: Mapping[str, Any]) -> tuple[str | None, str]:
     taken = transformer.get("in_channels", 64)
     given = transformer.get("out_channels") or taken
-    return variant_of(taken, given, told=bool(transformer.get("guidance_embeds", False)))
+    return variant_of(taken, given, guided=bool(transformer.get("guidance_embeds", False)))

@@ -7,35 +7,41 @@ from typing import NamedTuple
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.recognise.metadata import said_of
-from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
+from latentry_diffusers.recognise.metadata import folder_architecture
+from latentry_diffusers.recognise.pipeline import read_pipeline
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
 from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_config
-from latentry_sd.sighting import see
+from latentry_sd.weights_file import find_in_file
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
 OTHERS = ("StableDiffusionXL", "StableDiffusion3")
 """Pipelines of other families begin so."""
+REPOSITORIES = {"sd-turbo": "stable-diffusion-v2-turbo"}
+"""Architectures by the published repository, where the configurations leave more than one."""
+SECOND = ("sd21-base", "sd21", "sd-turbo")
+"""Variants of one shape."""
 
 
 class Finding(NamedTuple):
-    """The variants a checkpoint can be, by which sign, and what it predicts."""
+    """The variants a checkpoint can be, the evidence, what it predicts, and the variants that its shapes allow."""
 
     variants: tuple[str, ...]
     sign: str
-    prediction: str | None
+    prediction: str
+    possible: tuple[str, ...]
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are those of Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
+    """Whether the files are Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
 
-    2.1, 2.1 base and SD Turbo have the same keys and shapes: what they say of themselves tells them apart, in a folder
-    also what the scheduler says; otherwise several are possible.
+    2.1, 2.1 base and SD Turbo have the same keys and shapes. What a machine wrote about them tells them apart, in a
+    folder also the scheduler's configuration; otherwise several are possible.
 
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    return recognise(files, Family("sd", _in_folder, see))
+    return recognise(files, Family("sd", _in_folder, find_in_file))
 
 
 def _in_folder(path: Path) -> Detection | None:
@@ -51,22 +57,24 @@ def _in_folder(path: Path) -> Detection | None:
     )
     if (reason := why_not_config(unet)) is not None:
         return Detection((), UNSUPPORTED, (*evidence, reason), missing)
-    signs = _by_configs(path, channels, width)
-    return Detection(signs.variants, SURE, (*evidence, signs.sign), missing, prediction=signs.prediction)
+    variants, sign, prediction, possible = _by_configurations(path, channels, width)
+    return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction, possible=possible)
 
 
-def _by_configs(path: Path, channels: object, width: object) -> Finding:
+def _by_configurations(path: Path, channels: object, width: object) -> Finding:
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     predicts = str(noise.get("prediction_type", "epsilon"))
     if channels == 9:
-        return Finding(("sd2-inpainting" if width == 1024 else "sd15-inpainting",), INPAINTING, predicts)
+        variants = ("sd2-inpainting" if width == 1024 else "sd15-inpainting",)
+        return Finding(variants, INPAINTING, predicts, variants)
     if predicts == "v_prediction":
-        return Finding(("sd21",), "it predicts v", predicts)
+        return Finding(("sd21",), "it predicts v", predicts, SECOND if width == 1024 else ("sd21", "sd15"))
     if width != 1024:
-        return Finding(("sd15",), f"it predicts {predicts}", predicts)
-    if "turbo" in (said := said_of(path, "unet")).lower():
-        return Finding(("sd-turbo",), f"it calls itself {said}", predicts)
+        return Finding(("sd15",), f"it predicts {predicts}", predicts, ("sd15",))
+    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES)):
+        return Finding(("sd-turbo",), f"its architecture is {named}", predicts, SECOND)
     if noise.get("timestep_spacing") == "trailing":
         sign = "its scheduler has trailing spacing, which fits 2.1 base and Turbo"
-        return Finding(("sd21-base", "sd-turbo"), sign, predicts)
-    return Finding(("sd21-base",), f"it predicts {predicts}, and its scheduler has no trailing spacing", predicts)
+        return Finding(("sd21-base", "sd-turbo"), sign, predicts, SECOND)
+    sign = f"it predicts {predicts}, and its scheduler does not have trailing spacing"
+    return Finding(("sd21-base",), sign, predicts, SECOND)

@@ -8,27 +8,30 @@ from typing import Any
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.recognise.metadata import said_of
-from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, read_pipeline, recognise
+from latentry_diffusers.recognise.metadata import folder_architecture
+from latentry_diffusers.recognise.pipeline import read_pipeline
+from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
 from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_config
-from latentry_sdxl.sighting import see
+from latentry_sdxl.weights_file import EITHER, find_in_file
 
 SHARED = ("unet", "vae", "text_encoder_2", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint of any variant has."""
 PARTS = (*SHARED, "text_encoder", "tokenizer")
 """Folders of all variants but the refiner."""
+REPOSITORIES = {"sdxl-turbo": "stable-diffusion-xl-v1-turbo"}
+"""Architectures by the published repository, where the configurations leave more than one."""
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are those of Stable Diffusion XL; None where nothing speaks for it.
+    """Whether the files are Stable Diffusion XL; None where nothing speaks for it.
 
-    Turbo has the keys and shapes of base: what the files say of themselves tells the two apart, in a folder also the
+    Turbo has the keys and shapes of base. What a machine wrote about them tells the two apart, in a folder also the
     scheduler they were published with; otherwise both are possible.
 
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    return recognise(files, Family("sdxl", _in_folder, see))
+    return recognise(files, Family("sdxl", _in_folder, find_in_file))
 
 
 def _in_folder(path: Path) -> Detection | None:
@@ -42,10 +45,10 @@ def _in_folder(path: Path) -> Detection | None:
     evidence = (f"model_index.json names {pipeline}", f"the UNet takes {channels} channels")
     if (reason := why_not_config(unet)) is not None:
         return Detection((), UNSUPPORTED, (*evidence, reason), missing)
-    variants, sign = _variants(path, refiner, channels)
+    possible, variants, sign = _variants(path, refiner, channels)
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     prediction = str(noise.get("prediction_type", "epsilon"))
-    return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction)
+    return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction, possible=possible)
 
 
 def _refines(index: Mapping[str, Any]) -> bool:
@@ -54,17 +57,18 @@ def _refines(index: Mapping[str, Any]) -> bool:
     return bool(index.get("requires_aesthetics_score")) or without
 
 
-def _variants(path: Path, refiner: bool, channels: object) -> tuple[tuple[str, ...], str]:
+def _variants(path: Path, refiner: bool, channels: object) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Those that the shapes allow, those that the configurations leave, and the evidence."""
     if refiner:
-        return ("refiner",), "it has no first text encoder, or is told an aesthetic score"
+        return ("refiner",), ("refiner",), "it has no first text encoder, or takes an aesthetic score"
     if channels == 9:
-        return ("inpainting",), INPAINTING
-    if "turbo" in said_of(path, "unet").lower():
-        return ("turbo",), "the files are named Turbo"
+        return ("inpainting",), ("inpainting",), INPAINTING
+    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES)):
+        return EITHER, ("turbo",), f"its architecture is {named}"
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     name, spacing = noise.get("_class_name", "not named"), noise.get("timestep_spacing", "none")
     if spacing != "trailing" or noise.get("rescale_betas_zero_snr"):
-        return ("base",), f"its scheduler has {spacing} spacing"
+        return EITHER, ("base",), f"its scheduler has {spacing} spacing"
     if name == "EulerAncestralDiscreteScheduler":
-        return ("turbo",), "its scheduler is EulerAncestralDiscreteScheduler with trailing spacing"
-    return ("base", "turbo"), f"its scheduler is {name} with trailing spacing, which fits base and Turbo"
+        return EITHER, ("turbo",), "its scheduler is EulerAncestralDiscreteScheduler with trailing spacing"
+    return EITHER, EITHER, f"its scheduler is {name} with trailing spacing, which fits base and Turbo"

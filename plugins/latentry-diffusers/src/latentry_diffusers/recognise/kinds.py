@@ -9,7 +9,7 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import by_text_width
 from latentry_diffusers.recognise.adapters import adapter
 from latentry_diffusers.recognise.text_encoders import text_encoder
-from latentry_diffusers.recognise.unet_shape import see_unet
+from latentry_diffusers.recognise.unet_shape import find_unet
 
 
 class Kind(NamedTuple):
@@ -82,7 +82,7 @@ def _embedding(weights: WeightFiles) -> Kind | None:
 
 def _upscaler(weights: WeightFiles) -> Kind | None:
     tensors, words = weights.tensors, "an upscaler"
-    unet = see_unet(tensors)
+    unet = find_unet(tensors)
     if unet is not None and unet.shape.channels == 7:
         return Kind(words, "its UNet takes 7 channels, those of the latents and of the small picture")
     if side(tensors, "conv_first.weight", 3) is not None:

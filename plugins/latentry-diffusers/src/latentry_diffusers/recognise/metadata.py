@@ -1,7 +1,13 @@
-"""What a checkpoint says about itself, from its configurations and the headers of its weights."""
+"""What a checkpoint says about itself, in its configurations and in the headers of its weights.
+
+Only what a machine wrote decides which variant a checkpoint is: marks among the tensors, ``modelspec.architecture``,
+``modelspec.prediction_type``, and the repository that a folder was saved from. A title is free text: it is shown and
+decides nothing, since a merge called "not a Turbo" is none.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from latentry_diffusers.files.configs import read_json
@@ -9,38 +15,53 @@ from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
 
 V_MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
-"""Tensors whose being there says that the network predicts v, and that its noisiest level has no signal."""
-SAYINGS = ("title", "architecture")
-"""Of modelspec's metadata, those that name the model (github.com/Stability-AI/ModelSpec)."""
+"""Tensors whose presence says that the network predicts v, and that its noisiest level has no signal."""
+SHOWN = ("title", "architecture")
+"""Keys of modelspec's metadata that name the model (github.com/Stability-AI/ModelSpec)."""
 SPELLINGS = {"v": "v_prediction", "v_prediction": "v_prediction", "epsilon": "epsilon", "eps": "epsilon"}
 
 
-def said_of(path: Path, part: str) -> str:
-    """What a folder calls itself: metadata of a part's weights and the names that its folders were saved from.
+def stated_name(weights: WeightFiles) -> str:
+    """What files of weights call themselves, in one line, to be shown; empty where they do not say."""
+    return " ".join(name for key in SHOWN if (name := weights.metadata.get(f"modelspec.{key}", "").strip()))
 
-    From ``modelspec.title`` and ``modelspec.architecture`` of the safetensors headers and ``_name_or_path`` of
-    ``model_index.json`` and of the part's ``config.json``, in one line; empty where there is none.
+
+def architecture(weights: WeightFiles) -> str:
+    """``modelspec.architecture`` in lower case; empty where there is none."""
+    return weights.metadata.get("modelspec.architecture", "").strip().lower()
+
+
+def folder_architecture(path: Path, part: str, repositories: Mapping[str, str]) -> str:
+    """The architecture of a folder in the diffusers layout, in lower case; empty where nothing says it.
+
+    From the metadata of a part's weights, else from the repository that the folder was saved from: ``_name_or_path`` of
+    ``model_index.json`` and of the part's ``config.json``, as far as it is one of the published ones.
+
+    Args:
+        path: the folder.
+        part: name of the folder in it that holds the denoiser.
+        repositories: architectures by the name of the published repository, without its owner.
 
     Raises:
         ModelError: a file of weights is damaged.
     """
-    configs = (read_json(path / "model_index.json"), read_json(path / part / "config.json"))
-    names = [str((config or {}).get("_name_or_path", "")) for config in configs]
-    names += [said_in(read_headers(file)) for file in sorted((path / part).glob("*.safetensors"))]
-    return " ".join(dict.fromkeys(name for name in names if name))
-
-
-def said_in(weights: WeightFiles) -> str:
-    """What files of weights call themselves, in one line; empty where they do not."""
-    return " ".join(name for key in SAYINGS if (name := weights.metadata.get(f"modelspec.{key}", "").strip()))
+    stated = (architecture(read_headers(file)) for file in sorted((path / part).glob("*.safetensors")))
+    if found := next(filter(None, stated), ""):
+        return found
+    for config in (read_json(path / "model_index.json"), read_json(path / part / "config.json")):
+        # a path of someone's disk, or of the hub's cache, where a repository's folder is models--owner--name
+        for folder in str((config or {}).get("_name_or_path", "")).lower().replace("\\", "/").split("/"):
+            if (name := folder.rpartition("--")[2]) in repositories:
+                return repositories[name]
+    return ""
 
 
 def predicted(weights: WeightFiles) -> tuple[str, str] | None:
     """What the network predicts, and where files of weights say so; None where they do not."""
     if V_MARK in weights.tensors:
         return "v_prediction", f"it holds the mark {V_MARK}"
-    said = weights.metadata.get("modelspec.prediction_type", "").strip().lower()
-    return (SPELLINGS[said], f"its modelspec.prediction_type is {said}") if said in SPELLINGS else None
+    stated = weights.metadata.get("modelspec.prediction_type", "").strip().lower()
+    return (SPELLINGS[stated], f"its modelspec.prediction_type is {stated}") if stated in SPELLINGS else None
 
 
 def noise_marks(weights: WeightFiles) -> dict[str, object]:

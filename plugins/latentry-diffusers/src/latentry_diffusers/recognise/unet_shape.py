@@ -31,7 +31,7 @@ class UNetShape(NamedTuple):
     added: int | None
 
 
-class UNetSeen(NamedTuple):
+class UNetInFile(NamedTuple):
     """A UNet in a file.
 
     Attributes:
@@ -68,12 +68,12 @@ class _Layout(NamedTuple):
     levels: Callable[[Headers, str], list[list[_Layer]]]
 
 
-def see_unet(tensors: Headers) -> UNetSeen | None:
+def find_unet(tensors: Headers) -> UNetInFile | None:
     """The UNet among the tensors of a file, in the original layout or in diffusers'; None where there is none."""
     for prefix in PREFIXES:
         for original, layout in ((True, ORIGINAL), (False, DIFFUSERS)):
             if (shape := _shape(tensors, prefix, layout)) is not None:
-                return UNetSeen(prefix, original, shape)
+                return UNetInFile(prefix, original, shape)
     return None
 
 

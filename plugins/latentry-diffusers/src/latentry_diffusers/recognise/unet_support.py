@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentry_diffusers.files.headers import Headers
-from latentry_diffusers.recognise.unet_shape import UNetSeen
+from latentry_diffusers.recognise.unet_shape import UNetInFile
 
 INPAINTING = "9 channels are those of the latents, of the mask and of the picture around it"
 CHANNELS = "only networks with 4 channels, or 9 for inpainting, are supported"
@@ -16,7 +16,7 @@ EDM_MARKS = ("edm_mean", "edm_vpred.sigma_max")
 """Tensors of Playground 2.5 and of CosXL, whose noise process is EDM's."""
 
 
-def why_not_file(seen: UNetSeen, tensors: Headers) -> str | None:
+def why_not_file(seen: UNetInFile, tensors: Headers) -> str | None:
     """Why the UNet in a file cannot be run; None where it can."""
     if seen.shape.channels not in (4, 9):
         return CHANNELS

@@ -1,4 +1,4 @@
-"""What the headers of a file show of Stable Diffusion 3 and 3.5."""
+"""Recognises Stable Diffusion 3 and 3.5 in the headers of a file of weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from latentry_diffusers.files.headers import PREFIXES, Headers, count, side
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.metadata import said_in
+from latentry_diffusers.recognise.metadata import architecture
 from latentry_diffusers.recognise.missing import Need
-from latentry_diffusers.recognise.recognise import Sighting
+from latentry_diffusers.recognise.recognise import FileFinding
 from latentry_sd3.variants import TRANSFORMERS
 
 NEEDS = (
@@ -19,15 +19,23 @@ NEEDS = (
     Need("T5-XXL", ("text_encoders.t5xxl.", "t5xxl."), optional=True),
 )
 CHANNELS = "only networks with 16 are supported"
-UNTOLD = (
-    "3.5 Large and Large Turbo have the same tensors: modelspec.architecture or modelspec.title in its metadata would"
-    " tell, and it has none that does"
-)
+LARGE = ("sd35-large", "sd35-large-turbo")
+"""The same networks, one of them distilled."""
+NOT_STATED = "modelspec.architecture in its metadata would tell them apart, and it does not"
 
 
 class Shape(NamedTuple):
-    """What tells the transformers apart: input channels, width, blocks, side of the table of positions, width of the
-    text states, whether queries and keys are normed, and how many blocks attend twice."""
+    """What tells the transformers apart.
+
+    Attributes:
+        channels: of the input.
+        width: of both streams.
+        layers: blocks.
+        positions: along each side of the table of positions.
+        text: width of the text states.
+        normed: whether queries and keys are normalised.
+        dual: how many blocks have a second attention.
+    """
 
     channels: int
     width: int
@@ -65,30 +73,54 @@ DIFFUSERS = _Layout(
 )
 
 
-def see(weights: WeightFiles) -> Sighting | None:
+def find_in_file(weights: WeightFiles) -> FileFinding | None:
     """Stable Diffusion 3 in a file of weights; None where there is no such network."""
-    seen = next(
-        (
-            (layout, shape)
-            for prefix in PREFIXES
-            for layout in (ORIGINAL, DIFFUSERS)
-            if (shape := _shape(weights.tensors, prefix, layout)) is not None
-        ),
-        None,
+    found = (
+        (layout, shape)
+        for prefix in PREFIXES
+        for layout in (ORIGINAL, DIFFUSERS)
+        if (shape := _shape(weights.tensors, prefix, layout)) is not None
     )
-    if seen is None:
+    layout, shape = next(found, (None, None))
+    if layout is None or shape is None:
         return None
-    layout, shape = seen
     evidence = (
         f"it holds a transformer in {layout.words} layout",
         f"the transformer has {shape.layers} blocks of width {shape.width} and takes {shape.channels} channels",
     )
     if shape.channels != 16:
-        return Sighting((), (*evidence, CHANNELS))
-    variants, sign = _variants(shape, said_in(weights).lower())
+        return FileFinding((), (*evidence, CHANNELS))
+    possible, sign = variants_of(normed=shape.normed, dual=bool(shape.dual))
+    variants = possible
+    if len(possible) > 1:
+        variants, more = narrow_down(architecture(weights))
+        sign = f"{sign}; {more or NOT_STATED}"
     published = shape in (shape_of(TRANSFORMERS[name]) for name in variants)
     without = () if any(name.startswith(NEEDS[-1].prefixes) for name in weights.tensors) else ("T5 is optional",)
-    return Sighting(variants, (*evidence, *sign, *without), NEEDS, "flow_prediction", published)
+    return FileFinding(variants, (*evidence, sign, *without), NEEDS, "flow_prediction", published, possible)
+
+
+def variants_of(*, normed: bool, dual: bool) -> tuple[tuple[str, ...], str]:
+    """The variants whose transformers are built this way, and the evidence.
+
+    Args:
+        normed: whether queries and keys are normalised.
+        dual: whether some blocks have a second attention.
+    """
+    if not normed:
+        return ("sd3-medium",), "queries and keys are not normalised"
+    if dual:
+        return ("sd35-medium",), "queries and keys are normalised, and some blocks have a second attention"
+    return LARGE, "queries and keys are normalised, as in Large and in Large Turbo"
+
+
+def narrow_down(architecture: str) -> tuple[tuple[str, ...], str]:
+    """Large or Large Turbo, or both where the architecture does not say, and the evidence."""
+    if "turbo" in architecture:
+        return ("sd35-large-turbo",), f"its architecture is {architecture}"
+    if "large" in architecture:
+        return ("sd35-large",), f"its architecture is {architecture}"
+    return LARGE, ""
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
@@ -119,15 +151,3 @@ def _shape(tensors: Headers, prefix: str, layout: _Layout) -> Shape | None:
         normed=f"{prefix}{layout.norm}" in tensors,
         dual=count(tensors, lambda number: prefix + layout.second(number)),
     )
-
-
-def _variants(shape: Shape, said: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if not shape.normed:
-        return ("sd3-medium",), ("queries and keys are not normed",)
-    if shape.dual:
-        return ("sd35-medium",), ("queries and keys are normed, and some blocks have a second attention",)
-    if "turbo" in said:
-        return ("sd35-large-turbo",), ("its metadata names Turbo",)
-    if "large" in said:
-        return ("sd35-large",), ("its metadata names Large",)
-    return ("sd35-large", "sd35-large-turbo"), ("queries and keys are normed", UNTOLD)

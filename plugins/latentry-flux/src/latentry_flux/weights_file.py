@@ -1,4 +1,4 @@
-"""What the headers of a file show of FLUX.1."""
+"""Recognises FLUX.1 in the headers of a file of weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from latentry_diffusers.files.headers import PREFIXES, Headers, count, side
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.metadata import said_in
+from latentry_diffusers.recognise.metadata import architecture
 from latentry_diffusers.recognise.missing import Need
-from latentry_diffusers.recognise.recognise import Sighting
+from latentry_diffusers.recognise.recognise import FileFinding
 from latentry_flux.variants import TRANSFORMERS
 
 NEEDS = (Need("CLIP-L", ("text_encoders.clip_l.", "clip_l.")), Need("T5-XXL", ("text_encoders.t5xxl.", "t5xxl.")))
-EDITS = "it is Kontext, which is shown a picture to edit and is not supported"
+EDITS = "it is Kontext, which edits a given picture and is not supported"
 
 
 class Shape(NamedTuple):
@@ -26,7 +26,7 @@ class Shape(NamedTuple):
         double: blocks with two streams.
         single: blocks with one.
         text: width of the text states.
-        guided: whether it is told the guidance.
+        guided: whether it takes the guidance scale as an input.
     """
 
     taken: int
@@ -71,33 +71,33 @@ DIFFUSERS = _Layout(
 )
 
 
-def see(weights: WeightFiles) -> Sighting | None:
+def find_in_file(weights: WeightFiles) -> FileFinding | None:
     """FLUX.1 in a file of weights; None where there is no such network."""
     for prefix in PREFIXES:
         for layout in (ORIGINAL, DIFFUSERS):
             if (shape := _shape(weights.tensors, prefix, layout)) is not None:
-                return _sighting(layout, shape, weights)
+                return _finding(layout, shape, weights)
     return None
 
 
-def _sighting(layout: _Layout, shape: Shape, weights: WeightFiles) -> Sighting:
-    variant, sign = variant_of(shape.taken, shape.given, told=shape.guided)
+def _finding(layout: _Layout, shape: Shape, weights: WeightFiles) -> FileFinding:
+    variant, sign = variant_of(shape.taken, shape.given, guided=shape.guided)
     blocks = f"the transformer has {shape.double} double and {shape.single} single blocks of width {shape.width}"
     evidence = (f"it holds a transformer in {layout.words} layout", blocks, sign)
-    if variant == "dev" and "kontext" in said_in(weights).lower():
-        return Sighting((), (*evidence, EDITS))
+    if variant == "dev" and "kontext" in architecture(weights):
+        return FileFinding((), (*evidence, EDITS))
     published = variant is not None and shape == shape_of(TRANSFORMERS[variant])
-    return Sighting((variant,) if variant else (), evidence, NEEDS, "flow_prediction", published)
+    return FileFinding((variant,) if variant else (), evidence, NEEDS, "flow_prediction", published)
 
 
-def variant_of(taken: Any, given: Any, *, told: bool) -> tuple[str | None, str]:
-    """The variant whose transformer takes and gives that many channels, and by which sign; None where none does."""
+def variant_of(taken: Any, given: Any, *, guided: bool) -> tuple[str | None, str]:
+    """The variant whose transformer takes and gives that many channels, and the evidence; None where there is none."""
     if taken == given:
-        return ("dev", "the transformer is told the guidance") if told else ("schnell", "it is told no guidance")
+        return ("dev", "it takes the guidance scale") if guided else ("schnell", "it takes no guidance scale")
     whole = isinstance(taken, int) and isinstance(given, int)
-    if whole and told and taken > 2 * given:
+    if whole and guided and taken > 2 * given:
         return "fill", f"the transformer takes {taken} channels: latents, the picture around the mask, the mask"
-    return None, f"the transformer takes {taken} channels and gives {given}: no network that is supported"
+    return None, f"the transformer takes {taken} channels and gives {given}: which no supported network does"
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

@@ -1,0 +1,131 @@
+"""From what a pipeline gives to ``set_timesteps`` to the boundaries of the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from latentry import Final, OptionError, Plan, PluginHost, Scheduler
+from latentry.sigmas import ExactSigmas, SigmaSchedule
+from latentry_bridge_diffusers._training import Training, dynamic_shift
+
+STOCK = "stock"
+"""The name of the grid that the replaced scheduler itself would lay out."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a pipeline asks for; all but one of the first three are None.
+
+    Attributes:
+        steps: how many steps.
+        timesteps: the model's times at which they start.
+        sigmas: the levels at which they start, before the time shift: σ/α on VP and EDM, σ on flow.
+        mu: log of the time shift, where the pipeline works it out from the size.
+    """
+
+    steps: int | None = None
+    timesteps: Sequence[float] | None = None
+    sigmas: Sequence[float] | None = None
+    mu: float | None = None
+
+    @property
+    def own_levels(self) -> bool:
+        """Whether the user gave levels; FLUX's pipelines always pass an even list, which only says how many steps."""
+        if self.timesteps is not None:
+            return True
+        if self.sigmas is None:
+            return False
+        count = len(self.sigmas)
+        return not np.allclose(self.sigmas, np.linspace(1.0, 1.0 / count, count), atol=1e-6)
+
+    @property
+    def count(self) -> int:
+        """How many steps are asked for."""
+        for given in (self.timesteps, self.sigmas):
+            if given is not None:
+                return len(given)
+        if self.steps is None:
+            raise OptionError("set_timesteps needs a number of steps, timesteps or sigmas.")
+        return self.steps
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How steps are laid out unless a pipeline's user gives the levels.
+
+    Attributes:
+        name: of a sigma schedule, ``stock``, or None for the scheduler's own preference.
+        options: of that schedule.
+        final: where a run ends.
+        stock: the replaced scheduler's class name and configuration.
+    """
+
+    name: str | None
+    options: Mapping[str, Any]
+    final: Final | None
+    stock: Mapping[str, Any]
+
+    def plan(
+        self,
+        scheduler: Scheduler,
+        scheduler_name: str,
+        training: Training,
+        request: Request,
+        config: Mapping[str, Any],
+        host: PluginHost,
+    ) -> Plan:
+        """The plan of one call of ``set_timesteps``.
+
+        Raises:
+            OptionError, IncompatibleError: the steps cannot be laid out like that.
+        """
+        process, prediction = training.process, training.prediction
+        if request.own_levels:
+            if self.name not in (None, STOCK):
+                raise OptionError(
+                    f"The scheduler was made with sigmas={self.name!r}, and the pipeline was given levels of its own.",
+                    remedy="Make the scheduler without sigmas=, or leave timesteps= and sigmas= out.",
+                )
+            sigmas = _given(request, training, config)
+            steps, final = request.count, self.final or "zero"
+            return scheduler.plan(steps, process=process, prediction=prediction, sigmas=sigmas, final=final)
+        if self.name == STOCK:
+            from latentry_bridge_diffusers._stock import stock_levels
+
+            levels, final = stock_levels(self.stock, training.process, request)
+            return scheduler.plan(process=process, prediction=prediction, sigmas=levels, final=self.final or final)
+        schedule, final = self._schedule(scheduler_name, training, request, config, host)
+        return scheduler.plan(request.count, process=process, prediction=prediction, sigmas=schedule, final=final)
+
+    def _schedule(
+        self, scheduler_name: str, training: Training, request: Request, config: Mapping[str, Any], host: PluginHost
+    ) -> tuple[SigmaSchedule, Final]:
+        kind, final = training.process.kind, self.final or "zero"
+        options = dict(self.options)
+        name = self.name or training.demand
+        if name is None:
+            spec = host.schedulers[scheduler_name]
+            preference = next(p for p in spec.sigmas_for(request.count, kind) if p.name in host.sigma_schedules)
+            name, final = preference.name, self.final or preference.final
+            options = dict(preference.options) | options
+        if kind == "flow" and not host.sigma_schedules.load(name).absolute:
+            options = {"shift": dynamic_shift(request.mu, config)} | options
+        return host.sigma_schedules.create(name, **options), final
+
+
+def _given(request: Request, training: Training, config: Mapping[str, Any]) -> ExactSigmas:
+    """Levels that the user gave; those of a flow are shifted as diffusers' own scheduler does it."""
+    process = training.process
+    if request.timesteps is not None:
+        points = [process.at(timestep=float(t)) for t in request.timesteps]
+        return ExactSigmas(values=tuple(p.sigma if process.kind == "flow" else p.s for p in points))
+    assert request.sigmas is not None
+    levels = [float(sigma) for sigma in request.sigmas]
+    if process.kind == "flow":
+        shift = dynamic_shift(request.mu, config)
+        levels = [shift * level / (1.0 + (shift - 1.0) * level) for level in levels]
+    return ExactSigmas(values=tuple(levels))

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 from latentry import lazy_exports
 
 if TYPE_CHECKING:
-    from diffusers.schedulers.scheduling_utils import SchedulerMixin
-
     from latentry_bridge_diffusers._factory import scheduler
-    from latentry_bridge_diffusers._scheduler import LatentryEtaScheduler, LatentryScheduler
+    from latentry_bridge_diffusers._scheduler import LatentryEtaScheduler, LatentryScheduler, SchedulerMixin
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,

@@ -109,7 +109,7 @@ def test_it_knows_some_generations(
 
 def test_the_probe_says_what_is_missing(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sageattention", None)
-    with pytest.raises(PluginError, match="installed and cannot be used"):
+    with pytest.raises(PluginError, match="installed but cannot be used"):
         SageAttention().probe()
     monkeypatch.delitem(sys.modules, "sageattention")
     reason = SageAttention().probe()

@@ -121,7 +121,7 @@ def test_a_broken_package_is_distinguished_from_a_missing_one(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "xformers.ops", None)
-    with pytest.raises(PluginError, match="installed and cannot be used"):
+    with pytest.raises(PluginError, match="installed but cannot be used"):
         XFormers().probe()
     monkeypatch.delitem(sys.modules, "xformers")
     monkeypatch.delitem(sys.modules, "xformers.ops")

@@ -1,4 +1,4 @@
-"""Attention through FlashAttention; it computes in ``backend.py``."""
+"""FlashAttention as an attention backend; ``backend.py`` computes it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from latentry import AttentionBackendSpec, hookimpl
 
 @hookimpl
 def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:
-    """The one backend of this distribution."""
+    """The backend of this distribution."""
     yield AttentionBackendSpec(
         name="flash",
         aliases=("flash-attention",),
         target="latentry_attention_flash.backend:FlashAttention",
-        summary="FlashAttention 2 and 3, the latter on Hopper; no masks",
+        summary="FlashAttention 2, and 3 on Hopper; no masks",
         citation="Dao 2023, arXiv:2307.08691; Shah et al. 2024, arXiv:2407.08608",
         devices=frozenset({"cuda"}),
         dtypes=frozenset({"float16", "bfloat16"}),

@@ -1,4 +1,4 @@
-"""torch's flex_attention, whose kernel is generated for what is done to the scores."""
+"""torch's flex_attention, which generates its kernel from a function of the scores."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 
 from latentry.attention import contiguous_rows, masked_rows, score_bias
 
-Change = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""What becomes of a score, given the numbers of batch, head, token and key."""
+ScoreChange = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Changes a score, given the indices of batch, head, token and key."""
 
 
 class FlexAttention:
     """softmax(q·kᵀ·scale + mask)·v, compiled by torch on CUDA: the first call of each kind takes seconds.
 
-    On the CPU the same operator runs eagerly, with every score in memory: calling ``flex_attention`` there would trace
-    it with the compiler for nothing, and warn.
+    On the CPU the same operator runs eagerly, with all scores in memory: ``flex_attention`` itself would trace it with
+    the compiler for no benefit, and show a warning.
     """
 
     def __init__(self) -> None:
         self._compiled: Callable[..., Any] | None = None
 
     def probe(self) -> str | None:
-        """Whether this torch has it."""
+        """None where this torch has it."""
         here = find_spec("torch.nn.attention.flex_attention") is not None
         return None if here else f"torch {torch.__version__} has no flex_attention."
 
@@ -48,7 +48,7 @@ class FlexAttention:
         out = self._on_cuda(*rows, change, scale) if q.is_cuda else _eager(*rows, change, scale)
         return out if bias is None else out.masked_fill(masked_rows(bias), 0.0)
 
-    def _on_cuda(self, q: Tensor, k: Tensor, v: Tensor, change: Change, scale: float) -> Tensor:
+    def _on_cuda(self, q: Tensor, k: Tensor, v: Tensor, change: ScoreChange, scale: float) -> Tensor:
         if self._compiled is None:
             from torch.nn.attention.flex_attention import flex_attention
 
@@ -57,8 +57,8 @@ class FlexAttention:
         return out
 
 
-def _eager(q: Tensor, k: Tensor, v: Tensor, change: Change, scale: float) -> Tensor:
-    """The operator itself, over one block that holds everything."""
+def _eager(q: Tensor, k: Tensor, v: Tensor, change: ScoreChange, scale: float) -> Tensor:
+    """Calls the operator directly, with one block for all tokens and keys."""
     from torch.nn.attention.flex_attention import BlockMask
 
     one = torch.ones(1, 1, 1, dtype=torch.int32, device=q.device)
@@ -72,7 +72,7 @@ def _full(bias: Tensor, q: Tensor, k: Tensor) -> Tensor:
     return bias.expand(*q.shape[:3], k.shape[2])
 
 
-def _change(bias: Tensor | None, causal: bool) -> Change:
+def _change(bias: Tensor | None, causal: bool) -> ScoreChange:
     def change(score: Tensor, batch: Tensor, head: Tensor, token: Tensor, key: Tensor) -> Tensor:
         if bias is not None:
             score = score + bias[batch, head, token, key]

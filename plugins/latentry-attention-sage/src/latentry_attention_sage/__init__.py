@@ -1,4 +1,4 @@
-"""Attention through SageAttention; it computes in ``backend.py``."""
+"""SageAttention as an attention backend; ``backend.py`` computes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from latentry import AttentionBackendSpec, hookimpl
 
 @hookimpl
 def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:
-    """The one backend of this distribution."""
+    """The backend of this distribution."""
     yield AttentionBackendSpec(
         name="sage",
         aliases=("sageattention",),

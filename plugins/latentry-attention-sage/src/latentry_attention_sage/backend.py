@@ -18,14 +18,14 @@ class SageAttention:
     """softmax(q·kᵀ·scale)·v with q and k in 8-bit integers, and the product with v in float16 or 8-bit floats.
 
     ``sageattn(q, k, v, tensor_layout="HND", is_causal=…, sm_scale=…)`` takes (batch, heads, tokens, head size), and is
-    causal for as many tokens as keys alone. It swallows a mask without a word, so none ever reaches it.
+    causal only for equal numbers of tokens and keys. It silently ignores a mask, so none is ever passed to it.
     """
 
     def probe(self) -> str | None:
-        """What is missing: a GPU of a generation it knows, or the package.
+        """What is missing: a GPU that it has kernels for, or the package.
 
         Raises:
-            PluginError: the package is there and cannot be imported.
+            PluginError: the package is installed but cannot be imported.
         """
         if (reason := gpu_problem()) is not None:
             return reason
@@ -50,7 +50,7 @@ class SageAttention:
             IncompatibleError: a mask is given.
         """
         if mask is not None:
-            raise IncompatibleError("SageAttention cannot serve this.", why="There is a mask, and it takes none.")
+            raise IncompatibleError("SageAttention cannot serve this call.", why="It does not support masks.")
         function = import_module("sageattention").sageattn
 
         def kernel(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:

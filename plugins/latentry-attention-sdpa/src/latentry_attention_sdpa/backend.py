@@ -1,4 +1,4 @@
-"""torch's fused attention, by the kernel torch picks or by one that is named."""
+"""torch's fused attention, with the kernel that torch chooses or a named one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Kernel = Literal["auto", "flash", "efficient", "cudnn", "math"]
 class SDPA:
     """softmax(q·kᵀ·scale + mask)·v in one of torch's kernels.
 
-    A kernel that is named is called by its own operator. ``torch.nn.attention.sdpa_kernel`` would choose it for every
-    thread of the process.
+    A named kernel is called through its own operator: ``torch.nn.attention.sdpa_kernel`` would set it for every thread
+    of the process.
 
     Args:
-        kernel: ``auto`` is torch's choice for device, dtype and shapes; ``flash`` and ``math`` are there on the CPU
-            and on CUDA, ``efficient`` and ``cudnn`` on CUDA alone.
+        kernel: ``auto`` is torch's choice for device, dtype and shapes; ``flash`` and ``math`` exist on the CPU
+            and on CUDA, ``efficient`` and ``cudnn`` only on CUDA.
 
     Raises:
         OptionError: there is no such kernel.
@@ -35,9 +35,9 @@ class SDPA:
         self._name, self._kernel = kernel, kernels.KERNELS[kernel]
 
     def probe(self) -> str | None:
-        """torch brings them all; two of them for CUDA alone."""
+        """None, except for two kernels that need CUDA."""
         if self._name in kernels.ON_CUDA and not torch.cuda.is_available():
-            return f"The kernel {self._name!r} runs on CUDA, and there is no CUDA device."
+            return f"The kernel {self._name!r} needs CUDA, and there is no CUDA device."
         return None
 
     def attend(

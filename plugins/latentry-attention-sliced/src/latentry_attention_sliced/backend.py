@@ -1,4 +1,4 @@
-"""Attention a slice at a time."""
+"""Attention in slices of rows or heads."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from latentry_attention_sliced.memory import free_memory
 
 By = Literal["rows", "heads"]
 Piece = tuple[slice, slice, slice]
-"""Of batch, heads and tokens."""
+"""Slices of batch, heads and tokens."""
 
 MOST_ON_CPU, MOST_ELSEWHERE = 2**24, 2**28
-"""Bytes that the scores of a slice of rows take at most where no size is given: larger ones gain no speed."""
+"""Largest default size in bytes of the scores of a slice of rows; larger slices are not faster."""
 SHARE = 8
-"""They take at most the free memory divided by this: there are three copies of them at a time."""
+"""The scores take at most the free memory divided by this; three copies of them exist at a time."""
 
 
 class Sliced:
     """softmax(q·kᵀ·scale + mask)·v for some rows of q, or some heads, at a time.
 
-    Each row has all its keys at once, so nothing has to be put together afterwards. Scores and softmax are in float32
-    at least.
+    Each row is computed with all its keys at once, so that the result is exact. Scores and softmax are at least
+    float32.
 
     Args:
         by: ``rows`` slices the tokens of q: memory is linear in the tokens. ``heads`` slices batch × heads: memory is
             still quadratic in the tokens, and divided by the number of slices.
-        size: rows or heads a slice; found from the free memory where None.
+        size: rows or heads per slice; chosen by the free memory where None.
 
     Raises:
         OptionError: neither rows nor heads, or a size below 1.
@@ -41,7 +41,7 @@ class Sliced:
         if by not in get_args(By):
             raise OptionError(f"Attention cannot be sliced by {by!r}.", remedy=f"Use {' or '.join(get_args(By))}.")
         if size is not None and size < 1:
-            raise OptionError(f"A slice of {size} {by} is none.", remedy="Use 1 or more, or leave it out.")
+            raise OptionError(f"A slice cannot have {size} {by}.", remedy="Use 1 or more, or leave the size out.")
         self._by, self._size = by, size
 
     def probe(self) -> str | None:
@@ -71,7 +71,7 @@ class Sliced:
         return out
 
     def _slices(self, q: Tensor, k: Tensor, wide: torch.dtype) -> Iterator[Piece]:
-        """What q is covered with."""
+        """Slices that cover q."""
         batch, heads, tokens, _ = q.shape
         everything = slice(0, None)
         if self._by == "rows":
@@ -85,25 +85,25 @@ class Sliced:
 
 
 def _fitting(q: Tensor, each: int, most: int | None) -> int:
-    """How many rows or heads, of ``each`` bytes of scores, a slice may have."""
+    """How many rows or heads a slice may have, at ``each`` bytes of scores per row or head."""
     free = free_memory(q.device)
     limits = [limit for limit in (most, None if free is None else free // SHARE) if limit is not None]
     return max(1, min(limits, default=MOST_ELSEWHERE) // each)
 
 
 def _part(mask: Tensor, piece: Piece) -> Tensor:
-    """What of a mask belongs to a piece; dimensions that broadcast stay as they are."""
+    """The part of a mask for a slice; dimensions that broadcast stay as they are."""
     mask = mask[(None,) * (4 - mask.dim())]
     return mask[tuple(cut if size > 1 else slice(None) for cut, size in zip(piece, mask.shape, strict=False))]
 
 
 def _softmax(scores: Tensor, mask: Tensor | None, first: int | None) -> Tensor:
-    """The weights of each row; 0 where it has no key.
+    """The weights of each row; 0 where all its keys are masked.
 
     Args:
-        scores: (batch, heads, rows, keys); written to.
+        scores: (batch, heads, rows, keys); modified in place.
         mask: boolean, or added to them; None for none.
-        first: the number of the first row where token i attends to keys 0..i; None for all keys.
+        first: index of the first row, for causal attention; None without causality.
     """
     if mask is not None and mask.dtype == torch.bool:
         scores.masked_fill_(~mask, -torch.inf)

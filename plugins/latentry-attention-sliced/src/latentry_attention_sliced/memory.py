@@ -8,12 +8,12 @@ import torch
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can be had on a device; None where the system does not say."""
+    """Free memory of a device in bytes; None where the system does not report it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, macOS not this name
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and macOS not this name
         return None

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
+from diffusers.schedulers.scheduling_utils import SchedulerMixin as SchedulerMixin
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from torch import Tensor
 
 from latentry import (

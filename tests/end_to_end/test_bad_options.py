@@ -122,7 +122,7 @@ def test_no_scheduler_takes_levels_that_are_none(name: str, what: str) -> None:
         assert caught.value.remedy
 
 
-def test_no_sigma_schedule_lays_out_steps_that_are_none() -> None:
+def test_no_sigma_schedule_accepts_a_bad_number_of_steps() -> None:
     for name in HOST.sigma_schedules:
         for kind in HOST.sigma_schedules[name].processes:
             for steps in (0, -1, 10_000):
@@ -133,9 +133,9 @@ def test_no_sigma_schedule_lays_out_steps_that_are_none() -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ({"final": "never"}, ("'never' is no ending", "zero or table")),
-        ({"prediction": "velocity"}, ("'velocity' is no prediction type", "v_prediction")),
-        ({"process": "vp"}, ("'vp' is no noise process", "Flow()")),
+        ({"final": "never"}, ("'never' is not an ending", "'zero' or 'table'")),
+        ({"prediction": "velocity"}, ("'velocity' is not a prediction type", "v_prediction")),
+        ({"process": "vp"}, ("'vp' is not a noise process", "Flow()")),
     ],
 )
 def test_a_plan_of_parts_that_are_none(wanted: dict[str, Any], words: tuple[str, str]) -> None:
@@ -154,7 +154,7 @@ ON_THE_LINE = {
     "not a number": (["--scheduler", "unipc", "--set", "corrector=NaN"], ("'corrector' nan", "at most 1")),
     "a schedule's option": (["--sigmas", "karras", "--sigma-set", "rho=0"], ("'rho' 0", "more than 0")),
     "a rising list": (["--sigmas", "1,2"], ("must fall", "2 comes after 1")),
-    "a list with NaN": (["--sigmas", "3,nan"], ("sigma nan is no noise level",)),
+    "a list with NaN": (["--sigmas", "3,nan"], ("sigma nan is not a noise level",)),
     "no steps": (["--steps", "0"], ("'steps' 0", "at least 1")),
     "ten thousand steps": (["--steps", "10000"], ("10000 steps cannot be laid out", "Ask for 1 to")),
     "half a step": (["--steps", "2.5"], ("--steps", "integer")),

@@ -148,10 +148,10 @@ def test_a_list_of_levels_is_used_as_given(engine: Engine, model: str) -> None:
     ("wanted", "message"),
     [
         ({"sigmas": (2.0, 1.0), "steps": 5}, "2 sigmas were given for 5 steps"),
-        ({"sigmas": ()}, "one step or more|1 to"),
+        ({"sigmas": ()}, "at least 1|1 to"),
         ({"sigmas": (1.0, 2.0)}, "fall|rise"),
-        ({"sigmas": (-1.0,)}, "no noise level"),
-        ({"sigmas": (math.nan,)}, "no noise level"),
+        ({"sigmas": (-1.0,)}, "not a noise level"),
+        ({"sigmas": (math.nan,)}, "not a noise level"),
         ({"steps": 1001}, "1001 steps cannot be laid out"),
     ],
     ids=str,

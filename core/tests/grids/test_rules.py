@@ -218,9 +218,9 @@ def test_linear_quadratic_is_linear_then_a_parabola_without_a_kink(steps: int, t
 
 
 def test_linear_quadratic_that_would_turn_back_is_refused() -> None:
-    with pytest.raises(OptionError, match="give no falling grid"):
+    with pytest.raises(OptionError, match="do not give falling noise levels"):
         LinearQuadratic(threshold=0.9, linear_steps=1).points(20, Flow())
-    with pytest.raises(OptionError, match="give no falling grid"):
+    with pytest.raises(OptionError, match="do not give falling noise levels"):
         LinearQuadratic(linear_steps=8).points(8, Flow())
 
 
@@ -235,5 +235,5 @@ def test_align_your_steps_refuses_another_range_and_a_shift() -> None:
     for process in (ZTSNR, EDM()):
         with pytest.raises(IncompatibleError, match="does not fit this checkpoint"):
             AlignYourSteps().points(10, process)
-    with pytest.raises(ValueError, match="take no shift"):
+    with pytest.raises(ValueError, match="takes no time shift"):
         AlignYourSteps(shift=3.0)

@@ -82,8 +82,8 @@ def test_a_shift_beyond_the_trained_levels_is_refused() -> None:
     assert Trailing(shift=3.0).points(10, ZTSNR)[1].s == pytest.approx(3 * Trailing().points(10, ZTSNR)[1].s)
 
 
-def test_a_callers_own_levels_take_none() -> None:
-    with pytest.raises(ValueError, match="take no shift"):
+def test_a_callers_own_levels_take_no_shift() -> None:
+    with pytest.raises(ValueError, match="takes no time shift"):
         ExactSigmas(values=(1.0,), shift=3.0)
 
 

@@ -41,7 +41,7 @@ def test_n_steps_have_n_intervals_and_end_where_asked() -> None:
 
 @pytest.mark.parametrize("steps", [None, 0, -3])
 def test_a_rule_needs_a_number_of_steps(steps: int | None) -> None:
-    with pytest.raises(OptionError, match="cannot be laid out"):
+    with pytest.raises(OptionError, match="number of steps"):
         First().plan(steps, process=SD, prediction=Prediction.V, sigmas=Trailing())
 
 

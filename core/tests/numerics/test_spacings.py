@@ -92,11 +92,11 @@ def test_a_callers_levels_are_as_many_as_the_steps() -> None:
 @pytest.mark.parametrize("process", [SD, Flow(), EDM()], ids=["vp", "flow", "edm"])
 @pytest.mark.parametrize("value", [-1.0, math.nan])
 def test_what_is_no_level_is_refused(process: Flow, value: float) -> None:
-    with pytest.raises(OptionError, match=f"The sigma {value:g} is no noise level"):
+    with pytest.raises(OptionError, match=f"The sigma {value:g} is not a noise level"):
         ExactSigmas(values=(value,)).points(1, process)
 
 
 def test_more_noise_than_a_process_has_is_refused() -> None:
     for process, value in ((Flow(), 1.5), (EDM(), math.inf)):
-        with pytest.raises(OptionError, match="is no noise level"):
+        with pytest.raises(OptionError, match="is not a noise level"):
             ExactSigmas(values=(value,)).points(1, process)

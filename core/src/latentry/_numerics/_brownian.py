@@ -1,4 +1,4 @@
-"""Noise that is one Brownian path, whatever grid it is seen on."""
+"""Noise from one Brownian path, the same path on every grid."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BrownianNoise(KeyedNoise):
     Draws without a clock, and over a piece too short to be resolved, are ``KeyedNoise``'s.
 
     Args:
-        seed: of the whole request.
+        seed: seed of the whole request.
         samples: the index of each row of the batch within the request.
     """
 

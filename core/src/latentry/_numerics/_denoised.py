@@ -12,7 +12,7 @@ from latentry._numerics._processes._prediction import Forms
 
 
 class Denoised:
-    """The network's answer to a query; x₀, ε and v are worked out when asked for.
+    """The network's answer to a query; x₀, ε and v are computed on first use.
 
     Attributes:
         x: the sample that was evaluated, process-native.
@@ -37,14 +37,14 @@ class Denoised:
 
     @cached_property
     def x0(self) -> Tensor:
-        """The clean sample that the network sees in x."""
+        """The clean sample x₀ that the network predicts."""
         if self._x0 is not None:
             return self._x0
         return combine((self._forms.x0_x, self.x), (self._forms.x0_out, self.output))
 
     @cached_property
     def eps(self) -> Tensor:
-        """The noise that the network sees in x; consistent with a replaced x₀ (at σ = 0 any noise is)."""
+        """The noise ε that the network predicts; follows from x₀ where that was replaced (not at σ = 0)."""
         a, s = self.point.alpha, self.point.sigma
         if self._x0 is not None and s > 0.0:
             return combine((1.0 / s, self.x), (-a / s, self._x0))
@@ -57,7 +57,7 @@ class Denoised:
 
     @cached_property
     def uncond(self) -> Denoised | None:
-        """The same evaluation without guidance, where the host computed it."""
+        """The same evaluation without guidance; None unless the host computed it."""
         if self._uncond is None:
             return None
         return Denoised(self.x, self.point, self._uncond, self._forms, real=self.real)

@@ -1,4 +1,4 @@
-"""The stretch of a grid that one step covers, and the evaluations a multistep method remembers."""
+"""The interval that one step covers, and the evaluations a multistep method remembers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class History(NamedTuple):
 
 
 class NoMemory(NamedTuple):
-    """The memory of a method that has none."""
+    """The memory of a method that remembers nothing."""
 
 
 def remember(nodes: Sequence[Node], evaluation: Denoised, form: Form, keep: int) -> tuple[Node, ...]:
@@ -59,11 +59,11 @@ def remember(nodes: Sequence[Node], evaluation: Denoised, form: Form, keep: int)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One step's stretch of the grid.
+    """The interval between two boundaries of a plan, which one step covers.
 
     Attributes:
-        start: the level x has.
-        end: the level the step is to reach.
+        start: the noise level of x.
+        end: the noise level that the step goes to.
         index: which step of the plan, from 0.
         count: steps of the plan.
         process: makes points off the grid.

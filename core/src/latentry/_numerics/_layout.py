@@ -67,6 +67,6 @@ class Layout:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What makes two plans the same: scheduler, options, prediction and levels (hooks are not seen)."""
+        """Text that is equal for equal plans: scheduler, options, prediction type and levels, but not the hooks."""
         levels = ", ".join(p.lam.hex() if math.isfinite(p.lam) else str(p.lam) for p in self.points)
         return f"{self.scheduler!r} {self.process.kind} {self.prediction} [{levels}]"

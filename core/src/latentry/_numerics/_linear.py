@@ -10,8 +10,8 @@ Term = tuple[float, Tensor]
 def combine(*terms: Term) -> Tensor:
     """The sum of coefficient · tensor over the terms, as a new tensor.
 
-    A term whose coefficient is 0 is left out before it is multiplied, so 0 · ∞ never arises at the ends of a noise
-    process. Nothing is written in place and nothing waits for the device.
+    A term with coefficient 0 is left out and not multiplied, so 0 · ∞ never arises at the ends of a noise process.
+    No argument is written to, and nothing waits for the device.
 
     Args:
         terms: (host float, tensor) pairs; tensors of one shape, dtype and device; at least one.

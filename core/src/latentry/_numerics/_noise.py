@@ -1,4 +1,4 @@
-"""Where randomness comes from: stateless draws keyed by what they are for."""
+"""Sources of random noise: stateless draws, each keyed by what it is for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Clock = tuple[float, float]
 
 
 class NoiseSource(Protocol):
-    """What a run draws from."""
+    """What a run draws its noise from: any callable with this signature."""
 
     def __call__(self, like: Tensor, interval: int, draw: int, clock: Clock | None) -> Tensor:
         """Standard normal noise of the shape, dtype and device of ``like``.
@@ -36,7 +36,7 @@ class KeyedNoise:
     made on the host by numpy's counter-based Philox generator, in float32.
 
     Args:
-        seed: of the whole request.
+        seed: seed of the whole request.
         samples: the index of each row of the batch within the request.
     """
 
@@ -44,7 +44,7 @@ class KeyedNoise:
         self.seed, self.samples = seed, tuple(samples)
 
     def __call__(self, like: Tensor, interval: int, draw: int, clock: Clock | None = None) -> Tensor:
-        """See ``NoiseSource``; the clock has no part in it."""
+        """See ``NoiseSource``; the clock is ignored."""
         return self._draw(like, f"{interval}/{draw}")
 
     def initial(self, like: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class KeyedNoise:
 
 
 class Noise:
-    """What a step draws from: counts its draws, so that each has its own key.
+    """What a step draws its noise from. It counts the draws, so that each has its own key.
 
     Attributes:
         draws: how many were made within the interval, by earlier steps of an adaptive method too.

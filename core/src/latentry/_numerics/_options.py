@@ -1,4 +1,4 @@
-"""Options of schedulers and of sigma schedules: closed, frozen, and refused in Latentry's own words."""
+"""Options of schedulers and of sigma schedules: a frozen model whose errors are Latentry's own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from latentry._discovery._options import option_error
 
 
 class Options(BaseModel):
-    """What a person may set. An option that it does not know, or a value it refuses, is one ``OptionError``."""
+    """Options that a person may set. An unknown option or a wrong value raises one ``OptionError``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    if not TYPE_CHECKING:  # a type checker is to see the fields
+    if not TYPE_CHECKING:  # type checkers should see the fields
 
         def __init__(self, /, **options: Any) -> None:
             try:

@@ -33,8 +33,8 @@ InitialNoise = Literal["unit", "sigma"]
 class Plan(Layout):
     """A scheduler on N intervals between N + 1 boundaries.
 
-    A slice of a plan is a plan (image to image cuts the noisy end off); ``reversed`` goes from clean to noisy. Two
-    boundaries that are the same level make an empty interval, which is passed over without an evaluation.
+    A slice of a plan is a plan: image to image leaves out the noisiest steps. ``reversed`` goes from clean to noisy.
+    Two equal boundaries make an empty interval, which a run skips without an evaluation.
 
     Attributes:
         scheduler: the sampler.
@@ -52,7 +52,7 @@ class Plan(Layout):
         return replace(self, points=self.points[start : stop + 1])
 
     def reversed(self) -> Plan:
-        """The same grid walked from clean to noisy, for inversion."""
+        """The same boundaries from clean to noisy, for inversion."""
         return replace(self, points=self.points[::-1])
 
     def start(
@@ -61,17 +61,17 @@ class Plan(Layout):
         """A run from a sample at the plan's first level.
 
         Args:
-            x: (batch, …); half precision is raised to float32, float64 stays.
-            seed: of the run's noise.
+            x: (batch, …); half precision becomes float32, float64 stays float64.
+            seed: seed of the run's noise.
             samples: the index of each row within the request, part of its noise's key; 0, 1, … by default.
-            noise: draws of the caller's own instead.
+            noise: the caller's own source of noise instead.
         """
         return Run(self, x, noise or self._keyed(x, seed, samples))
 
     def resume(
         self, state: RunState, *, seed: int = 0, samples: Sequence[int] | None = None, noise: NoiseSource | None = None
     ) -> Run:
-        """Goes on from ``Run.state()``, bit for bit, given the same noise.
+        """Continues a run from ``Run.state()``: bit for bit the same result, given the same noise.
 
         Raises:
             IncompatibleError: the state belongs to another plan.
@@ -101,7 +101,7 @@ class Plan(Layout):
 
     @cached_property
     def queries(self) -> tuple[Query, ...] | None:
-        """Every evaluation in order, found by a dry run on one number; None where the grid is chosen at run time."""
+        """Every evaluation in order, found by a dry run on one number; None if the grid is chosen at run time."""
         if self.scheduler.adaptive:
             return None
         # v is the one prediction that is defined at both ends
@@ -115,7 +115,7 @@ class Plan(Layout):
 
     @cached_property
     def off_grid(self) -> Query | None:
-        """The first evaluation at a noise level that is no boundary; None where there is none that is known of."""
+        """The first evaluation at a noise level that is not a boundary; None if there is none, or if unknown."""
         levels = [point.lam for point in self.points]
         asked = (query for query in self.queries or ())
         return next((q for q in asked if not any(math.isclose(q.point.lam, lam, abs_tol=1e-9) for lam in levels)), None)
@@ -143,16 +143,16 @@ def lay_out(
     final: Final,
     hooks: tuple[Hook, ...],
 ) -> Plan:
-    """A plan from a rule: N starting levels and the ending."""
+    """Makes a plan of the N levels at which steps start, from the rule, and the level at which the last one ends."""
     if not isinstance(steps, Integral) or steps < 1:
-        what = f"{'No number of' if steps is None else repr(steps)} steps cannot be laid out."
-        raise OptionError(what, remedy="Ask for one step or more, a whole number.")
+        what = "The number of steps is missing." if steps is None else f"{steps!r} is not a number of steps."
+        raise OptionError(what, remedy="Ask for a whole number of steps, at least 1.")
     if not isinstance(process, Process):
-        raise OptionError(f"{process!r} is no noise process.", remedy="Give one, such as Flow().")
+        raise OptionError(f"{process!r} is not a noise process.", remedy="Give one, for example Flow().")
     if final not in get_args(Final):
-        raise OptionError(f"{final!r} is no ending.", remedy=f"A run ends at {' or '.join(get_args(Final))}.")
+        raise OptionError(f"{final!r} is not an ending.", remedy=f"Use {' or '.join(map(repr, get_args(Final)))}.")
     if prediction not in list(Prediction):
-        raise OptionError(f"{prediction!r} is no prediction type.", remedy=f"Known are {', '.join(Prediction)}.")
+        raise OptionError(f"{prediction!r} is not a prediction type.", remedy=f"Use one of {', '.join(Prediction)}.")
     end = process.clean() if final == "zero" else process.cleanest
     return Plan(scheduler, process, Prediction(prediction), (*sigmas.points(int(steps), process), end), hooks)
 

@@ -1,4 +1,4 @@
-"""A run: one request's way through a plan, with control turned inside out."""
+"""A run: one request on its way through a plan. The host evaluates the network, not the run."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Answer(NamedTuple):
 class Run:
     """Position, sample and memory of one request.
 
-    The host asks for ``query``, evaluates the network when and with whom it likes, and calls ``advance``; at the end
-    ``query`` is None and ``sample`` the result. A step is opened only when its query is asked for: until then the
-    host may ``replace`` the sample. A run belongs to one request and one thread at a time.
+    The host reads ``query``, evaluates the network when it likes and in a batch with whatever it likes, and calls
+    ``advance``; at the end ``query`` is None and ``sample`` is the result. A step opens only when its query is read:
+    until then the host may ``replace`` the sample. A run belongs to one request and to one thread at a time.
 
     Attributes:
         plan: what is being run; the ``Plan`` that started it.
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def query(self) -> Query | None:
-        """The evaluation that is wanted next; None at the end. Asking opens the next step."""
+        """The next evaluation that the step needs; None at the end. Reading it opens the next step."""
         while self._query is None and not self.done:
             self._open()
         return self._query
@@ -105,7 +105,7 @@ class Run:
         self._proceed(answer)
 
     def replace(self, sample: Tensor) -> None:
-        """Puts another sample in place of the current one, between two steps.
+        """Replaces the sample between two steps.
 
         Raises:
             RuntimeError: a step is open, so the sample has been used already.
@@ -117,14 +117,14 @@ class Run:
         self.sample = sample.to(self.sample.dtype)
 
     def reopen(self, sample: Tensor) -> None:
-        """Begins the open step again from another sample; only while none of its evaluations is answered."""
+        """Restarts the open step from another sample; only while none of its evaluations has been answered."""
         if self._answers:
             raise RuntimeError("an evaluation of this step has been answered already")
         self._step = self._query = None
         self.replace(sample)
 
     def state(self) -> RunState:
-        """Everything needed to go on later, at any time; outputs given within an open step are replayed."""
+        """Everything that is needed to continue later. Outputs given within an open step are saved and replayed."""
         answers = tuple(tuple(answer) for answer in self._answers)
         value = (self.sample, self._memory, self._drawn, answers)
         return RunState.pack(self.plan.fingerprint, self.index, self.point, value)
@@ -132,7 +132,7 @@ class Run:
     def _pending(self) -> Query:
         query = self.query
         if query is None:
-            raise RuntimeError("the run is done: there is no query to answer")
+            raise RuntimeError("the run has ended: there is no query to answer")
         return query
 
     def _open(self) -> None:

@@ -35,7 +35,7 @@ class Scheduler(StepMethod):
         final: Final = "zero",
         hooks: Sequence[Hook] = (),
     ) -> Plan:
-        """Lays the steps out.
+        """Lays out steps on a noise process.
 
         Args:
             steps: how many; may be left out where ``sigmas`` is a list.
@@ -47,7 +47,7 @@ class Scheduler(StepMethod):
 
         Raises:
             IncompatibleError: the parts do not go together.
-            OptionError: that many steps cannot be laid out, or a part is none.
+            OptionError: that many steps cannot be laid out, or an argument is of the wrong kind.
         """
         if not isinstance(sigmas, SigmaSchedule):
             sigmas = exact(sigmas)
@@ -66,8 +66,8 @@ class Scheduler(StepMethod):
     ) -> Stepwise:
         """The stepwise interface of the field: ``timesteps``, ``sigmas``, ``scale_model_input``, ``step``.
 
-        Without further arguments it stands on Stable Diffusion 1.5's process: 1000 timesteps of scaled-linear betas
-        from 0.00085 to 0.012, ε, leading spacing with offset 1, the table's last level at the end.
+        The defaults are Stable Diffusion 1.5's: 1000 timesteps with scaled-linear betas from 0.00085 to 0.012, a
+        network that predicts ε, leading spacing with offset 1, and an end at the table's cleanest level.
 
         Raises:
             IncompatibleError: the scheduler chooses its own steps or needs more than one output.

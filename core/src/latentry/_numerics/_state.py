@@ -17,7 +17,7 @@ from latentry._numerics._processes._point import Point
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands.
+    """A run in the middle, as data that can be saved.
 
     Attributes:
         plan: fingerprint of the plan it belongs to.
@@ -35,12 +35,12 @@ class RunState:
 
     @classmethod
     def pack(cls, plan: str, index: int, point: Point, value: Any) -> RunState:
-        """Takes a value of tensors, points, nodes, (named) tuples and plain values apart."""
+        """Turns a value of tensors, points, nodes, (named) tuples and plain values into data."""
         tensors: dict[str, Tensor] = {}
         return cls(plan, index, point, _encode(value, tensors), tensors)
 
     def unpack(self, memory: type) -> Any:
-        """Puts the value together again; named tuples other than points and nodes become ``memory``."""
+        """The value again; named tuples other than points and nodes become ``memory``."""
         return _decode(self.tree, self.tensors, memory)
 
     def save(self, path: Path | str) -> None:
@@ -56,7 +56,7 @@ class RunState:
         """Reads what ``save`` wrote.
 
         Raises:
-            IncompatibleError: the file is no saved run.
+            IncompatibleError: the file is not a saved run.
         """
         from safetensors import safe_open
 

@@ -1,4 +1,4 @@
-"""The stepwise interface this field knows, derived from a plan and a run."""
+"""The stepwise interface of diffusers' schedulers, on top of a plan and a run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from latentry._numerics._step import StepMethod
 
 
 class Stepwise:
-    """``set timesteps, scale, evaluate, step`` for loops that are written that way.
+    """``timesteps``, ``scale_model_input`` and ``step``, for loops that are written that way.
 
     One call of ``step`` is one evaluation, so a two-stage scheduler has more timesteps than steps. The first call
     may use any timestep at which a step begins (image to image); the calls after it go in order.
 
     Attributes:
-        timesteps: (evaluations,) float32: what the network is to be told.
+        timesteps: (evaluations,) float32: the timestep to pass to the network at each evaluation.
         sigmas: (evaluations + 1,) float32: σ of x at each evaluation, and at the end.
-        init_noise_sigma: what unit noise is multiplied by to begin.
+        init_noise_sigma: what standard normal noise is multiplied by to begin.
     """
 
     def __init__(self, plan: Plan, *, seed: int = 0) -> None:
@@ -47,7 +47,7 @@ class Stepwise:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets a run, so that the next ``step`` begins another."""
+        """Forgets the run, so that the next ``step`` begins another."""
         self._run: Run | None = None
         self._at: int | None = None
         self._sent: Tensor | None = None
@@ -67,7 +67,7 @@ class Stepwise:
         sample: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Answers one evaluation and returns the tensor that the network is to see next, at the end the result.
+        """Takes the output of one evaluation and returns the next sample to evaluate, or at the end the result.
 
         Args:
             model_output: what the network gave for the (scaled) sample at this timestep.
@@ -110,7 +110,7 @@ class Stepwise:
         self._check_shown(self._run)
 
     def _take_over(self, sample: Tensor) -> None:
-        """The caller blended something into the sample: a step that has not used it yet begins anew with it."""
+        """The caller changed the sample, for example by blending: a step that has not used it yet restarts with it."""
         assert self._run is not None
         query = self._run.query
         if query is None or query.stage == 0:
@@ -121,7 +121,7 @@ class Stepwise:
 
     @classmethod
     def _check_shown(cls, run: Run) -> None:
-        """The network was shown the sample: a step that wants another one evaluated first cannot go on."""
+        """The network has evaluated the sample itself: a step that needs another tensor evaluated cannot go on."""
         query = run.query
         if query is not None and query.x is not run.sample and not torch.equal(query.x, run.sample):
             raise cls._changes_first(run.plan.scheduler)
@@ -130,7 +130,7 @@ class Stepwise:
     def _changes_first(scheduler: StepMethod) -> IncompatibleError:
         return IncompatibleError(
             f"{type(scheduler).__name__} cannot be used step by step with these options.",
-            why="It adds noise before it asks the network, which a loop that evaluates first does not see.",
+            why="It adds noise before it evaluates the network, and this loop evaluates the network first.",
             remedy="Use plan(...).start(x) and its queries, or leave the option out (churn).",
         )
 
@@ -139,7 +139,9 @@ class Stepwise:
         if self._at is not None:
             if not _same(self._queries[self._at].timestep, wanted):
                 expected = self._queries[self._at].timestep
-                raise ValueError(f"timestep {wanted:g} is out of order: {expected:g} comes next; reset() begins anew")
+                raise ValueError(
+                    f"timestep {wanted:g} is out of order: {expected:g} comes next; call reset() to start again"
+                )
             return self._at
         index = next((i for i, query in enumerate(self._queries) if _same(query.timestep, wanted)), None)
         if index is None:

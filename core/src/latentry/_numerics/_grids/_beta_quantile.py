@@ -1,4 +1,4 @@
-"""Quantiles of the beta distribution, so that the core does without scipy."""
+"""Quantiles of the beta distribution; written here so that the core needs no scipy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timesteps that distilled models know."""
+"""The timesteps that distilled models were trained on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Distilled(SigmaSchedule):
         if stride == 0 or steps > self.known:
             raise OptionError(
                 f"{steps} steps cannot be laid out with 'distilled'.",
-                why=f"It knows {self.known} of {process.timesteps} timesteps, and each is used once at most.",
+                why=f"It knows {self.known} of {process.timesteps} timesteps, and each can be used only once.",
                 remedy=f"Ask for 1 to {min(self.known, process.timesteps or self.known)} steps.",
             )
         return tuple(process.at(timestep=(self.known - i * self.known // steps) * stride - 1) for i in range(steps))

@@ -1,4 +1,4 @@
-"""Even steps of time as the graphical front ends name them."""
+"""Even steps in time, under the names of the graphical front ends: normal, simple, SGM uniform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules in log σ."""
+"""Rules that space log σ: exponential and polyexponential."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EDM's rule."""
+"""The sigma schedule of EDM (Karras et al.)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small even steps first, then ever larger ones."""
+"""Even steps at first, then larger and larger ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class LinearQuadratic(SigmaSchedule):
         curve = (1.0 - self.threshold - slope * bent) / bent**2
         if linear >= steps or slope + 2.0 * curve * bent <= 0.0:
             raise OptionError(
-                f"{steps} steps, {linear} of them linear down to t = {1.0 - self.threshold:g}, give no falling grid.",
+                f"{steps} steps do not give falling noise levels, {linear} of them linear down to "
+                f"t = {1.0 - self.threshold:g}.",
                 why="The steps after the linear ones would have to go beyond t = 0 and come back.",
                 remedy="Lower the threshold, or set linear_steps to about half the steps.",
             )

@@ -1,4 +1,4 @@
-"""What a sigma schedule is, and the list that a caller gives."""
+"""The base class of sigma schedules, and the schedule of a caller's own list."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from latentry._numerics._processes._process import Process
 from latentry._specs import ALL_PROCESSES, ProcessKind
 
 MOST_STEPS = 5000
-"""No rule lays out more: such a number is a slip."""
+"""More steps than anyone means to ask for."""
 
 
 class SigmaSchedule(Options, ABC):
     """A rule that places N steps on a process; its fields are its options.
 
-    A rule says ``levels``; the time shift is applied to them here, once, whatever the rule.
+    A subclass implements ``levels``; the time shift is applied to them here, once, for every rule.
 
     Class attributes:
         kinds: noise processes on which the rule makes sense.
-        discrete: picks from the trained timesteps where there are such, each at most once.
-        absolute: the levels are meant as they stand, so a shift makes no sense.
+        discrete: picks from the trained timesteps where time is discrete, each at most once.
+        absolute: the levels are final, so a time shift is refused.
     """
 
     kinds: ClassVar[frozenset[ProcessKind]] = ALL_PROCESSES
@@ -47,7 +47,7 @@ class SigmaSchedule(Options, ABC):
     @model_validator(mode="after")
     def _absolute_levels_stay(self) -> Self:
         if self.absolute and self.shift != 1.0:
-            raise ValueError("levels that are meant as they stand take no shift")
+            raise ValueError("this schedule has fixed levels and takes no time shift")
         return self
 
     @abstractmethod
@@ -58,11 +58,11 @@ class SigmaSchedule(Options, ABC):
         """
 
     def points(self, steps: int, process: Process) -> tuple[Point, ...]:
-        """The levels at which N steps start, noisiest first; where the last one ends is the plan's affair.
+        """The levels at which N steps start, noisiest first; the plan decides where the last one ends.
 
         Raises:
-            IncompatibleError: the rule, or its shift, makes no sense on this process.
-            OptionError: that many steps, or a level, cannot be had.
+            IncompatibleError: the rule, or its shift, does not fit this process.
+            OptionError: the rule has no such number of steps, or the process no such level.
         """
         self._check(steps, process)
         levels = tuple(shifted(level, self.shift, process) for level in self.levels(steps, process))
@@ -84,7 +84,7 @@ class SigmaSchedule(Options, ABC):
         name = type(self).__name__
         if process.kind not in self.kinds:
             raise IncompatibleError(
-                f"The sigma schedule {name} makes no sense on this process.",
+                f"The sigma schedule {name} does not fit this process.",
                 why=f"It is for {', '.join(sorted(self.kinds))}; the checkpoint's noise process is {process.kind!r}.",
                 remedy="See `latentry sigmas` for schedules that list this process.",
             )
@@ -92,13 +92,13 @@ class SigmaSchedule(Options, ABC):
         if not 1 <= steps <= (most or MOST_STEPS):
             raise OptionError(
                 f"{steps} steps cannot be laid out with {name}.",
-                why=f"The checkpoint has {most} timesteps, each of which is used once at most." if most else "",
+                why=f"The checkpoint has {most} timesteps, and each can be used only once." if most else "",
                 remedy=f"Ask for 1 to {most or MOST_STEPS} steps.",
             )
 
 
 class ExactSigmas(SigmaSchedule):
-    """The caller's own list of noise levels; one that comes twice in a row makes an empty step."""
+    """The caller's own list of noise levels; two equal levels in a row make an empty step."""
 
     absolute: ClassVar[bool] = True
 
@@ -126,9 +126,9 @@ class ExactSigmas(SigmaSchedule):
             with suppress(ValueError):
                 return process.customary(value)
         raise OptionError(
-            f"The sigma {value:g} is no noise level of this model.",
+            f"The sigma {value:g} is not a noise level of this model.",
             why=f"Its noise process is {process.kind}.",
-            remedy="Give σ/α from 0 up on VP and EDM, σ from 0 to 1 on flow.",
+            remedy="Give σ/α, 0 or more, on VP and EDM, and σ from 0 to 1 on flow.",
         )
 
 
@@ -136,10 +136,10 @@ def exact(levels: Sequence[float]) -> ExactSigmas:
     """A caller's list of levels as a schedule.
 
     Raises:
-        OptionError: it is no list of numbers.
+        OptionError: it is not a list of numbers.
     """
     if isinstance(levels, str) or not isinstance(levels, Iterable):
         raise OptionError(
-            f"{levels!r} is no sigma schedule.", remedy="Give one, such as Karras(), or a list of noise levels."
+            f"{levels!r} is not a sigma schedule.", remedy="Give one, for example Karras(), or a list of noise levels."
         )
     return ExactSigmas(values=tuple(levels))

@@ -85,8 +85,8 @@ def trained_timesteps(schedule: SigmaSchedule, process: Process) -> int:
     """
     if process.timesteps is None:
         raise IncompatibleError(
-            f"{type(schedule).__name__} picks whole timesteps with these options, and this process has none.",
-            why=f"The checkpoint's noise process is {process.kind!r}, whose time is continuous.",
+            f"{type(schedule).__name__} picks whole timesteps with these options; this process has continuous time.",
+            why=f"The checkpoint's noise process is {process.kind!r}.",
             remedy="Leave the option `rounded` out.",
         )
     return process.timesteps

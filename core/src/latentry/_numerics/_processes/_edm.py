@@ -48,5 +48,5 @@ class EDM(Process):
         if lam == -math.inf:
             raise ValueError("an EDM process never reaches pure noise: σ is finite")
         sigma = s_of(lam)
-        told = math.log(min(max(sigma, self.sigma_min), self.sigma_max)) / 4
-        return Point(lam, 1.0, sigma, told, 1.0 / math.hypot(sigma, self.data_std))
+        c_noise = math.log(min(max(sigma, self.sigma_min), self.sigma_max)) / 4
+        return Point(lam, 1.0, sigma, c_noise, 1.0 / math.hypot(sigma, self.data_std))

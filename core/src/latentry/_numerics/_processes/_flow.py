@@ -16,7 +16,7 @@ class Flow(Process):
     """α = 1 − t and σ = t for t in 0..1 (Liu et al. 2022, arXiv:2209.03003; Esser et al. 2024, arXiv:2403.03206).
 
     Attributes:
-        multiplier: the network is told ``multiplier`` · t.
+        multiplier: the network's timestep is ``multiplier`` · t.
     """
 
     multiplier: float = 1000.0
@@ -45,7 +45,7 @@ class Flow(Process):
         return Point(lam, alpha, sigma, self.multiplier * sigma)
 
     def customary(self, sigma: float) -> Point:
-        """See ``Process``: the field's sigma of a flow model is σ = t itself."""
+        """See ``Process``: by custom, sigma of a flow model is σ = t itself."""
         return self.at_timestep(self.multiplier * sigma)
 
 

@@ -18,7 +18,7 @@ class Point(NamedTuple):
         lam: λ = log(α/σ); −∞ at pure noise, +∞ at σ = 0.
         alpha: signal coefficient α in x = α·x₀ + σ·ε.
         sigma: noise coefficient σ.
-        timestep: what the network is told.
+        timestep: the value that the network is given as its timestep.
         scale: what the network's input is multiplied by (EDM's c_in; 1 elsewhere).
     """
 
@@ -49,7 +49,7 @@ class Query:
     Attributes:
         x: the process's own x, of the level ``point``.
         point: the noise level of ``x``.
-        timestep: what the network is told.
+        timestep: the value that the network is given as its timestep.
         index: the interval it belongs to, from 0; set by the run.
         stage: which evaluation within the interval, from 0; set by the run.
     """

@@ -1,4 +1,4 @@
-"""What a network's output means, as two linear forms."""
+"""What a network's output means: x₀ and ε as linear forms of the sample and the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latentry._numerics._processes._point import Point
 
 
 class Prediction(StrEnum):
-    """What the network was trained to emit; the values are diffusers' names."""
+    """What the network was trained to predict; the values are diffusers' names."""
 
     EPSILON = "epsilon"
     """The noise ε."""
@@ -37,20 +37,20 @@ def forms(prediction: Prediction, point: Point, data_std: float = 0.5) -> Forms:
     """The forms of a prediction type at one noise level, from x = α·x₀ + σ·ε.
 
     Raises:
-        ValueError: the prediction says nothing there: ε at α = 0, x₀ about the noise at σ = 0.
+        ValueError: the other quantity cannot be derived there: from ε at α = 0, from x₀ at σ = 0.
     """
     a, s = point.alpha, point.sigma
     match prediction:
         case Prediction.EPSILON:
             if a == 0.0:
-                raise ValueError("a model that predicts noise says nothing at α = 0")
+                raise ValueError("x₀ cannot be derived from predicted noise at α = 0")
             return Forms(1.0 / a, -s / a, 0.0, 1.0)
         case Prediction.V:
             power = a * a + s * s  # 1 on a variance-preserving process
             return Forms(a / power, -s / power, s / power, a / power)
         case Prediction.X0:
             if s == 0.0:
-                raise ValueError("a model that predicts x₀ says nothing about the noise at σ = 0")
+                raise ValueError("the noise cannot be derived from a predicted x₀ at σ = 0")
             return Forms(0.0, 1.0, 1.0 / s, -a / s)
         case Prediction.FLOW:
             return Forms(1.0 / (a + s), -s / (a + s), 1.0 / (a + s), a / (a + s))

@@ -1,4 +1,4 @@
-"""Ancestral sampling: a step goes deterministically below its end and comes up again with fresh noise."""
+"""Ancestral sampling: a step goes deterministically to a level below its end and adds fresh noise up to it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ancestral(start: Point, end: Point, eta: float, rule: EtaRule = "ancestral")
 
     Args:
         start: where the step begins.
-        end: where it is to arrive.
+        end: where it ends.
         eta: stochasticity; 0 is deterministic, 1 the posterior of DDPM.
         rule: what η means between.
     """
@@ -64,7 +64,7 @@ def _kept_in_t(start: float, end: float, eta: float) -> float:
 
 
 class Ancestral(BaseModel):
-    """The options of ancestral sampling. A scheduler inherits it beside ``Scheduler``."""
+    """The options of ancestral sampling. A scheduler inherits from this class and from ``Scheduler``."""
 
     eta: float = Field(
         default=1.0, ge=0.0, le=5.0, description="stochasticity: 0 is deterministic, 1 is DDPM's posterior"

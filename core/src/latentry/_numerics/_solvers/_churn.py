@@ -16,7 +16,7 @@ from latentry._numerics._processes._point import Point
 class Churn(BaseModel):
     """The options of churn, and lines 4 to 6 of algorithm 2 (Karras et al. 2022, arXiv:2206.00364).
 
-    Noise levels are given as s = σ/α on every process. A scheduler inherits it beside ``Scheduler``.
+    Noise levels are given as s = σ/α on every process. A scheduler inherits from this class and from ``Scheduler``.
     """
 
     churn: float = Field(
@@ -27,7 +27,7 @@ class Churn(BaseModel):
     churn_noise: float = Field(default=1.0, gt=0.0, le=100.0, description="S_noise: scale of the added noise")
 
     def churned(self, x: Tensor, interval: Interval, noise: Noise) -> tuple[Tensor, Point]:
-        """The sample to begin the step from, and its level: x̂ and t̂; x itself where churn asks for nothing."""
+        """The sample and the level to begin the step from: x̂ and t̂; x itself where nothing is added."""
         start, raised = interval.start, self._raised(interval)
         if raised == start:
             return x, start

@@ -1,4 +1,4 @@
-"""The step that every exponential integrator takes, whatever weights it has."""
+"""The step of exponential integrators, given their weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def exponential_step(
         start: where the step begins.
         end: where it ends.
         weights: from ``exponential_weights`` or ``midpoint_weights``: rate 1 for x₀, −1 for ε.
-        values: the evaluations, in the order of the weights; more of them than weights are left out.
+        values: the evaluations, in the order of the weights; any beyond the last weight are ignored.
         form: what the evaluations are.
     """
     if form == "x0":

@@ -1,4 +1,4 @@
-"""The step of the exponential multistep methods, whatever their rule."""
+"""The step of exponential multistep methods, for any rule of weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
 def exponential_multistep(
     x: Tensor, interval: Interval, memory: History, order: int, *, lower_final: bool, rule: Rule = exponential_weights
 ) -> Step:
-    """One evaluation; x̂₀ goes as a polynomial in λ through the last ones, weighed by the rule (DPM-Solver++,
+    """One evaluation; x̂₀ goes as a polynomial in λ through the last ones, weighted by the rule (DPM-Solver++,
     arXiv:2211.01095, algorithm 2 and eq. 9).
 
     Args:
@@ -29,7 +29,7 @@ def exponential_multistep(
         interval: the step.
         memory: of x₀ values; what a scheduler with ``Memory = History`` is given.
         order: how many evaluations, this one included, are used at most.
-        lower_final: no higher order than steps remain.
+        lower_final: use no higher order than steps remain.
         rule: the weights; the exact integral of the polynomial by default.
     """
     start, end = interval.start, interval.end

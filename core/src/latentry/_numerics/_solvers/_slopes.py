@@ -1,4 +1,4 @@
-"""The step of every method that adds up slopes on s = σ/α: Heun, linear multistep, Runge-Kutta."""
+"""The step of methods that add up slopes in s = σ/α: Heun, linear multistep, Runge-Kutta."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def slope_step(x: Tensor, start: Point, end: Point, weights: Sequence[float], sl
         start: where the step begins.
         end: where it ends.
         weights: in units of s; they sum to s_end − s_start.
-        slopes: ε at the evaluations, in the order of the weights; more of them than weights are left out.
+        slopes: ε at the evaluations, in the order of the weights; any beyond the last weight are ignored.
     """
     gains = (end.alpha * weight for weight in weights)
     return combine((end.alpha / start.alpha, x), *zip(gains, slopes, strict=False))

@@ -19,7 +19,7 @@ class DynamicThreshold:
 
     Attributes:
         quantile: between 0 and 1; Imagen's is 0.995.
-        maximum: s is no more than this; 1 clips to −1..1, which is diffusers' default.
+        maximum: upper limit of s; 1 clips to −1..1, which is diffusers' default.
     """
 
     quantile: float = 0.995

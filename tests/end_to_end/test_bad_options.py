@@ -155,9 +155,9 @@ ON_THE_LINE = {
     "a schedule's option": (["--sigmas", "karras", "--sigma-set", "rho=0"], ("'rho' 0", "more than 0")),
     "a rising list": (["--sigmas", "1,2"], ("must fall", "2 comes after 1")),
     "a list with NaN": (["--sigmas", "3,nan"], ("sigma nan is not a noise level",)),
-    "no steps": (["--steps", "0"], ("'steps' 0", "at least 1")),
+    "no steps": (["--steps", "0"], ("--steps 0: it must be at least 1.",)),
     "ten thousand steps": (["--steps", "10000"], ("10000 steps cannot be laid out", "Ask for 1 to")),
-    "half a step": (["--steps", "2.5"], ("--steps", "integer")),
+    "half a step": (["--steps", "2.5"], ("--steps 2.5: it must be a whole number.",)),
     "a name that is absent": (["--scheduler", "DPM adaptive"], ("known in the field and not here", "'dpmpp-2m'")),
     "a schedule that is absent": (["--sigmas", "bong_tangent"], ("known in the field and not here", "'beta'")),
 }

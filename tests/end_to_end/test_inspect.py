@@ -57,7 +57,7 @@ def run(path: Path, *more: str, capture: pytest.CaptureFixture[str]) -> tuple[in
     code = 0
     try:
         code = main(["inspect", str(path), *more])
-    except SystemExit as error:  # typer ends a command that went well so
+    except SystemExit as error:
         code = int(error.code or 0)
     shown = capture.readouterr()
     return code, shown.out, shown.err
@@ -97,7 +97,7 @@ def test_several_variants_are_told_with_what_decides(tmp_path: Path, capsys: pyt
     blocks = {f"joint_blocks.{number}.x_block.attn.qkv.weight": (7296, 2432) for number in range(38)}
     ends = {"x_embedder.proj.weight": (2432, 16, 2, 2), "context_embedder.weight": (2432, 4096)}
     _, out, _ = run(write_sparse(tmp_path / "large.safetensors", norms | blocks | ends), capture=capsys)
-    assert "sd35-large or sd35-large-turbo (its headers do not tell; say which, e.g. --variant sd35-large)" in out
+    assert "sd35-large or sd35-large-turbo (its headers do not say which; name it, e.g. --variant sd35-large)" in out
     assert "modelspec.architecture or modelspec.title" in out
 
 
@@ -126,7 +126,7 @@ def test_a_part_of_a_folder_is_named_and_refused(model: Path, host: PluginHost, 
 def test_a_model_that_cannot_be_run_is_told_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(write_sparse(tmp_path / "f.safetensors", {**FLUX, "img_in.weight": (3072, 128)}), capture=capsys)
     assert code == 0
-    assert "variant: none that can be run" in out
+    assert "variant: none that can run" in out
     assert "takes 128 channels and gives 64: no network that is supported" in out
 
 

@@ -1,38 +1,29 @@
-"""The command line. Importing this costs nothing; the commands are built when ``main`` is called.
+"""The command line: one file a command in ``_commands``, and around them what they share.
+
+Importing this costs nothing; a command is imported when it is run or listed.
 
 May use everything.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-from latentry._errors import LatentryError
-
 INTERRUPTED = 130
-"""What a shell gives a command that Ctrl-C ended: 128 and SIGINT's number."""
+"""What a shell reports of a command that Ctrl-C ended: 128 + SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; what it refuses ends as one message and exit code 2, never as a traceback.
-    Ctrl-C ends as one line and 130.
-    """
-    from latentry._cli._app import build_app
-    from latentry._cli._host import take_plugin_dirs
-    from latentry._cli._light import Cancelled
+    """Run the command line and return its exit code.
 
+    What was asked wrongly ends as one message and exit code 2, Ctrl-C as one line and 130. A traceback is printed
+    with ``--debug`` or ``LATENTRY_DEBUG`` only.
+    """
     try:
-        plugin_dirs, rest = take_plugin_dirs(sys.argv[1:] if arguments is None else arguments)
-        build_app()(args=rest, prog_name="latentry", obj=plugin_dirs)
-    except LatentryError as error:
-        if os.environ.get("LATENTRY_DEBUG"):
-            raise
-        lines = "\n".join(part for part in (error.what, error.why, error.remedy) if part).splitlines()
-        print("error: " + "\n  ".join(lines), file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, Cancelled):
+        from latentry._cli._run import run
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
         print("latentry: cancelled", file=sys.stderr)
         return INTERRUPTED
-    return 0

@@ -1,37 +1,50 @@
-"""The application: its commands, in the order of its help."""
+"""The application: its commands, in the order of its help. A command's module is imported when it is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
-import typer
+import click
 
-from latentry._cli import _attention, _check, _convert, _generate, _inspect, _listing, _plugins, _schedulers, _show
-from latentry._cli._light import LightCommand, LightGroup, NamesCommand
+COMMANDS = {
+    "generate": "_generate",
+    "show": "_show",
+    "inspect": "_inspect",
+    "convert": "_convert",
+    "schedulers": "_schedulers",
+    "sigmas": "_listings",
+    "families": "_listings",
+    "models": "_listings",
+    "attention": "_attention",
+    "check": "_check",
+    "plugins": "_plugins",
+}
+"""The core's own commands: name and module. The module has the click command under the command's name."""
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-def build_app() -> typer.Typer:
-    """The command line as an object; each call makes a new one. Every command is registered here."""
-    app = typer.Typer(
-        cls=LightGroup,
-        add_completion=False,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        help="Pictures from prompts, through plugins.",
-        epilog="With any command: --plugin-dir PATH loads a .py file or a folder as a plugin; repeatable.",
-    )
-    commands: dict[str, Callable[..., None]] = {
-        "generate": _generate.generate,
-        "show": _show.show,
-        "inspect": _inspect.inspect,
-        "convert": _convert.convert,
-        "schedulers": _schedulers.schedulers,
-        **_listing.COMMANDS,
-        "attention": _attention.attention,
-        "check": _check.check,
-        "plugins": _plugins.plugins,
-    }
-    for name, command in commands.items():
-        takes_names = command is _schedulers.schedulers
-        app.command(name, cls=NamesCommand if takes_names else LightCommand)(command)
-    return app
+class Commands(click.Group):
+    """The core's commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"latentry._cli._commands.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.command(
+    cls=Commands,
+    context_settings=SETTINGS,
+    epilog="--plugin-dir and --debug can be given with every command.",
+)
+@click.option(
+    "--plugin-dir", metavar="PATH", multiple=True, help="Load a .py file or a folder as a plugin; repeatable."
+)
+@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
+def app(plugin_dir: tuple[str, ...], debug: bool) -> None:
+    """Generate images with diffusion models; schedulers, models and more come as plugins."""

@@ -75,10 +75,10 @@ def option_error(label: str, fields: Mapping[str, FieldInfo], error: ValidationE
             near += get_close_matches(name, fields, n=2)
         elif name in fields:
             value = "" if detail["type"] == "missing" else f" {detail['input']!r}"
-            what.append(f"{label} cannot take option '{name}'{value}: {_wrong(detail)}.")
+            what.append(f"{label} cannot take option '{name}'{value}: {requirement(detail)}.")
             why.append(f"{name}: {describe(fields[name])}")
         else:
-            what.append(f"{label} cannot take these options: {_wrong(detail)}.")
+            what.append(f"{label} cannot take these options: {requirement(detail)}.")
     why += [f"{name}: {describe(fields[name])}" for name in near if name in fields]
     return OptionError(" ".join(what), why="\n".join(dict.fromkeys(why)), remedy=" ".join(_remedy(near, fields)))
 
@@ -108,7 +108,8 @@ def _type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(annotation))
 
 
-def _wrong(detail: ErrorDetails) -> str:
+def requirement(detail: ErrorDetails) -> str:
+    """What a value must be, from one of pydantic's errors."""
     known = WORDS.get(detail["type"])
     if known is not None:
         return known.format(**detail.get("ctx", {}))

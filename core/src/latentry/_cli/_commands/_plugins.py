@@ -1,21 +1,23 @@
-"""``latentry plugins``: what is loaded, what is broken, and how to be rid of it."""
+"""``latentry plugins``: what is loaded, what is broken, and how to remove it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from latentry._cli._host import open_host
-from latentry._cli._listing import Json
+from latentry._cli._common_options import json_option
+from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table, words
 from latentry._discovery import Plugin, PluginHost, Problem
 
-Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if there is a problem.")]
 
-
-def plugins(context: typer.Context, as_json: Json = False, check: Check = False) -> None:
-    """List the plugins, what each provides, and what is wrong with any."""
+@click.command()
+@json_option
+@click.option("--check", is_flag=True, help="Exit with code 1 if there is a problem.")
+@click.pass_context
+def plugins(context: click.Context, as_json: bool, check: bool) -> None:
+    """List the plugins, what each provides, and their problems."""
     host = open_host(context, mention_problems=False)
     if as_json:
         loaded = [_plugin(plugin) for plugin in host.plugins]
@@ -23,7 +25,7 @@ def plugins(context: typer.Context, as_json: Json = False, check: Check = False)
     else:
         _print(host)
     if check and host.problems:
-        raise typer.Exit(1)
+        context.exit(1)
 
 
 def _plugin(plugin: Plugin) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def _print(host: PluginHost) -> None:
     if host.plugins:
         columns = ("name", "distribution", "version", "provides", "state")
         print_table(columns, [*(_row(host, plugin) for plugin in host.plugins), *_quarantined(host)])
-        print("Switch one off with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
+        print("Disable a plugin with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
     else:
         print("No plugin is loaded.")
     for problem in host.problems:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from latentry._cli._host import open_host
-from latentry._cli._listing import Json, Verbose
+from latentry._cli._common_options import json_option, verbose_option
+from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table
-from latentry._cli._values import named_values
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
 
@@ -22,21 +21,23 @@ if TYPE_CHECKING:
 COLUMNS = ("check", "case", "process", "declared", "measured", "verdict")
 
 
-def check(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Scheduler; without it all.", show_default=False)] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", "--options", metavar="NAME=VALUE", help="Check these options only; repeatable."),
-    ] = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Prove that schedulers are what they declare; exit code 1 if one is not."""
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--set", "--options", "pairs", metavar="NAME=VALUE", multiple=True, help="Check these options only; repeatable."
+)
+@json_option
+@verbose_option
+@click.pass_context
+def check(context: click.Context, name: str | None, pairs: Sequence[str], as_json: bool, verbose: bool) -> None:
+    """Check that schedulers do what they declare.
+
+    Without NAME every installed scheduler is checked. The exit code is 1 if one fails.
+    """
     host = open_host(context)
-    if options and name is None:
+    if pairs and name is None:
         raise OptionError("--set needs a scheduler.", remedy="E.g. latentry check ddim --set eta=0.5.")
-    given = named_values("--set", options) if options else None
+    given = _options(pairs) if pairs else None
     findings = {one: _check(host, one, given) for one in ([name] if name else host.schedulers.names())}
     if as_json:
         print_json({one: [result.record() for result in results] for one, (results, _) in findings.items()})
@@ -44,7 +45,16 @@ def check(
         for one, (results, seconds) in findings.items():
             _print(one, results, seconds, verbose=verbose)
     if any(not result.passed for results, _ in findings.values() for result in results):
-        raise typer.Exit(1)
+        context.exit(1)
+
+
+def _options(pairs: Sequence[str]) -> dict[str, Any]:
+    from latentry._request._reading import named_values
+
+    try:
+        return named_values(*pairs)
+    except ValueError as error:
+        raise OptionError(f"--set {' '.join(pairs)}: it must be {error}.") from error
 
 
 def _check(host: PluginHost, name: str, options: dict[str, Any] | None) -> tuple[list[CheckResult], float]:
@@ -75,7 +85,7 @@ def _print(name: str, results: Sequence[CheckResult], seconds: float, *, verbose
     failed = sum(not result.passed for result in results)
     for hint in dict.fromkeys(f"{r.check}: {r.hint}" for r in results if not r.passed and r.hint):
         print(f"  {hint}")
-    verdict = f"{failed} of {len(results)} findings failed" if failed else f"all {len(results)} findings are good"
+    verdict = f"{failed} of {len(results)} findings failed" if failed else f"all {len(results)} findings passed"
     print(f"{name}: {verdict}, {seconds:.1f} s\n")
 
 

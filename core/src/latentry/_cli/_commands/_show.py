@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from latentry._cli._common_options import json_option
 from latentry._cli._output import print_block, print_json
 
 
-def show(
-    picture: Annotated[Path, typer.Argument(help="PNG made by Latentry.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Print how a picture was made."""
+@click.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@json_option
+def show(picture: Path, as_json: bool) -> None:
+    """Print the recipe of PICTURE, a PNG file made by Latentry."""
     from latentry._request._recipe import read_recipe
 
     recipe = json.loads(read_recipe(picture).model_dump_json())
@@ -24,8 +24,8 @@ def show(
         return
     request = recipe.pop("request")
     print_block(str(picture), request)
-    print_block("made with", {f"{role}": _ingredient(used) for role, used in recipe.pop("plugins").items()})
-    print_block("besides", recipe)
+    print_block("made with", {role: _ingredient(used) for role, used in recipe.pop("plugins").items()})
+    print_block("further", recipe)
 
 
 def _ingredient(used: dict[str, object]) -> str:

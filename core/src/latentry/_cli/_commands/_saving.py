@@ -1,4 +1,4 @@
-"""Where pictures go: checked before they are made, told after."""
+"""Where pictures are written, and the report on them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def check_output(output: Path) -> None:
-    """Refuses a place that cannot be written to before minutes are spent on the pictures."""
+    """Refuse an output that cannot be written before minutes are spent on the pictures."""
     with writing(output):
         folder = output.is_dir()
     if folder:
         raise OptionError(f"--output {output} is a folder.", remedy=f"Give a file, e.g. {output / 'picture.png'}.")
     if output.suffix.lower() not in ("", ".png"):
         raise OptionError(
-            f"--output {output} is no PNG.",
-            why="Only PNG carries the recipe.",
+            f"--output {output} is not a PNG file.",
+            why="Only PNG files carry the recipe.",
             remedy=f"Use {output.with_suffix('.png')}.",
         )
     with writing(output):
@@ -37,17 +37,17 @@ def check_output(output: Path) -> None:
 
 @contextmanager
 def writing(output: Path) -> Iterator[None]:
-    """Turns what the file system says into one clear error."""
+    """Turn an error of the file system into one clear error."""
     try:
         yield
     except OSError as error:
         raise OptionError(
-            f"--output {output} cannot be written.", why=str(error), remedy="Choose another place."
+            f"--output {output} cannot be written.", why=str(error), remedy="Choose another path."
         ) from error
 
 
 def report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, as_json: bool) -> None:
-    """How the pictures were made, and where they are."""
+    """Print how the pictures were made and where they are."""
     if as_json:
         recipes = [json.loads(recipe.model_dump_json()) for recipe in result.recipes]
         loaded = None if result.loaded is None else asdict(result.loaded)

@@ -1,18 +1,19 @@
-"""``latentry schedulers``: what is installed, and with ``--verbose`` what it is worth, measured on the spot."""
+"""``latentry schedulers``: what is installed, and with ``--verbose`` its measured order and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from latentry._cli._host import open_host
-from latentry._cli._listing import Columns, Json, field, show
+from latentry._cli._common_options import json_option
+from latentry._cli._global_options import open_host
 from latentry._cli._output import print_block, print_json, print_table
 from latentry._cli._progress import following
 from latentry._cli._records import record
+from latentry._cli._tables import Columns, field, show
 from latentry._discovery import PluginHost
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ Findings = Mapping[str, "tuple[Measured, ...] | str"]
 """By scheduler: what was measured, or why nothing was."""
 
 
-def schedulers(
-    context: typer.Context,
-    as_json: Json = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print every field, and measure.")] = False,
-) -> None:
-    """List the schedulers, or those named, and what they can do; with --verbose their measured order and errors too."""
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option
+@click.option("--verbose", is_flag=True, help="Print every field, and measure order and errors.")
+@click.pass_context
+def schedulers(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
+    """List the schedulers, or those with the given names."""
     host = open_host(context)
-    names = context.args or list(host.schedulers)
+    names = names or list(host.schedulers)
     records = [record(host.schedulers, one) for one in names]
     if not verbose:
         show(records, COLUMNS, "scheduler", as_json=as_json, verbose=False)

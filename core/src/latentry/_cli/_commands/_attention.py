@@ -1,25 +1,29 @@
-"""``latentry attention``: what is available here, and why the rest is not; and how options of backends are typed."""
+"""``latentry attention``: which backends are available on this machine, and why the others are not."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import typer
+import click
 
-from latentry._cli._host import open_host
-from latentry._cli._listing import Json, Verbose, field, show
+from latentry._cli._common_options import json_option, verbose_option
+from latentry._cli._global_options import open_host
 from latentry._cli._records import record
-from latentry._cli._values import named_values
+from latentry._cli._tables import field, show
 from latentry._discovery import PluginHost, Registry
 from latentry._discovery._kinds import KINDS
 from latentry._discovery._problems import cause
 from latentry._discovery._unknown import known_distributions
-from latentry._errors import LatentryError, OptionError
+from latentry._errors import LatentryError
 from latentry._specs import AttentionBackendSpec
 
 
-def attention(context: typer.Context, as_json: Json = False, verbose: Verbose = False) -> None:
-    """List the attention backends, best first: whether each can serve here, and why not."""
+@click.command()
+@json_option
+@verbose_option
+@click.pass_context
+def attention(context: click.Context, as_json: bool, verbose: bool) -> None:
+    """List the attention backends and which can be used here."""
     host = open_host(context)
     registry = host.attention_backends
     records = []
@@ -36,11 +40,11 @@ def attention(context: typer.Context, as_json: Json = False, verbose: Verbose = 
     }
     show(records, columns, "attention backend", as_json=as_json, verbose=verbose)
     if not as_json and (others := elsewhere(host)):
-        print(f"Not here: {', '.join(others)}.")
+        print(f"Not installed: {', '.join(others)}.")
 
 
 def unavailable(registry: Registry[AttentionBackendSpec], name: str) -> str | None:
-    """Why a backend cannot serve here; None where it can. A probe that fails is an answer too."""
+    """Why a backend cannot be used here; None if it can. A probe that fails is an answer too."""
     try:
         answer: str | None = registry.create(name).probe()
         return answer
@@ -53,7 +57,7 @@ def unavailable(registry: Registry[AttentionBackendSpec], name: str) -> str | No
 
 
 def limits(item: Any) -> str:
-    """What a backend does not take."""
+    """What a backend does not support."""
     size = item["max_head_size"]
     parts = {
         "no mask": not item["masks"],
@@ -67,34 +71,7 @@ def limits(item: Any) -> str:
 
 
 def elsewhere(host: PluginHost) -> list[str]:
-    """Known backends that are not here, with what to install."""
+    """Known backends that are not installed, with what to install."""
     (kind,) = (kind for kind in KINDS if kind.attribute == "attention_backends")
     known = known_distributions(kind)
     return [f"{name} (pip install {where})" for name, where in known.items() if name not in host.attention_backends]
-
-
-def backend_options(attention: str, pairs: list[str] | None) -> dict[str, dict[str, Any]]:
-    """NAME=VALUE of the one backend that is named, or BACKEND.NAME=VALUE, by backend.
-
-    Raises:
-        OptionError: no backend is named, or several are, and the option does not say whose it is.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for name, value in named_values("--attention-set", pairs).items():
-        backend, dot, option = name.rpartition(".")
-        owner = backend if dot else _only(attention, name)
-        found.setdefault(owner, {})[option] = value
-    return found
-
-
-def _only(attention: str, option: str) -> str:
-    from latentry._attention._names import AUTO, NATIVE, parse_attention
-
-    named = {name for names in parse_attention(attention).values() for name in names} - {AUTO, NATIVE}
-    if len(named) != 1:
-        raise OptionError(
-            f"--attention-set {option} does not say whose option it is.",
-            why=f"--attention {attention} names {len(named)} backends.",
-            remedy=f"Write it with the backend, e.g. sliced.{option}=…, or name one: --attention sliced.",
-        )
-    return named.pop()

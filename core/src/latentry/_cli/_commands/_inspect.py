@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from latentry._cli._host import open_host
-from latentry._cli._listing import Json
+from latentry._cli._common_options import json_option
+from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json
 from latentry._cli._records import plain
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 UNITS = ((10**9, "GB"), (10**6, "MB"), (1, "bytes"))
 
 
-def inspect(
-    context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="File of weights, index of a sharded one, folder, or installed name.")],
-    as_json: Json = False,
-) -> None:
-    """Say what a file or folder is: family, variant, prediction, dtypes, size, and what it lacks."""
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def inspect(context: click.Context, path: Path, as_json: bool) -> None:
+    """Say what a model file or folder is and what it lacks.
+
+    PATH is a file of weights, the index of a sharded one, a folder, or the name of an installed model. Its family,
+    variant, prediction type, dtypes and size are read from headers and configurations alone.
+    """
     from latentry._files._inspect import inspect_model
 
     seen = inspect_model(open_host(context), path)
@@ -40,7 +44,7 @@ def _lines(seen: Inspection) -> Iterator[str]:
     yield f"{seen.path} is {found.kind if seen.family is None else f'a model of {seen.family}'}"
     if seen.family is not None:
         yield f"  variant: {_variants(found)}"
-        yield f"  predicts: {found.prediction or 'not to be told'}"
+        yield f"  predicts: {found.prediction or 'unknown'}"
     yield f"  dtypes: {', '.join(found.dtypes) or '-'}"
     yield f"  size: {_size(found)}"
     yield from _list("seen", found.evidence)
@@ -49,8 +53,8 @@ def _lines(seen: Inspection) -> Iterator[str]:
 
 def _variants(found: Detection) -> str:
     if not found.variants:
-        return "none that can be run"
-    several = f" (its headers do not tell; say which, e.g. --variant {found.variants[0]})"
+        return "none that can run"
+    several = f" (its headers do not say which; name it, e.g. --variant {found.variants[0]})"
     return " or ".join(found.variants) + (several if len(found.variants) > 1 else "")
 
 

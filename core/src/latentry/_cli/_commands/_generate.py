@@ -1,0 +1,158 @@
+"""``latentry generate``: pictures from a prompt, or again from a picture's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentry._cli._commands._saving import check_output, report, writing
+from latentry._cli._common_options import json_option, quiet_option
+from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, typed_fields
+from latentry._cli._global_options import open_host
+from latentry._cli._progress import following
+from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from latentry._generate._engine import Engine
+    from latentry._request._result import GenerationResult
+
+POLICY = ("offload", "blocks_per_group")
+"""Fields of the memory policy that are options here; its others are fields of a request too."""
+REPLACEABLE = frozenset({"init_image", "mask", "offline"})
+"""Fields of a request that can be given with ``--from``."""
+
+
+def _fields() -> Iterator[FieldOption]:
+    from latentry._request._generation_request import GenerationRequest
+    from latentry._request._memory_policy import MemoryPolicy
+
+    yield from options_of(GenerationRequest)
+    yield from options_of(MemoryPolicy, only=POLICY)
+
+
+def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise OptionError(
+            f"--clip-skip is now --condition clip_skip={value}.", why="It is an option of the families that have CLIP."
+        )
+
+
+@click.command(cls=FieldCommand, fields=_fields, own_heading="Output")
+@click.argument("prompt", required=False)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default="picture.png",
+    help="PNG file to write; several pictures are numbered.  [default: picture.png]",
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="PICTURE",
+    type=click.Path(path_type=Path),
+    help="Make a picture again from the recipe in this PNG file.",
+)
+@click.option("--anyway", is_flag=True, help="With --from: go on although versions or files differ.")
+@click.option("--clip-skip", hidden=True, expose_value=False, callback=_clip_skip_moved)
+@quiet_option
+@json_option
+@click.pass_context
+def generate(
+    context: click.Context,
+    /,
+    prompt: str | None,
+    output: Path,
+    source: Path | None,
+    anyway: bool,
+    quiet: bool,
+    as_json: bool,
+    **_: object,
+) -> None:
+    """Draw pictures of PROMPT, or make one again with --from."""
+    check_output(output)
+    silent = quiet or as_json
+    given = typed_fields(context)
+    policy = {name: given.pop(name) for name in POLICY if name in given}
+    if prompt is not None:
+        given["prompt"] = prompt
+    if source is not None:
+        result = _again(context, source, given, policy, anyway=anyway, silent=silent)
+    else:
+        result = _new(context, given, policy, silent=silent)
+    with writing(output):
+        paths = result.save(output)
+    report(result, paths, quiet=quiet, as_json=as_json)
+
+
+def _new(context: click.Context, given: dict[str, Any], policy: Mapping[str, Any], *, silent: bool) -> GenerationResult:
+    if not given.get("prompt"):
+        raise OptionError(
+            "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
+        )
+    from latentry._request._generation_request import GenerationRequest
+
+    if options := given.get("attention_options"):
+        given["attention_options"] = _by_backend(given.get("attention", "auto"), options)
+    request = build(context, GenerationRequest, given)
+    engine = _engine(context, policy)
+    with following(silent=silent) as progress:
+        return engine.generate(request, progress=progress)
+
+
+def _again(
+    context: click.Context,
+    source: Path,
+    given: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    *,
+    anyway: bool,
+    silent: bool,
+) -> GenerationResult:
+    if refused := [name for name in given if name not in REPLACEABLE]:
+        raise OptionError(
+            f"--from takes everything from the picture, so {', '.join(refused)} cannot be given with it.",
+            remedy="Leave it out, or read the settings with `latentry show` and give them without --from.",
+        )
+    from latentry._request._recipe import read_recipe
+
+    recipe = read_recipe(source)
+    recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=given)})
+    engine = _engine(context, policy)
+    with following(silent=silent) as progress:
+        return engine.reproduce(recipe, anyway=anyway, progress=progress)
+
+
+def _engine(context: click.Context, policy: Mapping[str, Any]) -> Engine:
+    from latentry._generate._engine import Engine
+    from latentry._request._memory_policy import MemoryPolicy
+
+    return Engine(open_host(context), build(context, MemoryPolicy, policy))
+
+
+def _by_backend(attention: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Options by backend; those without one belong to the only backend that ``--attention`` names.
+
+    Raises:
+        OptionError: an option without a backend, and not exactly one is named.
+    """
+    found = {backend: values for backend, values in options.items() if backend}
+    if ownerless := options.get(""):
+        backend = _only_backend(attention, next(iter(ownerless)))
+        found[backend] = {**found.get(backend, {}), **ownerless}
+    return found
+
+
+def _only_backend(attention: str, option: str) -> str:
+    from latentry._attention._names import AUTO, NATIVE, parse_attention
+
+    named = {name for names in parse_attention(attention).values() for name in names} - {AUTO, NATIVE}
+    if len(named) != 1:
+        raise OptionError(
+            f"--attention-set {option} does not say which backend it is for.",
+            why=f"--attention {attention} names {len(named)} backends.",
+            remedy=f"Give it with the backend, e.g. sliced.{option}=…, or name one backend: --attention sliced.",
+        )
+    return named.pop()

@@ -1,0 +1,170 @@
+"""Options made of a model's fields: ``GenerationRequest`` and ``MemoryPolicy`` are where they are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import click
+from click.core import ParameterSource
+
+from latentry._discovery._options import requirement
+from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+    from latentry._request._option import Option
+
+Model = TypeVar("Model", bound="BaseModel")
+METAVARS: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+
+
+class FieldOption(click.Option):
+    """The option of one or more fields. Its value is text, which the field converts and checks."""
+
+    def __init__(self, fields: Sequence[str], info: FieldInfo, declared: Option) -> None:
+        self.fields, self.panel, self._read = tuple(fields), declared.panel, declared.read
+        flag = bool in _members(info.annotation) and not declared.metavar
+        super().__init__(
+            [fields[0], spelling(fields[0], declared)],
+            is_flag=flag,
+            default=None,
+            multiple=declared.repeatable,
+            metavar=None if flag else declared.metavar or _metavar(info.annotation),
+            help=_help(info, repeatable=declared.repeatable),
+        )
+
+    def values(self, typed: Any) -> Mapping[str, Any]:
+        """The fields that this option sets, by name.
+
+        Raises:
+            OptionError: the text cannot be read.
+        """
+        if self._read is None:
+            return {self.fields[0]: typed}
+        try:
+            value: Any = self._read(*(typed if self.multiple else (typed,)))
+        except ValueError as error:
+            raise OptionError(f"{self.as_typed(typed)}: it must be {error}.", field=self.fields[0]) from error
+        return value if len(self.fields) > 1 else {self.fields[0]: value}
+
+    def as_typed(self, typed: Any) -> str:
+        """The option with its text."""
+        texts = () if self.is_flag else typed if self.multiple else (typed,)
+        return " ".join((self.opts[0], *texts))
+
+
+class FieldCommand(click.Command):
+    """A command with options made of fields, which its help groups by their panels.
+
+    Args:
+        fields: makes the options; called when the command is run or asked for help, not when it is listed.
+        own_heading: the heading of the help for the command's own options.
+    """
+
+    def __init__(self, *args: Any, fields: Callable[[], Iterable[FieldOption]], own_heading: str, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self._make_fields, self._own_heading = fields, own_heading
+
+    @cached_property
+    def field_options(self) -> tuple[FieldOption, ...]:
+        """The options that are made of fields."""
+        return tuple(self._make_fields())
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*self.field_options, *super().get_params(ctx)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for option in (param for param in self.get_params(ctx) if isinstance(param, click.Option)):
+            heading = option.panel if isinstance(option, FieldOption) else self._own_heading
+            if (record := option.get_help_record(ctx)) is not None:
+                panels.setdefault(heading, []).append(record)
+        for heading, records in panels.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def options_of(model: type[BaseModel], only: Container[str] | None = None) -> Iterator[FieldOption]:
+    """The options of a model's fields, in their order; fields of one spelling make one option."""
+    by_spelling: dict[str, list[str]] = {}
+    for name, declared in _declared(model):
+        if only is None or name in only:
+            by_spelling.setdefault(spelling(name, declared), []).append(name)
+    options = dict(_declared(model))
+    for names in by_spelling.values():
+        yield FieldOption(names, model.model_fields[names[0]], options[names[0]])
+
+
+def typed_fields(context: click.Context) -> dict[str, Any]:
+    """The fields that were given on the command line; all others keep their defaults.
+
+    Raises:
+        OptionError: a text cannot be read.
+    """
+    fields: dict[str, Any] = {}
+    for option, typed in _typed_options(context):
+        fields |= option.values(typed)
+    return fields
+
+
+def build(context: click.Context, model: type[Model], fields: Mapping[str, Any]) -> Model:
+    """The model with the fields that were given.
+
+    Raises:
+        OptionError: values that fields cannot have, each with its option as typed and what it must be.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        options = {name: option.as_typed(typed) for option, typed in _typed_options(context) for name in option.fields}
+        wrong: dict[str, str] = {}
+        for detail in error.errors(include_url=False):
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            wrong.setdefault(name, f"{options.get(name, name)}: {requirement(detail)}.")
+        raise OptionError("\n".join(wrong.values()), field=next(iter(wrong))) from error
+
+
+def _typed_options(context: click.Context) -> Iterator[tuple[FieldOption, Any]]:
+    assert isinstance(context.command, FieldCommand)
+    for option in context.command.field_options:
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            yield option, context.params[option.name]
+
+
+def spelling(field: str, declared: Option) -> str:
+    """A field's option as it is typed."""
+    return declared.spelling or f"--{field.replace('_', '-')}"
+
+
+def _declared(model: type[BaseModel]) -> Iterator[tuple[str, Option]]:
+    from latentry._request._option import Option
+
+    for name, info in model.model_fields.items():
+        yield from ((name, item) for item in info.metadata if isinstance(item, Option))
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """A type, or those of a union, without None."""
+    union = get_origin(annotation) in (Union, UnionType)
+    return tuple(kind for kind in (get_args(annotation) if union else (annotation,)) if kind is not NoneType)
+
+
+def _metavar(annotation: Any) -> str:
+    (kind,) = _members(annotation)
+    return "|".join(get_args(kind)) if get_origin(kind) is Literal else METAVARS[kind]
+
+
+def _help(info: FieldInfo, *, repeatable: bool) -> str:
+    default = info.get_default(call_default_factory=True)
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    remarks = ["repeatable"] if repeatable else []
+    remarks += [f"default: {default}"] if default else []
+    return (info.description or "") + (f"  [{'; '.join(remarks)}]" if remarks else "")

@@ -1,0 +1,89 @@
+"""Options that every command takes, and the plugin host that they and the environment ask for.
+
+Only here are environment variables read; the library reads none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from latentry._discovery import PluginHost
+from latentry._errors import OptionError
+
+PLUGIN_DIR = "--plugin-dir"
+DEBUG = "--debug"
+
+
+def _debug() -> bool:
+    return bool(os.environ.get("LATENTRY_DEBUG"))
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """What was typed for any command; a command finds it in ``context.obj``.
+
+    Attributes:
+        plugin_dirs: files and folders to load as plugins.
+        debug: whether errors come with their traceback.
+    """
+
+    plugin_dirs: tuple[Path, ...] = ()
+    debug: bool = field(default_factory=_debug)
+
+
+def take_global_options(arguments: Sequence[str]) -> tuple[GlobalOptions, list[str]]:
+    """The global options, wherever they stand before ``--``, and the arguments without them.
+
+    They are read before click's own parsing because ``--plugin-dir`` can bring the command that is being called.
+
+    Raises:
+        OptionError: ``--plugin-dir`` without a value.
+    """
+    paths: list[Path] = []
+    rest: list[str] = []
+    debug = _debug()
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            rest += [word, *words]
+        elif word == DEBUG:
+            debug = True
+        elif name != PLUGIN_DIR:
+            rest.append(word)
+        elif given := value if equals else next(words, ""):
+            paths.append(Path(given))
+        else:
+            raise OptionError(f"{PLUGIN_DIR} needs a value.", remedy="Give a .py file or a folder.")
+    return GlobalOptions(tuple(paths), debug), rest
+
+
+def open_host(context: click.Context, *, mention_problems: bool = True) -> PluginHost:
+    """The plugin host that the global options and the environment ask for.
+
+    ``LATENTRY_PLUGINS`` names the only plugins to load (empty: none), ``LATENTRY_BLOCK`` those to leave out,
+    both separated by commas.
+    """
+    host = PluginHost(
+        load=_names("LATENTRY_PLUGINS"),
+        block=_names("LATENTRY_BLOCK") or (),
+        plugin_dirs=context.find_object(GlobalOptions).plugin_dirs,  # type: ignore[union-attr]
+    )
+    if mention_problems and host.problems:
+        count = len(host.problems)
+        things = "1 plugin problem" if count == 1 else f"{count} plugin problems"
+        print(f"latentry: {things}, see `latentry plugins`", file=sys.stderr)
+    return host
+
+
+def _names(variable: str) -> tuple[str, ...] | None:
+    value = os.environ.get(variable)
+    if value is None:
+        return None
+    return tuple(name.strip() for name in value.split(",") if name.strip())

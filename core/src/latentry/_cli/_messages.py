@@ -1,0 +1,29 @@
+"""An error as the one message that is printed for it."""
+
+from __future__ import annotations
+
+import click
+
+from latentry._errors import LatentryError
+
+
+def message(error: Exception) -> str:
+    """What failed, why, and what to do, each on a line of its own."""
+    parts = _parts(error)
+    lines = "\n".join(part for part in parts if part).splitlines()
+    return "error: " + "\n  ".join(lines)
+
+
+def _parts(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, LatentryError):
+        return error.what, error.why, error.remedy
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "latentry"
+        return error.format_message(), f"`{command} --help` lists what can be given."
+    if isinstance(error, click.ClickException):
+        return (error.format_message(),)
+    return (
+        f"Unexpected {type(error).__name__}: {error}",
+        "This is a fault in latentry or in a plugin, not in what you asked for.",
+        "Run the command again with --debug and report what it prints.",
+    )

@@ -37,7 +37,7 @@ def test_the_most_that_is_accepted_is_the_most_that_the_encoders_can_do(
     while accepts(setup, most + 1):
         most += 1
     model.encode_prompt(["a"], replace(settings, own=settings.own.model_copy(update={"clip_skip": most})))
-    with pytest.raises(OptionError, match="text encoder's layers cannot be left out"):
+    with pytest.raises(OptionError, match="layers of this text encoder cannot be left out"):
         model.encode_prompt(["a"], replace(settings, own=settings.own.model_copy(update={"clip_skip": most + 1})))
     with pytest.raises(OptionError, match=f"At most {most} more"):
         setup(most + 1)

@@ -199,15 +199,15 @@ def test_what_no_form_has_a_place_for_is_told(tiny: Path, tmp_path: Path, caplog
     file = next((source / "unet").glob("*.safetensors"))
     save_file({**load_file(file), "mystery": torch.ones(1)}, file)
     convert_sd(ModelFiles(source), "sd15", Conversion(tmp_path / "out", "folder"))
-    assert [record.getMessage() for record in caplog.records] == ["not known, and left out: unet.mystery"]
+    assert [record.getMessage() for record in caplog.records] == ["unknown tensors are left out: unet.mystery"]
 
 
 def test_what_is_there_is_not_overwritten(tiny: Path, latentry: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "kept.safetensors").write_text("kept")
     done = latentry("convert", tiny, "kept.safetensors", "--to", "single", folder=tmp_path)
     assert (done.code, done.out) == (2, "")
-    assert "is there already" in done.err
-    with pytest.raises(OptionError, match="is there already"):
+    assert "already exists" in done.err
+    with pytest.raises(OptionError, match="already exists"):
         convert_sd(ModelFiles(tiny), "sd15", Conversion(tmp_path, "folder"))
     assert (tmp_path / "kept.safetensors").read_text() == "kept"
     assert [file.name for file in tmp_path.iterdir()] == ["kept.safetensors"]
@@ -263,7 +263,7 @@ def test_a_disk_that_is_too_full_is_told_beforehand(
         if fits:
             convert_sd(ModelFiles(tiny), "sd15", conversion)
         else:
-            with pytest.raises(ResourceError, match="too full"):
+            with pytest.raises(ResourceError, match="too little space"):
                 convert_sd(ModelFiles(tiny), "sd15", conversion)
             assert told == []
 

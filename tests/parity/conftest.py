@@ -6,9 +6,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+from support.both_pipelines import Peers
 from support.models import write_stable_diffusion
 from support.peer_runs import Patch
-from support.sides import Peers
 from torch import Tensor
 
 from latentry import Engine, PluginHost

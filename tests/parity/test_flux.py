@@ -16,12 +16,12 @@ from diffusers import (
     FluxPipeline,
 )
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
-from support import sides
+from support import both_pipelines
+from support.both_pipelines import Peers, draw, drawing, seeded
 from support.models import PROMPT
 from support.models_flux import FACTOR, Kind, write_flux
 from support.parts import TOKENS
-from support.sides import Peers, draw, drawing, seeded
-from support.stages import Overheard, parting
+from support.recording import Recording, first_difference
 from torch import Tensor
 
 from latentry import Engine, Flow, ModelFiles, Trailing
@@ -32,7 +32,7 @@ STEPS = {"dev": 20, "schnell": 4, "fill": 20}
 GUIDANCE = {"dev": 3.5, "schnell": 1.0, "fill": 30.0}
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
-Side = Callable[..., Overheard]
+Side = Callable[..., Recording]
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def packed(latents: Tensor) -> Tensor:
 def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
     """diffusers' side."""
 
-    def side(pipeline: Any, kind: Kind, *prompts: str, height: int = 64, width: int = 64, **options: Any) -> Overheard:
+    def side(pipeline: Any, kind: Kind, *prompts: str, height: int = 64, width: int = 64, **options: Any) -> Recording:
         steps, size = STEPS[kind], {"height": height, "width": width, "max_sequence_length": TOKENS}
         given = {"num_inference_steps": steps, "guidance_scale": GUIDANCE[kind], **size, **options}
-        return sides.theirs(peers(folders[kind], pipeline), prompts, **given)
+        return both_pipelines.theirs(peers(folders[kind], pipeline), prompts, **given)
 
     return side
 
@@ -68,11 +68,11 @@ def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
 def ours(folders: Mapping[str, Path], engine: Engine) -> Side:
     """Latentry's side; attention is the network's own unless the settings say otherwise."""
 
-    def side(kind: Kind, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Overheard:
+    def side(kind: Kind, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Recording:
         noise = start(len(prompts)) if latents is None else latents
         height, width = (FACTOR * side for side in noise.shape[2:])
         chosen = {"steps": STEPS[kind], "guidance": GUIDANCE[kind], "height": height, "width": width, **settings}
-        return sides.ours(engine, folders[kind], prompts, noise, **{"attention": "native", **chosen})
+        return both_pipelines.ours(engine, folders[kind], prompts, noise, **{"attention": "native", **chosen})
 
     return side
 
@@ -80,30 +80,30 @@ def ours(folders: Mapping[str, Path], engine: Engine) -> Side:
 @pytest.mark.parametrize("kind", ["dev", "schnell"])
 def test_both_pipelines_agree(ours: Side, theirs: Side, kind: Kind) -> None:
     mine = ours(kind, PROMPT)
-    assert parting(mine, theirs(FluxPipeline, kind, PROMPT, latents=packed(start()))) == ""
+    assert first_difference(mine, theirs(FluxPipeline, kind, PROMPT, latents=packed(start()))) == ""
     assert len(mine.inputs) == STEPS[kind]
-    assert ("guidance" in mine.told) == (kind == "dev")
+    assert ("guidance" in mine.conditioning) == (kind == "dev")
 
 
 def test_both_pipelines_agree_on_a_wide_batch_of_two_prompts(ours: Side, theirs: Side) -> None:
     latents = start(2, 12, 24)
     mine = ours("dev", PROMPT, OTHER, latents=latents)
-    heard = theirs(FluxPipeline, "dev", PROMPT, OTHER, latents=packed(latents), height=48, width=96)
-    assert parting(mine, heard) == ""
+    recorded = theirs(FluxPipeline, "dev", PROMPT, OTHER, latents=packed(latents), height=48, width=96)
+    assert first_difference(mine, recorded) == ""
     assert float((mine.latents[0][0] - mine.latents[0][1]).abs().max()) > 0.1
 
 
 def test_both_pipelines_agree_through_an_attention_backend(ours: Side, theirs: Side) -> None:
     """Double and single blocks, the autoencoder and the text encoders."""
-    heard = theirs(FluxPipeline, "dev", PROMPT, latents=packed(start()))
-    assert parting(ours("dev", PROMPT, attention="sdpa"), heard) == ""
+    recorded = theirs(FluxPipeline, "dev", PROMPT, latents=packed(start()))
+    assert first_difference(ours("dev", PROMPT, attention="sdpa"), recorded) == ""
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.6])
 def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength: float) -> None:
     mine = ours("dev", PROMPT, init_image=PICTURE, strength=strength)
     given = {"image": PICTURE, "strength": strength, "generator": seeded()}
-    assert parting(mine, theirs(FluxImg2ImgPipeline, "dev", PROMPT, **given)) == ""
+    assert first_difference(mine, theirs(FluxImg2ImgPipeline, "dev", PROMPT, **given)) == ""
     assert len(mine.inputs) == round(20 * strength)
 
 
@@ -111,16 +111,16 @@ def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength:
 def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, strength: float) -> None:
     mine = ours("dev", PROMPT, init_image=PICTURE, mask=MASK, strength=strength)
     given = {"image": PICTURE, "mask_image": MASK, "strength": strength, "generator": seeded()}
-    assert parting(mine, theirs(FluxInpaintPipeline, "dev", PROMPT, **given)) == ""
+    assert first_difference(mine, theirs(FluxInpaintPipeline, "dev", PROMPT, **given)) == ""
 
 
 def test_both_pipelines_agree_on_filling(ours: Side, theirs: Side) -> None:
     """The samples hold what Fill is shown of the picture and of the mask."""
     mine = ours("fill", PROMPT, init_image=PICTURE, mask=MASK)
     given = {"image": PICTURE, "mask_image": MASK, "latents": packed(start())}
-    assert parting(mine, theirs(FluxFillPipeline, "fill", PROMPT, **given)) == ""
+    assert first_difference(mine, theirs(FluxFillPipeline, "fill", PROMPT, **given)) == ""
     assert mine.inputs[0].shape[-1] == 64 + 64 + 4 * FACTOR**2
-    assert mine.told["shown"].shape[-1] == 64 + 4 * FACTOR**2
+    assert mine.conditioning["shown"].shape[-1] == 64 + 4 * FACTOR**2
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20, 28])
@@ -139,13 +139,13 @@ def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], kind: Kind, pix
 
 def test_the_comparison_would_notice(ours: Side, theirs: Side) -> None:
     """Each input is seen in the result, at the stage where it comes in."""
-    heard = theirs(FluxPipeline, "dev", PROMPT, latents=packed(start()))
+    recorded = theirs(FluxPipeline, "dev", PROMPT, latents=packed(start()))
 
     def apart(prompt: str = PROMPT, **settings: Any) -> str:
-        return parting(ours("dev", prompt, **settings), heard)
+        return first_difference(ours("dev", prompt, **settings), recorded)
 
     assert apart(prompt=OTHER).startswith("ids of")
-    assert apart(guidance=3.6).startswith("told guidance")
+    assert apart(guidance=3.6).startswith("given guidance")
     assert apart(sigma_options={"shift": 1.5}).startswith("times")
     assert apart(latents=start() * 1.001).startswith("initial latents")
     assert apart(scheduler="dpmpp-2m", sigmas="trailing").startswith("latents after 2 steps")  # the first is Euler's

@@ -15,13 +15,13 @@ import pytest
 import torch
 from diffusers import FluxPipeline, StableDiffusion3Pipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from peft import LoraConfig, get_peft_model
+from support.both_pipelines import SCHEDULERS, Peers
 from support.loras import diffusers, kohya, random_lora, underscored, write
 from support.models import PROMPT, write_stable_diffusion
 from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 from support.parts import TOKENS
-from support.sides import SCHEDULERS, Peers
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest, LoraMode, LoraRequest, PluginHost

@@ -14,12 +14,12 @@ from diffusers import (
     StableDiffusion3InpaintPipeline,
     StableDiffusion3Pipeline,
 )
-from support import sides
+from support import both_pipelines
+from support.both_pipelines import Peers, draw, drawing, seeded
 from support.models import PROMPT
 from support.models_sd3 import write_stable_diffusion_3
 from support.parts import TOKENS
-from support.sides import Peers, draw, drawing, seeded
-from support.stages import Overheard, parting
+from support.recording import Recording, first_difference
 from torch import Tensor
 
 from latentry import Engine, Flow, Linspace, ModelFiles, Trailing
@@ -29,7 +29,7 @@ from latentry_sd3.checkpoint import open_checkpoint
 STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
-Side = Callable[..., Overheard]
+Side = Callable[..., Recording]
 AS_PEER = {"last": 0.003 / 1.002}
 """Options of our linspace that make it the grid of diffusers left to itself: t = 0.001, shifted before its time."""
 
@@ -54,7 +54,7 @@ def start(count: int = 1) -> Tensor:
 def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
     """diffusers' side; it is handed the sigmas before the shift, unless it is to use its own."""
 
-    def side(kind: Any, name: str, *prompts: str, own_grid: bool = False, **options: Any) -> Overheard:
+    def side(kind: Any, name: str, *prompts: str, own_grid: bool = False, **options: Any) -> Recording:
         given = {
             "num_inference_steps": STEPS,
             "guidance_scale": GUIDANCE,
@@ -64,7 +64,7 @@ def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
             **({} if own_grid else {"sigmas": np.linspace(1, 1 / STEPS, STEPS)}),
             **options,
         }
-        return sides.theirs(peers(folders[name], kind), prompts, **given)
+        return both_pipelines.theirs(peers(folders[name], kind), prompts, **given)
 
     return side
 
@@ -73,10 +73,10 @@ def theirs(folders: Mapping[str, Path], peers: Peers) -> Side:
 def ours(folders: Mapping[str, Path], engine: Engine) -> Side:
     """Latentry's side; attention is the network's own unless the settings say otherwise."""
 
-    def side(name: str, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Overheard:
+    def side(name: str, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Recording:
         chosen = {"steps": STEPS, "guidance": GUIDANCE, "attention": "native", **settings}
         noise = start(len(prompts)) if latents is None else latents
-        return sides.ours(engine, folders[name], prompts, noise, **chosen)
+        return both_pipelines.ours(engine, folders[name], prompts, noise, **chosen)
 
     return side
 
@@ -85,8 +85,8 @@ def ours(folders: Mapping[str, Path], engine: Engine) -> Side:
 @pytest.mark.parametrize("name", ["3.5", "3", "no-t5"])
 def test_both_pipelines_agree(ours: Side, theirs: Side, name: str, guidance: float) -> None:
     mine = ours(name, PROMPT, guidance=guidance)
-    heard = theirs(StableDiffusion3Pipeline, name, PROMPT, guidance_scale=guidance, latents=start())
-    assert parting(mine, heard) == ""
+    recorded = theirs(StableDiffusion3Pipeline, name, PROMPT, guidance_scale=guidance, latents=start())
+    assert first_difference(mine, recorded) == ""
     assert len(mine.inputs) == STEPS
     assert mine.times[0] == 1000.0
     assert len(mine.ids) == (2 if name == "no-t5" else 3)
@@ -94,15 +94,15 @@ def test_both_pipelines_agree(ours: Side, theirs: Side, name: str, guidance: flo
 
 def test_both_pipelines_agree_on_a_batch_of_two_prompts(ours: Side, theirs: Side) -> None:
     mine = ours("3.5", PROMPT, OTHER)
-    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, OTHER, latents=start(2))
-    assert parting(mine, heard) == ""
+    recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, OTHER, latents=start(2))
+    assert first_difference(mine, recorded) == ""
     assert float((mine.latents[0][0] - mine.latents[0][1]).abs().max()) > 0.1
 
 
 def test_both_pipelines_agree_through_an_attention_backend(ours: Side, theirs: Side) -> None:
     """Joint attention and 3.5 Medium's second one, the autoencoder's and the text encoders'."""
-    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
-    assert parting(ours("3.5", PROMPT, attention="sdpa"), heard) == ""
+    recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
+    assert first_difference(ours("3.5", PROMPT, attention="sdpa"), recorded) == ""
 
 
 @pytest.mark.parametrize(
@@ -126,24 +126,24 @@ def test_both_pipelines_agree_with_skip_layer_guidance(
     ours: Side, theirs: Side, settings: dict[str, Any], options: dict[str, Any], calls: int
 ) -> None:
     mine = ours("3.5", PROMPT, **settings)
-    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), **options)
-    assert parting(mine, heard) == ""
-    assert mine.skipped == heard.skipped == [settings["skip_layers"]] * calls
+    recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), **options)
+    assert first_difference(mine, recorded) == ""
+    assert mine.skipped == recorded.skipped == [settings["skip_layers"]] * calls
     plain = ours("3.5", PROMPT)
     assert float((mine.latents[0] - plain.latents[0]).abs().max()) > 0.01
 
 
 def test_the_grid_of_diffusers_left_to_itself_can_be_had_by_name(ours: Side, theirs: Side) -> None:
     mine = ours("3.5", PROMPT, sigmas="linspace", sigma_options=AS_PEER)
-    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), own_grid=True)
-    assert parting(mine, heard) == ""
+    recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), own_grid=True)
+    assert first_difference(mine, recorded) == ""
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
 def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength: float) -> None:
     mine = ours("3.5", PROMPT, init_image=PICTURE, strength=strength)
     given = {"image": PICTURE, "strength": strength, "generator": seeded()}
-    assert parting(mine, theirs(StableDiffusion3Img2ImgPipeline, "3.5", PROMPT, **given)) == ""
+    assert first_difference(mine, theirs(StableDiffusion3Img2ImgPipeline, "3.5", PROMPT, **given)) == ""
     assert len(mine.inputs) == round(STEPS * strength)
 
 
@@ -151,7 +151,7 @@ def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength:
 def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, strength: float) -> None:
     mine = ours("3.5", PROMPT, init_image=PICTURE, mask=MASK, strength=strength)
     given = {"image": PICTURE, "mask_image": MASK, "strength": strength, "generator": seeded()}
-    assert parting(mine, theirs(StableDiffusion3InpaintPipeline, "3.5", PROMPT, **given)) == ""
+    assert first_difference(mine, theirs(StableDiffusion3InpaintPipeline, "3.5", PROMPT, **given)) == ""
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20, 28])
@@ -169,13 +169,13 @@ def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], steps: int, own
 
 def test_the_comparison_would_notice(ours: Side, theirs: Side) -> None:
     """Each input is seen in the result, at the stage where it comes in."""
-    heard = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
+    recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start())
 
     def apart(prompt: str = PROMPT, **settings: Any) -> str:
-        return parting(ours("3.5", prompt, **settings), heard)
+        return first_difference(ours("3.5", prompt, **settings), recorded)
 
     assert apart(prompt=OTHER).startswith("ids of")
-    assert apart(clip_skip=1).startswith("told encoder_hidden_states")
+    assert apart(clip_skip=1).startswith("given encoder_hidden_states")
     assert apart(sigma_options={"shift": 2.9}).startswith("times")
     assert apart(latents=start() * 1.001).startswith("initial latents")
     assert apart(guidance=6.0).startswith("latents after 1 steps")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusion3Pipeline
+from support.both_pipelines import draw, ours, theirs
 from support.models import PROMPT
 from support.models_sd3 import write_stable_diffusion_3
-from support.sides import draw, ours, theirs
-from support.stages import parting
+from support.recording import first_difference
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
 
@@ -36,10 +36,10 @@ def test_it_is_as_with_a_pipeline_without_t5(engine: Engine, folder: Path) -> No
     peer.set_progress_bar_config(disable=True)
     sigmas = np.linspace(1, 1 / STEPS, STEPS)
     given = {"num_inference_steps": STEPS, "sigmas": sigmas, "guidance_scale": 5.0, "height": 64, "width": 64}
-    heard = theirs(peer, (PROMPT,), latents=draw(channels=16), **given)
+    recorded = theirs(peer, (PROMPT,), latents=draw(channels=16), **given)
     settings = {"steps": STEPS, "guidance": 5.0, "width": 64, "height": 64}
     mine = ours(engine, folder, (PROMPT,), draw(channels=16), without=(T5,), **settings)
-    assert parting(mine, heard) == ""
+    assert first_difference(mine, recorded) == ""
     whole = ours(engine, folder, (PROMPT,), draw(channels=16), **settings)
     assert float((mine.latents[0] - whole.latents[0]).abs().max()) > 0.01  # with T5 it is another picture
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
+from support.both_pipelines import SCHEDULERS, Peers, draw, ours
 from support.models import PROMPT
 from support.models_sdxl import Kind, write_stable_diffusion_xl
-from support.overheard import overhearing
-from support.sides import SCHEDULERS, Peers, draw, ours
-from support.stages import Overheard, parting
+from support.recorded_pipeline import recording_of
+from support.recording import Recording, first_difference
 
 from latentry import Engine
 
@@ -26,16 +26,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
     return {kind: write_stable_diffusion_xl(models / kind, kind, seed=seed) for seed, kind in enumerate(kinds)}
 
 
-def theirs(peers: Peers, folders: dict[Kind, Path], scheduler: str, switch: float, *prompts: str) -> Overheard:
+def theirs(peers: Peers, folders: dict[Kind, Path], scheduler: str, switch: float, *prompts: str) -> Recording:
     """diffusers' two pipelines: ``denoising_end`` of the one is ``denoising_start`` of the other."""
     first = peers(folders["base"], StableDiffusionXLPipeline, scheduler)
     second = peers(folders["refiner"], StableDiffusionXLImg2ImgPipeline, scheduler, vae=first.vae)
     common = {"prompt": list(prompts), "negative_prompt": [NEGATIVE] * len(prompts), "guidance_scale": 5.0}
     common["num_inference_steps"] = STEPS
-    with overhearing([first, second], len(prompts)) as heard:
+    with recording_of([first, second], len(prompts)) as recorded:
         latents = first(**common, latents=draw(len(prompts)), denoising_end=switch, output_type="latent").images
         second(**common, image=latents, denoising_start=switch, output_type="pt")
-    return heard
+    return recorded
 
 
 def together(folders: dict[Kind, Path], scheduler: str, switch: float) -> dict[str, Any]:
@@ -48,9 +48,9 @@ def together(folders: dict[Kind, Path], scheduler: str, switch: float) -> dict[s
 @pytest.mark.parametrize("scheduler", ["ddim", "euler"])
 def test_both_agree(engine: Engine, peers: Peers, folders: dict[Kind, Path], scheduler: str, switch: float) -> None:
     mine = ours(engine, folders["base"], (PROMPT, OTHER), draw(2), **together(folders, scheduler, switch))
-    assert parting(mine, theirs(peers, folders, scheduler, switch, PROMPT, OTHER)) == ""
+    assert first_difference(mine, theirs(peers, folders, scheduler, switch, PROMPT, OTHER)) == ""
     assert len(mine.inputs) == STEPS
-    told = {name: tuple(tensor.shape) for name, tensor in mine.told.items()}
+    told = {name: tuple(tensor.shape) for name, tensor in mine.conditioning.items()}
     assert told["time_ids"] == (4, 6)
     assert told["time_ids of the refiner"] == (4, 5)
     assert told["encoder_hidden_states of the refiner"][-1] < told["encoder_hidden_states"][-1]
@@ -58,4 +58,4 @@ def test_both_agree(engine: Engine, peers: Peers, folders: dict[Kind, Path], sch
 
 def test_another_switch_would_be_noticed(engine: Engine, peers: Peers, folders: dict[Kind, Path]) -> None:
     mine = ours(engine, folders["base"], (PROMPT,), draw(), **together(folders, "ddim", 0.75))
-    assert parting(mine, theirs(peers, folders, "ddim", 0.8, PROMPT)).startswith("latents after")
+    assert first_difference(mine, theirs(peers, folders, "ddim", 0.8, PROMPT)).startswith("latents after")

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
-from support import sides
+from support import both_pipelines
+from support.both_pipelines import SCHEDULERS, Peers, draw, drawing, seeded
 from support.models import PROMPT
 from support.models_sdxl import Kind, write_stable_diffusion_xl
-from support.sides import SCHEDULERS, Peers, draw, drawing, seeded
-from support.stages import Overheard, parting
+from support.recording import Recording, first_difference
 
 from latentry import Engine, GenerationRequest, IncompatibleError
 
 STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
-Side = Callable[..., Overheard]
+Side = Callable[..., Recording]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
 def theirs(folders: dict[Kind, Path], peers: Peers) -> Side:
     """diffusers' side."""
 
-    def side(pipeline: Any, kind: Kind, scheduler: str, *prompts: str, **options: Any) -> Overheard:
+    def side(pipeline: Any, kind: Kind, scheduler: str, *prompts: str, **options: Any) -> Recording:
         given = {"generator": seeded(), "num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
-        return sides.theirs(peers(folders[kind], pipeline, scheduler), prompts, **given, **options)
+        return both_pipelines.theirs(peers(folders[kind], pipeline, scheduler), prompts, **given, **options)
 
     return side
 
@@ -46,9 +46,9 @@ def theirs(folders: dict[Kind, Path], peers: Peers) -> Side:
 def ours(folders: dict[Kind, Path], engine: Engine) -> Side:
     """Latentry's side."""
 
-    def side(kind: Kind, scheduler: str, *prompts: str, **settings: Any) -> Overheard:
+    def side(kind: Kind, scheduler: str, *prompts: str, **settings: Any) -> Recording:
         chosen = {"steps": STEPS, "guidance": GUIDANCE, **SCHEDULERS[scheduler], **settings}
-        return sides.ours(engine, folders[kind], prompts, draw(len(prompts)), **chosen)
+        return both_pipelines.ours(engine, folders[kind], prompts, draw(len(prompts)), **chosen)
 
     return side
 
@@ -58,9 +58,9 @@ def ours(folders: dict[Kind, Path], engine: Engine) -> Side:
 def test_image_to_image(ours: Side, theirs: Side, kind: Kind, scheduler: str) -> None:
     mine = ours(kind, scheduler, PROMPT, init_image=PICTURE, strength=0.6)
     peer = theirs(StableDiffusionXLImg2ImgPipeline, kind, scheduler, PROMPT, image=PICTURE, strength=0.6)
-    assert parting(mine, peer) == ""
+    assert first_difference(mine, peer) == ""
     assert len(mine.inputs) == 12
-    told = mine.told["time_ids"]
+    told = mine.conditioning["time_ids"]
     assert told.tolist() == ([[64, 64, 0, 0, 64, 64]] * 2 if kind == "base" else [[64, 64, 0, 0, s] for s in (2.5, 6)])
 
 
@@ -69,8 +69,8 @@ def test_the_inpainting_network(ours: Side, theirs: Side, strength: float) -> No
     arguments = ("inpainting", "euler", PROMPT, OTHER)
     mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
     options = {"image": PICTURE, "mask_image": MASK, "strength": strength, "height": 64, "width": 64}
-    assert parting(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
-    assert mine.told["shown"].shape == (4, 5, 16, 16)
+    assert first_difference(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
+    assert mine.conditioning["shown"].shape == (4, 5, 16, 16)
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])
@@ -79,7 +79,7 @@ def test_inpainting_by_blending(ours: Side, theirs: Side, scheduler: str, streng
     arguments = ("base", scheduler, PROMPT)
     mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
     options = {"image": PICTURE, "mask_image": MASK, "strength": strength, "height": 64, "width": 64}
-    assert parting(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
+    assert first_difference(mine, theirs(StableDiffusionXLInpaintPipeline, *arguments, **options)) == ""
 
 
 def test_turbo_takes_no_guidance(engine: Engine, tmp_path: Path) -> None:

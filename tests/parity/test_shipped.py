@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
+from support.both_pipelines import SCHEDULERS, Peers, draw, drawing, ours, seeded, theirs
 from support.loras import diffusers, random_lora, write
 from support.models import PROMPT
 from support.parts import TOKENS
-from support.sides import SCHEDULERS, Peers, draw, drawing, ours, seeded, theirs
-from support.stages import Overheard, parting
+from support.recording import Recording, first_difference
 
 from latentry import CheckpointSpec, Engine, LoraRequest, PluginHost, Task, VariantSpec
 
@@ -74,7 +74,7 @@ EVERY = [
 SKIPPING = [pytest.param(model, id=model.spec.name) for model in SHIPPED if model.variant.skip_layers]
 
 
-def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **settings: Any) -> Overheard:
+def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **settings: Any) -> Recording:
     """Latentry's side; a guidance of None leaves it to the model."""
     pictures = {"text-to-image": {}, "image-to-image": {"init_image": PICTURE}}
     strength = {"image-to-image": STRENGTH, "inpainting": 1.0}.get(task)
@@ -93,7 +93,7 @@ def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **s
     )
 
 
-def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **options: Any) -> Overheard:
+def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **options: Any) -> Recording:
     """diffusers' side; not every pipeline takes the size, nor has T5's window and a grid of its own."""
     pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
     steps = LAID_OUT if task == "image-to-image" else STEPS
@@ -120,21 +120,21 @@ def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **opt
 @pytest.mark.parametrize(("model", "task", "guidance"), EVERY)
 def test_both_pipelines_agree(engine: Engine, peers: Peers, model: Shipped, task: Task, guidance: float | None) -> None:
     found = mine(engine, model, task, guidance)
-    assert parting(found, peer(peers, model, task, guidance)) == ""
+    assert first_difference(found, peer(peers, model, task, guidance)) == ""
     assert len(found.inputs) == STEPS
     scale = model.guidance if guidance is None else guidance
     if model.variant.guidance_kind == "distilled":
-        assert found.told["guidance"].tolist() == [scale]
+        assert found.conditioning["guidance"].tolist() == [scale]
     else:
-        assert len(found.told["encoder_hidden_states"]) == (2 if scale > 1.0 else 1)
+        assert len(found.conditioning["encoder_hidden_states"]) == (2 if scale > 1.0 else 1)
 
 
 @pytest.mark.parametrize("model", SKIPPING)
 def test_both_pipelines_agree_with_skip_layer_guidance(engine: Engine, peers: Peers, model: Shipped) -> None:
     found = mine(engine, model, "text-to-image", None, skip_layers=(1, 2))
-    heard = peer(peers, model, "text-to-image", None, skip_guidance_layers=[1, 2])
-    assert parting(found, heard) == ""
-    assert found.skipped == heard.skipped == [(1, 2)] * 3
+    recorded = peer(peers, model, "text-to-image", None, skip_guidance_layers=[1, 2])
+    assert first_difference(found, recorded) == ""
+    assert found.skipped == recorded.skipped == [(1, 2)] * 3
     plain = mine(engine, model, "text-to-image", None)
     assert float((found.latents[0] - plain.latents[0]).abs().max()) > 0.01
 
@@ -150,11 +150,11 @@ def test_both_loaders_agree_on_a_lora(engine: Engine, peers: Peers, model: Shipp
     pipeline.load_lora_weights(tmp_path, weight_name=file.name, adapter_name="one", local_files_only=True)
     try:
         pipeline.set_adapters(["one"], [0.7])
-        heard = peer(peers, model, task, None)
+        recorded = peer(peers, model, task, None)
     finally:
         pipeline.unload_lora_weights()
     found = mine(engine, model, task, None, loras=(LoraRequest(path=str(file), weight=0.7),))
-    assert parting(found, heard) == ""
+    assert first_difference(found, recorded) == ""
     plain = mine(engine, model, task, None)
     assert float((found.latents[0] - plain.latents[0]).abs().max()) > 0.02
 
@@ -163,6 +163,6 @@ def test_both_loaders_agree_on_a_lora(engine: Engine, peers: Peers, model: Shipp
 def test_the_comparison_would_notice(engine: Engine, peers: Peers, model: Shipped) -> None:
     """Another scale, at the first task of each."""
     task = model.tasks[0]
-    heard = peer(peers, model, task, model.guidance)
-    apart = parting(mine(engine, model, task, model.guidance + 0.5), heard)
-    assert apart.startswith("told guidance" if model.variant.guidance_kind == "distilled" else "latents after")
+    recorded = peer(peers, model, task, model.guidance)
+    apart = first_difference(mine(engine, model, task, model.guidance + 0.5), recorded)
+    assert apart.startswith("given guidance" if model.variant.guidance_kind == "distilled" else "latents after")

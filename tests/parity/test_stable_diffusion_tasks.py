@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
-from support import sides
+from support import both_pipelines
+from support.both_pipelines import SCHEDULERS, Peers, draw, drawing, seeded
 from support.models import PROMPT, write_stable_diffusion
-from support.sides import SCHEDULERS, Peers, draw, drawing, seeded
-from support.stages import Overheard, parting
+from support.recording import Recording, first_difference
 
 from latentry import Engine
 
 STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
-Side = Callable[..., Overheard]
+Side = Callable[..., Recording]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def folders(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 def theirs(folders: dict[str, Path], peers: Peers) -> Side:
     """diffusers' side."""
 
-    def side(kind: Any, name: str, scheduler: str, *prompts: str, steps: int = STEPS, **options: Any) -> Overheard:
+    def side(kind: Any, name: str, scheduler: str, *prompts: str, steps: int = STEPS, **options: Any) -> Recording:
         given = {"generator": seeded(), "num_inference_steps": steps, "guidance_scale": GUIDANCE}
-        return sides.theirs(peers(folders[name], kind, scheduler), prompts, **given, **options)
+        return both_pipelines.theirs(peers(folders[name], kind, scheduler), prompts, **given, **options)
 
     return side
 
@@ -46,9 +46,9 @@ def theirs(folders: dict[str, Path], peers: Peers) -> Side:
 def ours(folders: dict[str, Path], engine: Engine) -> Side:
     """Latentry's side."""
 
-    def side(name: str, scheduler: str, *prompts: str, **settings: Any) -> Overheard:
+    def side(name: str, scheduler: str, *prompts: str, **settings: Any) -> Recording:
         chosen = {"steps": STEPS, "guidance": GUIDANCE, **SCHEDULERS[scheduler], **settings}
-        return sides.ours(engine, folders[name], prompts, draw(len(prompts)), **chosen)
+        return both_pipelines.ours(engine, folders[name], prompts, draw(len(prompts)), **chosen)
 
     return side
 
@@ -71,7 +71,7 @@ def test_both_pipelines_agree_from_a_picture(
     arguments = (name, scheduler, PROMPT, OTHER)
     mine = ours(*arguments, init_image=PICTURE, strength=strength)
     peer = theirs(StableDiffusionImg2ImgPipeline, *arguments, image=[PICTURE] * 2, strength=strength)
-    assert parting(mine, peer) == ""
+    assert first_difference(mine, peer) == ""
     assert len(mine.inputs) == int(STEPS * strength)
 
 
@@ -80,7 +80,7 @@ def test_the_full_number_of_steps_is_a_longer_schedule_cut(ours: Side, theirs: S
     arguments = ("tiny", "ddim", PROMPT)
     mine = ours(*arguments, init_image=PICTURE, strength=0.5, strength_mode="full")
     peer = theirs(StableDiffusionImg2ImgPipeline, *arguments, steps=2 * STEPS, image=PICTURE, strength=0.5)
-    assert parting(mine, peer) == ""
+    assert first_difference(mine, peer) == ""
     assert len(mine.inputs) == STEPS
 
 
@@ -103,7 +103,7 @@ def test_both_pipelines_agree_within_a_mask(
     arguments = (name, scheduler, PROMPT)
     mine = ours(*arguments, init_image=PICTURE, mask=MASK, strength=strength)
     options = {"image": PICTURE, "mask_image": MASK, "strength": strength}
-    assert parting(mine, theirs(StableDiffusionInpaintPipeline, *arguments, **options)) == ""
+    assert first_difference(mine, theirs(StableDiffusionInpaintPipeline, *arguments, **options)) == ""
     assert mine.inputs[0].shape[1] == (9 if name == "painter" else 4)
 
 
@@ -115,7 +115,7 @@ def test_the_comparison_would_notice(ours: Side, theirs: Side) -> None:
     peer = theirs(StableDiffusionInpaintPipeline, *tiny, **options)
 
     def apart(**given: Any) -> str:
-        return parting(ours(*tiny, **{"init_image": PICTURE, "mask": MASK, "strength": 0.6} | given), peer)
+        return first_difference(ours(*tiny, **{"init_image": PICTURE, "mask": MASK, "strength": 0.6} | given), peer)
 
     assert apart(init_image=changed).startswith("initial latents")
     assert apart(strength=0.7).startswith("times")

@@ -174,7 +174,7 @@ def test_vocabularies_are_looked_for_in_order(tmp_path: Path, vocabularies: Path
         find_tokenizer(spec, ModelFiles(file))
     assert "--tokenizer FOLDER" in caught.value.remedy
     assert "openai/clip-vit-large-patch14" in caught.value.why
-    with pytest.raises(ModelError, match="holds no vocabulary") as caught:
+    with pytest.raises(ModelError, match="does not hold a vocabulary") as caught:
         find_tokenizer(spec, ModelFiles(file, (("tokenizer", empty_hub),), vocabularies))
     assert "--tokenizer" in caught.value.remedy
     repository = empty_hub / "models--openai--clip-vit-large-patch14"

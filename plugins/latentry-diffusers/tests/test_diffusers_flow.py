@@ -45,7 +45,7 @@ def test_the_shift_follows_from_the_configuration(config: dict[str, Any], tokens
     ids=str,
 )
 def test_what_gives_no_shift_is_one_clear_error(config: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match="no time shift") as caught:
+    with pytest.raises(ModelError, match="does not give a time shift") as caught:
         flow_shift(config, 64)
     assert caught.value.why
     assert caught.value.remedy

@@ -68,7 +68,7 @@ def test_a_truncated_file_is_refused(path: Path) -> None:
     data = path.read_bytes()
     for length in (4, 20, 200, len(data) // 2, len(data) - 40):
         path.write_bytes(data[:length])
-        with pytest.raises(ModelError, match=r"damaged or no GGUF file.*\n.*ends"):
+        with pytest.raises(ModelError, match=r"damaged or not a GGUF file.*\n.*ends"):
             read_headers(path)
 
 

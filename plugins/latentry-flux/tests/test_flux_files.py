@@ -17,7 +17,7 @@ from latentry_flux.detect import detect
 
 HOST = PluginHost(load=("latentry", "latentry-flux"))
 VARIANTS = ("dev", "schnell", "fill")
-TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER where the hub's cache has none"
+TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them"
 LACKING = (
     "the autoencoder: give --vae FILE",
     "the text encoder CLIP-L: give --text-encoder FILE",

@@ -28,7 +28,7 @@ POSSIBLE = {
     **dict.fromkeys(SECOND, SECOND),
 }
 """By what the file is, what its headers alone leave."""
-TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER where the hub's cache has none"
+TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them"
 
 
 @cache

@@ -20,7 +20,7 @@ HOST = PluginHost(load=("latentry", "latentry-sd3"))
 LARGE = ("sd35-large", "sd35-large-turbo")
 """What headers cannot tell apart."""
 POSSIBLE = {"sd3-medium": ("sd3-medium",), "sd35-medium": ("sd35-medium",), **dict.fromkeys(LARGE, LARGE)}
-TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER where the hub's cache has none"
+TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them"
 LACKING = (
     "the autoencoder: give --vae FILE",
     "the text encoder CLIP-L: give --text-encoder FILE",

@@ -22,7 +22,7 @@ EITHER = ("base", "turbo")
 POSSIBLE = {"base": EITHER, "turbo": EITHER, "refiner": ("refiner",), "inpainting": ("inpainting",)}
 VAE, TOKENIZERS = (
     "the autoencoder: give --vae FILE",
-    "the tokenizers, which no such file holds: give --tokenizer FOLDER where the hub's cache has none",
+    "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them",
 )
 
 

@@ -1,4 +1,4 @@
-"""FLUX.1: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+"""FLUX.1: what the family is. ``checkpoint.py`` opens its checkpoints, ``model.py`` runs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         variants=(
             VariantSpec(
                 name="dev",
-                summary="FLUX.1 dev: distilled to a guidance scale that the network is told",
+                summary="FLUX.1 dev: distilled to take the guidance scale as an input",
                 schedulers=_SCHEDULERS,
                 size=1024,
                 steps=28,
@@ -43,7 +43,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="fill",
-                summary="FLUX.1 Fill: dev that is also shown the mask and the picture around it",
+                summary="FLUX.1 Fill: dev that is also takes the mask and the picture around it",
                 schedulers=_SCHEDULERS,
                 tasks=("inpainting",),
                 size=1024,

@@ -1,4 +1,4 @@
-"""Opens a FLUX.1 checkpoint: configurations and headers first, weights on request."""
+"""Opens a FLUX.1 checkpoint: first configurations and headers, weights on request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FluxCheckpoint(BundledCheckpoint):
-    """See the base class."""
+    """A FLUX.1 checkpoint whose configurations and headers have been read."""
 
     @property
     def transformer(self) -> Mapping[str, Any]:

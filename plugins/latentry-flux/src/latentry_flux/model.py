@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from latentry_flux.parts import Parts
 
 TOKENS: Mapping[str, int] = {"dev": 512, "schnell": 256, "fill": 512}
-"""Of T5's window."""
+"""Tokens of T5's window."""
 TIMESTEPS = 1000
-"""The transformer is told σ, and multiplies it by this itself."""
+"""The transformer takes σ and multiplies it by this itself."""
 
 
 class Flux(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: what it was loaded from.
+        checkpoint: that it was loaded from.
         transformer: diffusers' ``FluxTransformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clip: CLIP-L with its tokenizer.
@@ -51,32 +51,32 @@ class Flux(NetworksInMemory):
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) from T5, ``pooled`` (batch, width) from CLIP, ``guidance`` (batch,).
 
-        The guidance is there where the network is told it. Of CLIP the summary alone is used, to which clip skip makes
-        no difference.
+        The guidance scale is there where the network takes it. Only CLIP's pooled state is used.
 
         Raises:
-            OptionError: the network is to be told a guidance scale, and none is given.
+            OptionError: the network takes a guidance scale, and none is given.
         """
         text = encode_t5(*self.t5, prompts, length=TOKENS[self.checkpoint.variant])
         pooled = encode_clip(*self.clip, prompts, windows=1).pooled
-        told = {"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)}
+        conditioning = {"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)}
         if self._config["guidance_embeds"]:
             if settings.guidance is None:
                 raise OptionError(
-                    "No guidance scale was given.", why=f"{self.checkpoint.variant} is told it with the prompt."
+                    "No guidance scale was given.",
+                    why=f"The network of {self.checkpoint.variant} takes it with the prompt.",
                 )
-            told["guidance"] = torch.full((len(prompts),), settings.guidance, device=text.device)
-        return Conditioning(told)
+            conditioning["guidance"] = torch.full((len(prompts),), settings.guidance, device=text.device)
+        return Conditioning(conditioning)
 
     @torch.no_grad()
     def predict(
         self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The transformer's output, unpacked; Fill is also shown the mask and the picture around it."""
+        """The transformer's output, unpacked; Fill also takes the mask and the picture around it."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
-        shown = [x, *(conditioning[name] for name in ("masked", "mask") if name in conditioning)]
+        inputs = [x, *(conditioning[name] for name in ("masked", "mask") if name in conditioning)]
         output: Tensor = self.transformer(
-            pack(torch.cat([each.to(self.dtype) for each in shown], dim=1)),
+            pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
             timestep=torch.full((x.shape[0],), timestep / TIMESTEPS, device=x.device),
             guidance=conditioning.tensors.get("guidance"),
             encoder_hidden_states=text,
@@ -88,9 +88,9 @@ class Flux(NetworksInMemory):
         return unpack(output, height, width)
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        """``masked``, the latents of the picture with grey where it is to be drawn, and ``mask`` (batch, f², h, w).
+        """``masked``, the latents of the picture with grey where it will be drawn, and ``mask`` (batch, f², h, w).
 
-        f pixels make one latent's side, and the f × f pixels of the mask that belong to one latent are its channels.
+        One latent covers f × f pixels, which become channels of the mask.
         """
         masked = self.encode(pixels * (mask < 0.5))
         return {"mask": pixel_unshuffle(mask.to(masked), self.checkpoint.factor), "masked": masked}

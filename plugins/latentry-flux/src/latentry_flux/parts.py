@@ -45,14 +45,14 @@ def specs() -> tuple[PartSpec, ...]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks of a checkpoint, ready to run, and what became of its tensors.
+    """The networks of a checkpoint, ready to run, and a report on its tensors.
 
     Attributes:
         transformer: diffusers' ``FluxTransformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clip: CLIP-L.
         t5: T5-XXL.
-        report: what became of the tensors.
+        report: on the tensors.
     """
 
     transformer: Any

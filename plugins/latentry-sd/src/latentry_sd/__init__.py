@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and 2: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+"""Stable Diffusion 1.5 and 2: what the family is. ``checkpoint.py`` opens its checkpoints, ``model.py`` runs them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="sd15-inpainting",
-                summary="Stable Diffusion 1.x inpainting: also shown the mask and the picture around it",
+                summary="Stable Diffusion 1.x inpainting: also takes the mask and the picture around it",
                 schedulers=_INPAINTING,
                 tasks=("inpainting",),
                 size=512,
@@ -55,7 +55,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="sd2-inpainting",
-                summary="Stable Diffusion 2 inpainting: OpenCLIP-H, also shown the mask and the picture around it",
+                summary="Stable Diffusion 2 inpainting: OpenCLIP-H, also takes the mask and the picture around it",
                 schedulers=_INPAINTING,
                 tasks=("inpainting",),
                 size=512,

@@ -1,4 +1,4 @@
-"""Opens a Stable Diffusion checkpoint: configurations and headers first, weights on request."""
+"""Opens a Stable Diffusion checkpoint: first configurations and headers, weights on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StableDiffusionCheckpoint(UNetCheckpoint):
-    """See the base class."""
+    """A Stable Diffusion checkpoint whose configurations and headers have been read."""
 
     def check_conditioning(self, options: BaseModel) -> None:
         """See ``latentry.ChecksConditioning``."""

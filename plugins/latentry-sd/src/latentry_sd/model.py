@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class StableDiffusion(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: what it was loaded from.
+        checkpoint: that it was loaded from.
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text_encoder: transformers' ``CLIPTextModel``.
@@ -49,10 +49,10 @@ class StableDiffusion(NetworksInMemory):
     def predict(
         self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The UNet's output; the inpainting network is also shown the mask and the picture around it."""
+        """The UNet's output; the inpainting network also takes the mask and the picture around it."""
         times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
-        shown = with_mask(x.to(self.dtype), conditioning)
-        output: Tensor = self.unet(shown, times, encoder_hidden_states=conditioning["text"], return_dict=False)[0]
+        inputs = with_mask(x.to(self.dtype), conditioning)
+        output: Tensor = self.unet(inputs, times, encoder_hidden_states=conditioning["text"], return_dict=False)[0]
         return output
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

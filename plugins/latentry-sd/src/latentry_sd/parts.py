@@ -16,7 +16,7 @@ from latentry_diffusers.loading.load import load_bundle
 
 
 def specs(variant: str) -> tuple[PartSpec, ...]:
-    """The networks in the order of their use; OpenCLIP filled windows with its first token in training."""
+    """The networks in the order of their use; OpenCLIP was trained with its first token as padding."""
     tokenizer = TokenizerSpec("tokenizer", "clip", None if variant.startswith("sd15") else "!")
     unet = {"sample_size": int, "in_channels": int, "block_out_channels": list, "cross_attention_dim": int}
     vae = {"block_out_channels": list, "latent_channels": int}
@@ -30,7 +30,7 @@ def specs(variant: str) -> tuple[PartSpec, ...]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks of a checkpoint, ready to run, and what became of its tensors."""
+    """The networks of a checkpoint, ready to run, and a report on its tensors."""
 
     unet: Any
     vae: Any

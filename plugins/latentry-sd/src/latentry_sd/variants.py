@@ -55,7 +55,7 @@ SCHEDULERS: Mapping[str, Config] = {
     "sd21": {**BETAS, "prediction_type": "v_prediction"},
     "sd-turbo": {**BETAS, "timestep_spacing": "trailing"},
 }
-"""Of ``scheduler_config.json``, what the checkpoint cannot do without."""
+"""The keys of ``scheduler_config.json`` that the checkpoint needs."""
 
 
 def published(variant: str) -> dict[str, Config]:

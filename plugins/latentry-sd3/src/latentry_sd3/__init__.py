@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 and 3.5: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+"""Stable Diffusion 3 and 3.5: what the family is. ``checkpoint.py`` opens its checkpoints, ``model.py`` runs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         variants=(
             VariantSpec(
                 name="sd35-medium",
-                summary="Stable Diffusion 3.5 Medium: normed queries and keys, a second attention in some layers",
+                summary="Stable Diffusion 3.5 Medium: normalised queries and keys, a second attention in some layers",
                 schedulers=_SCHEDULERS,
                 size=1024,
                 steps=40,
@@ -36,7 +36,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="sd35-large",
-                summary="Stable Diffusion 3.5 Large: normed queries and keys, 38 layers",
+                summary="Stable Diffusion 3.5 Large: normalised queries and keys, 38 layers",
                 schedulers=_SCHEDULERS,
                 size=1024,
                 steps=28,

@@ -1,4 +1,4 @@
-"""Opens a Stable Diffusion 3 checkpoint: configurations and headers first, weights on request."""
+"""Opens a Stable Diffusion 3 checkpoint: first configurations and headers, weights on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StableDiffusion3Checkpoint(BundledCheckpoint):
-    """See the base class."""
+    """A Stable Diffusion 3 checkpoint whose configurations and headers have been read."""
 
     @property
     def transformer(self) -> Mapping[str, Any]:
@@ -45,11 +45,11 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
 
     @property
     def patch(self) -> int:
-        """Pixels of one token's side."""
+        """Pixels along each side of one token."""
         return int(self.transformer["patch_size"]) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.models.Checkpoint``; a side has as many tokens as there are learned positions, at most."""
+        """See ``latentry.models.Checkpoint``; a side has at most as many tokens as there are learned positions."""
         most = int(self.transformer["pos_embed_max_size"]) * self.patch
         check_size(width, height, stride=self.patch, best=self.size, most=most)
         return (int(self.transformer["in_channels"]), height // self.factor, width // self.factor)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class StableDiffusion3(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: what it was loaded from.
+        checkpoint: that it was loaded from.
         transformer: diffusers' ``SD3Transformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clips: CLIP-L and CLIP-G with their tokenizers.
@@ -36,8 +36,8 @@ class StableDiffusion3(NetworksInMemory):
     def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae
         self.clips, self.t5 = parts.clips, parts.t5
-        told = zip((*CLIPS, THIRD), (*self.clips, self.t5), strict=True)
-        encoders = {part: text.encoder for part, text in told if text}
+        named = zip((*CLIPS, THIRD), (*self.clips, self.t5), strict=True)
+        encoders = {part: text.encoder for part, text in named if text}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
         super().__init__(checkpoint, networks, parts.report, lambda: sd3_pairs(checkpoint.bundle.config("transformer")))
 
@@ -68,5 +68,5 @@ class StableDiffusion3(NetworksInMemory):
         return output
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
-        """Nothing: no variant has a network for it."""
+        """Nothing: no variant has an inpainting network."""
         return {}

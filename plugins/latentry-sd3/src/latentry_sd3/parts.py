@@ -19,9 +19,9 @@ THIRD = "text_encoder_3"
 
 
 def specs() -> tuple[PartSpec, ...]:
-    """The networks in the order of their use; CLIP-G filled windows with OpenCLIP's first token in training.
+    """The networks in the order of their use; CLIP-G was trained with OpenCLIP's first token as padding.
 
-    Single files hold CLIP-L without its projection, and the summary is not projected.
+    Single files hold CLIP-L without its projection, and its pooled state is not projected.
     """
     transformer = {
         "sample_size": int,
@@ -64,14 +64,14 @@ def specs() -> tuple[PartSpec, ...]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks of a checkpoint, ready to run, and what became of its tensors.
+    """The networks of a checkpoint, ready to run, and a report on its tensors.
 
     Attributes:
         transformer: diffusers' ``SD3Transformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clips: CLIP-L and CLIP-G.
         t5: T5-XXL, None where there is none.
-        report: what became of the tensors.
+        report: on the tensors.
     """
 
     transformer: Any

@@ -1,4 +1,4 @@
-"""What MMDiT is told of a prompt: CLIP's and T5's states one after another (arXiv:2403.03206, figure 2)."""
+"""The text that MMDiT attends to: CLIP's and T5's states, concatenated (arXiv:2403.03206, figure 2)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from latentry_diffusers.text.clip import encode_clip, warn_of_rest
+from latentry_diffusers.text.clip import encode_clip, warn_if_truncated
 from latentry_diffusers.text.t5 import encode_t5
 
 if TYPE_CHECKING:
     from latentry_diffusers.bundle.tokenizers import Text
 
 TOKENS = 256
-"""Of T5's window, as in diffusers."""
+"""Tokens of T5's window, as in diffusers."""
 
 
 def encode(
@@ -24,16 +24,16 @@ def encode(
 ) -> tuple[Tensor, Tensor]:
     """States (batch, tokens, width) and summaries (batch, pooled width) of prompts.
 
-    The states before CLIP-L's and CLIP-G's last layers side by side, filled up with zeros to ``width``, then T5's
-    behind them; zeros take T5's place where there is none. The summaries are both CLIPs' projected ones. CLIP sees
-    the beginning of a long prompt, as much as one window holds.
+    The states before the last layers of CLIP-L and CLIP-G are concatenated by channel and padded with zeros to
+    ``width``; T5's follow them by token, or zeros where there is no T5. The summaries are the projected ones of both
+    CLIPs. CLIP sees the beginning of a long prompt, as much as one window holds.
 
     Args:
-        prompts: one at least.
+        prompts: at least one.
         clips: both CLIPs.
-        t5: T5, where there is one.
+        t5: T5; None where there is none.
         width: of the states.
-        clip_skip: further layers of CLIP to be left out.
+        clip_skip: how many more of CLIP's last layers are left out.
     """
     encoded = [
         encode_clip(encoder, tokenizer, prompts, skip=1 + clip_skip, normed=False, windows=1)
@@ -42,7 +42,7 @@ def encode(
     states = torch.cat([each.states for each in encoded], dim=-1)
     joined = pad(states, (0, width - states.shape[-1]))
     if t5 is None:
-        warn_of_rest(clips[0].tokenizer, prompts, states.shape[1] - 2)
+        warn_if_truncated(clips[0].tokenizer, prompts, states.shape[1] - 2)
         more = joined.new_zeros((len(prompts), TOKENS, width))
     else:
         more = encode_t5(t5.encoder, t5.tokenizer, prompts, length=TOKENS).to(joined)

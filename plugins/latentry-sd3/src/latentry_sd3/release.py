@@ -9,7 +9,7 @@ from pathlib import Path
 from latentry import ModelFiles
 from latentry.models import Conversion
 from latentry_diffusers.convert.release import Place, Release
-from latentry_diffusers.convert.write import convert as write_checkpoint
+from latentry_diffusers.convert.write import write_checkpoint
 from latentry_diffusers.layouts.clip import clip_pairs
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_single_pairs
@@ -43,5 +43,5 @@ def release(variant: str) -> Release:
 
 
 def convert(files: ModelFiles, variant: str, conversion: Conversion) -> tuple[Path, ...]:
-    """Writes a checkpoint in another form; see ``latentry_diffusers.convert``."""
+    """Writes a checkpoint in another form; see ``latentry_diffusers.convert.write``."""
     return write_checkpoint(open_checkpoint(files, variant).bundle, release(variant), conversion)

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: what the family is. Loading stands in ``checkpoint.py``, running in ``model.py``."""
+"""Stable Diffusion XL: what the family is. ``checkpoint.py`` opens its checkpoints, ``model.py`` runs them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         variants=(
             VariantSpec(
                 name="base",
-                summary="SDXL base: CLIP-L and OpenCLIP-G, told the picture's size and crop",
+                summary="SDXL base: CLIP-L and OpenCLIP-G, takes the picture's size and crop",
                 schedulers=_SCHEDULERS,
                 tasks=("text-to-image", "image-to-image"),
                 size=1024,
@@ -34,7 +34,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="refiner",
-                summary="SDXL refiner: OpenCLIP-G, told an aesthetic score; for the last steps",
+                summary="SDXL refiner: OpenCLIP-G, takes an aesthetic score; for the last steps",
                 schedulers=_SCHEDULERS,
                 tasks=("image-to-image",),
                 size=1024,
@@ -42,7 +42,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="inpainting",
-                summary="SDXL inpainting: also shown the mask and the picture around it",
+                summary="SDXL inpainting: also takes the mask and the picture around it",
                 schedulers=_SCHEDULERS,
                 tasks=("inpainting",),
                 size=1024,

@@ -1,4 +1,4 @@
-"""Opens a Stable Diffusion XL checkpoint: configurations and headers first, weights on request."""
+"""Opens a Stable Diffusion XL checkpoint: first configurations and headers, weights on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StableDiffusionXLCheckpoint(UNetCheckpoint):
-    """See the base class.
+    """A Stable Diffusion XL checkpoint whose configurations and headers have been read.
 
     Attributes:
         encoders: configurations of the text encoders by part, in the order in which their states are joined.
@@ -36,7 +36,7 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
 
     @property
     def time_ids(self) -> int:
-        """Numbers the UNet is told beside the prompt: 6 are three pairs, 5 are two and an aesthetic score."""
+        """How many numbers the UNet takes besides the prompt: 6 are three pairs, 5 are two and an aesthetic score."""
         pooled = self.encoders["text_encoder_2"]["projection_dim"]
         extra, width = self.unet["projection_class_embeddings_input_dim"] - pooled, self.unet["addition_time_embed_dim"]
         return int(extra // width) if extra % width == 0 else 0

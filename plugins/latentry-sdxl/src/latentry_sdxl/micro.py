@@ -1,4 +1,4 @@
-"""The numbers that the UNet is told about the picture, as it was told them in training."""
+"""The numbers about the picture that the UNet takes, as it took them in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pair = tuple[int, int]
 class MicroConditioning(ClipConditioning):
     """Size, crop and score (arXiv:2307.01952, section 2.2); pairs are width and height, or left and top.
 
-    What is None is the picture's own size, or for the negative side what the other side is told.
+    A size that is None is the picture's own; on the negative side, None is the value of the positive side.
     """
 
     original_size: Pair | None = Field(default=None, description="size before scaling and cropping")

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class StableDiffusionXL(NetworksInMemory):
-    """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
+    """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: what it was loaded from.
+        checkpoint: that it was loaded from.
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text: text encoders and their tokenizers, in the order in which their states are joined.
@@ -63,7 +63,7 @@ class StableDiffusionXL(NetworksInMemory):
     def predict(
         self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The UNet's output; the inpainting network is also shown the mask and the picture around it."""
+        """The UNet's output; the inpainting network also takes the mask and the picture around it."""
         times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
         output: Tensor = self.unet(
             with_mask(x.to(self.dtype), conditioning),

@@ -18,7 +18,7 @@ TEXT = {"hidden_size": int, "projection_dim": int}
 
 
 def specs(variant: str) -> tuple[PartSpec, ...]:
-    """The networks in the order of their use; OpenCLIP filled windows with its first token in training."""
+    """The networks in the order of their use; OpenCLIP was trained with its first token as padding."""
     unet = {
         "sample_size": int,
         "in_channels": int,
@@ -44,13 +44,13 @@ def specs(variant: str) -> tuple[PartSpec, ...]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks of a checkpoint, ready to run, and what became of its tensors.
+    """The networks of a checkpoint, ready to run, and a report on its tensors.
 
     Attributes:
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text: text encoders and their tokenizers, in the order in which their states are joined.
-        report: what became of the tensors.
+        report: on the tensors.
     """
 
     unet: Any

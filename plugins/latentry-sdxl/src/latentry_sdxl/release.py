@@ -10,7 +10,7 @@ from latentry import ModelFiles
 from latentry.models import Conversion
 from latentry_diffusers.bundle.networks import Config
 from latentry_diffusers.convert.release import Place, Release
-from latentry_diffusers.convert.write import convert as write_checkpoint
+from latentry_diffusers.convert.write import write_checkpoint
 from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.layouts.vae import vae_pairs
@@ -56,5 +56,5 @@ def release(variant: str) -> Release:
 
 
 def convert(files: ModelFiles, variant: str, conversion: Conversion) -> tuple[Path, ...]:
-    """Writes a checkpoint in another form; see ``latentry_diffusers.convert``."""
+    """Writes a checkpoint in another form; see ``latentry_diffusers.convert.write``."""
     return write_checkpoint(open_checkpoint(files, variant).bundle, release(variant), conversion)

@@ -47,7 +47,7 @@ UNETS: Mapping[str, Config] = {
 VAE: Config = {**VAE_4, "sample_size": 1024, "scaling_factor": 0.13025, "force_upcast": True}
 
 SCHEDULERS: Mapping[str, Config] = {**dict.fromkeys(UNETS, BETAS), "turbo": {**BETAS, "timestep_spacing": "trailing"}}
-"""Of ``scheduler_config.json``, what the checkpoint cannot do without."""
+"""The keys of ``scheduler_config.json`` that the checkpoint needs."""
 
 
 def published(variant: str) -> dict[str, Config]:

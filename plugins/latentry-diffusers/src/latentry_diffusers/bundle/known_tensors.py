@@ -1,4 +1,4 @@
-"""Tensors in files of weights that are known, and of no use to a network that draws."""
+"""Tensors in files of weights that are known and that no network needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIFFUSION = (
 )
 """Tables of the process in training, running averages, losses, marks."""
 _OPEN_CLIP_END = "cond_stage_model\\.model\\.(transformer\\.resblocks\\.23\\..*|text_projection)"
-"""Stable Diffusion 2 takes the states of the layer before the last, and no summary."""
+"""Stable Diffusion 2 uses the states before the last layer, and no pooled state."""
 _CLIP = "(.*\\.)?(logit_scale|position_ids|attn_mask)|(text_model\\.)?text_projection\\.weight|text_projection"
 _VISION = "vision_model\\..*|visual_projection\\..*|visual\\..*"
 _T5 = (
@@ -22,7 +22,7 @@ _T5 = (
 )
 """Of the decoder, in the names of llama.cpp and of transformers, and vocabularies kept as tensors."""
 _SHARED = "(.*\\.)?(shared|encoder\\.embed_tokens)\\.weight"
-"""T5's embeddings have two names, of which one is enough."""
+"""T5's embeddings have two names; one is enough."""
 
 _USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _T5, _SHARED)))
 _PACKED = re.compile(
@@ -32,7 +32,7 @@ _PACKED = re.compile(
 
 
 def is_useless(name: str) -> bool:
-    """Whether a tensor of that name can be left aside without a word."""
+    """Whether a tensor of that name can be ignored without saying so."""
     return _USELESS.fullmatch(name) is not None
 
 

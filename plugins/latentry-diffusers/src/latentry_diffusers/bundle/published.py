@@ -1,4 +1,4 @@
-"""Configurations of the networks that published checkpoints of several families share, at full size.
+"""Configurations of networks that published checkpoints of several families share, at full size.
 
 From the ``config.json`` files of stable-diffusion-3-medium, stable-diffusion-3.5-large and FLUX.1-dev; keys that are
 absent have the defaults of diffusers and transformers.

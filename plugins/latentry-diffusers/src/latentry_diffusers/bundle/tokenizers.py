@@ -1,4 +1,4 @@
-"""Tokenizers: where a checkpoint's lie, and how they are loaded."""
+"""Finds and loads the tokenizers of a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentry_diffusers.files.configs import read_json
 Kind = Literal["clip", "t5"]
 
 FILES = ("tokenizer.json", "vocab.json", "spiece.model")
-"""Any of which holds a vocabulary."""
+"""Files any of which holds a vocabulary."""
 CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast"}
 HUB: Mapping[Kind, tuple[str, ...]] = {
     "clip": ("openai/clip-vit-large-patch14", "stabilityai/stable-diffusion-xl-base-1.0/tokenizer"),
@@ -23,7 +23,7 @@ HUB: Mapping[Kind, tuple[str, ...]] = {
         "google/t5-v1_1-xxl",
     ),
 }
-"""Repositories, with a folder, whose vocabularies all published checkpoints share."""
+"""Repositories on the Hub, some with a folder, that hold the vocabularies of all published checkpoints."""
 
 
 class Text(NamedTuple):
@@ -38,9 +38,9 @@ class TokenizerSpec:
     """One tokenizer of a family's checkpoints.
 
     Attributes:
-        name: its folder in diffusers' layout.
+        name: its folder in the diffusers layout.
         kind: of vocabulary.
-        pad: the token that fills a window, where that of the published vocabulary was not the one in training.
+        pad: the token that fills a window, where training used another than the published vocabulary says.
     """
 
     name: str
@@ -49,7 +49,7 @@ class TokenizerSpec:
 
 
 class Tokenizer(NamedTuple):
-    """Where a tokenizer lies, and what was put right about it."""
+    """Where a tokenizer lies, and its padding token where the files have the wrong one."""
 
     folder: Path
     spec: TokenizerSpec
@@ -57,7 +57,7 @@ class Tokenizer(NamedTuple):
 
 
 def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
-    """From what was given for it, the configuration folder, the checkpoint's own folder, or the hub's local cache.
+    """Looks in what was given for it, the configuration folder, the checkpoint's folder, then the Hub's local cache.
 
     Raises:
         ModelError: there is none.
@@ -69,7 +69,7 @@ def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
         if _has(folder) and _kind(folder) == spec.kind:
             return Tokenizer(folder, spec, spec.pad)
         if not any(_has(place) for place in (folder, *folder.glob("*/"))):
-            raise _empty(folder, "Give the folder that holds them, or leave --tokenizer out.")
+            raise _empty(folder, "Give the folder that holds it, or leave --tokenizer out.")
     own = [folder / spec.name for folder in (files.config, files.path) if folder is not None and folder.is_dir()]
     for folder in own:
         if _has(folder):
@@ -96,7 +96,7 @@ def load_tokenizer(found: Tokenizer) -> Any:
         raise ModelError(
             f"The tokenizer in {found.folder} cannot be loaded.",
             why=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}",
-            remedy="Get it anew, with all its files.",
+            remedy="Download it again, with all its files.",
         ) from error
 
 
@@ -104,25 +104,25 @@ def load_text(encoder: Any, found: Tokenizer) -> Text:
     """A text encoder with its tokenizer.
 
     Raises:
-        ModelError: the tokenizer is damaged, or has ids that the encoder has no embeddings for.
+        ModelError: the tokenizer is damaged, or has more tokens than the encoder has embeddings.
     """
     tokenizer = load_tokenizer(found)
     if len(tokenizer) > encoder.config.vocab_size:
         raise ModelError(
             f"The tokenizer in {found.folder} does not belong to the text encoder.",
-            why=f"It knows {len(tokenizer):,} tokens, and the text encoder {encoder.config.vocab_size:,}.",
-            remedy="Get the checkpoint anew, with all its files.",
+            why=f"It has {len(tokenizer):,} tokens, and the text encoder has {encoder.config.vocab_size:,}.",
+            remedy="Download the checkpoint again, with all its files.",
         )
     return Text(encoder, tokenizer)
 
 
 def _has(folder: Path) -> bool:
-    """transformers makes an empty tokenizer where there is no vocabulary, so that is looked for first."""
+    """Whether a folder holds a vocabulary; without one transformers would make an empty tokenizer."""
     return any((folder / name).is_file() for name in FILES)
 
 
 def _kind(folder: Path) -> Kind | None:
-    """CLIP's vocabulary is of byte pairs, T5's of a unigram model."""
+    """Which vocabulary a folder holds: CLIP's is of byte pairs, T5's of a unigram model."""
     model = (read_json(folder / "tokenizer.json") or {}).get("model")
     if isinstance(model, dict):
         kinds: dict[object, Kind] = {"BPE": "clip", "Unigram": "t5"}
@@ -131,7 +131,7 @@ def _kind(folder: Path) -> Kind | None:
 
 
 def _cached(kind: Kind) -> Path | None:
-    """In the local cache of the hub, which is not asked."""
+    """Looks in the Hub's local cache; the Hub itself is not asked."""
     from huggingface_hub import try_to_load_from_cache
 
     for place in HUB[kind]:
@@ -145,18 +145,18 @@ def _cached(kind: Kind) -> Path | None:
 
 def _none(spec: TokenizerSpec, files: ModelFiles, looked: Sequence[Path]) -> ModelError:
     if files.path.is_dir():
-        return _empty(looked[-1], "Get the checkpoint anew, with all its files.")
-    beside = f"Nothing that fits is in {', '.join(map(str, looked))}, and the" if looked else "The"
+        return _empty(looked[-1], "Download the checkpoint again, with all its files.")
+    start = f"Nothing that fits is in {', '.join(map(str, looked))}, and the" if looked else "The"
     return ModelError(
-        f"There is no {spec.name}: files of weights hold no vocabulary.",
-        why=f"{beside} hub's local cache has none of {', '.join(HUB[spec.kind])}.",
+        f"There is no {spec.name}: files of weights do not hold a vocabulary.",
+        why=f"{start} Hub's local cache has none of {', '.join(HUB[spec.kind])}.",
         remedy="Give --tokenizer FOLDER or --config FOLDER: a diffusers folder of the same family will do.",
     )
 
 
 def _empty(folder: Path, remedy: str) -> ModelError:
     return ModelError(
-        f"{folder} holds no vocabulary.",
-        why=f"There is none of {', '.join(FILES)}.",
+        f"{folder} does not hold a vocabulary.",
+        why=f"None of {', '.join(FILES)} is there.",
         remedy=remedy,
     )

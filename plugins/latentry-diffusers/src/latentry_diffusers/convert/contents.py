@@ -1,4 +1,4 @@
-"""The tensors of a part as they are to be written, under the names of one layout or another."""
+"""The tensors of a part to be written, under the names of one layout or another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Contents:
         part: where its tensors lie.
         network: without memory.
         shapes: by ``common_name``.
-        dtype: of the floating point numbers that are written; None leaves each tensor its own.
+        dtype: of floating point tensors in the file; None keeps each tensor's own.
     """
 
     part: Part
@@ -38,14 +38,14 @@ class Contents:
     dtype: torch.dtype | None
 
     def own(self) -> Iterator[Entry]:
-        """Under the names that they have in published folders in diffusers' layout."""
+        """Under the names that published folders in the diffusers layout have."""
         clip = self.part.spec.network.target.startswith("transformers:CLIP")
         for name in self.shapes:
             root = ROOT if clip and not name.startswith("text_projection.") else ""
             yield self._entry(Pair(f"{root}{name}", (name,)))
 
     def original(self, prefix: str, layout: Pairs) -> Iterator[Entry]:
-        """Under those of an original layout."""
+        """Under the names of an original layout."""
         for pair in layout(self.part.config):
             yield self._entry(Pair(f"{prefix}{pair.original}", pair.diffusers, pair.form, pair.rows))
 
@@ -68,16 +68,16 @@ class Contents:
             from latentry_diffusers.loading.quantised import dequantised, is_quantised
 
             tensor = dequantised(tensor, dtype) if is_quantised(tensor) else tensor
-        return tensor.to(dtype).reshape(self.shapes[name])  # not all GGUF files keep leading ones
+        return tensor.to(dtype).reshape(self.shapes[name])  # some GGUF files drop leading dimensions of 1
 
 
 def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
-    """A part whose tensors are all there and have the shapes of its network.
+    """A part, after checking that its tensors are all there and have the shapes of its network.
 
     Args:
         part: of a checkpoint.
-        dtype: to be written in; None leaves each tensor its own.
-        remedy: for weights that do not fit.
+        dtype: to write; None keeps each tensor's own.
+        remedy: of the error for weights that do not fit.
 
     Raises:
         ModelError: tensors are missing or have other shapes.
@@ -93,9 +93,9 @@ def _torch(part: Part, name: str, asked: torch.dtype | None) -> torch.dtype:
     source = part.sources[name]
     if asked is None and source.dtype not in DTYPES:
         raise IncompatibleError(
-            f"{part.origin} holds quantised weights, which no safetensors layout has.",
+            f"{part.origin} holds quantised weights, which these layouts have no place for.",
             why=f"{source.key} is {source.dtype}.",
-            remedy="Give --dtype, e.g. --dtype bfloat16, to write what they stand for.",
+            remedy="Give --dtype, e.g. --dtype bfloat16, to write them dequantised.",
         )
     own: torch.dtype = asked or getattr(torch, DTYPES[source.dtype])
     return own

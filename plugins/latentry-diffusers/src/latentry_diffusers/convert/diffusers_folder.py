@@ -1,4 +1,4 @@
-"""A checkpoint as a folder in diffusers' layout."""
+"""Plans a checkpoint as a folder in the diffusers layout, and writes its JSON files and tokenizers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from latentry_diffusers.convert.release import Release
 from latentry_diffusers.files.safetensors_writer import Planned
 
 STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
-"""Of weight files, by the package of the network."""
+"""Stems of weight files, by the package of the network."""
 VOCABULARY = (
     *("tokenizer.json", "vocab.json", "merges.txt", "spiece.model"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
 )
 SIZE = re.compile("0*[1-9][0-9]*[KMGT]B", re.IGNORECASE)
 Document = tuple[PurePath, Mapping[str, Any]]
-"""A JSON file and what it holds."""
+"""The path of a JSON file and its content."""
 
 
 def plan_weights(parts: Sequence[Contents], bundle: Bundle, release: Release, shard: str | None) -> Iterator[Planned]:
@@ -35,15 +35,15 @@ def plan_weights(parts: Sequence[Contents], bundle: Bundle, release: Release, sh
 
     Args:
         parts: of the checkpoint.
-        bundle: the same, unread.
+        bundle: of the checkpoint.
         release: how the variant was released.
-        shard: how large a file may be, such as ``5GB``; None for any size.
+        shard: largest size of a file, such as ``5GB``; None for any size.
 
     Raises:
-        OptionError: that is no size.
+        OptionError: ``shard`` is not a size.
     """
     if shard is not None and SIZE.fullmatch(shard) is None:
-        raise OptionError(f"{shard!r} is no size of shards.", remedy="Give one such as 5GB or 500MB.")
+        raise OptionError(f"{shard!r} is not a size of shards.", remedy="Give one such as 5GB or 500MB.")
     for contents in parts:
         spec, entries = contents.part.spec, {entry.name: entry for entry in contents.own()}
         metadata = {"format": "pt"} if spec.role else release.metadata(bundle)
@@ -84,7 +84,7 @@ def save_documents(made: Path, files: Iterator[Document]) -> None:
 
 
 def save_tokenizers(made: Path, bundle: Bundle) -> None:
-    """Copies the vocabularies; one that had to be put right is written anew."""
+    """Copies the vocabularies; one whose padding token was wrong is saved with the right one."""
     for found in bundle.tokenizers.values():
         target = made / found.spec.name
         if found.pad is not None:
@@ -97,7 +97,7 @@ def save_tokenizers(made: Path, bundle: Bundle) -> None:
 
 
 def _config(contents: Contents) -> Mapping[str, Any]:
-    """As it was found; a published one with its defaults and the class it is for."""
+    """The configuration as it was found; a published one with its defaults and the class it is for."""
     part, network = contents.part, contents.network
     package, _, name = part.spec.network.target.partition(":")
     if "_class_name" in part.config or "architectures" in part.config:

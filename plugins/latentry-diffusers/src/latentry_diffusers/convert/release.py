@@ -1,4 +1,4 @@
-"""How the variants of a family were released: what their pipelines, parts and files are called."""
+"""How the variants of a family were released: the names of their pipelines, parts and files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from latentry_diffusers.bundle.open import Bundle
 
 
 class Place(NamedTuple):
-    """Where a part lies beside a folder in diffusers' layout.
+    """How single files hold a part.
 
     Attributes:
         layout: of its tensors.
-        prefix: what their names begin with.
-        apart: it is published as a file of its own.
+        prefix: how their names begin.
+        apart: whether it is published as a file of its own.
     """
 
     layout: Pairs
@@ -30,11 +30,11 @@ class Release:
 
     Attributes:
         pipeline: its class in diffusers.
-        scheduler: what ``scheduler_config.json`` says where the checkpoint does not.
+        scheduler: keys of ``scheduler_config.json`` that a checkpoint may leave out.
         architecture: of ``modelspec.architecture``.
         places: of its parts in single files.
         settings: further keys of ``model_index.json``.
-        without: components that the pipeline knows and can do without.
+        without: components that the pipeline knows but does not need.
     """
 
     pipeline: str
@@ -45,13 +45,13 @@ class Release:
     without: tuple[str, ...] = ("feature_extractor", "image_encoder")
 
     def metadata(self, bundle: Bundle) -> dict[str, str]:
-        """What the file of the network that draws says of itself: as its source does, and what headers cannot tell.
+        """Metadata for the file of the denoiser: what its source says, and what headers cannot tell.
 
         See the keys of https://github.com/Stability-AI/ModelSpec.
         """
         own = next(part for part in bundle.parts.values() if part.spec.role is None).weights.metadata
         kept = {key: value for key, value in own.items() if key.startswith("modelspec.") and "hash" not in key}
         predicted = str(bundle.scheduler.get("prediction_type", ""))
-        said = {"modelspec.prediction_type": "v" if predicted == "v_prediction" else predicted} if predicted else {}
+        stated = {"modelspec.prediction_type": "v" if predicted == "v_prediction" else predicted} if predicted else {}
         spec = {"modelspec.sai_model_spec": "1.0.0", "modelspec.architecture": self.architecture}
-        return {**spec, **kept, **said, "format": "pt"}
+        return {**spec, **kept, **stated, "format": "pt"}

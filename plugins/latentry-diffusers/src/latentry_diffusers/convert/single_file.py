@@ -1,4 +1,4 @@
-"""A checkpoint as single files in the layouts in which models were first published."""
+"""Plans a checkpoint as single files, in the layouts in which models were first published."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from latentry_diffusers.files.safetensors_writer import Entry, Planned
 
 
 def plan_single(parts: Sequence[Contents], bundle: Bundle, release: Release, out: PurePath) -> Iterator[Planned]:
-    """The file, and beside it one for each part that is published apart, with the part's name before the suffix."""
+    """The main file, and one for each part that is published apart, with the part's name before the suffix."""
     whole: list[Entry] = list(_marks(bundle))
-    beside: list[Planned] = []
+    apart: list[Planned] = []
     for contents in parts:
         name = contents.part.spec.name
         place = release.places[name]
         entries = contents.original(place.prefix, place.layout)
         if place.apart:
-            beside.append(Planned(out.with_name(f"{out.stem}.{name}{out.suffix}"), tuple(entries), {"format": "pt"}))
+            apart.append(Planned(out.with_name(f"{out.stem}.{name}{out.suffix}"), tuple(entries), {"format": "pt"}))
         else:
             whole += entries
     yield Planned(out, tuple(whole), release.metadata(bundle))
-    yield from beside
+    yield from apart
 
 
 def _marks(bundle: Bundle) -> Iterator[Entry]:
-    """Tensors without values, by which files tell what shapes do not."""
-    told = {
+    """Empty tensors that mark what shapes do not tell."""
+    marks = {
         "v_pred": bundle.scheduler.get("prediction_type") == "v_prediction",
         "ztsnr": bool(bundle.scheduler.get("rescale_betas_zero_snr")),
     }
-    for name, holds in told.items():
+    for name, holds in marks.items():
         if holds:
             yield Entry(name, (0,), torch.float32, lambda: torch.empty(0))

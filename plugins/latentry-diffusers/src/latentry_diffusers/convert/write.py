@@ -1,4 +1,4 @@
-"""Writes a checkpoint in another form: a folder in diffusers' layout, shards, or a single file."""
+"""Writes a checkpoint in another form: a folder in the diffusers layout, shards, or a single file."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ DTYPES: Mapping[str, torch.dtype] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-UNFIT = "Give --config FOLDER where its networks are of unpublished shape, or get the checkpoint anew."
+UNFIT = "Give --config FOLDER if its networks have shapes of their own, or download the checkpoint again."
 
 
-def convert(bundle: Bundle, release: Release, conversion: Conversion) -> tuple[Path, ...]:
-    """Writes a checkpoint in another form, tensor by tensor; a conversion that does not end leaves nothing behind.
+def write_checkpoint(bundle: Bundle, release: Release, conversion: Conversion) -> tuple[Path, ...]:
+    """Writes a checkpoint in another form, tensor by tensor; a conversion that fails leaves nothing behind.
 
     Args:
         bundle: the checkpoint.
         release: how its variant was released.
-        conversion: what it is to become.
+        conversion: the form to write.
 
     Returns:
-        What was made: the folder, or the file and those beside it.
+        What was written: the folder, or the file and those of parts that are published apart.
 
     Raises:
         ModelError: weights do not fit their configurations.
-        OptionError: the dtype or the size of shards is none, or something is there already.
+        OptionError: the dtype or the size of shards is not valid, or the target exists.
         IncompatibleError: weights are quantised, and no dtype was given.
-        ResourceError: the disk is too full, or fails.
+        ResourceError: the disk is too full, or cannot be written.
     """
     out, single = conversion.out, conversion.to == "single"
     if single and out.suffix != ".safetensors":
-        raise OptionError(f"{out} is no name for a single file.", remedy="Let it end in .safetensors.")
+        raise OptionError(f"{out} is not a name for a single file.", remedy="Let it end in .safetensors.")
     dtype = _dtype(conversion.dtype)
     parts = [contents(part, dtype, remedy=UNFIT) for part in bundle.parts.values()]
     planned = _plan(parts, bundle, release, conversion)
     targets = tuple(out.parent / file.path for file in planned) if single else (out,)
     _check(targets, sum(file.size for file in planned))
     _warn(bundle, parts)
-    with _beside(out) as made:
+    with _temporary_folder(out) as made:
         _write(planned, made, conversion)
         if not single:
             save_documents(made, documents(parts, planned, bundle, release))
             save_tokenizers(made, bundle)
-        for target in reversed(targets):  # the file that the others belong to comes last
+        for target in reversed(targets):  # the main file comes last: where it exists, everything does
             (made / target.name if single else made).rename(target)
     return targets
 
@@ -75,39 +75,39 @@ def _plan(parts: Sequence[Contents], bundle: Bundle, release: Release, conversio
 
 
 def _warn(bundle: Bundle, parts: Sequence[Contents]) -> None:
-    """Tells of tensors that no form has a place for."""
+    """Warns about tensors that no form has a place for."""
     left = load_report(bundle, {each.part.spec.name: each.network for each in parts}).unexpected
     if left:
         shown = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
-        log.warning("not known, and left out: %s", shown)
+        log.warning("unknown tensors are left out: %s", shown)
 
 
 def _dtype(name: str | None) -> torch.dtype | None:
     if name is not None and name not in DTYPES:
-        raise OptionError(f"{name!r} is no dtype to convert to.", remedy=f"Use one of {', '.join(DTYPES)}.")
+        raise OptionError(f"Cannot convert to the dtype {name!r}.", remedy=f"Use one of {', '.join(DTYPES)}.")
     return None if name is None else DTYPES[name]
 
 
 def _check(targets: Sequence[Path], size: int) -> None:
-    """Refuses to overwrite, and to begin what will not fit."""
+    """Refuses to overwrite, and to start what will not fit on the disk."""
     for target in targets:
         if target.exists():
-            raise OptionError(f"{target} is there already.", remedy="Give another name, or remove it first.")
+            raise OptionError(f"{target} already exists.", remedy="Give another name, or remove it first.")
     parent = targets[0].absolute().parent
     if not parent.is_dir():
-        raise OptionError(f"There is no folder {parent}.", remedy="Make it, or give another.")
+        raise OptionError(f"There is no folder {parent}.", remedy="Create it, or give another.")
     free = shutil.disk_usage(parent).free
     if free < size:
         raise ResourceError(
-            f"The disk of {parent} is too full.",
+            f"There is too little space on the disk of {parent}.",
             why=f"{size / 1e9:,.1f} GB are needed, and {free / 1e9:,.1f} GB are free.",
             remedy="Free some space, or write to another disk.",
         )
 
 
 @contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder on the same disk, of which nothing is left that was not renamed."""
+def _temporary_folder(out: Path) -> Iterator[Path]:
+    """A folder on the same disk, so that renaming out of it is atomic; what is left in it is removed."""
     made = out.absolute().parent / f".{out.name}.{uuid4().hex[:8]}"
     try:
         made.mkdir()

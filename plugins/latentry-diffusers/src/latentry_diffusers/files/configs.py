@@ -1,4 +1,4 @@
-"""Reads the configurations of a folder in diffusers' layout; imports nothing heavy."""
+"""Reads the configurations of a folder in the diffusers layout; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from latentry import ModelError
 
 Kinds = Mapping[str, type | tuple[type, ...]]
-"""Keys a configuration must have, and of which type."""
+"""The keys that a configuration must have, and their types."""
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where there is no such file or object."""
+    """The object in a JSON file; None where there is no such file, or it holds something else."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -26,29 +26,31 @@ def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
     """The configuration in a JSON file.
 
     Raises:
-        ModelError: it is not there, cannot be read, or lacks a key of the right type.
+        ModelError: it is missing, cannot be read, or lacks a key of the right type.
     """
     content = read_json(file)
     if content is None:
         why = "It is not a JSON object." if file.exists() else "There is no such file."
-        raise ModelError(f"{file} cannot be read.", why=why, remedy="Get the checkpoint anew, with all its files.")
+        raise ModelError(
+            f"{file} cannot be read.", why=why, remedy="Download the checkpoint again, with all its files."
+        )
     for key, kind in (kinds or {}).items():
         if not isinstance(content.get(key), kind):
             names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
             raise ModelError(
                 f"{file} cannot be used.",
-                why=f"{key!r} is to be of type {names}, and is {content.get(key, 'not there')!r}.",
-                remedy="Get the checkpoint anew.",
+                why=f"{key!r} must be of type {names}; it is {content.get(key, 'missing')!r}.",
+                remedy="Download the checkpoint again.",
             )
     return content
 
 
 def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]) -> None:
-    """Refuses a checkpoint whose parts do not fit one another, before any weight is read.
+    """Refuses a checkpoint whose parts do not fit together, before any weight is read.
 
     Args:
         path: the checkpoint folder.
-        claims: by what one configuration says: its value, what another says, and that value.
+        claims: for each value of one configuration: that value, what it must equal, and the value of that.
 
     Raises:
         ModelError: two values differ.
@@ -57,6 +59,6 @@ def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]
         if value != wanted:
             raise ModelError(
                 f"The parts of {path} do not belong together.",
-                why=f"{one} is {value}, and {other} {wanted}.",
-                remedy="Get the checkpoint anew, with all its files.",
+                why=f"{one} is {value}, and {other} is {wanted}.",
+                remedy="Download the checkpoint again, with all its files.",
             )

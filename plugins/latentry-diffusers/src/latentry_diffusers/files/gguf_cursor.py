@@ -1,4 +1,4 @@
-"""Reads GGUF's numbers, texts and lists, never past the end of the file or of what a header may take."""
+"""Reads GGUF's numbers, strings and lists, never past the end of the file or the largest size of a header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 HEADER = 1 << 24
-"""Bytes in which a header must end; those with a vocabulary of 256,000 tokens take 10 million."""
+"""Most bytes of a header; one with a vocabulary of 256,000 tokens takes 10 million."""
 COUNT = 1 << 16
 """Most tensors, and most entries of the metadata."""
 STRING, ARRAY = 8, 9
@@ -23,7 +23,7 @@ SCALARS: Mapping[int, str] = MappingProxyType(
 
 
 class Malformed(ValueError):
-    """Why it is no GGUF file, to be put after "it"."""
+    """Why it is not a GGUF file, in words to follow "it"."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Cursor:
 
     def value(self, code: str) -> Any:
         """One number."""
-        start = self._past(struct.calcsize(f"<{code}"))
+        start = self._advance(struct.calcsize(f"<{code}"))
         return struct.unpack_from(f"<{code}", self.data, start)[0]
 
     def count(self, what: str) -> int:
@@ -53,44 +53,44 @@ class Cursor:
     def text(self) -> str:
         """One string."""
         length = self.value("Q")
-        start = self._past(length)
+        start = self._advance(length)
         try:
             return self.data[start : start + length].decode()
         except UnicodeDecodeError:
-            raise Malformed("has a name or a text that is not UTF-8") from None
+            raise Malformed("has a name or a string that is not UTF-8") from None
 
     def metadata(self, kind: int) -> Any:
-        """One value; None for an array, which is passed over."""
+        """One value; None for an array, which is skipped."""
         if kind == STRING:
             return self.text()
         if kind in SCALARS:
             return self.value(SCALARS[kind])
         if kind != ARRAY:
             raise Malformed(f"has metadata of the unknown type {kind:,}")
-        self._pass_array()
+        self._skip_array()
         return None
 
-    def _pass_array(self) -> None:
+    def _skip_array(self) -> None:
         kind, number = self.value("I"), self.value("Q")
         if kind in SCALARS:
-            self._past(number * struct.calcsize(f"<{SCALARS[kind]}"))
+            self._advance(number * struct.calcsize(f"<{SCALARS[kind]}"))
         elif kind == STRING:
-            self._pass_texts(number)
+            self._skip_strings(number)
         else:
-            raise Malformed(f"has an array of the type {kind:,}, which is not known or an array again")
+            raise Malformed(f"has an array of the type {kind:,}, which is unknown or an array itself")
 
-    def _pass_texts(self, number: int) -> None:
-        """A vocabulary has hundreds of thousands, so this is a tight loop; it ends with the header at the latest."""
+    def _skip_strings(self, number: int) -> None:
+        """A vocabulary has hundreds of thousands of strings, so this is a tight loop that ends with the header."""
         length, data, at, last = struct.Struct("<Q").unpack_from, self.data, self.at, min(len(self.data), HEADER) - 8
         for _ in range(number):
             if at > last:
                 at += 8
                 break
             at += 8 + length(data, at)[0]
-        self._past(at - self.at)
+        self._advance(at - self.at)
 
-    def _past(self, size: int) -> int:
-        """Moves on, and gives the place before."""
+    def _advance(self, size: int) -> int:
+        """Moves on, and returns the place before."""
         start, end = self.at, self.at + size
         if end > len(self.data):
             raise Malformed("ends within its header")

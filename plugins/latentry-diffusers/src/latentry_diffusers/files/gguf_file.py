@@ -32,10 +32,10 @@ PLAIN: Mapping[str, str] = MappingProxyType(
 
 
 def read_gguf(path: Path) -> WeightFiles:
-    """What a GGUF file holds, shapes in torch's order; no tensor is read, torch not needed.
+    """What a GGUF file holds, shapes in torch's order. No tensor is read, and torch is not imported.
 
     Raises:
-        ModelError: it is none, is cut short, or says more than it holds.
+        ModelError: it is not a GGUF file, is cut short, or claims more than it holds.
     """
     header = _header(path)
     tensors = {name: TensorHeader(entry.type, entry.shape, entry.size) for name, entry in header.tensors.items()}
@@ -43,7 +43,7 @@ def read_gguf(path: Path) -> WeightFiles:
 
 
 class GgufTensors:
-    """The tensors of one GGUF file, mapped into memory until the last that was read is gone.
+    """The tensors of one GGUF file, mapped into memory for as long as one of them is in use.
 
     Args:
         path: of the file.
@@ -59,7 +59,7 @@ class GgufTensors:
         self._bytes = torch.from_file(str(path), size=path.stat().st_size, dtype=torch.uint8)
 
     def get_tensor(self, name: str) -> Tensor:
-        """A view of the file: of a quantised tensor its blocks, as diffusers' ``GGUFParameter``, (…, bytes of a row).
+        """A view of the file; if quantised, the packed blocks (…, bytes of a row) as diffusers' ``GGUFParameter``.
 
         Raises:
             ModelError: diffusers does not know the quantisation.
@@ -81,8 +81,8 @@ class GgufTensors:
         if kind not in dequantize_functions:
             known = sorted(each.name for each in dequantize_functions if each.name.startswith(("Q", "IQ")))
             raise ModelError(
-                f"{name} in {self._path} is quantised as {kind.name}, which cannot be computed with.",
-                remedy=f"Get it as one of {', '.join(known)}.",
+                f"{name} in {self._path} is quantised as {kind.name}, which diffusers cannot compute with.",
+                remedy=f"Use a file that is quantised as one of {', '.join(known)}.",
             )
         blocks: Tensor = GGUFParameter(data, quant_type=kind)
         return blocks
@@ -96,7 +96,7 @@ def _header(path: Path) -> Header:
         why = f"It {error}." if isinstance(error, Malformed) else f"{type(error).__name__}: {error}"
         size = path.stat().st_size if path.is_file() else 0
         raise ModelError(
-            f"{path} is damaged or no GGUF file.",
+            f"{path} is damaged or not a GGUF file.",
             why=f"{why} The file has {size:,} bytes.",
-            remedy="Copy or download it again.",
+            remedy="Download or copy it again.",
         ) from error

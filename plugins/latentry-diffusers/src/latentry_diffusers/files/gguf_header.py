@@ -1,7 +1,7 @@
-"""What a GGUF file says of itself, read without trust: every count and length is held against the file first.
+"""The header of a GGUF file, read without trust: every count and length is checked against the file first.
 
 Versions 2 and 3 of the format (github.com/ggml-org/ggml, docs/gguf.md), little-endian. The gguf package's own reader
-allocates what a header asks for, so it is not given files of strangers; it says what the types are.
+allocates whatever a header asks for, so it is not used on strangers' files; it only names the types here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 SIDES = 4
 """Most dimensions of a tensor."""
 NAME = 256
-"""Most letters of a tensor's name."""
+"""Most characters of a tensor's name."""
 
 
 class Entry(NamedTuple):
     """A tensor in the file.
 
     Attributes:
-        type: gguf's name of it, e.g. ``Q8_0``.
+        type: by gguf's name, e.g. ``Q8_0``.
         shape: of the values, the last dimension innermost, as in torch.
         start: its first byte in the file.
         size: in bytes.
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of itself: single values of its metadata, and its tensors by name."""
+    """A file's metadata (arrays left out) and its tensors by name."""
 
     metadata: dict[str, str]
     tensors: dict[str, Entry]
@@ -48,7 +48,7 @@ def parse(data: mmap | bytes) -> Header:
     """The header of a file.
 
     Raises:
-        Malformed: it is none, or says more than the file holds.
+        Malformed: it is not such a header, or claims more than the file holds.
     """
     cursor = Cursor(data)
     if data[:4] != b"GGUF":
@@ -56,7 +56,7 @@ def parse(data: mmap | bytes) -> Header:
     cursor.at = 4
     version = cursor.value("I")
     if version not in (2, 3):
-        raise Malformed(f"is of version {version:,}, and 2 and 3 are known, little-endian")
+        raise Malformed(f"is of version {version:,}, and only 2 and 3, little-endian, are known")
     tensors, entries = cursor.count("tensors"), cursor.count("entries of metadata")
     metadata: dict[str, str] = {}
     for _ in range(entries):
@@ -82,7 +82,7 @@ class _Info(NamedTuple):
 def _info(cursor: Cursor) -> _Info:
     name, sides = cursor.text(), cursor.value("I")
     if len(name) > NAME:
-        raise Malformed(f"has a tensor with a name of {len(name):,} letters")
+        raise Malformed(f"has a tensor with a name of {len(name):,} characters")
     if sides > SIDES:
         raise Malformed(f"claims {sides:,} dimensions for {name!r}")
     shape = tuple(cursor.value("Q") for _ in range(sides))
@@ -99,7 +99,7 @@ def _aligned(end: int, metadata: Mapping[str, str]) -> int:
 
 
 def _placed(info: _Info, start: int, length: int) -> Entry:
-    """Refuses what does not lie in the file."""
+    """Refuses a tensor that does not lie in the file."""
     import gguf
 
     kind = next((each for each in gguf.GGMLQuantizationType if each == info.type), None)

@@ -1,4 +1,4 @@
-"""Questions to the headers of a file's tensors."""
+"""Questions about the headers of a file's tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Headers = Mapping[str, TensorHeader]
 """By the tensor's name."""
 
 PREFIXES = ("model.diffusion_model.", "")
-"""What the names of a UNet or transformer begin with in a single file."""
+"""How the names of a UNet or transformer begin in a single file."""
 SUFFIXES = (".safetensors", ".sft", ".gguf")
 DTYPES: Mapping[str, str] = {
     "F64": "float64",
@@ -22,11 +22,11 @@ DTYPES: Mapping[str, str] = {
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
 }
-"""torch's names of safetensors' dtypes, and of GGUF's that are no quantisation."""
+"""torch's names for the dtypes of safetensors, and for those of GGUF that are not quantised."""
 
 
 def is_weights(path: Path) -> bool:
-    """Whether it is, by its name, a file of weights or the index of a sharded one."""
+    """Whether its name is that of a file of weights or of the index of a sharded one."""
     return path.suffix in SUFFIXES or (path.suffix == ".json" and ".safetensors.index" in path.name)
 
 
@@ -37,7 +37,7 @@ def side(tensors: Headers, name: str, dimension: int) -> int | None:
 
 
 def count(tensors: Headers, name: Callable[[int], str]) -> int:
-    """How many of the names that are made from 0, 1, 2… there are in a row."""
+    """How many of the names made from 0, 1, 2, … are there without a gap."""
     number = 0
     while name(number) in tensors:
         number += 1
@@ -45,7 +45,7 @@ def count(tensors: Headers, name: Callable[[int], str]) -> int:
 
 
 def alone(tensors: Headers, prefixes: Iterable[str]) -> Headers:
-    """The tensors without the first prefix that the names of all have; none where there is no such prefix."""
+    """The tensors without the first prefix that all names share; empty where they share none."""
     for prefix in prefixes:
         if all(name.startswith(prefix) for name in tensors):
             return {name.removeprefix(prefix): header for name, header in tensors.items()}
@@ -53,7 +53,7 @@ def alone(tensors: Headers, prefixes: Iterable[str]) -> Headers:
 
 
 def dtypes(headers: Iterable[TensorHeader]) -> tuple[str, ...]:
-    """The dtypes, that of most bytes first."""
+    """The dtypes, the one with most bytes first."""
     sizes: dict[str, int] = {}
     for header in headers:
         name = DTYPES.get(header.dtype, header.dtype)
@@ -62,5 +62,5 @@ def dtypes(headers: Iterable[TensorHeader]) -> tuple[str, ...]:
 
 
 def parameters(headers: Iterable[TensorHeader]) -> int:
-    """How many values the tensors have."""
+    """The number of values in the tensors."""
     return sum(math.prod(header.shape) for header in headers)

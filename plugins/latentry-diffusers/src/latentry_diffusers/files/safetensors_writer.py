@@ -1,4 +1,4 @@
-"""Writes safetensors files one tensor at a time; the library's own writer wants all of a file in memory at once."""
+"""Writes safetensors files one tensor at a time; the library's own writer needs all tensors in memory at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMES: Mapping[torch.dtype, str] = {
 }
 """safetensors' names of torch's dtypes, in the order in which the library writes them."""
 ALIGNED = 8
-"""The first tensor begins at a multiple of so many bytes."""
+"""The first tensor begins at a multiple of this many bytes."""
 
 
 class Entry(NamedTuple):
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         name: in the file.
         shape: there.
         dtype: there.
-        read: gives it, on the CPU.
+        read: returns it, on the CPU.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Planned(NamedTuple):
     """A file to be written.
 
     Attributes:
-        path: within what is made.
+        path: relative to what is written.
         entries: its tensors.
-        metadata: what it says of itself.
+        metadata: of the file.
     """
 
     path: PurePath
@@ -75,8 +75,8 @@ def write_safetensors(path: Path, entries: Iterable[Entry], metadata: Mapping[st
 
     Args:
         path: of the file, which is replaced.
-        entries: what it is to hold.
-        metadata: what it is to say of itself.
+        entries: the tensors to write.
+        metadata: to write.
 
     Yields:
         Each tensor once it is written; the file is complete with the last.

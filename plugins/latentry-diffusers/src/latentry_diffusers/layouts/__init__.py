@@ -1,4 +1,6 @@
-"""The tensors of published layouts and those of diffusers and transformers: one two-way table for each network."""
+"""Tables that pair the tensors of published layouts with those of diffusers and transformers, read in both directions.
+
+Uses no other room."""
 
 from __future__ import annotations
 

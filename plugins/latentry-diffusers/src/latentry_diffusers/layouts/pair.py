@@ -1,4 +1,4 @@
-"""One tensor of an original layout, and what it is in diffusers."""
+"""One tensor of an original layout and its counterpart in diffusers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Pair:
     """One tensor of an original layout and those of diffusers that it holds.
 
     Attributes:
-        original: its name there, without the prefix of its part.
-        diffusers: its names here; several are stacked there along the first dimension, in this order.
-        form: what else differs. ``conv``: a 1×1 convolution (o, i, 1, 1) there, a linear layer (o, i) here; ``halves``:
-            the two halves of the first dimension are exchanged; ``transposed``: (i, o) there, (o, i) here.
+        original: its name in the original layout, without the prefix of its part.
+        diffusers: its names in diffusers; the original stacks several along the first dimension, in this order.
+        form: how else they differ. ``conv``: the original is a 1×1 convolution (o, i, 1, 1), diffusers' a linear layer
+            (o, i); ``halves``: the halves of the first dimension are swapped; ``transposed``: the original is (i, o).
         rows: how many rows each stacked tensor has, where they are not equally many.
     """
 
@@ -31,7 +31,7 @@ class Pair:
 
 
 def forward(pair: Pair, tensor: Tensor) -> dict[str, Tensor]:
-    """The tensors of diffusers, as views of the original one wherever that can be."""
+    """The tensors of diffusers, as views of the original one wherever possible."""
     if len(pair.diffusers) == 1:
         return {pair.diffusers[0]: _formed(pair.form, tensor, conv=False)}
     sizes = pair.rows or (tensor.shape[0] // len(pair.diffusers),) * len(pair.diffusers)
@@ -46,7 +46,7 @@ def backward(pair: Pair, tensors: Mapping[str, Tensor]) -> Tensor:
 
 
 def _formed(form: Form, tensor: Tensor, *, conv: bool) -> Tensor:
-    """Either way; ``conv`` says which where that is not the same."""
+    """Converts in either direction; ``conv`` tells which, for the one form where it matters."""
     if form == "conv":
         return tensor[:, :, None, None] if conv else tensor[:, :, 0, 0]
     if form == "halves":

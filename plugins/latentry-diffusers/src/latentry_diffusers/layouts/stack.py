@@ -1,4 +1,4 @@
-"""Pairs of layers that hold several of diffusers'."""
+"""Pairs of layers that stack several of diffusers'."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The UNet of Stable Diffusion 1.x, 2.x and XL in the layout of CompVis' latent-diffusion and of Stability's.
 
-There the blocks are numbered through: ``input_blocks.0`` is the first convolution, and every residual block and every
-change of resolution on the way down is a further one; on the way up a change of resolution is part of the block before.
+The blocks are numbered consecutively there: ``input_blocks.0`` is the first convolution, and every residual block and
+every change of resolution on the way down has a number. On the way up a change of resolution is part of the block
+before it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ DEFAULTS: Mapping[str, Any] = {
     "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
     "mid_block_type": "UNetMidBlock2DCrossAttn",
 }
-"""What diffusers takes for keys that are absent."""
+"""diffusers' values for keys that are absent."""
 
 ATTENDING = {"CrossAttnDownBlock2D": True, "CrossAttnUpBlock2D": True, "DownBlock2D": False, "UpBlock2D": False}
-"""The blocks that the layout has, and whether they attend to the text."""
+"""The blocks that the layout knows, and whether they attend to the text."""
 
 OTHER_EMBEDDINGS = ("class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim", "time_embedding_act_fn")
-"""Keys of networks that are told more than the layout has names for."""
+"""Keys of networks with inputs that the layout has no names for."""
 
 RESIDUAL = {
     "in_layers.0": "norm1",
@@ -46,7 +47,7 @@ def unet_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
         config: of diffusers' ``UNet2DConditionModel``; keys that are absent have its defaults.
 
     Raises:
-        ModelError: the network has blocks that the original layout has no names for.
+        ModelError: the original layout has no names for some of the network's blocks.
     """
     settings = {**DEFAULTS, **{key: value for key, value in config.items() if value is not None}}
     _check(settings)
@@ -61,9 +62,9 @@ def _check(settings: Mapping[str, Any]) -> None:
     unknown += {settings.get("addition_embed_type", "text_time")} - {"text_time"}
     if unknown:
         raise ModelError(
-            "The UNet has no names in the original layout.",
-            why=f"There is none for {', '.join(unknown)}.",
-            remedy="Use the folder in diffusers' layout.",
+            "The UNet cannot be written or read in the original layout.",
+            why=f"That layout has no names for {', '.join(unknown)}.",
+            remedy="Use the folder in the diffusers layout.",
         )
 
 
@@ -79,7 +80,7 @@ def _ends(settings: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def _down(settings: Mapping[str, Any], skips: list[int]) -> Iterator[Pair]:
-    """Appends the width of each block's result to the skip connections."""
+    """Blocks on the way down; appends the width of each one's output to the skip connections."""
     widths, depths = settings["block_out_channels"], _depths(settings)
     layers, numbers = _each(settings["layers_per_block"], len(widths)), count(1)
     for level, width in enumerate(widths):
@@ -102,7 +103,7 @@ def _middle(settings: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def _up(settings: Mapping[str, Any], skips: list[int]) -> Iterator[Pair]:
-    """Takes the skip connections back from the end."""
+    """Blocks on the way up; takes the skip connections back from the end."""
     widths, depths = settings["block_out_channels"][::-1], _depths(settings)[::-1]
     layers, numbers = _each(settings["layers_per_block"], len(widths))[::-1], count()
     before = widths[0]

@@ -1,6 +1,6 @@
 """The autoencoder in the layout of CompVis' latent-diffusion, which Stability's models and FLUX share.
 
-There ``decoder.up.0`` is the finest level, and the attention's projections are 1×1 convolutions.
+``decoder.up.0`` is the finest level there, and the projections of attention are 1×1 convolutions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from latentry_diffusers.layouts.pair import Pair
 
 ATTENTION = {"q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-"""What diffusers called them before 0.17, in files that are still about."""
+"""diffusers' names before 0.17, which some files still have."""
 
 
 def vae_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
@@ -24,14 +24,14 @@ def vae_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
         config: of diffusers' ``AutoencoderKL``; keys that are absent have its defaults.
 
     Raises:
-        ModelError: the network has blocks that the original layout has no names for.
+        ModelError: the original layout has no names for some of the network's blocks.
     """
     types = (*config.get("down_block_types", ()), *config.get("up_block_types", ()))
     if unknown := sorted(set(types) - {"DownEncoderBlock2D", "UpDecoderBlock2D"}):
         raise ModelError(
-            "The autoencoder has no names in the original layout.",
-            why=f"There is none for {', '.join(unknown)}.",
-            remedy="Use the folder in diffusers' layout.",
+            "The autoencoder cannot be written or read in the original layout.",
+            why=f"That layout has no names for {', '.join(unknown)}.",
+            remedy="Use the folder in the diffusers layout.",
         )
     return (*_encoder(config), *_decoder(config), *_around(config))
 

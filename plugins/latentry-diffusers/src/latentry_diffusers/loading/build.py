@@ -1,4 +1,4 @@
-"""Networks without memory, from their configurations."""
+"""Builds networks without memory, from their configurations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build(part: Part) -> Any:
     """The network on torch's ``meta`` device: shapes alone.
 
     Raises:
-        ModelError: the configuration describes none.
+        ModelError: the configuration does not describe such a network.
     """
     package, _, name = part.spec.network.target.partition(":")
     made = getattr(import_module(package), name)
@@ -28,19 +28,19 @@ def build(part: Part) -> Any:
                 network = made.from_config(dict(part.config))
             else:
                 network = made(made.config_class.from_dict(dict(part.config)))
-    except Exception as error:  # whatever a constructor makes of nonsense
+    except Exception as error:  # whatever a constructor raises for nonsense
         lines = [line.strip() for line in str(error).strip().splitlines()[:3]]
         raise ModelError(
             f"The {part.spec.name.replace('_', ' ')} of {part.origin} cannot be built from its configuration.",
             why=f"{type(error).__name__}: {' '.join(lines) or 'no reason given'}",
-            remedy="Get the checkpoint anew: its weights and configurations must belong together.",
+            remedy="Download the checkpoint again: its weights and configurations must belong together.",
         ) from error
     return network.eval().requires_grad_(False)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No reports of the libraries' own: faults are raised."""
+    """Silences the libraries' own reports; what is wrong is raised."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 

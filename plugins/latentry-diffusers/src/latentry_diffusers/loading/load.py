@@ -1,4 +1,4 @@
-"""The one loader: networks are built without memory, and take the tensors of memory-mapped files one by one."""
+"""Loads networks: they are built without memory, then take the tensors of memory-mapped files one by one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from latentry_diffusers.loading.build import build
 
 Dtypes = Mapping[str, torch.dtype]
 ALIGNMENT = 64
-"""Bytes; what torch allocates begins at a multiple."""
+"""Bytes; memory that torch allocates begins at a multiple of it."""
 
 
 def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[dict[str, Any], LoadReport]:
-    """The networks by part, on the device and ready to run, and what became of the tensors.
+    """The networks by part, on the device and ready to run, and a report on the tensors.
 
-    All are built and held against the headers before the first tensor is read; no more than one tensor is ever there
-    twice. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32 and lies there
-    askew: the same weights give the same numbers, bit for bit, whatever file they come from.
+    All are built and checked against the headers before the first tensor is read, and at most one tensor is in memory
+    twice at any time. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32
+    and not aligned there: the same weights give the same numbers, bit for bit, whatever file they come from.
 
     Args:
         bundle: the parts.
-        device: where to.
-        dtypes: of each part; what is not floating point keeps its own.
+        device: to load to.
+        dtypes: of each part; tensors that are not floating point keep theirs.
 
     Raises:
         ModelError: a tensor is missing, has the wrong shape, or cannot be read.
@@ -45,7 +45,7 @@ def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[d
 
 
 def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
-    """Holds the shapes of a network against the headers of its part.
+    """Checks the shapes of a network against the headers of its part.
 
     Raises:
         ModelError: a tensor is missing or has another shape.
@@ -63,7 +63,9 @@ def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
     why = ""
     if wrong:
         has, wanted = sources[wrong[0]].shape(wrong[0]), shapes[wrong[0]]
-        why = f"{keys[0]} makes {has or 'no such tensor'}, and the {part.spec.name} of this configuration has {wanted}."
+        why = (
+            f"{keys[0]} makes {has or 'no such tensor'}, and the {part.spec.name} of this configuration needs {wanted}."
+        )
     raise ModelError(
         f"The weights of {part.origin} do not fit its configuration: the file "
         f"{'lacks' if lacking else 'has the wrong shape for'} {shown}.",
@@ -74,7 +76,7 @@ def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
 
 def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
     found = source.shape(name)
-    if found is not None and source.weights.format == "gguf":  # not all its writers keep leading ones
+    if found is not None and source.weights.format == "gguf":  # some writers drop leading dimensions of 1
         found = (1,) * (len(shape) - len(found)) + found
     return found == shape
 
@@ -82,7 +84,7 @@ def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
 def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype) -> None:
     """Gives a network that was built without memory its tensors."""
     blocks = _blocks(network, part, dtype)
-    given: dict[str, Tensor] = {}  # T5 has one under two names
+    given: dict[str, Tensor] = {}  # T5 holds one tensor under two names
     for name, empty in network.state_dict(keep_vars=True).items():
         common = common_name(name)
         if common not in given:
@@ -99,7 +101,7 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
 
 
 def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[str]:
-    """Has the layers of quantised weights keep them so, and tells which weights those are."""
+    """Makes the layers of quantised weights keep them packed, and returns the names of those weights."""
     if part.weights.format != "gguf":
         return ()
     from latentry_diffusers.files.gguf_file import PLAIN
@@ -110,7 +112,7 @@ def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[st
 
 
 def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bool) -> Tensor:
-    """A tensor on its device; ``keep``: as the blocks that it is."""
+    """A tensor on its device; with ``keep`` as packed blocks."""
     if keep:
         from latentry_diffusers.loading.quantised import as_blocks
 
@@ -120,30 +122,30 @@ def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bo
 
         tensor = dequantised(tensor, dtype)
     moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-    return moved.clone() if _off(moved) else moved
+    return moved.clone() if _is_misaligned(moved) else moved
 
 
-def _off(tensor: Tensor) -> bool:
-    """Whether a tensor lies in its file where results would depend on it: MKL's float32 products of one row do."""
+def _is_misaligned(tensor: Tensor) -> bool:
+    """Whether results would depend on where a tensor lies in its file: MKL's float32 products of one row do."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.data_ptr() % ALIGNMENT != 0
 
 
 def _dtype(network: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:
-    """transformers keeps what overflows in float16 out of it: T5's ``wo``."""
+    """The dtype of one tensor; transformers keeps what overflows in float16 in float32: T5's ``wo``."""
     kept = getattr(network, "_keep_in_fp32_modules", None) or ()
     return torch.float32 if dtype == torch.float16 and not {*name.split(".")}.isdisjoint(kept) else dtype
 
 
 def _fill_tables(network: nn.Module, device: torch.device) -> None:
-    """Buffers that files do not hold: the positions of CLIP's tokens, one after another."""
+    """Fills buffers that files do not hold: CLIP's position ids, which count up from 0."""
     for name, buffer in list(network.named_buffers()):
         if not buffer.is_meta:
             continue
         owner, _, leaf = name.rpartition(".")
         if leaf != "position_ids":
             raise ModelError(
-                f"{type(network).__name__} has a table {name}, whose values are not known.",
-                remedy="Install the versions of diffusers and transformers that Latentry names.",
+                f"{type(network).__name__} has a buffer {name}, whose values are unknown.",
+                remedy="Install the versions of diffusers and transformers that latentry-diffusers requires.",
             )
         network.get_submodule(owner).register_buffer(
             leaf, torch.arange(buffer.shape[-1], device=device)[None], persistent=False
@@ -152,12 +154,12 @@ def _fill_tables(network: nn.Module, device: torch.device) -> None:
 
 def _remedy(bundle: Bundle, part: Part) -> str:
     if part.origin == bundle.files.path and bundle.files.config is None:
-        return "Get the file anew; where its networks are of unpublished shape, give --config FOLDER or --variant."
-    return "Get the checkpoint anew: its weights and configurations must belong together."
+        return "Download the file again; if its networks have shapes of their own, give --config FOLDER or --variant."
+    return "Download the checkpoint again: its weights and configurations must belong together."
 
 
 def load_report(bundle: Bundle, networks: Mapping[str, nn.Module]) -> LoadReport:
-    """Every tensor of the files is used, known to be of no use here, or unexpected."""
+    """Accounts for every tensor of the files: used, known to be of no use here, or unexpected."""
     left = list(_left(bundle, networks))
     unexpected = tuple(f"{label}{key}" for label, key, useless in left if not useless)
     used = sum(len(network.state_dict()) for network in networks.values())
@@ -165,7 +167,7 @@ def load_report(bundle: Bundle, networks: Mapping[str, nn.Module]) -> LoadReport
 
 
 def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, str, bool]]:
-    """Label, name and whether it is of no use, of each tensor that went into no network."""
+    """Of each tensor that was not loaded: label, name, and whether it is known to be of no use."""
     apart = [part for part in bundle.parts.values() if part.origin != bundle.files.path]
     whole = [part for part in bundle.parts.values() if part.origin == bundle.files.path]
     for parts in (whole, *([part] for part in apart)):

@@ -1,4 +1,4 @@
-"""Linear layers that keep their weights as GGUF's blocks, and compute with the values when they are run."""
+"""Linear layers that keep their weights as GGUF's packed blocks and dequantise them when they run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class QuantisedLinear(GGUFLinear):  # type: ignore[misc]
-    """diffusers' quantised layer, with values in float32 before they are cast.
+    """diffusers' quantised layer, dequantised in float32 and then cast.
 
     diffusers multiplies scales in half precision, which moves values by up to 0.06 % of the largest.
     """
@@ -28,7 +28,7 @@ class QuantisedLinear(GGUFLinear):  # type: ignore[misc]
 
 
 def is_quantised(tensor: Tensor) -> bool:
-    """Whether it holds GGUF's blocks in place of values."""
+    """Whether it holds GGUF's packed blocks instead of values."""
     return hasattr(tensor, "quant_type")
 
 
@@ -42,17 +42,16 @@ def dequantised(blocks: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def with_quantised(network: nn.Module, dtypes: Mapping[str, torch.dtype]) -> frozenset[str]:
-    """Has linear layers of a network keep blocks: those whose weights are named.
+    """Makes the linear layers of the named weights keep packed blocks.
 
-    What is named and is no weight of a linear layer, such as an embedding or a norm, is to be dequantised before it is
-    assigned.
+    Other named tensors, such as embeddings and norms, must be dequantised before they are assigned.
 
     Args:
-        network: on the meta device, or with weights that will be assigned anew.
-        dtypes: of the quantised tensors, by their names in the network's ``state_dict``: what to compute in.
+        network: on the meta device, or with weights that will be replaced.
+        dtypes: of the quantised tensors, by their names in the network's ``state_dict``: the dtype to compute in.
 
     Returns:
-        The names that can be assigned as blocks.
+        The names that can be assigned as packed blocks.
     """
     layers = {f"{name}.weight": name for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     kept = frozenset(dtypes) & layers.keys()
@@ -67,5 +66,5 @@ def with_quantised(network: nn.Module, dtypes: Mapping[str, torch.dtype]) -> fro
 
 
 def as_blocks(tensor: Tensor) -> nn.Parameter:
-    """Blocks as a layer keeps them: as int8, of which transformers' T5 knows that it is not to compute in."""
+    """Packed blocks as a layer keeps them: as int8, which transformers' T5 recognises as a dtype not to compute in."""
     return cast(nn.Parameter, tensor.view(torch.int8))

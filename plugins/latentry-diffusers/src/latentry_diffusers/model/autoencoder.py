@@ -1,4 +1,4 @@
-"""Pictures to latents and back through diffusers' autoencoder, for every family that has one."""
+"""Pictures to latents and back, through diffusers' autoencoder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 from latentry import OptionError
 
 _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
-"""Where an ``AutoencoderKL`` keeps its tiling."""
+"""Attributes in which an ``AutoencoderKL`` keeps its tiling."""
 
 
 class Autoencoder:
-    """diffusers' ``AutoencoderKL`` in the dtype it was loaded in.
+    """diffusers' ``AutoencoderKL``, in the dtype it was loaded in.
 
     Latents z are in units of about one standard deviation: z = (raw − shift)·scale, with ``shift_factor`` and
     ``scaling_factor`` of the configuration, or by channel with ``latents_mean`` and ``scaling_factor / latents_std``.
@@ -34,7 +34,7 @@ class Autoencoder:
 
         Args:
             pixels: the pictures.
-            noise: standard normal, of the latents' shape: a sample of the posterior; None is its mode.
+            noise: standard normal, of the latents' shape, for a sample of the posterior; None gives its mode.
         """
         posterior = self.network.encode(pixels.to(self.network.device, self.network.dtype)).latent_dist
         raw: Tensor = posterior.mode().float()
@@ -52,31 +52,31 @@ class Autoencoder:
         return pixels.float()
 
     def tile(self, side: int | None) -> None:
-        """From now on, larger pictures go through in overlapping tiles of ``side`` pixels, blended at the seams.
+        """Has larger pictures go through in overlapping tiles of ``side`` pixels, blended at the seams.
 
-        Memory then depends on the tile instead of the picture; the result differs a little from that of the whole,
-        since normalisation and attention see one tile at a time. None: pictures go through whole.
+        Memory then depends on the tile instead of the picture. The result differs slightly from that of the whole
+        picture, since normalisation and attention see one tile at a time. None turns tiling off.
 
         Raises:
-            OptionError: tiles that small, or not a multiple of 4 latents.
+            OptionError: the side is not a multiple of 4 latents.
         """
         if side is None:
             self.network.disable_tiling()
             return
         least = 4 * 2 ** (len(self.network.config.block_out_channels) - 1)  # a quarter of a tile is the overlap
         if side < least or side % least:
-            raise OptionError(f"Tiles of {side} pixels cannot be.", remedy=f"Give a multiple of {least} pixels.")
+            raise OptionError(f"Tiles cannot be {side} pixels wide.", remedy=f"Give a multiple of {least} pixels.")
         self.network.tile_sample_min_size = side
         self.network.tile_latent_min_size = 4 * side // least
         self.network.enable_tiling()
 
     def slice(self, on: bool) -> None:
-        """Whether the pictures of a batch go through one after another from now on, which takes less memory."""
+        """Has the pictures of a batch go through one after another, which takes less memory, or all at once."""
         self.network.enable_slicing() if on else self.network.disable_slicing()
 
     @contextmanager
     def tiled(self, side: int | None, *, slicing: bool = False) -> Iterator[None]:
-        """Both until the end, when they are as before; see ``tile`` and ``slice``."""
+        """Sets tiling and slicing for a ``with`` block; see ``tile`` and ``slice``."""
         network = self.network
         before = {name: getattr(network, name) for name in _TILING}
         try:
@@ -88,7 +88,7 @@ class Autoencoder:
                 setattr(network, name, value)
 
     def _units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        """Shift and scale."""
+        """Shift and scale of the latents, as numbers or by channel."""
         config = self.network.config
         mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
         if mean is None or std is None:

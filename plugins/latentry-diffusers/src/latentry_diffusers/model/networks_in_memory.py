@@ -1,4 +1,4 @@
-"""What models of all families whose networks come from diffusers and transformers have in common."""
+"""What all models have in common whose networks come from diffusers and transformers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from latentry_diffusers.model.checkpoint import BundledCheckpoint
 class NetworksInMemory:
     """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
-    A family adds what its own networks are told, and how they are asked.
+    A family adds ``encode_prompt``, ``predict`` and ``inpainting``.
 
     Attributes:
-        checkpoint: what it was loaded from.
+        checkpoint: that it was loaded from.
         networks: text encoders, the denoiser, and diffusers' ``AutoencoderKL`` as ``vae``.
-        denoiser: the network that is asked at every step.
-        autoencoder: the way through ``vae``.
-        report: what became of the checkpoint's tensors.
+        denoiser: the network that is evaluated at every step.
+        autoencoder: encodes and decodes through ``vae``.
+        report: on the checkpoint's tensors.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class NetworksInMemory:
         report: LoadReport,
         pairs: Callable[[], Sequence[Pair]],
     ) -> None:
-        """``pairs`` is the denoiser's original layout, in which LoRAs may name its layers."""
+        """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers."""
         self.checkpoint = checkpoint
         self.networks: Mapping[str, nn.Module] = networks
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
@@ -57,7 +57,7 @@ class NetworksInMemory:
 
     @property
     def prediction(self) -> Prediction:
-        """What the denoiser emits."""
+        """What the denoiser predicts."""
         return self.checkpoint.noise.prediction
 
     @property
@@ -68,7 +68,7 @@ class NetworksInMemory:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the networks run in; the autoencoder in float32 where it would overflow in float16."""
+        """The dtype the networks run in; the autoencoder runs in float32 where it would overflow in float16."""
         dtype: torch.dtype = self.denoiser.dtype
         return dtype
 
@@ -77,23 +77,23 @@ class NetworksInMemory:
         return self.checkpoint.latent_shape(width, height)
 
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Latents in units of about one standard deviation."""
+        """Latents (batch, channels, h, w), float32, of about unit variance, of pictures in −1..1."""
         return self.autoencoder.encode(pixels, noise)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures in −1..1."""
+        """Pictures (batch, 3, height, width) in −1..1, float32, of latents."""
         return self.autoencoder.decode(latents)
 
     def set_attention(
         self, backend: AttentionBackend | str | None, *, role: str | None = None
     ) -> AbstractContextManager[None]:
-        """Roles are ``vae``, ``text`` and the denoiser's own: ``self``, ``cross``, ``joint``; None is all of them."""
+        """Serves attention through a backend; roles are ``vae``, ``text``, ``self``, ``cross`` and ``joint``."""
         return self._attention.set(backend, role)
 
     def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
-        """LoRAs of the text encoders and of the denoiser."""
+        """Changes text encoders and denoiser by LoRAs."""
         return self._loras.set(loras, mode)
 
     def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
-        """How pictures go through the autoencoder."""
+        """Sets how pictures go through the autoencoder for a ``with`` block."""
         return self.autoencoder.tiled(side, slicing=slicing)

@@ -1,4 +1,4 @@
-"""Which picture sizes a network can draw."""
+"""Checks the size of a picture against what a network can draw."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from latentry import OptionError
 
 
 def check_size(width: int, height: int, *, stride: int, best: int, least: int = 1, most: int | None = None) -> None:
-    """Refuses a size in pixels that a network cannot draw, with the nearest that it can.
+    """Refuses a size in pixels that a network cannot draw, and names the nearest that it can.
 
     Args:
         width: asked for.
         height: asked for.
-        stride: sides are multiples of it, once at least.
+        stride: every side is a multiple of it.
         best: width and height of the training pictures.
         least: the shortest side.
         most: the longest side, None for any.
 
     Raises:
-        OptionError: the size.
+        OptionError: the network cannot draw that size.
     """
     sides = (width, height)
     least = max(stride, least)
@@ -25,9 +25,9 @@ def check_size(width: int, height: int, *, stride: int, best: int, least: int = 
         return
     nearest = [max(least, round(side / stride) * stride) for side in sides]
     near = nearest if most is None else [min(side, most // stride * stride) for side in nearest]
-    limit = "" if most is None else f", {most} at most"
+    limit = "" if most is None else f" and at most {most}"
     raise OptionError(
         f"This model cannot draw {width}×{height} pixels.",
-        why=f"Width and height must be multiples of {stride}, {least} at least{limit}.",
+        why=f"Width and height must be multiples of {stride}, at least {least}{limit}.",
         remedy=f"Use --width {near[0]} --height {near[1]}; it draws best at {best}×{best}.",
     )

@@ -12,13 +12,13 @@ RULES = ("exponential", "linear")
 
 
 def flow_shift(config: Mapping[str, Any], tokens: int) -> float:
-    """What σ/α of each level is multiplied by, from a ``FlowMatchEulerDiscreteScheduler`` configuration.
+    """The factor on σ/α of each level, from a ``FlowMatchEulerDiscreteScheduler`` configuration.
 
     ``shift`` itself, or with ``use_dynamic_shifting`` the shift of an image of that many tokens in the network. Keys
     that are absent have diffusers' defaults.
 
     Raises:
-        ModelError: the configuration gives no positive shift.
+        ModelError: the configuration does not give a positive shift.
     """
     rule = config.get("time_shift_type", "exponential")
     try:
@@ -39,8 +39,8 @@ def flow_shift(config: Mapping[str, Any], tokens: int) -> float:
             raise ValueError(f"shift is {shift:g}, and must be above 0")
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise ModelError(
-            "The checkpoint's scheduler_config.json gives no time shift.",
+            "The checkpoint's scheduler_config.json does not give a time shift.",
             why=str(error).splitlines()[0],
-            remedy="Get the checkpoint anew.",
+            remedy="Download the checkpoint again.",
         ) from error
     return shift

@@ -12,7 +12,7 @@ from latentry_diffusers.model.picture_size import check_size
 
 @dataclass(frozen=True)
 class UNetCheckpoint(BundledCheckpoint):
-    """See the base class."""
+    """A checkpoint with a UNet, as in Stable Diffusion 1.x, 2.x and XL."""
 
     @property
     def unet(self) -> Mapping[str, Any]:
@@ -25,11 +25,11 @@ class UNetCheckpoint(BundledCheckpoint):
         return int(self.unet["sample_size"]) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.models.Checkpoint``; sides are multiples of 8, as in every UNet that there is."""
+        """See ``latentry.models.Checkpoint``; sides are multiples of 8, as every published UNet needs."""
         least = self.factor * 2 ** (len(self.unet["block_out_channels"]) - 1)
         check_size(width, height, stride=max(8, self.factor), best=self.size, least=least)
         return (int(self.vae.get("latent_channels", 4)), height // self.factor, width // self.factor)
 
     def shift(self, width: int, height: int) -> float | None:
-        """No opinion."""
+        """None: the sigma schedule decides."""
         return None

@@ -1,4 +1,4 @@
-"""For which family an adapter was made."""
+"""Tells which family an adapter was made for."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SAID: tuple[tuple[str, Base], ...] = (
 
 
 def by_text_width(tensors: Headers) -> Base | None:
-    """By the width of what the cross-attention's keys are made from, or of what both streams are."""
+    """By the width of the inputs of cross-attention's keys, or of both streams of a transformer."""
     cross = _inputs(tensors, ("attn2.to_k.", "attn2_to_k.", "attn2.to_v.", "attn2_to_v.", "attn2.processor.to_k_lora."))
     if (base := next((TEXT[width] for width in cross if width in TEXT), None)) is not None:
         return base
@@ -57,7 +57,7 @@ def by_text_width(tensors: Headers) -> Base | None:
 
 
 def by_metadata(metadata: Mapping[str, str]) -> Base | None:
-    """By what it says that it was made from."""
+    """By what it says about its base model."""
     for key in ("modelspec.architecture", "ss_base_model_version"):
         said = metadata.get(key, "").lower()
         for start, base in SAID:

@@ -16,7 +16,7 @@ class Adapter(NamedTuple):
     Attributes:
         words: what it is.
         key: the tensor that shows it.
-        base: what it was made for, where that shows.
+        base: what it was made for, where that can be told.
     """
 
     words: str
@@ -32,11 +32,11 @@ PATTERNS = (
     (r"\.(hada_w[12]|hada_t[12]|lokr_w[12]|lokr_t2|oft_blocks|boft_R|dora_scale)", "a LyCORIS adapter"),
     (r"^lora_(unet|te|te1|te2|te3|transformer)_", "a LyCORIS adapter"),
 )
-"""What names hold, and what it tells; the first that fits counts. IP-Adapters may come with a LoRA of their own."""
+"""Patterns of names and what they mean; the first match counts. IP-Adapters may come with a LoRA of their own."""
 
 
 def adapter(weights: WeightFiles) -> Adapter | None:
-    """The adapter that a file holds; None where it holds none."""
+    """The adapter in a file; None where there is none."""
     for pattern, words in PATTERNS:
         found = re.compile(pattern).search
         if (key := next((name for name in weights.tensors if found(name)), None)) is not None:
@@ -53,7 +53,7 @@ NAMES = (
     (r"joint_blocks", SD3),
     (r"^lora_te2_|^text_encoder_2\.", SDXL),
 )
-"""What only layers of one family are called; a second text encoder is SDXL's where nothing before said otherwise."""
+"""Names that only one family's layers have; a second text encoder is SDXL's unless an earlier pattern matched."""
 
 
 def _by_names(names: Iterable[str]) -> Base | None:

@@ -1,4 +1,4 @@
-"""What a folder in diffusers' or transformers' layout is that holds no whole model."""
+"""What a folder in the layout of diffusers or transformers is that does not hold a whole model."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CLASSES = (
     ("CLIPModel", "a text encoder and an image encoder"),
     ("Scheduler", "the settings of a scheduler"),
 )
-"""What names of classes hold, and what they tell; the first that fits counts."""
+"""Parts of class names and what they mean; the first match counts."""
 LORAS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
-"""What diffusers and PEFT call a LoRA that they save in a folder."""
+"""The names under which diffusers and PEFT save a LoRA in a folder."""
 
 
 def kind_of_folder(path: Path) -> Kind | None:
-    """What the folder is; None for a model, and for what has no name here."""
+    """What the folder is; None for a model, and for what is not known here."""
     index = read_json(path / "model_index.json")
     if index is not None:
         pipeline = str(index.get("_class_name", ""))

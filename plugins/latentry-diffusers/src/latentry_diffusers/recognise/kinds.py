@@ -1,4 +1,4 @@
-"""What a file of weights is that is no model, from the names and shapes of its tensors."""
+"""What a file of weights is that is not a model, from the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from latentry_diffusers.recognise.unet_shape import find_unet
 
 
 class Kind(NamedTuple):
-    """What files are that are no model.
+    """What files are that are not a model.
 
     Attributes:
         words: to follow "is": ``a LoRA for Stable Diffusion XL``.
-        evidence: by which it shows, one short sentence.
-        family: the name of the family that it is for, where it shows.
+        evidence: what shows it, one short sentence.
+        family: the name of the family that it is for, where that can be told.
     """
 
     words: str
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
 
 def kind_of(weights: WeightFiles) -> Kind | None:
-    """What the file is; None for a model, and for what has no name here."""
+    """What the file is; None for a model, and for what is not known here."""
     for test in (_adapter, _control, _embedding, _upscaler, _autoencoder, _text_encoder, _image_encoder, _language):
         if (kind := test(weights)) is not None:
             return kind
@@ -39,7 +39,7 @@ def _adapter(weights: WeightFiles) -> Kind | None:
         return None
     what, key, base = found
     if base is None:
-        return Kind(what, f"it holds {key}; nothing tells which family it is for")
+        return Kind(what, f"it holds {key}; nothing in it tells which family it is for")
     return Kind(f"{what} for {base.label}", f"it holds {key}", base.family)
 
 
@@ -55,7 +55,7 @@ CONTROL = (
     ("adapter.body.", "a T2I-Adapter"),
     ("body.0.in_conv.", "a T2I-Adapter"),
 )
-"""How names begin that only networks for control pictures have."""
+"""How names begin that only networks for control images have."""
 
 
 def _control(weights: WeightFiles) -> Kind | None:
@@ -77,16 +77,16 @@ def _embedding(weights: WeightFiles) -> Kind | None:
     width = header.shape[-1] if len(header.shape) in (1, 2) else None
     if width not in (768, 1024, 1280):
         return None
-    return Kind(words, f"it holds nothing but {name}, rows of the width {width} of a text encoder")
+    return Kind(words, f"it holds only {name}, whose rows are as wide as a text encoder's ({width})")
 
 
 def _upscaler(weights: WeightFiles) -> Kind | None:
     tensors, words = weights.tensors, "an upscaler"
     unet = find_unet(tensors)
     if unet is not None and unet.shape.channels == 7:
-        return Kind(words, "its UNet takes 7 channels, those of the latents and of the small picture")
+        return Kind(words, "its UNet takes 7 channels, for the latents and the small image")
     if side(tensors, "conv_first.weight", 3) is not None:
-        return Kind(words, "it begins with conv_first, as ESRGAN, SwinIR and their kin do")
+        return Kind(words, "it begins with conv_first, as ESRGAN, SwinIR and similar networks do")
     if side(tensors, "model.0.weight", 3) is not None and "model.1.sub.0.RDB1.conv1.0.weight" in tensors:
         return Kind(words, "it has ESRGAN's dense blocks")
     if side(tensors, "body.0.weight", 3) is not None and all(name.startswith("body.") for name in tensors):
@@ -102,7 +102,7 @@ def _autoencoder(weights: WeightFiles) -> Kind | None:
     if channels is not None:
         return Kind(f"an autoencoder with {channels} latent channels", f"its decoder takes {channels} channels")
     if "decoder.layers.1.conv.0.weight" in tensors or "encoder.layers.0.weight" in tensors:
-        return Kind("a tiny autoencoder", "its layers are numbered through, as those of TAESD")
+        return Kind("a tiny autoencoder", "its layers are numbered consecutively, as in TAESD")
     return None
 
 
@@ -110,9 +110,9 @@ def _text_encoder(weights: WeightFiles) -> Kind | None:
     found = text_encoder(weights.tensors)
     if found is None:
         return None
-    shape = f"its width is {found.width} and its number of layers {found.layers}"
+    shape = f"it has {found.layers} layers of width {found.width}"
     if found.name is None:
-        return Kind(f"a text encoder ({found.architecture})", f"{shape}, as in no published one")
+        return Kind(f"a text encoder ({found.architecture})", f"{shape}, which no published one has")
     return Kind(f"a text encoder ({found.name})", shape)
 
 

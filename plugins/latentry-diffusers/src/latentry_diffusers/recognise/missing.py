@@ -1,4 +1,4 @@
-"""What a checkpoint lacks, in words that say what to give for it."""
+"""What a checkpoint lacks, and the option that gives it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.recognise.text_encoders import text_encoder
 
 AUTOENCODER = ("first_stage_model.", "vae.")
-"""What the names of an autoencoder begin with in the file of a model."""
+"""How the names of an autoencoder begin in the file of a model."""
 
-TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER where the hub's cache has none"
+TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them"
 
 
 class Need(NamedTuple):
@@ -22,7 +22,7 @@ class Need(NamedTuple):
 
     Attributes:
         name: of the published one, e.g. ``CLIP-L``.
-        prefixes: what its tensors' names begin with in the file of a model.
+        prefixes: how the names of its tensors begin in the file of a model.
         optional: whether the model runs without.
     """
 
@@ -32,7 +32,7 @@ class Need(NamedTuple):
 
 
 def missing_from_folder(files: ModelFiles, missing: Sequence[str]) -> tuple[str, ...]:
-    """The folders of parts that are missing and not given on their own."""
+    """The folders of parts that are missing and not given apart."""
     roles = [role for role, _ in files.parts]
     tokenizers = "tokenizer" in roles or (files.config is not None and any(files.config.glob("tokenizer*")))
     left = [part for part in missing if not ((part == "vae" and "vae" in roles) or (tokenizers and "tokeniz" in part))]
@@ -43,7 +43,7 @@ def missing_from_folder(files: ModelFiles, missing: Sequence[str]) -> tuple[str,
 
 
 def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> tuple[str, ...]:
-    """The parts that a file lacks and that are not given on their own; no file holds a tokenizer.
+    """The parts that a file lacks and that are not given apart; no file holds a tokenizer.
 
     Raises:
         ModelError: a part that is given is damaged.
@@ -59,7 +59,7 @@ def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]
 
 
 def _encoders(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> list[str]:
-    """The published names of those that are lacking; a given one of unpublished shape stands for any."""
+    """The published names of missing text encoders; a given one of unpublished shape can stand for any."""
     lacking = [need for need in needs if not any(name.startswith(need.prefixes) for name in tensors)]
     given = [_name(path) for role, path in files.parts if role == "text-encoder"]
     lacking = [need for need in lacking if need.name not in given and not need.optional]

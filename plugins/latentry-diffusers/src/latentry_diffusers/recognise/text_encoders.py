@@ -1,4 +1,4 @@
-"""Which text encoder a file holds, from the names and shapes of its tensors."""
+"""Tells which text encoder a file holds, from the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIXES = (
     "text_encoders.t5xxl.transformer.",
     "",
 )
-"""What the names of a text encoder begin with, in the files of models and alone."""
+"""How the names of a text encoder begin, in the files of models and alone."""
 
 PUBLISHED: Mapping[tuple[str, int, int], str] = {
     ("CLIP", 768, 12): "CLIP-L",
@@ -37,7 +37,7 @@ class TextEncoder(NamedTuple):
         architecture: ``CLIP`` or ``T5``.
         width: of its states.
         layers: how many it has.
-        name: of the published one with this shape, None where there is none.
+        name: of the published encoder with this shape; None where there is none.
     """
 
     architecture: str
@@ -64,7 +64,7 @@ LAYOUTS = (
 
 
 def text_encoder(tensors: Headers) -> TextEncoder | None:
-    """The text encoder that a file holds and nothing else but what belongs to it; None where it is no such file."""
+    """The text encoder in a file that holds nothing else; None where it is another file."""
     bare = alone(tensors, PREFIXES)
     for architecture, embedding, layer in LAYOUTS:
         width, layers = side(bare, embedding, 1), count(bare, layer.format)

@@ -1,4 +1,4 @@
-"""The shape of a Stable Diffusion UNet: as the headers of a file show it, and as a configuration says it."""
+"""The shape of a Stable Diffusion UNet, from the headers of a file or from a configuration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UNetInFile(NamedTuple):
     """A UNet in a file.
 
     Attributes:
-        prefix: what its tensors' names begin with.
+        prefix: how the names of its tensors begin.
         original: whether they are those of the original layout rather than diffusers'.
         shape: of the network.
     """
@@ -46,7 +46,7 @@ class UNetInFile(NamedTuple):
 
     @property
     def sentences(self) -> tuple[str, str]:
-        """What was seen, as evidence."""
+        """What was found, as evidence."""
         return (
             f"it holds a UNet in {'the original' if self.original else 'the diffusers'} layout",
             f"the UNet takes {self.shape.channels} channels and text states of width {self.shape.text}",
@@ -54,14 +54,14 @@ class UNetInFile(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """A residual block on the way down and the attention behind it, by what their tensors' names begin with."""
+    """A residual block on the way down and the attention after it, by how the names of their tensors begin."""
 
     width: str
     attention: str
 
 
 class _Layout(NamedTuple):
-    """Where a layout keeps what tells."""
+    """The names in a layout that tell the shape."""
 
     conv_in: str
     added: str
@@ -117,7 +117,7 @@ def _depth(tensors: Headers, attention: str) -> int:
 
 
 def _original_levels(tensors: Headers, prefix: str) -> list[list[_Layer]]:
-    """The blocks are numbered through; one that changes the resolution ends a level."""
+    """The blocks are numbered consecutively; one that changes the resolution ends a level."""
     levels: list[list[_Layer]] = [[]]
     for number in range(1, len(tensors)):
         block = f"{prefix}input_blocks.{number}"
@@ -131,7 +131,7 @@ def _original_levels(tensors: Headers, prefix: str) -> list[list[_Layer]]:
 
 
 def _diffusers_levels(tensors: Headers, prefix: str) -> list[list[_Layer]]:
-    """Levels and their layers are numbered; a residual block and its attention have numbers in common."""
+    """Levels and their layers are numbered; a residual block and its attention share their numbers."""
 
     def width(level: int, number: int) -> str:
         return f"{prefix}down_blocks.{level}.resnets.{number}.conv2.weight"

@@ -17,7 +17,7 @@ log = logging.getLogger("latentry.text")
 
 
 class Token(NamedTuple):
-    """An id, its emphasis, and whether it is the prompt's or only fills the window."""
+    """An id, its emphasis, and whether it belongs to the prompt or is padding."""
 
     id: int
     weight: float = 1.0
@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a CLIP text encoder makes of some prompts.
+    """The output of a CLIP text encoder.
 
     Attributes:
         states: hidden states (prompts, windows · tokens of a window, width), emphasis applied.
@@ -50,29 +50,29 @@ def encode_clip(
 ) -> Encoded:
     """The hidden states of prompts at a layer of CLIP, and their summaries.
 
-    A prompt of more tokens than the encoder takes goes through in several windows, each with a beginning and an end
-    of its own, and their states follow one another. Shorter prompts of the same call are filled up with windows of
-    the empty prompt. Emphasis (see ``latentry.models.parse_emphasis``) moves a token's state s away from e, the state
-    that the empty prompt has in that place: e + w·(s − e), which is ComfyUI's convention. Without it the states are
-    CLIP's own.
+    A prompt of more tokens than the encoder takes goes through in several windows, each with its own start and end
+    token, and their states are concatenated. Shorter prompts of the same call are padded with windows of the empty
+    prompt. Emphasis (see ``latentry.models.parse_emphasis``) moves a token's state s away from e, the state
+    that the empty prompt has in that place: e + w·(s − e), which is ComfyUI's convention. Without emphasis the states
+    are CLIP's own.
 
     Args:
         encoder: transformers' ``CLIPTextModel`` or ``CLIPTextModelWithProjection``.
         tokenizer: its ``CLIPTokenizer``.
-        prompts: one at least.
+        prompts: at least one.
         skip: how many of the last layers are left out; 1 gives the penultimate layer.
-        normed: the final layer norm is applied, whatever the layer.
-        windows: the rest of a prompt that needs more is left out; None for any number.
+        normed: apply the final layer norm, whatever the layer.
+        windows: the most windows; the rest of a longer prompt is left out. None for any number.
 
     Raises:
-        OptionError: the encoder has no more layers than are to be left out.
+        OptionError: no layer would remain.
     """
     layers = encoder.config.num_hidden_layers
     if skip >= layers:
         raise OptionError(
-            f"{skip} of this text encoder's layers cannot be left out.",
+            f"{skip} layers of this text encoder cannot be left out.",
             why=f"It has {layers}, and one must remain.",
-            remedy="Use a lower --clip-skip.",
+            remedy="Use a lower clip_skip.",
         )
     frame = _Frame.of(encoder, tokenizer)
     needed = [frame.windows(tokenize(tokenizer, prompt))[:windows] for prompt in prompts]
@@ -85,7 +85,7 @@ def encode_clip(
 
 @dataclass(frozen=True)
 class _Frame:
-    """How a window is made up: its length, and the tokens around and after the prompt's own."""
+    """The layout of a window: its length, its start and end tokens, and the padding token."""
 
     length: int
     begin: int
@@ -98,7 +98,7 @@ class _Frame:
         return cls(length, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
 
     def windows(self, tokens: Sequence[Token]) -> list[list[Token]]:
-        """All windows of a prompt, one at least."""
+        """All windows of a prompt, at least one."""
         room = self.length - 2
         return [self.window(tokens[i : i + room]) for i in range(0, max(len(tokens), 1), room)]
 
@@ -109,7 +109,7 @@ class _Frame:
 
 
 def tokenize(tokenizer: Any, prompt: str) -> list[Token]:
-    """A prompt's own tokens; cutting off or padding here would change the tokenizer, which threads share."""
+    """A prompt's own tokens; truncating or padding here would change the tokenizer, which threads share."""
     return [
         Token(token, weight)
         for text, weight in parse_emphasis(prompt)
@@ -117,8 +117,8 @@ def tokenize(tokenizer: Any, prompt: str) -> list[Token]:
     ]
 
 
-def warn_of_rest(tokenizer: Any, prompts: Sequence[str], room: int) -> None:
-    """Tells, once a prompt, of more than ``room`` tokens: the rest is left out."""
+def warn_if_truncated(tokenizer: Any, prompts: Sequence[str], room: int) -> None:
+    """Warns, once for each prompt, that tokens beyond ``room`` are ignored."""
     for prompt in dict.fromkeys(prompts):
         if (length := len(tokenize(tokenizer, prompt))) > room:
             log.warning("the prompt has %d tokens; all after the first %d are ignored: %r", length, room, prompt)
@@ -135,7 +135,7 @@ def emphasised(states: Tensor, rows: Sequence[Sequence[Token]], empty: Callable[
 def _run(encoder: Any, rows: Sequence[Sequence[Token]], skip: int, normed: bool) -> tuple[Tensor, Tensor]:
     """States (rows, tokens, width) and summaries (rows, width)."""
     ids, real = (torch.tensor(values, device=encoder.device) for values in _columns(rows))
-    masked = getattr(encoder.config, "use_attention_mask", False)  # of Stable Diffusion's encoders only
+    masked = getattr(encoder.config, "use_attention_mask", False)  # only in configurations of Stable Diffusion
     out = encoder(ids, attention_mask=real if masked else None, output_hidden_states=True)
     states: Tensor = out.hidden_states[-1 - skip]
     if normed:

@@ -1,4 +1,4 @@
-"""Prompts through T5: one window of a fixed length, emphasis."""
+"""Prompts through T5: one window of a fixed length, with emphasis."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry_diffusers.text.clip import Token, emphasised, tokenize, warn_of_rest
+from latentry_diffusers.text.clip import Token, emphasised, tokenize, warn_if_truncated
 
 
 @torch.no_grad()
 def encode_t5(encoder: Any, tokenizer: Any, prompts: Sequence[str], *, length: int) -> Tensor:
-    """The last hidden states of prompts (prompts, tokens, width), emphasis applied as in ``encode_clip``.
+    """The last hidden states of prompts (prompts, tokens, width), with emphasis as in ``encode_clip``.
 
-    Every prompt fills one window; padding is attended to, as in the training of SD3 and FLUX.1. What does not fit is
-    left out, with a warning.
+    Every prompt fills one window. Padding is attended to, as in the training of SD3 and FLUX.1. What does not fit is
+    ignored, with a warning.
 
     Args:
         encoder: transformers' ``T5EncoderModel``.
         tokenizer: its ``T5Tokenizer``.
-        prompts: one at least.
-        length: tokens of the window, its end included; less where the tokenizer knows of less.
+        prompts: at least one.
+        length: tokens of the window including its end token; fewer where the tokenizer says so.
     """
     room = min(length, tokenizer.model_max_length) - 1
-    warn_of_rest(tokenizer, prompts, room)
+    warn_if_truncated(tokenizer, prompts, room)
     rows = [_window(tokenizer, tokenize(tokenizer, prompt)[:room], room) for prompt in prompts]
     return emphasised(_run(encoder, rows), rows, lambda: _run(encoder, [_window(tokenizer, [], room)]))
 

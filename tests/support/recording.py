@@ -1,4 +1,4 @@
-"""What went through the networks of one side, and where two sides part.
+"""What went through the networks of one side, and where two sides first differ.
 
 The sample of each call of the denoiser is the latents after the step before (diffusers' Euler keeps x/α and scales it
 back), and the last ones go to the autoencoder.
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-EXACT, TOLD, INITIAL, LATENTS, PIXELS = 0.0, 1e-5, 1e-5, 1e-3, 2e-3
+EXACT, GIVEN, INITIAL, LATENTS, PIXELS = 0.0, 1e-5, 1e-5, 1e-3, 2e-3
 TIMES = 2.0**-22
 """Of times that are not whole, as a share of the first: diffusers keeps them in float32."""
 
 
 @dataclass
-class Overheard:
-    """One side.
+class Recording:
+    """What went through the networks of one side.
 
     Attributes:
         ids: tokens of each call of each text encoder, by its part.
-        told: what a denoiser is given beside sample and time at its first call, and ``shown``, what it is shown beside
-            the sample by channel; that of a refiner says so.
+        conditioning: what a denoiser is given besides sample and time at its first call, and ``shown``, the channels
+            after those of the sample; a refiner's names say so.
         times: of each call.
-        inputs: samples of those calls with what they are shown beside, of the last pictures of the batch, which are the
+        inputs: samples of those calls with their further channels, of the last pictures of the batch, which are the
             conditioned ones.
-        skipped: layers left out in further calls, which are heard no further.
-        latents: given to the autoencoder, in units of about one standard deviation.
+        skipped: layers left out in further calls, which are recorded no further.
+        latents: given to the autoencoder, of about unit variance.
         pixels: that it gave, in −1..1.
     """
 
@@ -45,8 +45,8 @@ class Overheard:
         """Names, values and tolerances in the order of a pipeline."""
         for part, calls in sorted(self.ids.items()):
             yield f"ids of {part}", _distinct(calls), EXACT
-        for name, tensor in sorted(self.told.items()):
-            yield f"told {name}", tensor, TOLD
+        for name, tensor in sorted(self.conditioning.items()):
+            yield f"given {name}", tensor, GIVEN
         times = torch.tensor(self.times, dtype=torch.float64)
         yield "times", times, EXACT if torch.equal(times, times.round()) else TIMES * self.times[0]
         for step, sample in enumerate(self.inputs):
@@ -60,8 +60,8 @@ def _distinct(calls: Sequence[Tensor]) -> Tensor:
     return torch.tensor(list(dict.fromkeys(tuple(row.tolist()) for call in calls for row in call)))
 
 
-def parting(mine: Overheard, peer: Overheard) -> str:
-    """The first stage at which two sides part, and by how much; empty where they never do."""
+def first_difference(mine: Recording, peer: Recording) -> str:
+    """The first stage at which two sides differ, and by how much; empty where they never do."""
     for (stage, a, tolerance), (named, b, _) in zip(mine.stages(), peer.stages(), strict=True):
         if stage != named or a.shape != b.shape:
             return f"{stage} {tuple(a.shape)} against {named} {tuple(b.shape)}"

@@ -1,4 +1,4 @@
-"""The same request through diffusers' pipelines and through ours, both overheard."""
+"""The same request through diffusers' pipelines and through ours, both recorded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest
 from latentry._generate._prompt_cache import PromptCache
-from support.overheard import overhearing
-from support.stages import Overheard
+from support.recorded_pipeline import recording_of
+from support.recording import Recording
 
 SCHEDULERS: Mapping[str, Mapping[str, Any]] = {
     "ddim": {"scheduler": "ddim"},
@@ -61,17 +61,17 @@ class Peers:
 
 
 def _absent(folder: Path) -> dict[str, None]:
-    """Text encoders that a folder says it has not, which diffusers wants to be told again."""
+    """Text encoders that a folder says it lacks; diffusers needs to be told so again."""
     index = json.loads((folder / "model_index.json").read_text())
     return {name: None for name, entry in index.items() if name.startswith(("text", "token")) and entry[0] is None}
 
 
-def theirs(pipeline: Any, prompts: Sequence[str], **options: Any) -> Overheard:
+def theirs(pipeline: Any, prompts: Sequence[str], **options: Any) -> Recording:
     """diffusers' side; its autoencoder gives the mode of its posterior, as ours does, instead of a sample of it."""
     mode = patch.object(DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode())
-    with mode, overhearing([pipeline], len(prompts)) as heard, _shifted(pipeline):
+    with mode, recording_of([pipeline], len(prompts)) as recorded, _shifted(pipeline):
         pipeline(list(prompts), output_type="pt", **options)
-    return heard
+    return recorded
 
 
 @contextmanager
@@ -95,16 +95,16 @@ def ours(
     mask: Image.Image | None = None,
     noise: Any = None,
     **settings: Any,
-) -> Overheard:
+) -> Recording:
     """Latentry's side, with what its plugins prefer wherever the settings leave it open; ``noise`` as in ``Engine``."""
     request = GenerationRequest(prompt=tuple(prompts), model=str(model), dtype="float32", **settings)
     pictures: dict[str, Any] = {"init_image": init_image, "mask": mask}
     loaded = engine._load(engine.prepare(request, **pictures))
     for each in loaded:
         each.prompts = PromptCache(each.model)  # those of earlier requests are encoded again
-    with overhearing([each.model for each in loaded], len(prompts)) as heard:
+    with recording_of([each.model for each in loaded], len(prompts)) as recorded:
         engine.generate(request, latents=latents, noise=noise, **pictures)
-    return heard
+    return recorded
 
 
 def draw(count: int = 1, *, channels: int = 4, height: int = 16, width: int = 16, seed: int = 11) -> Tensor:

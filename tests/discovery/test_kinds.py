@@ -25,8 +25,8 @@ def test_every_kind_has_a_registry_of_its_own_record_and_a_typed_attribute() -> 
 
 
 def test_sources_and_commands_are_registered_and_loaded(report: Report, crowd: Site) -> None:
-    assert report.names["model_sources"] == ["shelf"]
-    assert report.names["commands"] == ["greet"]
+    assert "shelf" in report.names["model_sources"]
+    assert "greet" in report.names["commands"]
     code = """
         import sys
         from latentry import PluginHost

@@ -30,15 +30,19 @@ OTHERS: dict[str, tuple[Shapes, str, str]] = {
     "a LoRA": (
         {"lora_unet_single_blocks_0_linear1.lora_down.weight": (16, 3072)},
         "a LoRA for FLUX.1",
-        "--lora",
+        "as a LoRA",
     ),
-    "an autoencoder": ({"decoder.conv_in.weight": (512, 16, 3, 3)}, "an autoencoder with 16 latent channels", "--vae"),
+    "an autoencoder": (
+        {"decoder.conv_in.weight": (512, 16, 3, 3)},
+        "an autoencoder with 16 latent channels",
+        "as the autoencoder",
+    ),
     "a ControlNet": ({"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3)}, "a ControlNet", "Give a model"),
     "an upscaler": ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "Give a model"),
     "a text encoder": (
         {"shared.weight": (32128, 4096), "encoder.block.0.layer.0.SelfAttention.q.weight": (4096, 4096)},
         "a text encoder (T5)",
-        "--text-encoder",
+        "as a text encoder",
     ),
 }
 
@@ -190,13 +194,13 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a pickle renamed to safetensors": (renamed(".safetensors"), "is a pickle and is refused"),
     "a pickle renamed to gguf": (renamed(".gguf"), "is a pickle and is refused"),
     "pickles alone in a part": (pickles_alone, "is a pickle and is refused"),
-    "truncated": (cut, "is damaged: it is no complete safetensors file"),
-    "truncated in a folder": (cut_in_the_folder, "is damaged: it is no complete safetensors file"),
+    "truncated": (cut, "is damaged: it is not a complete safetensors file"),
+    "truncated in a folder": (cut_in_the_folder, "is damaged: it is not a complete safetensors file"),
     "empty": (emptied, "is damaged"),
     "an index without a shard": (without_a_shard, "diffusion_pytorch_model-00002-of-00003.safetensors"),
     "a folder without a shard": (folder_without_a_shard, "diffusion_pytorch_model-00002-of-00003.safetensors"),
-    "a text": (lambda folder: folder / "model_index.json", "is a file, and not one of weights"),
-    "a folder of no model": (nothing_known, "is nothing that an installed family knows"),
+    "a text": (lambda folder: folder / "model_index.json", "is not a file of weights"),
+    "a folder of no model": (nothing_known, "No installed model family recognises"),
 }
 
 

@@ -111,7 +111,7 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "an option that moved": (["--clip-skip", "2"], ("--clip-skip is now --condition clip_skip=2",)),
     "an inpainting network that is none": (
         ["--variant", "sd15-inpainting", "--init-image", "whole.bmp", "--mask", "whole.bmp"],
-        ("is no sd15-inpainting: it is sd15", "the UNet takes 4 channels", "Leave --variant out"),
+        ("is not of the variant sd15-inpainting: it is sd15", "the UNet takes 4 channels", "Leave the variant out"),
     ),
     "a LoRA that is not there": (["--lora", "absent.safetensors:0.5"], ("no LoRA file absent.safetensors",)),
     "a LoRA that is none": (["--lora", "file"], ("is damaged", "file")),
@@ -149,11 +149,11 @@ SPOILT: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "an index that is no json": (lambda m: (m / "model_index.json").write_text("{"), ("not valid JSON",)),
     "another pipeline": (
         lambda m: edit(m / "model_index.json", _class_name="FluxPipeline"),
-        ("not a model that an installed family knows", "FluxPipeline"),
+        ("not a model that an installed family recognises", "FluxPipeline"),
     ),
     "a part is missing": (
         lambda m: (m / "tokenizer").rename(m / "elsewhere"),
-        ("not a model that an installed family knows", "missing: tokenizer"),
+        ("not a model that an installed family recognises", "missing: tokenizer"),
     ),
     "odd betas": (lambda m: edit(m / "scheduler" / "scheduler_config.json", beta_schedule="odd"), ("'odd'",)),
     "impossible betas": (lambda m: edit(m / "scheduler" / "scheduler_config.json", beta_end=2.0), ("betas",)),
@@ -175,11 +175,11 @@ def test_a_spoilt_model(latentry: CommandLine, tiny: Path, tmp_path: Path, what:
 
 FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "m.ckpt": (b"x", ("is a pickle",)),
-    "m.safetensors": (b"x", ("m.safetensors is damaged", "no complete safetensors file", "1 bytes")),
+    "m.safetensors": (b"x", ("m.safetensors is damaged", "not a complete safetensors file", "1 bytes")),
     "zip.safetensors": (b"PK\x03\x04 and so on", ("zip.safetensors is a pickle",)),
     "bare.sft": (b"\x80\x02 and so on", ("bare.sft is a pickle",)),
-    "m.gguf": (b"x", ("m.gguf is damaged", "no complete GGUF file")),
-    "m.txt": (b"x", ("is a file, and not one of weights", ".safetensors", ".gguf")),
+    "m.gguf": (b"x", ("m.gguf is damaged", "not a complete GGUF file")),
+    "m.txt": (b"x", ("is not a file of weights", ".safetensors", ".gguf")),
 }
 
 
@@ -200,7 +200,9 @@ def test_guidance_of_a_network_that_knows_none(latentry: CommandLine, tiny: Path
 def test_a_folder_that_is_no_model(latentry: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = latentry("generate", "a star", "--model", "empty", folder=tmp_path)
-    assert_refused(done, tmp_path, "not a model that an installed family knows", "no model_index.json", "Asked:", "sd")
+    assert_refused(
+        done, tmp_path, "not a model that an installed family recognises", "no model_index.json", "Asked:", "sd"
+    )
 
 
 @pytest.mark.parametrize("prompt", [[], [""]])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -335,6 +336,16 @@ class ModelFiles:
     without: tuple[str, ...] = ()
 
 
+class FileKind(StrEnum):
+    """What files hold, as far as it decides what can be done with them."""
+
+    MODEL = "model"
+    LORA = "lora"
+    AUTOENCODER = "autoencoder"
+    TEXT_ENCODER = "text-encoder"
+    OTHER = "other"
+
+
 @dataclass(frozen=True)
 class Detection:
     """A family's answer to "is this yours?".
@@ -344,7 +355,8 @@ class Detection:
         score: 0 to 1; how sure the family is.
         evidence: the observations behind the score, one short sentence each.
         missing: what a complete checkpoint would have and this one lacks; for a file, with what to give for it.
-        kind: ``model``, or what else the files are, in words to follow "is": ``a LoRA for Stable Diffusion XL``.
+        kind: what the files hold.
+        label: the same in words that follow "is", e.g. ``a LoRA for Stable Diffusion XL``.
         prediction: what the network predicts, as a ``Prediction`` value; None where nothing tells.
         dtypes: of the tensors by torch's name, or by GGUF's where values are packed; the one with most bytes first.
         size: bytes of all tensors, where there are files of weights.
@@ -357,7 +369,8 @@ class Detection:
     score: float
     evidence: tuple[str, ...] = field(default=())
     missing: tuple[str, ...] = field(default=())
-    kind: str = "model"
+    kind: FileKind = FileKind.MODEL
+    label: str = "a model"
     prediction: str | None = None
     dtypes: tuple[str, ...] = ()
     size: int | None = None

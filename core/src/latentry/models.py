@@ -1,4 +1,4 @@
-"""What a model family implements, is given and may call.
+"""What a model family or a model source implements, is given and may call.
 
 Names are imported on first use.
 """
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
     from latentry._contract._model import Checkpoint, LoadReport, Model
+    from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._files._fingerprint import fingerprint
+    from latentry._files._formats import WEIGHT_SUFFIXES
+    from latentry._files._repository import model_files, undescribed_weights
     from latentry._memory._offload import offloaded
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -30,26 +33,40 @@ else:
             "Checkpoint": "_contract._model",
             "LoadReport": "_contract._model",
             "Model": "_contract._model",
+            "FetchOptions": "_contract._model_source",
+            "ModelSource": "_contract._model_source",
+            "Report": "_contract._model_source",
+            "ResolvedPath": "_contract._model_source",
             "NoiseSettings": "_contract._noise_settings",
             "flow_settings": "_contract._noise_settings",
             "variance_preserving_settings": "_contract._noise_settings",
             "fingerprint": "_files._fingerprint",
+            "WEIGHT_SUFFIXES": "_files._formats",
+            "model_files": "_files._repository",
+            "undescribed_weights": "_files._repository",
             "offloaded": "_memory._offload",
         },
     )
 
 __all__ = [
+    "WEIGHT_SUFFIXES",
     "Checkpoint",
     "Conditioning",
     "Conversion",
+    "FetchOptions",
     "LoadReport",
     "LoraMatch",
     "Model",
+    "ModelSource",
     "NoiseSettings",
     "PromptSettings",
+    "Report",
+    "ResolvedPath",
     "fingerprint",
     "flow_settings",
+    "model_files",
     "offloaded",
     "parse_emphasis",
+    "undescribed_weights",
     "variance_preserving_settings",
 ]

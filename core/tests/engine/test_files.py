@@ -1,28 +1,38 @@
-"""The files people have: where they lie, what is refused, and by what they are known again."""
+"""Model files: how they are found, what is refused, and how the same files are recognised again."""
 
 from __future__ import annotations
 
 import json
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support.toy import toy_host, write_toy, write_toy_file
+from support.toy import PLUGIN, toy_host, write_toy, write_toy_file
 
-from latentry import Engine, GenerationRequest, ModelError, ModelFiles, OptionError, Recipe, RecipeError
-from latentry._files._find import NOTHING, Beside
+from latentry import (
+    Engine,
+    GenerationRequest,
+    ModelError,
+    ModelFiles,
+    OptionError,
+    PluginError,
+    PluginHost,
+    Recipe,
+    RecipeError,
+)
+from latentry._files._access import Access
 from latentry._files._locate import Located, locate
+from latentry._files._parts import NO_PARTS, PartSources
 from latentry._files._safety import check_weights
 from latentry.models import fingerprint
 
 HOST = toy_host()
 
 
-def located(model: Path | str, variant: str | None = None, beside: Beside = NOTHING) -> Located:
-    return locate(HOST, str(model), variant, beside)
+def located(model: Path | str, variant: str | None = None, parts: PartSources = NO_PARTS) -> Located:
+    return locate(HOST, str(model), variant, parts)
 
 
 def weights(path: Path, value: float = 0.0, size: int = 4) -> Path:
@@ -80,67 +90,121 @@ def test_parts_become_files_of_the_model(tmp_path: Path) -> None:
     words, config = tmp_path / "words", tmp_path / "config"
     words.mkdir()
     config.mkdir()
-    found = located(model, None, Beside(str(vae), (str(clip), str(t5)), str(words), str(config)))
+    found = located(model, None, PartSources(str(vae), (str(clip), str(t5)), str(words), str(config)))
     parts = (("vae", vae), ("text-encoder", clip), ("text-encoder", t5), ("tokenizer", words))
     assert found.files == ModelFiles(model, parts, config)
 
 
 @pytest.mark.parametrize(
-    ("beside", "words"),
+    ("named", "words"),
     [
         ({"model": ""}, "There is no model ''"),
         ({"model": "x" * 300}, "There is no model 'xxx"),
         ({"model": "shapes-sdxl"}, "latentry-shapes provides 'shapes-sdxl'"),
-        ({"vae": ""}, "--vae : there is no such file"),
-        ({"config": ""}, "--config : there is no such file"),
-        ({"vae": "absent.safetensors"}, "--vae absent.safetensors: there is no such file"),
-        ({"text_encoders": ("absent",)}, "--text-encoder absent: there is no such file"),
-        ({"tokenizer": "absent"}, "--tokenizer absent: there is no such file"),
-        ({"config": "absent"}, "--config absent: there is no such file"),
+        ({"vae": ""}, "There is no autoencoder ''"),
+        ({"config": ""}, "There is no configuration folder ''"),
+        ({"vae": "absent.safetensors"}, "There is no autoencoder 'absent.safetensors'"),
+        ({"text_encoders": ("absent",)}, "There is no text encoder 'absent'"),
+        ({"tokenizer": "absent"}, "There is no tokenizer 'absent'"),
+        ({"config": "absent"}, "There is no configuration folder 'absent'"),
         ({"vae": "part.bin"}, r"part\.bin is a pickle"),
-        ({"text_encoders": ("text.txt",)}, r"text\.txt is a file, and not one of weights"),
-        ({"tokenizer": "text.txt"}, r"--tokenizer text\.txt is no folder"),
-        ({"config": "text.txt"}, r"--config text\.txt is no folder"),
+        ({"text_encoders": ("text.txt",)}, r"text\.txt is not a file of weights"),
+        ({"tokenizer": "text.txt"}, r"tokenizer \'text\.txt\' is a file, not a folder"),
+        ({"config": "text.txt"}, r"configuration folder \'text\.txt\' is a file, not a folder"),
         ({"vae": "short.safetensors"}, r"short\.safetensors is damaged"),
     ],
     ids=str,
 )
-def test_what_cannot_be_had_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: dict[str, Any], words: str
+def test_what_does_not_exist_or_is_unsafe_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: dict[str, Any], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_toy(tmp_path / "toy")
     for name in ("part.bin", "text.txt", "short.safetensors"):
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(ModelError, match=words):
-        Engine(HOST).prepare(GenerationRequest(**{"prompt": "a", "model": "toy", **beside}))
+    with pytest.raises(ModelError, match=words) as caught:
+        Engine(HOST).prepare(GenerationRequest(**{"prompt": "a", "model": "toy", **named}))
+    assert [caught.value.field] == list(named)
 
 
-def test_a_revision_is_for_the_hub_alone(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--revision v1 is for models of the hub"):
+def test_a_revision_is_for_model_sources_alone(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="A revision, 'v1', can only be given for a model that"):
         Engine(HOST).prepare(GenerationRequest(prompt="a", model=str(write_toy(tmp_path / "toy")), revision="v1"))
 
 
-def test_without_the_hubs_client_it_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ModelError, match="owner/name is neither a file nor a folder here") as caught:
+def test_without_a_model_source_it_says_what_to_install() -> None:
+    with pytest.raises(ModelError, match="There is no model 'owner/name'") as caught:
         located("owner/name")
-    assert "pip install latentry[hub]" in caught.value.remedy
+    assert "No model source is installed: pip install latentry-hub." in caught.value.remedy
+    assert caught.value.field == "model"
+
+
+SHELF = """
+from pathlib import Path
+from latentry import ModelSourceSpec, hookimpl
+from latentry.models import ResolvedPath
+
+@hookimpl
+def latentry_model_sources():
+    yield ModelSourceSpec(name="{name}", target="{name}:Shelf", summary="For a test.", names="shelf:NAME")
+
+class Shelf:
+    def claims(self, text):
+        if text == "shelf:crash":
+            raise ZeroDivisionError
+        return text.startswith("shelf:")
+
+    def fetch(self, text, options):
+        options.report("fetching " + text)
+        return ResolvedPath(Path({folder!r}) / text[6:], text, f"{{options.weights}}-{{options.revision}}")
+"""
+
+
+def shelf(folder: Path, *names: str) -> PluginHost:
+    """A host with model sources whose names begin with ``shelf:``."""
+    for name in names:
+        (folder / f"{name}.py").write_text(SHELF.format(name=name, folder=str(folder)))
+    return PluginHost(load=("latentry",), plugin_dirs=[PLUGIN, *(folder / f"{name}.py" for name in names)], strict=True)
+
+
+def test_an_installed_source_is_asked(tmp_path: Path) -> None:
+    write_toy(tmp_path / "toy")
+    lines: list[str] = []
+    access = Access(revision="v1", report=lines.append)
+    found = locate(shelf(tmp_path, "one"), "shelf:toy", None, PartSources(tokenizer="shelf:toy"), access)
+    assert (found.files.path, found.pinned) == (tmp_path / "toy", "shelf:toy@True-v1")
+    assert found.parts.tokenizer == "shelf:toy@False-None"  # the revision is the model's alone
+    assert lines == ["fetching shelf:toy"] * 2
+    with pytest.raises(ModelError, match="There is no model 'owner/name'") as caught:
+        locate(shelf(tmp_path, "one"), "owner/name", None)
+    assert "or shelf:NAME." in caught.value.remedy
+
+
+def test_a_source_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"The model source 'one' of .*one\.py failed") as caught:
+        locate(shelf(tmp_path, "one"), "shelf:crash", None)
+    assert "ZeroDivisionError" in caught.value.why
+    assert "one.py:13, in claims" in caught.value.why
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="several model sources: one, two"):
+        locate(shelf(tmp_path, "one", "two"), "shelf:toy", None)
 
 
 @pytest.mark.parametrize(
-    ("kind", "remedy"),
+    ("kind", "label", "remedy"),
     [
-        ("a LoRA", "--lora"),
-        ("a LoRA for Stable Diffusion XL", "--lora"),
-        ("an autoencoder", "--vae"),
-        ("a text encoder", "--text-encoder"),
-        ("a ControlNet", "Give a model"),
+        ("lora", "a LoRA", "as a LoRA"),
+        ("lora", "a LoRA for Stable Diffusion XL", "as a LoRA"),
+        ("autoencoder", "an autoencoder", "as the autoencoder"),
+        ("text-encoder", "a text encoder", "as a text encoder"),
+        ("other", "a LoRA only by its label", "Give a model"),
     ],
 )
-def test_what_is_no_model_is_called_by_its_name(tmp_path: Path, kind: str, remedy: str) -> None:
-    file = write_toy_file(tmp_path / "file.safetensors", **{"is": kind, "variants": []})
-    with pytest.raises(ModelError, match=f"is {kind}, not a model") as caught:
+def test_the_kind_of_other_files_decides_the_remedy(tmp_path: Path, kind: str, label: str, remedy: str) -> None:
+    file = write_toy_file(tmp_path / "file.safetensors", **{"is": kind, "label": label, "variants": []})
+    with pytest.raises(ModelError, match=f"is {label}, not a model") as caught:
         located(file)
     assert "it says so" in caught.value.why
     assert remedy in caught.value.remedy
@@ -149,13 +213,13 @@ def test_what_is_no_model_is_called_by_its_name(tmp_path: Path, kind: str, remed
 def test_a_variant_that_the_files_are_not_is_refused(tmp_path: Path) -> None:
     folder = write_toy(tmp_path / "toy", variants=["small", "drawer"])
     assert located(folder, "drawer").variant.name == "drawer"
-    with pytest.raises(ModelError, match="is no painter: it is small or drawer") as caught:
+    with pytest.raises(ModelError, match="is not of the variant painter: it is small or drawer") as caught:
         located(folder, "painter")
     assert "it says so" in caught.value.why
 
 
-def test_nobody_knows_it(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not a model that an installed family knows") as caught:
+def test_files_that_no_family_recognises_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a model that an installed family recognises") as caught:
         located(weights(tmp_path / "x.safetensors"))
     assert "toy-flow, toy-vp" in caught.value.why
 
@@ -169,7 +233,7 @@ def test_shards_are_all_there(tmp_path: Path) -> None:
     for path in (index, tmp_path / "part", tmp_path):
         with pytest.raises(ModelError, match=r"part lacks b\.safetensors") as caught:
             check_weights(path)
-        assert "names 3 shards; 2 of them are there" in caught.value.why
+        assert "names 3 shards; 2 of them exist" in caught.value.why
 
 
 @pytest.mark.parametrize(
@@ -188,7 +252,7 @@ def test_shards_are_all_there(tmp_path: Path) -> None:
 def test_an_invalid_index_is_refused(tmp_path: Path, content: str) -> None:
     index = sharded(tmp_path, "a.safetensors")
     index.write_text(content)
-    with pytest.raises(ModelError, match="is no index of a sharded file"):
+    with pytest.raises(ModelError, match="is not the index of a sharded file"):
         check_weights(index)
 
 
@@ -220,7 +284,7 @@ def test_the_first_bytes_say_what_a_file_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.safetensors", "model.gguf"])
 def test_a_file_of_another_kind_is_named_as_such(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ModelError, match="holds no weights") as caught:
+    with pytest.raises(ModelError, match="does not contain weights") as caught:
         check_weights(tmp_path / name)
     assert words in caught.value.why
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.sparse import Shapes, originals, prefixed, shapes_of, write_sparse, write_sparse_gguf
 
-from latentry import ModelFiles
+from latentry import FileKind, ModelFiles
 from latentry_diffusers.bundle.published import CLIP_G, CLIP_L, T5_XXL, VAE_4, VAE_16
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.layouts.clip import clip_pairs, open_clip_pairs
@@ -337,7 +337,8 @@ def test_a_lora_among_other_files_is_measured_alone(tmp_path: Path) -> None:
     write_sparse(tmp_path / "step-100.safetensors", shapes)
     found = recognise(ModelFiles(tmp_path), other)
     assert found is not None
-    assert (found.kind, found.parameters, found.variants) == ("a LoRA for FLUX.1", 2 * 8 * 3072, ())
+    assert (found.kind, found.label) == (FileKind.LORA, "a LoRA for FLUX.1")
+    assert (found.parameters, found.variants) == (2 * 8 * 3072, ())
     assert found.score < SURE
     own = recognise(ModelFiles(tmp_path), Family("flux", other.in_folder, other.in_file))
     assert own is not None

@@ -13,8 +13,8 @@ from support.published import TRAINED, networks, single_file
 from support.sparse import Shapes, shapes_of, write_sparse, write_sparse_shards
 
 from latentry import Detection, ModelError, ModelFiles, PluginHost
-from latentry._files._find import Beside
 from latentry._files._locate import locate
+from latentry._files._parts import PartSources
 from latentry_sd.detect import detect
 from latentry_sd.release import ARCHITECTURES
 
@@ -109,7 +109,7 @@ def test_metadata_decides_where_headers_cannot(
     assert any("modelspec.architecture" in sentence for sentence in found.evidence)
     with pytest.raises(ModelError, match=f"can be any of {', '.join(variants)}") as caught:
         locate(HOST, str(file), None)
-    assert "--variant" in caught.value.remedy
+    assert caught.value.field == "variant"
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_configurations_of_another_family_do_not_count(tmp_path: Path) -> None:
     assert (found.variants, found.score) == ((), 0.3)
     assert "another family" in found.evidence[-1]
     with pytest.raises(ModelError, match="not a model") as caught:
-        locate(HOST, str(file), None, Beside(config=str(tmp_path)))
-    assert "--config" in caught.value.remedy
+        locate(HOST, str(file), None, PartSources(config=str(tmp_path)))
+    assert "configuration folder" in caught.value.remedy
 
 
 def test_given_parts_are_not_missing(tmp_path: Path) -> None:

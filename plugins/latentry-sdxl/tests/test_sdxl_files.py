@@ -100,7 +100,7 @@ def test_metadata_decides_where_headers_cannot(
     with pytest.raises(ModelError, match="can be any of base, turbo") as caught:
         locate(HOST, str(file), None)
     assert "modelspec.architecture" in caught.value.why
-    assert "--variant" in caught.value.remedy
+    assert caught.value.field == "variant"
 
 
 def test_a_network_that_is_told_the_scale_is_seen_but_not_taken(tmp_path: Path) -> None:

@@ -20,22 +20,23 @@ def convert(host: PluginHost, located: Located, conversion: Conversion) -> tuple
     Args:
         host: what is installed.
         located: the model.
-        conversion: what it is to become.
+        conversion: the form to write.
 
     Returns:
-        What was made.
+        The files or folders that were written.
 
     Raises:
-        IncompatibleError: its family has no other forms, or its weights are quantised.
+        IncompatibleError: its family cannot convert, or its weights are quantised.
         ModelError: its files are damaged or do not belong together.
-        OptionError: the target is there already, or an option is wrong.
+        OptionError: the target exists already, or an option is wrong.
         ResourceError: the disk is too full.
     """
     if not host.families[located.family].converter:
         raise IncompatibleError(
-            f"Models of {located.family} cannot be converted.",
+            f"Models of the family {located.family} cannot be converted.",
             why="The family has no converter.",
             remedy="Use the files as they are.",
         )
     converter: Converter = host.families.load(located.family, "converter")
-    return converter(located.files, located.variant.name, conversion)
+    with host.families.calling(located.family):
+        return converter(located.files, located.variant.name, conversion)

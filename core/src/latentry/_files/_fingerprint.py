@@ -1,4 +1,4 @@
-"""What tells two checkpoints apart without reading all of them."""
+"""A short identifier of a checkpoint's content, without reading all of it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from latentry._files._repository import own_files
 from latentry._specs import ModelFiles
 
 END = 1 << 20
-"""Bytes at each end of a file that count."""
+"""Bytes at each end of a file that are read."""
 
 
 def fingerprint(files: ModelFiles) -> str:
-    """16 hexadecimal digits of a model's files: small ones whole, of others the size and both ends.
+    """16 hexadecimal digits that identify a model's files: small files whole, of large ones the size and both ends.
 
-    Where the files lie and what a single file is called make no difference, nor in what order the parts are given.
+    The place of the files, the name of a single file and the order of the parts make no difference.
     """
     digest = sha256(_of(files.path).encode())
     for role, found in sorted((role, _of(path)) for role, path in files.parts):

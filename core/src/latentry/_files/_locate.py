@@ -1,4 +1,4 @@
-"""From what a request calls a model to its files, its family and its variant - from headers alone."""
+"""From what a request calls a model to its files, its family and its variant, from headers alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError, OptionError
-from latentry._files._find import NEWEST, NOTHING, Access, Beside, find, gather, installed
+from latentry._files._access import UNRESTRICTED, Access
+from latentry._files._find import find, installed, naming_field, where_names_come_from
 from latentry._files._fingerprint import fingerprint
+from latentry._files._parts import NO_PARTS, PartSources, gather
 from latentry._files._recognise import named_variant, recognise
 from latentry._files._safety import check_weights
 from latentry._specs import CheckpointSpec, ModelFiles, VariantSpec
@@ -15,16 +17,16 @@ from latentry._specs import CheckpointSpec, ModelFiles, VariantSpec
 
 @dataclass(frozen=True)
 class Located:
-    """A checkpoint that was found and recognised; nothing of it is loaded yet.
+    """A checkpoint that was found and recognised; none of its weights are loaded yet.
 
     Attributes:
-        name: an absolute path, the name of an installed one, or of a repository of the hub.
-        files: where it lies.
+        name: an absolute path, the name of an installed model, or a model source's name.
+        files: its files.
         family: ``distribution:name`` of its family.
         variant: its variant.
-        checkpoint: the record, where it is an installed one.
-        commit: the one it is of, where it is the hub's.
-        beside: what was named beside it, by the names under which it will be found again.
+        checkpoint: the record of an installed model; None for others.
+        commit: the commit of a model source's files; None for others.
+        parts: where its other parts come from, by names that find the same files again.
     """
 
     name: str
@@ -33,16 +35,16 @@ class Located:
     variant: VariantSpec
     checkpoint: CheckpointSpec | None = None
     commit: str | None = None
-    beside: Beside = NOTHING
+    parts: PartSources = NO_PARTS
 
     @property
     def pinned(self) -> str:
-        """Its name, with the commit where it has one."""
+        """The name, with the commit if there is one."""
         return f"{self.name}@{self.commit}" if self.commit else self.name
 
     @property
     def fingerprint(self) -> str:
-        """What tells its files from others."""
+        """An identifier of the files' content."""
         return fingerprint(self.files)
 
 
@@ -50,48 +52,54 @@ def locate(
     host: PluginHost,
     model: str | None,
     variant: str | None,
-    beside: Beside = NOTHING,
-    access: Access = NEWEST,
+    parts: PartSources = NO_PARTS,
+    access: Access = UNRESTRICTED,
 ) -> Located:
     """Finds a model.
 
     Args:
         host: what is installed.
-        model: a path, an installed name or a name of the hub; None is the installed default.
-        variant: the one that was asked for.
-        beside: parts and configurations in place of the model's own or beside them.
-        access: how the hub may be asked.
+        model: a path, an installed name or a model source's name; None for the installed default.
+        variant: the variant that was asked for; None for what the files say.
+        parts: where parts and configurations come from if not from the model itself.
+        access: how model sources may be reached.
 
     Raises:
-        ModelError: nothing there, no model, unsafe, damaged, or more than one variant possible.
-        OptionError: a revision of what has none.
+        ModelError: the model does not exist, or it is unsafe, damaged, unknown or of several possible variants.
+        OptionError: a revision for a model that has none.
     """
     name = model if model is not None else _default(host)
     if name in host.checkpoints:
-        return _installed(host, name, variant, beside, access)
-    place = find(name, access)
-    if place is None:
-        raise _unknown(host, name)
-    check_weights(place.path)
-    files, named = gather(host, place.path, beside, access)
+        return _installed(host, name, variant, parts, access)
+    with naming_field("model"):
+        found = find(host, name, access)
+        if found is None:
+            raise _unknown(host, name)
+        check_weights(found.path)
+    files, named = gather(host, found.path, parts, access)
     family, chosen = recognise(host, files, variant)
-    return Located(place.name, files, family, chosen, None, place.commit, named)
+    return Located(found.name, files, family, chosen, None, found.commit, named)
 
 
-def _installed(host: PluginHost, name: str, variant: str | None, beside: Beside, access: Access) -> Located:
+def _installed(host: PluginHost, name: str, variant: str | None, parts: PartSources, access: Access) -> Located:
     spec = host.checkpoints[name]
     path = installed(host, name)
     if access.revision is not None:
         raise OptionError(
-            f"--revision {access.revision} is for models of the hub.",
+            f"A revision, {access.revision!r}, can only be given for a model that comes from a model source.",
             why=f"{name} is installed.",
-            remedy="Leave it out.",
+            remedy="Leave the revision out.",
+            field="revision",
         )
     chosen = named_variant(host.families[spec.family], variant or spec.variant)
     if chosen.name != spec.variant:
-        raise ModelError(f"{name} is no {chosen.name}: it is {spec.variant}.", remedy="Leave --variant out.")
+        raise ModelError(
+            f"The model {name!r} is of the variant {spec.variant}, not {chosen.name}.",
+            remedy="Leave the variant out.",
+            field="variant",
+        )
     check_weights(path)
-    files, named = gather(host, path, beside, access)
+    files, named = gather(host, path, parts, access)
     return Located(name, files, spec.family, chosen, spec, None, named)
 
 
@@ -100,15 +108,16 @@ def _default(host: PluginHost) -> str:
         if host.checkpoints[name].default:
             return name
     raise ModelError(
-        "No model was given and none is installed.", remedy="Give --model PATH, or pip install latentry-shapes."
+        "No model was given and none is installed.",
+        remedy="Give the path of a model, or pip install latentry-shapes.",
+        field="model",
     )
 
 
 def _unknown(host: PluginHost, name: str) -> ModelError:
-    no_installed_one = host.checkpoints.unknown(name)
-    give = "Give a path, a name that `latentry models` lists, or a repository of the hub, owner/name."
+    not_installed = host.checkpoints.unknown(name)
     return ModelError(
         f"There is no model {name!r}.",
-        why=f"It is no file or folder. {no_installed_one.why}",
-        remedy=f"{no_installed_one.remedy}\n{give}",
+        why=f"There is no such file or folder. {not_installed.why}",
+        remedy=f"{not_installed.remedy}\n{where_names_come_from(host)}",
     )

@@ -1,4 +1,4 @@
-"""Whose files these are: asks the installed families, which read headers and configurations alone."""
+"""The family and the variant of some files, as the installed families see them from headers and configurations."""
 
 from __future__ import annotations
 
@@ -11,67 +11,70 @@ from types import MappingProxyType
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
 from latentry._files._repository import PIPELINE
-from latentry._specs import Detection, ModelFamilySpec, ModelFiles, VariantSpec
+from latentry._specs import Detection, FileKind, ModelFamilySpec, ModelFiles, VariantSpec
 
 SURE = 0.5
-"""From this score on a family's answer counts."""
+"""The lowest score of a detection that counts."""
 
-OTHER_KINDS: Mapping[str, str] = MappingProxyType(
+REMEDIES: Mapping[FileKind, str] = MappingProxyType(
     {
-        "a LoRA": "Give the model it was made for with --model, and this beside it with --lora.",
-        "an autoencoder": "Give the model with --model, and this beside it with --vae.",
-        "a text encoder": "Give the model with --model, and this beside it with --text-encoder.",
+        FileKind.LORA: "Use it as a LoRA of the model that it was trained for.",
+        FileKind.AUTOENCODER: "Use it as the autoencoder (vae) of a model.",
+        FileKind.TEXT_ENCODER: "Use it as a text encoder of a model.",
+        FileKind.OTHER: "Give a model: a folder, a file or an installed name.",
     }
 )
-"""What to do with files that are no model, by how the words for them begin."""
-A_MODEL = "Give a model: a folder, a file or an installed name."
+"""What to do with files that are not a model."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A family's answer about some files; ``family`` is ``distribution:name``."""
+    """A family's detection of some files; ``family`` is ``distribution:name``."""
 
     family: str
     detection: Detection
 
 
 def claims(host: PluginHost, files: ModelFiles) -> tuple[Claim, ...]:
-    """What the installed families say of some files, the surest first; those that say nothing are left out."""
+    """The detections of the installed families, the surest first."""
     found = []
     for name in host.families:
         detect: Callable[[ModelFiles], Detection | None] = host.families.load(name, "detector")
-        if (detection := detect(files)) is not None:
+        with host.families.calling(name):
+            detection = detect(files)
+        if detection is not None:
             found.append(Claim(host.families.qualified(name), detection))
     return tuple(sorted(found, key=lambda claim: -claim.detection.score))
 
 
 def recognise(host: PluginHost, files: ModelFiles, asked: str | None) -> tuple[str, VariantSpec]:
-    """The family of some files, and their variant.
+    """The family of a model's files, and their variant.
 
     Args:
-        host: what is installed.
-        files: a model's.
-        asked: the variant that the request names.
+        host: whose families are asked.
+        files: the model's.
+        asked: the variant that the request names; None for what the files say.
 
     Raises:
-        ModelError: they are no model, no family knows them, or the variant is none of theirs or not to be told.
+        ModelError: they are not a model, no family knows them, or the variant does not fit or is not certain.
     """
     found = claims(host, files)
     sure = [claim for claim in found if claim.detection.score >= SURE and _is_something(claim.detection)]
     if not sure:
         raise ModelError(
-            f"{files.path} is not a model that an installed family knows.",
+            f"{files.path} is not a model that an installed family recognises.",
             why=_why_not(host, files.path, found),
             remedy="Give a folder in the diffusers layout (with model_index.json), or install the family."
             if files.path.is_dir()
             else f"Give the weights of a model{_without_config(files)}, or install its family.",
         )
     best = [claim for claim in sure if claim.detection.score == sure[0].detection.score]
-    if (kind := best[0].detection.kind) != "model":
+    if (detection := best[0].detection).kind is not FileKind.MODEL:
         raise ModelError(
-            f"{files.path} is {kind}, not a model.",
-            why=_sentence(best[0].detection),
-            remedy=next((to_do for start, to_do in OTHER_KINDS.items() if kind.startswith(start)), A_MODEL),
+            f"{files.path} is {detection.label}, not a model.",
+            why=_sentence(detection),
+            remedy=REMEDIES[detection.kind],
+            field="model",
         )
     fitting = [claim for claim in best if asked in (claim.detection.possible or claim.detection.variants)]
     claim = (fitting or best)[0]
@@ -79,12 +82,12 @@ def recognise(host: PluginHost, files: ModelFiles, asked: str | None) -> tuple[s
 
 
 def _without_config(files: ModelFiles) -> str:
-    return "" if files.config is None else " and the --config that belongs to it"
+    return "" if files.config is None else " and the configuration folder that belongs to it"
 
 
 def _is_something(detection: Detection) -> bool:
-    """A model without a variant is one that its family knows and cannot run."""
-    return bool(detection.variants) or detection.kind != "model"
+    """A model without a variant is one that its family knows but cannot run."""
+    return bool(detection.variants) or detection.kind is not FileKind.MODEL
 
 
 def _variant(path: Path, family: ModelFamilySpec, detection: Detection, asked: str | None) -> VariantSpec:
@@ -93,16 +96,18 @@ def _variant(path: Path, family: ModelFamilySpec, detection: Detection, asked: s
         chosen = named_variant(family, asked)
         if asked not in (detection.possible or possible):  # what is asked for counts unless the shapes contradict it
             raise ModelError(
-                f"{path} is no {asked}: it is {' or '.join(possible)}.",
+                f"{path} is not of the variant {asked}: it is {' or '.join(possible)}.",
                 why=_sentence(detection),
-                remedy="Leave --variant out, or give the model that was meant.",
+                remedy="Leave the variant out, or give the model that was meant.",
+                field="variant",
             )
         return chosen
     if len(possible) > 1:
         raise ModelError(
-            f"{path} can be any of {', '.join(possible)}: its files do not tell.",
+            f"{path} can be any of {', '.join(possible)}: its files do not say which.",
             why=_sentence(detection),
-            remedy=f"Say which it is: {' or '.join(f'--variant {name}' for name in possible)}.",
+            remedy=f"Give the variant: {' or '.join(possible)}.",
+            field="variant",
         )
     return named_variant(family, possible[0])
 
@@ -111,11 +116,15 @@ def named_variant(family: ModelFamilySpec, name: str) -> VariantSpec:
     """A family's variant by name.
 
     Raises:
-        ModelError: it has none of that name.
+        ModelError: it has no variant of that name.
     """
     known = {variant.name: variant for variant in family.variants}
     if name not in known:
-        raise ModelError(f"The family {family.name!r} has no variant {name!r}.", remedy=f"It has {', '.join(known)}.")
+        raise ModelError(
+            f"The family {family.name!r} has no variant {name!r}.",
+            remedy=f"It has {', '.join(known)}.",
+            field="variant",
+        )
     return known[name]
 
 
@@ -128,19 +137,19 @@ def _why_not(host: PluginHost, path: Path, found: tuple[Claim, ...]) -> str:
     if found:
         detection = found[0].detection
         missing = f"; missing: {', '.join(detection.missing)}" if detection.missing else ""
-        told = f"{'; '.join(detection.evidence)}{missing}"
-        return f"The nearest is {found[0].family} ({detection.score:.0%}: {told})."
+        evidence = f"{'; '.join(detection.evidence)}{missing}"
+        return f"The nearest family is {found[0].family} ({detection.score:.0%}: {evidence})."
     if not len(host.families):
         return "No model family is installed."
     index = path / PIPELINE
     if path.is_dir() and not index.is_file():
-        return f"It holds no {PIPELINE}. Asked: {', '.join(host.families)}."
-    told = f"Its pipeline is {_pipeline(index)}. " if path.is_dir() else ""
-    return f"{told}Asked: {', '.join(host.families)}."
+        return f"It has no {PIPELINE}. Asked: {', '.join(host.families)}."
+    pipeline = f"Its pipeline is {_pipeline(index)}. " if path.is_dir() else ""
+    return f"{pipeline}Asked: {', '.join(host.families)}."
 
 
 def _pipeline(index: Path) -> str:
     try:
-        return str(json.loads(index.read_text()).get("_class_name", "not named"))
+        return str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "not named"))
     except (ValueError, AttributeError, RecursionError):
         return f"unreadable: {PIPELINE} is not valid JSON"

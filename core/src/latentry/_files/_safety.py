@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentry._errors import ModelError
-from latentry._files._formats import INDEX, PICKLES, SAFETENSORS, WEIGHTS, is_index, shards_of
+from latentry._files._formats import INDEX, PICKLES, SAFETENSORS, WEIGHT_SUFFIXES, is_index, shards_of
 from latentry._files._repository import own_files
 
 _GGUF, _ZIP, _PICKLES = b"GGUF", b"PK\x03\x04", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-"""What files begin with: torch's pickles are zip archives, or bare from protocol 2 on. A safetensors file begins with
-the length of its header, which can look like either."""
+"""First bytes: torch's pickles are zip archives, or bare from protocol 2 on. A safetensors file begins with the length
+of its header, which can look like either."""
 _OTHERS = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Run `git lfs pull` where it came from."),
     (b"<!doctype", "a web page", "Download the file itself."),
@@ -18,21 +18,21 @@ _OTHERS = (
     (b"\x89png", "a picture", "Give the file of weights."),
     (b"\xff\xd8\xff", "a picture", "Give the file of weights."),
 )
-"""What else is found under such names: how it begins in small letters, what it is, and what to do."""
+"""Other files that people give instead of weights: their first bytes in lower case, what they are, and what to do."""
 
 
 def check_weights(path: Path) -> None:
-    """Refuses a folder, a file of weights or the index of a sharded one.
+    """Checks a folder, a file of weights or the index of a sharded one.
 
     Raises:
-        ModelError: it is a pickle, damaged, or a shard is missing; names the file.
+        ModelError: a file is a pickle, damaged or missing; names the file.
     """
     if path.suffix in PICKLES and not path.is_dir():
         raise pickle_refused(path)
-    if not (path.is_dir() or is_index(path) or path.suffix in WEIGHTS):
+    if not (path.is_dir() or is_index(path) or path.suffix in WEIGHT_SUFFIXES):
         raise ModelError(
-            f"{path} is a file, and not one of weights.",
-            why=f"Weights end in {', '.join(sorted(WEIGHTS))}, and the index of sharded ones in {INDEX}.",
+            f"{path} is not a file of weights.",
+            why=f"Such files end in {', '.join(sorted(WEIGHT_SUFFIXES))}, and the index of a sharded one in {INDEX}.",
             remedy="Give such a file, or a folder in the diffusers layout.",
         )
     if path.is_dir():
@@ -41,24 +41,24 @@ def check_weights(path: Path) -> None:
     for file in own_files(path):
         if is_index(file):
             _check_complete(file)
-        elif file.suffix in WEIGHTS:
+        elif file.suffix in WEIGHT_SUFFIXES:
             _check_file(file)
 
 
 def pickle_refused(path: Path) -> ModelError:
-    """The error of every pickle."""
+    """The error for every pickle."""
     return ModelError(
         f"{path} is a pickle and is refused.",
-        why="Loading a pickle runs code that the file brings along.",
+        why="Loading a pickle runs code that is in the file.",
         remedy="Use the checkpoint's safetensors files, or convert it on a machine that you can throw away.",
     )
 
 
 def _refuse_pickles_alone(folder: Path) -> None:
-    """Pickles beside other weights, or beside the folders of the parts, are not read."""
+    """Pickles are ignored in folders that hold other weights, or folders of parts."""
     entries = sorted(folder.iterdir())
     pickles = [entry for entry in entries if entry.suffix in PICKLES]
-    if pickles and not any(entry.suffix in WEIGHTS or is_index(entry) or entry.is_dir() for entry in entries):
+    if pickles and not any(entry.suffix in WEIGHT_SUFFIXES or is_index(entry) or entry.is_dir() for entry in entries):
         raise pickle_refused(pickles[0])
 
 
@@ -67,8 +67,8 @@ def _check_complete(index: Path) -> None:
     if absent := [shard.name for shard in shards if not shard.is_file()]:
         raise ModelError(
             f"{index.parent} lacks {', '.join(absent)}.",
-            why=f"{index.name} names {len(shards)} shards; {len(shards) - len(absent)} of them are there.",
-            remedy="Copy or download what is missing.",
+            why=f"{index.name} names {len(shards)} shards; {len(shards) - len(absent)} of them exist.",
+            remedy="Copy or download the missing files.",
         )
 
 
@@ -87,7 +87,7 @@ def _check_file(file: Path) -> None:
 
 
 def _fault(file: Path, head: bytes) -> str:
-    """What keeps a file from being one of weights; empty where nothing does. Its name may say the wrong format."""
+    """Why a file cannot be read as weights; empty if it can, whichever of the formats its name says."""
     from safetensors import SafetensorError, safe_open
 
     if head == _GGUF:
@@ -96,14 +96,14 @@ def _fault(file: Path, head: bytes) -> str:
         with safe_open(file, "np"):
             return ""
     except (SafetensorError, OSError) as error:
-        return str(error) if file.suffix in SAFETENSORS else "It does not begin as GGUF does"
+        return str(error) if file.suffix in SAFETENSORS else "It does not begin like a GGUF file"
 
 
 def _other(file: Path, start: bytes) -> ModelError | None:
-    """The error of what is something else; None where that does not show."""
+    """The error for a file that is recognised as something else; None if it is not."""
     for mark, words, remedy in _OTHERS:
         if start.lower().startswith(mark):
-            return ModelError(f"{file} holds no weights.", why=f"It is {words}.", remedy=remedy)
+            return ModelError(f"{file} does not contain weights.", why=f"It is {words}.", remedy=remedy)
     return None
 
 
@@ -111,7 +111,7 @@ def _damaged(file: Path, why: str) -> ModelError:
     kind = "safetensors" if file.suffix in SAFETENSORS else "GGUF"
     size = f" (the file has {file.stat().st_size:,} bytes)" if file.exists() else ""
     return ModelError(
-        f"{file} is damaged: it is no complete {kind} file.",
+        f"{file} is damaged: it is not a complete {kind} file.",
         why=f"{why}{size}.",
         remedy="Copy or download it again.",
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 from latentry._contract._model import Checkpoint, OpenCheckpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError
-from latentry._files._find import Access
+from latentry._files._access import Access
 from latentry._files._locate import Located, locate
 from latentry._guidance._evaluate import Branch, Evaluate
 from latentry._numerics._processes._point import Query
@@ -48,7 +48,7 @@ def choose_refiner(
         located: where the first checkpoint is.
         checkpoint: its configuration.
         size: width and height in pixels.
-        access: how files may be fetched.
+        access: how model sources may be reached.
 
     Raises:
         ModelError: see ``locate``.

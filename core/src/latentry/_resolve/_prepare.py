@@ -13,8 +13,9 @@ from latentry._contract._model import Checkpoint, OpenCheckpoint
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
-from latentry._files._find import Access, Beside
+from latentry._files._access import Access
 from latentry._files._locate import Located, locate
+from latentry._files._parts import PartSources
 from latentry._guidance._refiner import choose_refiner
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
@@ -100,7 +101,7 @@ def prepare(
         "variant": located.variant.name,
         "revision": located.commit,
         "offline": False,  # how the files came here makes no difference to the picture
-        **asdict(located.beside),
+        **asdict(located.parts),
         "init_image": _absolute(request.init_image),
         "mask": _absolute(request.mask),
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
@@ -144,8 +145,8 @@ def prepare(
 
 def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple[Located, Checkpoint]:
     """The checkpoint's configuration, without the parts that are to be left out."""
-    beside = Beside(request.vae, request.text_encoders, request.tokenizer, request.config)
-    located = locate(host, request.model, request.variant, beside, access)
+    parts = PartSources(request.vae, request.text_encoders, request.tokenizer, request.config)
+    located = locate(host, request.model, request.variant, parts, access)
     optional = host.families[located.family].optional_parts
     if wrong := [part for part in request.without if part not in optional]:
         raise OptionError(

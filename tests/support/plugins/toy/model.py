@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from latentry import (
     Detection,
+    FileKind,
     Flow,
     IncompatibleError,
     LoraMode,
@@ -44,8 +45,8 @@ def detect_flow(files: ModelFiles) -> Detection | None:
 def _detect(path: Path, kind: str) -> Detection | None:
     if (about := _about(path)).get("kind") != kind:
         return None
-    variants, what = tuple(about.get("variants", ["small"])), about.get("is", "model")
-    return Detection(variants, about.get("score", 0.9), ("it says so",), kind=what)
+    variants, kind = tuple(about.get("variants", ["small"])), FileKind(about.get("is", "model"))
+    return Detection(variants, about.get("score", 0.9), ("it says so",), kind=kind, label=about.get("label", kind))
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -64,13 +64,14 @@ def convert(
     SOURCE is a folder, a file, an installed name, or owner/name on the Hub. OUT is a folder or a .safetensors file
     that does not exist yet.
     """
+    from latentry._files._access import Access
     from latentry._files._convert import convert as write
-    from latentry._files._find import Access, Beside
     from latentry._files._locate import locate
+    from latentry._files._parts import PartSources
 
     host = open_host(context)
     given = typed_fields(context)
-    parts = Beside(given.get("vae"), given.get("text_encoders", ()), given.get("tokenizer"), given.get("config"))
+    parts = PartSources(given.get("vae"), given.get("text_encoders", ()), given.get("tokenizer"), given.get("config"))
     access = Access(given.get("revision"), given.get("offline", False))
     located = locate(host, source, given.get("variant"), parts, access)
     with following(silent=quiet or as_json) as progress:

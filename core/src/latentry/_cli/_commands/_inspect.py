@@ -41,7 +41,7 @@ def inspect(context: click.Context, path: Path, as_json: bool) -> None:
 
 def _lines(seen: Inspection) -> Iterator[str]:
     found = seen.found
-    yield f"{seen.path} is {found.kind if seen.family is None else f'a model of {seen.family}'}"
+    yield f"{seen.path} is {found.label if seen.family is None else f'a model of {seen.family}'}"
     if seen.family is not None:
         yield f"  variant: {_variants(found)}"
         yield f"  predicts: {found.prediction or 'unknown'}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from latentry import FileKind
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import FLUX, SD3, SDXL, Base, by_metadata, by_text_width
 
@@ -17,30 +18,36 @@ class Adapter(NamedTuple):
         words: what it is.
         key: the tensor that shows it.
         base: what it was made for, where that can be told.
+        kind: what can be done with it.
     """
 
     words: str
     key: str
     base: Base | None
+    kind: FileKind
 
 
 PATTERNS = (
-    (r"(^|\.)(ip_adapter|image_proj|ip_adapter_proj_model)\.|\.ip_adapter_double_stream_", "an IP-Adapter"),
-    (r"^redux_(up|down)\.", "an image prompt adapter (Redux)"),
-    (r"(^|\.)motion_modules\.", "a motion module"),
-    (r"\.lora_(down|up|A|B)\.|[._]lora\.(down|up)\.|\.lora_linear_layer\.(down|up)\.", "a LoRA"),
-    (r"\.(hada_w[12]|hada_t[12]|lokr_w[12]|lokr_t2|oft_blocks|boft_R|dora_scale)", "a LyCORIS adapter"),
-    (r"^lora_(unet|te|te1|te2|te3|transformer)_", "a LyCORIS adapter"),
+    (
+        r"(^|\.)(ip_adapter|image_proj|ip_adapter_proj_model)\.|\.ip_adapter_double_stream_",
+        "an IP-Adapter",
+        FileKind.OTHER,
+    ),
+    (r"^redux_(up|down)\.", "an image prompt adapter (Redux)", FileKind.OTHER),
+    (r"(^|\.)motion_modules\.", "a motion module", FileKind.OTHER),
+    (r"\.lora_(down|up|A|B)\.|[._]lora\.(down|up)\.|\.lora_linear_layer\.(down|up)\.", "a LoRA", FileKind.LORA),
+    (r"\.(hada_w[12]|hada_t[12]|lokr_w[12]|lokr_t2|oft_blocks|boft_R|dora_scale)", "a LyCORIS adapter", FileKind.LORA),
+    (r"^lora_(unet|te|te1|te2|te3|transformer)_", "a LyCORIS adapter", FileKind.LORA),
 )
 """Patterns of names and what they mean; the first match counts. IP-Adapters may come with a LoRA of their own."""
 
 
 def adapter(weights: WeightFiles) -> Adapter | None:
     """The adapter in a file; None where there is none."""
-    for pattern, words in PATTERNS:
+    for pattern, words, kind in PATTERNS:
         found = re.compile(pattern).search
         if (key := next((name for name in weights.tensors if found(name)), None)) is not None:
-            return Adapter(words, key, _base(weights))
+            return Adapter(words, key, _base(weights), kind)
     return None
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from latentry import FileKind
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.recognise.kinds import Kind, kind_of
 
 CLASSES = (
-    ("ControlNet", "a ControlNet"),
-    ("T2IAdapter", "a T2I-Adapter"),
-    ("Autoencoder", "an autoencoder"),
-    ("VQModel", "an autoencoder"),
-    ("MotionAdapter", "a motion module"),
-    ("UNet", "a UNet alone"),
-    ("Transformer2D", "a transformer alone"),
-    ("CLIPText", "a text encoder"),
-    ("T5", "a text encoder"),
-    ("CLIPVision", "an image encoder"),
-    ("CLIPModel", "a text encoder and an image encoder"),
-    ("Scheduler", "the settings of a scheduler"),
+    ("ControlNet", "a ControlNet", FileKind.OTHER),
+    ("T2IAdapter", "a T2I-Adapter", FileKind.OTHER),
+    ("Autoencoder", "an autoencoder", FileKind.AUTOENCODER),
+    ("VQModel", "an autoencoder", FileKind.AUTOENCODER),
+    ("MotionAdapter", "a motion module", FileKind.OTHER),
+    ("UNet", "a UNet alone", FileKind.OTHER),
+    ("Transformer2D", "a transformer alone", FileKind.OTHER),
+    ("CLIPText", "a text encoder", FileKind.TEXT_ENCODER),
+    ("T5", "a text encoder", FileKind.TEXT_ENCODER),
+    ("CLIPVision", "an image encoder", FileKind.OTHER),
+    ("CLIPModel", "a text encoder and an image encoder", FileKind.OTHER),
+    ("Scheduler", "the settings of a scheduler", FileKind.OTHER),
 )
 """Parts of class names and what they mean; the first match counts."""
 LORAS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
@@ -50,10 +51,10 @@ def _by_class(path: Path) -> Kind | None:
         config = read_json(path / file) or {}
         names = [config.get("_class_name"), *_listed(config.get("architectures"))]
         for name in (name for name in names if isinstance(name, str)):
-            for part, words in CLASSES:
+            for part, words, kind in CLASSES:
                 if part in name:
                     upscales = part == "UNet" and config.get("in_channels") == 7
-                    return Kind("an upscaler" if upscales else words, f"{file} names {name}")
+                    return Kind("an upscaler" if upscales else words, f"{file} names {name}", kind=kind)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from latentry import FileKind
 from latentry_diffusers.files.headers import alone, side
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import by_text_width
@@ -19,11 +20,13 @@ class Kind(NamedTuple):
         words: to follow "is": ``a LoRA for Stable Diffusion XL``.
         evidence: what shows it, one short sentence.
         family: the name of the family that it is for, where that can be told.
+        kind: what can be done with them.
     """
 
     words: str
     evidence: str
     family: str | None = None
+    kind: FileKind = FileKind.OTHER
 
 
 def kind_of(weights: WeightFiles) -> Kind | None:
@@ -37,10 +40,10 @@ def kind_of(weights: WeightFiles) -> Kind | None:
 def _adapter(weights: WeightFiles) -> Kind | None:
     if (found := adapter(weights)) is None:
         return None
-    what, key, base = found
+    what, key, base, of = found
     if base is None:
-        return Kind(what, f"it holds {key}; nothing in it tells which family it is for")
-    return Kind(f"{what} for {base.label}", f"it holds {key}", base.family)
+        return Kind(what, f"it holds {key}; nothing in it tells which family it is for", kind=of)
+    return Kind(f"{what} for {base.label}", f"it holds {key}", base.family, of)
 
 
 CONTROL = (
@@ -98,11 +101,13 @@ def _autoencoder(weights: WeightFiles) -> Kind | None:
     tensors = alone(weights.tensors, ("first_stage_model.", "vae.", ""))
     channels = side(tensors, "decoder.conv_in.weight", 1)
     if channels is not None and side(tensors, "decoder.conv_in.weight", 4) is not None:
-        return Kind("an autoencoder for video", "its convolutions have three dimensions")
+        return Kind("an autoencoder for video", "its convolutions have three dimensions", kind=FileKind.AUTOENCODER)
     if channels is not None:
-        return Kind(f"an autoencoder with {channels} latent channels", f"its decoder takes {channels} channels")
+        words, evidence = f"an autoencoder with {channels} latent channels", f"its decoder takes {channels} channels"
+        return Kind(words, evidence, kind=FileKind.AUTOENCODER)
     if "decoder.layers.1.conv.0.weight" in tensors or "encoder.layers.0.weight" in tensors:
-        return Kind("a tiny autoencoder", "its layers are numbered consecutively, as in TAESD")
+        evidence = "its layers are numbered consecutively, as in TAESD"
+        return Kind("a tiny autoencoder", evidence, kind=FileKind.AUTOENCODER)
     return None
 
 
@@ -112,8 +117,8 @@ def _text_encoder(weights: WeightFiles) -> Kind | None:
         return None
     shape = f"it has {found.layers} layers of width {found.width}"
     if found.name is None:
-        return Kind(f"a text encoder ({found.architecture})", f"{shape}, which no published one has")
-    return Kind(f"a text encoder ({found.name})", shape)
+        shape = f"{shape}, which no published one has"
+    return Kind(f"a text encoder ({found.name or found.architecture})", shape, kind=FileKind.TEXT_ENCODER)
 
 
 IMAGE = ("vision_model.", "visual.", "model.visual.")

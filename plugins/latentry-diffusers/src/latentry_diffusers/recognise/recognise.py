@@ -151,7 +151,7 @@ def _configured(found: Detection, files: ModelFiles, family: Family, *, publishe
 
 def _not_a_model(kind: Kind, family: Family, headers: list[TensorHeader]) -> Detection:
     score = SURE if kind.family == family.name else OTHER
-    return _measured(Detection((), score, (kind.evidence,), kind=kind.words), headers)
+    return _measured(Detection((), score, (kind.evidence,), kind=kind.kind, label=kind.words), headers)
 
 
 def _measured(found: Detection, headers: list[TensorHeader]) -> Detection:

@@ -1,0 +1,30 @@
+"""How models may be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latentry._contract._model_source import FetchOptions, Report, silent_report
+
+
+@dataclass(frozen=True)
+class Access:
+    """How models may be reached.
+
+    Attributes:
+        revision: branch, tag or commit of the model, where it comes from a model source; None for the newest.
+        offline: model sources use what is on this machine already, and contact nobody.
+        report: takes lines of progress while something is fetched.
+    """
+
+    revision: str | None = None
+    offline: bool = False
+    report: Report = silent_report
+
+    def options(self, *, weights: bool) -> FetchOptions:
+        """What a model source is given."""
+        return FetchOptions(self.revision, weights, self.offline, self.report)
+
+
+UNRESTRICTED = Access()
+"""The newest revision, over the network if need be."""

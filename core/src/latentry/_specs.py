@@ -309,8 +309,8 @@ class ModelSourceSpec(Spec):
 class CommandSpec(Spec):
     """A sub-command of ``latentry``; ``target`` is a ``click.Command``.
 
-    Its summary is what ``latentry --help`` prints; the target is imported when the command is run. A name that the
-    core's own commands have cannot be taken.
+    Its summary is what ``latentry --help`` prints; the target is imported when the command is run, and finds the
+    ``PluginHost`` in its ``ctx.obj``. A name that the core's own commands have cannot be taken.
     """
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
+
+from latentry._cli._plugin_commands import PluginCommand, plugin_commands
 
 COMMANDS = {
     "generate": "_generate",
@@ -24,17 +28,37 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Commands(click.Group):
-    """The core's commands."""
+    """The core's commands, and after them those of plugins. Only an unknown name and the help look for plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *sorted(plugin_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            return plugin_commands(ctx).get(cmd_name)
         module = import_module(f"latentry._cli._commands.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            near = get_close_matches(name, self.list_commands(ctx), n=2)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"There is no command '{name}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if not isinstance(command, PluginCommand):
+                raise
+            with command.blamed():
+                raise
 
 
 @click.command(
@@ -45,6 +69,6 @@ class Commands(click.Group):
 @click.option(
     "--plugin-dir", metavar="PATH", multiple=True, help="Load a .py file or a folder as a plugin; repeatable."
 )
-@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error; LATENTRY_DEBUG=1 does so too.")
 def app(plugin_dir: tuple[str, ...], debug: bool) -> None:
     """Generate images with diffusion models; schedulers, models and more come as plugins."""

@@ -11,9 +11,9 @@ import pytest
 from latentry import Engine, PluginHost
 from latentry.testing import Subject, report
 from latentry.testing._checks._stability import MOST, growth
+from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._bench import Bench
 from latentry.testing._measuring._ddim_steps import DDIMSteps
-from latentry.testing._measuring._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import PathError, path_errors
 from latentry.testing._measuring._tables import figures
 from latentry.testing._networks._processes import process

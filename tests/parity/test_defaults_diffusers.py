@@ -18,8 +18,8 @@ from torch import Tensor
 from latentry import PluginHost, Point, Prediction, VariancePreserving
 from latentry.testing import MixtureOracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._variance import VARIANCES
+from latentry.testing._default_plans import affordable
 from latentry.testing._measuring._bench import EVALUATIONS
-from latentry.testing._measuring._default_plans import affordable
 from latentry.testing._measuring._result_errors import normal_points, rms, variance_error
 from latentry.testing._networks._processes import process
 

@@ -21,7 +21,7 @@ from latentry import Flow, Karras, Linspace, Plan, PluginHost, Prediction, Trail
 from latentry.sigmas import Beta, BetaSigmas
 from latentry.testing import GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
-from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import normal_points, rms
 from latentry.testing._networks._processes import process
 from latentry_ddim import DDIM
@@ -66,7 +66,7 @@ def test_diffusers_ddim_steps_to_other_levels_than_it_asks_at() -> None:
     assert float((moved - right).abs().max()) > 1e-3
 
 
-def test_diffusers_karras_sigmas_on_flow_are_no_levels_of_a_flow(host: PluginHost) -> None:
+def test_diffusers_karras_sigmas_on_flow_are_not_levels_of_a_flow(host: PluginHost) -> None:
     peer = made("DPMSolverMultistepScheduler", **FLOW, use_karras_sigmas=True)
     peer.set_timesteps(8)
     bare = DPMSolverMultistepScheduler(**FLOW, use_karras_sigmas=True)
@@ -94,7 +94,7 @@ def test_diffusers_unipc_spends_an_evaluation_on_an_empty_step() -> None:
 
 
 @pytest.mark.parametrize("name", ["UniPCMultistepScheduler", "DPMSolverMultistepScheduler", "DEISMultistepScheduler"])
-def test_diffusers_tells_the_network_whole_timesteps(name: str) -> None:
+def test_diffusers_gives_the_network_whole_timesteps(name: str) -> None:
     """On Karras sigmas, which fall between them: the network answers for another level than the solver takes it for."""
     peer = made(name, use_karras_sigmas=True)
     peer.set_timesteps(80)

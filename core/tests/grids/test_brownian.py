@@ -88,7 +88,7 @@ def test_order_and_history_do_not_matter() -> None:
     assert all(torch.equal(backward[i], z) for i, z in enumerate(forward))
 
 
-def test_a_sample_does_not_depend_on_its_company() -> None:
+def test_a_sample_does_not_depend_on_its_batch() -> None:
     batch = BrownianNoise(5, (0, 1, 2))(torch.zeros(3, 4, 8, 8), 0, 0, (0.2, 0.9))
     for sample in (2, 0, 1):
         alone = BrownianNoise(5, (sample,))(torch.zeros(1, 4, 8, 8), 0, 0, (0.2, 0.9))
@@ -133,7 +133,7 @@ def test_memory_stays_bounded() -> None:
     assert len(noise._known) <= 2 * 21
 
 
-def test_a_clock_that_is_no_number_is_refused() -> None:
+def test_a_clock_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not a number"):
         BrownianNoise(5)(LIKE, 0, 0, (0.1, math.nan))
 

@@ -81,14 +81,14 @@ def test_it_begins_at_the_noisiest_level(name: str, process: str, steps: int) ->
 
 @pytest.mark.parametrize("steps", [0, -3, 10_000])
 @pytest.mark.parametrize(("name", "process"), [p for p in PAIRS if fits(*p)])
-def test_a_number_of_steps_that_is_a_slip_is_refused(name: str, process: str, steps: int) -> None:
+def test_an_absurd_number_of_steps_is_refused(name: str, process: str, steps: int) -> None:
     with pytest.raises(OptionError, match=f"^{steps} steps cannot be laid out"):
         made(name, process).points(steps, PROCESSES[process])
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shift", [0.0, -1.0, math.nan, math.inf])
-def test_a_shift_that_is_no_factor_is_refused(name: str, shift: float) -> None:
+def test_an_invalid_shift_is_refused(name: str, shift: float) -> None:
     with pytest.raises(OptionError, match="option 'shift'"):
         HOST.sigma_schedules.create(name, shift=shift)
 
@@ -130,7 +130,7 @@ def test_an_option_out_of_range_is_one_clear_error(name: str, options: dict[str,
         ("flow", (14.6, 0.5), "sigma 14.6 is not a noise level"),
     ],
 )
-def test_a_callers_list_that_cannot_be_is_one_clear_error(
+def test_a_callers_list_that_is_invalid_is_one_clear_error(
     process: str, values: tuple[float, ...], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):

@@ -159,7 +159,7 @@ def test_on_a_flow_a_rule_may_lay_out_t_itself() -> None:
 
 
 @pytest.mark.parametrize("options", [{"sigma_max": 80.0}, {"sigma_min": 20.0}, {"sigma_max": 0.5, "sigma_min": 1.0}])
-def test_a_range_that_cannot_be_is_one_clear_error(options: dict[str, float]) -> None:
+def test_a_range_that_is_invalid_is_one_clear_error(options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="Karras cannot run from"):
         Karras(**options).points(10, SD)
 

@@ -66,7 +66,7 @@ def test_a_constant_x0_is_solved_exactly(scheduler: Scheduler, process: Process)
     assert torch.allclose(finish(run, lambda query: x0), x0, rtol=1e-12, atol=1e-12)
 
 
-def test_an_adaptive_run_reaches_every_boundary_and_stands_where_it_says() -> None:
+def test_an_adaptive_run_reaches_every_boundary_and_knows_its_level() -> None:
     plan = Halving(least=0.5).plan(process=SD, prediction=Prediction.V, sigmas=(14.0, 1.0))
     run, levels = plan.start(noise(4)), []
     while (query := run.query) is not None:
@@ -82,7 +82,7 @@ def test_an_adaptive_run_reaches_every_boundary_and_stands_where_it_says() -> No
     assert gaps[0] == pytest.approx(math.log(14) / 2)
 
 
-def test_an_interval_knows_where_it_stands() -> None:
+def test_an_interval_knows_its_place_in_the_plan() -> None:
     first, last = Interval(SD.noisiest, SD.at(s=1.0), 0, 3, SD), Interval(SD.at(s=1.0), SD.clean(), 2, 3, SD)
     assert (first.remaining, first.last, first.singular) == (3, False, False)
     assert (last.remaining, last.last, last.singular) == (1, True, True)

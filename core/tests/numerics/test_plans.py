@@ -202,7 +202,7 @@ def test_a_plan_is_frozen() -> None:
         plan().points = ()  # type: ignore[misc]
 
 
-def test_a_fingerprint_tells_plans_apart() -> None:
+def test_a_fingerprint_distinguishes_plans() -> None:
     others = [
         plan(),
         plan(Heun()),

@@ -52,7 +52,7 @@ def test_shifting_flow_time_multiplies_sigma_over_alpha(shift: float, t: float) 
 
 
 @pytest.mark.parametrize("sigma", [0.002, 0.5, 1.0, 80.0])
-def test_an_edm_level_is_scaled_and_told_as_in_the_paper(sigma: float) -> None:
+def test_an_edm_level_has_the_scale_and_timestep_of_the_paper(sigma: float) -> None:
     point = EDM(data_std=0.5).at(s=sigma)
     assert (point.alpha, point.sigma) == (1.0, pytest.approx(sigma, rel=1e-14))
     assert point.timestep == pytest.approx(math.log(sigma) / 4, abs=1e-14)
@@ -124,7 +124,7 @@ def test_the_noisiest_and_cleanest_levels_are_those_of_training() -> None:
     [(SD, 40.0, 0.001, 999.0, 0.0), (EDM(), 157.0, 1e-4, math.log(80) / 4, math.log(0.002) / 4)],
     ids=["vp", "edm"],
 )
-def test_the_network_is_never_told_a_time_that_it_was_not_trained_on(
+def test_the_network_never_gets_a_timestep_that_it_was_not_trained_on(
     process: Process, noisier: float, cleaner: float, most: float, least: float
 ) -> None:
     assert process.at(s=noisier).timestep == pytest.approx(most)
@@ -167,7 +167,7 @@ def test_zero_terminal_snr_is_linear_in_alpha() -> None:
 
 
 @pytest.mark.parametrize("table", [(), (0.9,), (0.9, 0.9), (0.5, 0.9), (1.0, 0.5), (0.5, -0.1), (0.5, math.nan)])
-def test_a_table_that_is_none_is_refused(table: tuple[float, ...]) -> None:
+def test_an_invalid_table_is_refused(table: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="alphas_cumprod"):
         VariancePreserving(table)
 

@@ -55,7 +55,7 @@ def test_a_run_is_saved_before_its_first_query_too() -> None:
     assert torch.equal(finish(whole.resume(state), crooked), finish(whole.start(x), crooked))
 
 
-def test_a_state_serves_more_than_once_and_is_no_window_on_the_run() -> None:
+def test_a_state_can_be_used_twice_and_does_not_change_with_the_run() -> None:
     whole, run = plan(TwoStep()), plan(TwoStep()).start(noise(2, 3))
     assert run.query is not None
     run.advance(crooked(run.query))
@@ -105,7 +105,7 @@ def test_a_state_of_another_plan_is_refused(other: Plan) -> None:
         other.resume(plan(TwoStep()).start(noise(1, 2)).state())
 
 
-def test_a_file_that_is_no_state_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_saved_run_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
@@ -135,7 +135,7 @@ def test_another_seed_or_sample_gives_others(scheduler: Scheduler) -> None:
 
 
 @SCHEDULERS
-def test_a_sample_does_not_depend_on_its_company(scheduler: Scheduler) -> None:
+def test_a_sample_does_not_depend_on_its_batch(scheduler: Scheduler) -> None:
     whole, x = plan(scheduler), noise(3, 4)
     together = finish(whole.start(x, seed=2), crooked)
     for i in range(3):

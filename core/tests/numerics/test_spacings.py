@@ -91,7 +91,7 @@ def test_a_callers_levels_are_as_many_as_the_steps() -> None:
 
 @pytest.mark.parametrize("process", [SD, Flow(), EDM()], ids=["vp", "flow", "edm"])
 @pytest.mark.parametrize("value", [-1.0, math.nan])
-def test_what_is_no_level_is_refused(process: Flow, value: float) -> None:
+def test_what_is_not_a_level_is_refused(process: Flow, value: float) -> None:
     with pytest.raises(OptionError, match=f"The sigma {value:g} is not a noise level"):
         ExactSigmas(values=(value,)).points(1, process)
 

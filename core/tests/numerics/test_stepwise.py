@@ -34,7 +34,7 @@ def run(stepwise: Stepwise, x: Tensor, begin: int = 0) -> Tensor:
     return finish(stepwise.plan[begin:].start(x), lambda query: crooked(query.input, query.timestep))
 
 
-def test_without_arguments_it_stands_on_stable_diffusions_process() -> None:
+def test_the_defaults_are_stable_diffusions() -> None:
     built = First().build(20)
     assert len(built.timesteps) == len(built) == 20
     assert built.timesteps.tolist() == [1 + 50 * i for i in reversed(range(20))]
@@ -100,7 +100,7 @@ def test_timesteps_come_in_order() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, 950.0, 951.5, 1e6, math.nan])
-def test_a_timestep_that_is_none_of_the_plans_is_refused(wrong: float) -> None:
+def test_a_timestep_that_is_not_in_the_plan_is_refused(wrong: float) -> None:
     built = First().build(20)
     with pytest.raises(ValueError, match="not among this plan's timesteps"):
         built.step(noise(1, 2), wrong, noise(1, 2))
@@ -116,7 +116,7 @@ def test_timesteps_may_be_tensors_numbers_or_whole() -> None:
         assert torch.equal(built.step(x, given, x), expected)
 
 
-def test_fine_grids_of_small_times_are_told_apart() -> None:
+def test_fine_grids_of_small_times_are_distinguished() -> None:
     sigmas = [80.0 * 0.97**i for i in range(300)]
     built = First().build(300, process=EDM(), prediction=Prediction.EDM, sigmas=sigmas, final="zero")
     x = noise(2, 3)

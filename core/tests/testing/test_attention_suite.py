@@ -143,7 +143,7 @@ def test_each_fault_is_found_by_the_checks_it_concerns(fault: str) -> None:
     torch.backends.cuda.enable_math_sdp(True)
 
 
-def test_what_is_not_declared_is_not_asked_for() -> None:
+def test_what_is_not_declared_is_not_used() -> None:
     asked: list[dict[str, Any]] = []
 
     def watched(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
@@ -179,7 +179,7 @@ def test_without_its_device_a_backend_is_only_read() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     results = {result.check: result for result in check_attention(planted(refuse, devices=frozenset({"cuda"})))}
-    assert "there is none here" in results["sizes"].exempt
+    assert "This machine has none of its devices" in results["sizes"].exempt
     assert results["spec"].exempt == ""
 
 

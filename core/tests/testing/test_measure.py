@@ -28,8 +28,8 @@ from latentry import (
 )
 from latentry._cli import main
 from latentry.testing import Measured, SpectrumOracle, Subject
+from latentry.testing._default_plans import affordable, preferred
 from latentry.testing._measuring._bench import measured_order
-from latentry.testing._measuring._default_plans import affordable, preferred
 from latentry.testing._measuring._result_errors import normal_points, path_errors, variance_error
 from latentry.testing._measuring._tables import figures
 

@@ -93,7 +93,7 @@ def test_a_faulty_process_fails(process: Process) -> None:
     assert faults(check_process(process)) == {"process"}
 
 
-def test_a_plan_that_never_reaches_the_end_or_stands_still() -> None:
+def test_a_plan_that_never_reaches_the_end_or_has_an_empty_interval() -> None:
     class First(Scheduler):
         def step(self, x: Any, interval: Any, memory: Any, noise: Any) -> Any:
             denoised = yield interval.start.query(x)

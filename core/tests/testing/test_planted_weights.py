@@ -127,7 +127,7 @@ def test_a_step_ratio_upside_down_shows_on_uneven_grids(failed: Failed) -> None:
     assert "coefficients" in failed(StepRatioUpsideDown, "coefficients", order=2)
 
 
-def test_fixed_weights_are_to_be_declared(failed: Failed) -> None:
+def test_fixed_weights_must_be_declared(failed: Failed) -> None:
     assert "coefficients" in failed(FixedWeights, "coefficients", order=2)
     assert failed(FixedWeights, "coefficients", "convergence", order=2, variable_order=1) == set()
 

@@ -132,12 +132,12 @@ def test_inversion_and_back_converges_to_where_it_began() -> None:
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan"), "much"])
-def test_a_stochasticity_that_is_none_is_refused(eta: object) -> None:
+def test_an_invalid_stochasticity_is_refused(eta: object) -> None:
     with pytest.raises(ValueError, match="eta"):
         DDIM(eta=eta)  # type: ignore[arg-type]
 
 
-def test_the_stepwise_interface_stands_on_it() -> None:
+def test_the_stepwise_interface_works_with_it() -> None:
     built = DDIM().build(20)
     assert len(built.timesteps) == 20
     assert built.plan.points[-1] == SD.cleanest

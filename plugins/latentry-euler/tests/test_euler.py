@@ -113,12 +113,12 @@ def test_no_noise_is_drawn_without_churn() -> None:
 
 
 @pytest.mark.parametrize("options", [{"churn": -1}, {"churn_noise": 0}, {"churn_min": math.nan}, {"chrun": 1}])
-def test_options_that_are_none_are_refused(options: dict[str, float]) -> None:
+def test_invalid_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Euler(**options)
 
 
-def test_the_stepwise_interface_stands_on_it_without_churn() -> None:
+def test_the_stepwise_interface_works_with_it_without_churn() -> None:
     assert len(Euler().build(20).timesteps) == 20
     with pytest.raises(IncompatibleError, match="cannot be used step by step with these options"):
         Euler(churn=5.0).build(20)

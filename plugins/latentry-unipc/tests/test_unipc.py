@@ -71,7 +71,7 @@ def test_half_a_corrector_lies_halfway() -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_skipping_every_step_is_no_corrector(order: int) -> None:
+def test_skipping_every_step_turns_the_corrector_off(order: int) -> None:
     none, skipped, some = (
         drive(to(SD, 0.3, order=order, **options), X, DATA.answer)
         for options in ({"corrector": 0.0}, {"skip_corrector": range(5)}, {"skip_corrector": [0, 2]})

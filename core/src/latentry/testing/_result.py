@@ -13,12 +13,12 @@ class CheckResult:
 
     Attributes:
         check: the name of the check, as an exemption names it.
-        case: the options it was made under, ``default`` for none.
-        process: the noise process, empty where there is none in it.
-        declared: what the record or the contract says.
+        case: the scheduler's options, ``default`` if there are none.
+        process: the noise process; empty where the check uses none.
+        declared: what the record or the contract requires.
         measured: what was found.
         passed: whether the two agree.
-        hint: where to look if they do not.
+        hint: where to look if they disagree.
         exempt: the reason why the check was left out; such a finding counts as passed.
     """
 
@@ -46,7 +46,7 @@ class CheckResult:
 
 
 def failures(results: Iterable[CheckResult]) -> str:
-    """What failed, in lines a person can read; empty where nothing did."""
+    """The failed findings as text; empty if none failed."""
     failed = [result for result in results if not result.passed]
     lines = [str(result) for result in failed]
     lines += dict.fromkeys(f"Troubleshooting: {result.hint}" for result in failed if result.hint)

@@ -15,35 +15,40 @@ MARK = "Troubleshooting: "
 
 
 def check_scheduler(subject: Subject, checks: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
-    """The findings of these checks, each as soon as it is made."""
+    """Runs checks and yields their findings one by one.
+
+    Args:
+        subject: the scheduler, from ``Subject.of``.
+        checks: names of checks, all by default; see ``CHECKS``.
+    """
     for name in checks:
         yield from run_check(name, subject)
 
 
 def run_check(name: str, subject: Subject) -> Iterator[CheckResult]:
-    """One check's findings. An exemption is a finding too; a check that raises is a failed one."""
+    """One check's findings. An exemption is a finding too; a check that raises is a failed finding."""
     exempt = exemptions(name, subject.spec)
     for label, reason in exempt.items():
         yield CheckResult(check=name, case=label or "all", declared="exempt", measured="not run", exempt=reason)
     rest = replace(subject, cases=tuple(case for case in subject.cases if case.label not in exempt))
     if "" in exempt or not rest.cases:
         return
-    told = hint(name)
+    help_text = hint(name)
     try:
         for result in CHECKS[name](rest):
-            yield replace(result, hint=result.hint or told)
+            yield replace(result, hint=result.hint or help_text)
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
-        yield CheckResult(check=name, declared="runs", measured=what, passed=False, hint=told)
+        yield CheckResult(check=name, declared="runs", measured=what, passed=False, hint=help_text)
 
 
 def exemptions(name: str, spec: SchedulerSpec) -> dict[str, str]:
-    """The record's reasons to leave a check out, by case; for all cases under the empty label."""
+    """The record's reasons for leaving a check out, by case; the empty label stands for all cases."""
     named = ((*split_exemption(check), reason) for check, reason in spec.exemptions)
     return {label: reason for check, label, reason in named if check == name}
 
 
 def hint(name: str) -> str:
-    """What a check's docstring says after ``Troubleshooting:``."""
+    """The part of a check's docstring after ``Troubleshooting:``."""
     text = inspect.getdoc(CHECKS[name]) or ""
     return " ".join(text.partition(MARK)[2].split())

@@ -20,13 +20,13 @@ NEAR = 1e-9
 
 
 def check_sigma_schedule(schedule: SigmaSchedule, process: Process) -> Iterator[CheckResult]:
-    """A rule places N falling levels of the process, none of them twice, and a shift multiplies σ/α once."""
+    """Checks that a rule gives N levels of the process that strictly fall, and that a shift multiplies σ/α once."""
     finding = partial(CheckResult, case=type(schedule).__name__, process=process.kind)
     for steps in STEPS:
         fault = _fault(schedule, process, steps)
         declared = f"{steps} falling levels of the process"
         hint = "make every level with process.at() from s = σ/α, λ or a timestep; the plan adds the ending"
-        yield finding(check="levels", declared=declared, measured=fault or "so it is", passed=not fault, hint=hint)
+        yield finding(check="levels", declared=declared, measured=fault or "as declared", passed=not fault, hint=hint)
     if process.kind == "flow" and not schedule.absolute:
         off = _shift_error(schedule, process)
         yield finding(
@@ -34,7 +34,7 @@ def check_sigma_schedule(schedule: SigmaSchedule, process: Process) -> Iterator[
             declared=f"a shift of {SHIFT:g} multiplies σ/α by {SHIFT:g}",
             measured=f"off by {off:.1e}",
             passed=off <= NEAR,
-            hint="the base class applies the shift to what levels() gives: a rule must not do it again",
+            hint="the base class applies the shift to what levels() returns: a rule must not do it again",
         )
 
 
@@ -55,17 +55,17 @@ def _level_faults(points: Sequence[Point], process: Process, steps: int) -> Iter
         yield f"{len(points)} levels"
     for point in points:
         if not _of(process, point):
-            yield f"σ = {point.sigma:g}, α = {point.alpha:g}, t = {point.timestep:g} is no level of the process"
+            yield f"σ = {point.sigma:g}, α = {point.alpha:g}, t = {point.timestep:g} is not a level of the process"
     if points[0].lam < process.noisiest.lam - 1e-3:  # tables are published with five digits
         yield f"the first, σ/α = {points[0].s:g}, is noisier than training"
     if any(b.lam <= a.lam for a, b in pairwise(points)):
-        yield "a level comes twice, or rises"
+        yield "two levels are equal, or one rises"
     if points[-1].sigma == 0.0:
-        yield "the last step starts at σ = 0, where it has nothing to do"
+        yield "the last step starts at σ = 0, so it does nothing"
 
 
 def _of(process: Process, point: Point) -> bool:
-    """Whether the process itself has this level, with this time."""
+    """Whether the process itself gives this level, with this timestep."""
     there = process.at(lam=point.lam)
     pairs = ((there.alpha, point.alpha), (there.sigma, point.sigma), (there.timestep, point.timestep))
     return all(math.isclose(a, b, rel_tol=1e-7, abs_tol=1e-9) for a, b in pairs)
@@ -78,23 +78,23 @@ def _shift_error(schedule: SigmaSchedule, process: Process) -> float:
 
 
 def check_plan(plan: Plan) -> Iterator[CheckResult]:
-    """A plan's last level is σ = 0, and no interval is empty."""
+    """Checks that a plan's last level is σ = 0 and that no interval is empty."""
     last, empty = plan.points[-1], sum(a.lam == b.lam for a, b in pairwise(plan.points))
     finding = partial(CheckResult, check="plan", case=type(plan.scheduler).__name__, process=plan.process.kind)
-    hint = "the ending is the plan's: ask for final='zero', and let the sigma schedule end above it"
+    hint = "the plan adds the end: ask for final='zero', and let the sigma schedule end above σ = 0"
     yield finding(declared="ends at σ = 0", measured=f"σ = {last.sigma:g}", passed=last.sigma == 0.0, hint=hint)
     yield finding(declared="no interval is empty", measured=f"{empty} are", passed=not empty, hint=hint)
 
 
 def check_process(process: Process) -> Iterator[CheckResult]:
-    """A process has one level for each λ and one for each time, and they agree."""
+    """Checks that a process has one level for each λ and one for each timestep, and that they agree."""
     top, bottom = (min(max(point.lam, -6.0), 6.0) for point in (process.noisiest, process.cleanest))
     points = [process.at(lam=top + (bottom - top) * (i + 0.5) / 997) for i in range(997)]
     faults: dict[str, Iterable[str]] = {
         "log(α/σ) = λ": _ratio_faults(points),
         "α and σ of its kind": _kind_faults(points, process.kind),
-        "time falls with every step of λ, in fractions": _time_faults(points),
-        "a time leads back to its level": _return_faults(points, process),
+        "the timestep falls as λ rises, by fractions too": _time_faults(points),
+        "a timestep gives its level again": _return_faults(points, process),
         "clean() is σ = 0": [] if process.clean().sigma == 0.0 else [f"σ = {process.clean().sigma:g}"],
     }
     for declared, found in faults.items():
@@ -104,9 +104,9 @@ def check_process(process: Process) -> Iterator[CheckResult]:
             case=type(process).__name__,
             process=process.kind,
             declared=declared,
-            measured=first or "so it is",
+            measured=first or "as declared",
             passed=not first,
-            hint="derive α, σ and the time from one continuous variable, and round nothing",
+            hint="derive α, σ and the timestep from one continuous variable, and round nothing",
         )
 
 
@@ -134,4 +134,4 @@ def _return_faults(points: Sequence[Point], process: Process) -> Iterator[str]:
     for point in points:
         back = process.at(timestep=point.timestep)
         if abs(back.lam - point.lam) > 1e-7:
-            yield f"time {point.timestep:g} of λ = {point.lam:.4f} is that of {back.lam:.4f}"
+            yield f"timestep {point.timestep:g} of λ = {point.lam:.4f} gives λ = {back.lam:.4f}"

@@ -21,7 +21,7 @@ class Case:
     """The scheduler under one set of options, and what it is then declared to be.
 
     Attributes:
-        label: the options in words, ``default`` for none.
+        label: the options in words, ``default`` if there are none.
         scheduler: made with them.
         order: declared order, weak order where stochastic.
         evaluations: declared evaluations a step, at most.
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Subject:
-    """A scheduler to be checked.
+    """A scheduler and what its record declares.
 
     Attributes:
         spec: its record.
@@ -66,10 +66,11 @@ class Subject:
 
         Args:
             source: what to check.
-            spec: the record of a class; without one it is a first-order method with every default.
-            host: resolves names; a new one over everything installed by default.
-            options: check these options alone. Declared is what a case with the same options declares; of options
-                that no case has, the order of the defaults, and whether they draw noise is found out.
+            spec: the record of a class; by default that of a deterministic first-order method.
+            host: resolves names; by default a new one with everything that is installed.
+            options: check these options alone. What is declared of them is what a case with the same options
+                declares; without such a case it is the order of the defaults, and a dry run shows whether they
+                draw noise.
         """
         host = host or PluginHost()
         if isinstance(source, str):

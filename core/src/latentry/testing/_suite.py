@@ -28,7 +28,7 @@ def _proves(name: str) -> Callable[[Any], None]:
 
 
 class SchedulerSuite:
-    """What a scheduler has to hold, as tests: ``class TestMine(SchedulerSuite): scheduler = "mine"``.
+    """The checks of a scheduler as tests: ``class TestMine(SchedulerSuite): scheduler = "mine"``.
 
     Class attributes:
         scheduler: a name that is installed, a scheduler class, or a ``SchedulerSpec``.
@@ -71,7 +71,7 @@ class SchedulerSuite:
 
     @classmethod
     def subject(cls) -> Subject:
-        """The scheduler with its record, resolved once a class."""
+        """The scheduler with its record, resolved once for each class."""
         if "_subject" not in vars(cls):
             cls._subject = Subject.of(cls.scheduler, spec=cls.spec)
         assert cls._subject is not None
@@ -79,7 +79,7 @@ class SchedulerSuite:
 
 
 def forbid_overrides(cls: type, suite: type, record: str) -> None:
-    """A suite's checks are what they are."""
+    """Refuses a suite that overrides a check."""
     checks = [name for name in vars(suite) if name.startswith("test_")]
     changed = [name for name in checks if getattr(cls, name) is not getattr(suite, name)]
     if changed:

@@ -1,7 +1,7 @@
-"""The page of what schedulers are worth: ``python -m latentry.testing.report [PATH] [--check]``.
+"""Writes docs/schedulers.md: ``python -m latentry.testing.report [PATH] [--check]``.
 
-It lists the schedulers of the distributions named ``latentry-…``; with ``--check`` nothing is measured or written, and
-the exit code is 1 where the page is of other schedulers or revisions than those installed.
+It lists the schedulers of the distributions named ``latentry-…``; with ``--check`` it measures and writes nothing, and
+the exit code is 1 if the page is about other schedulers or revisions than those installed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the page or checks it; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m latentry.testing.report", description="Measure the schedulers.")
     parser.add_argument("path", nargs="?", type=Path, default=PAGE)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is of what is installed")
+    parser.add_argument("--check", action="store_true", help="only check whether the page is up to date")
     given = parser.parse_args(arguments)
     host = PluginHost()
     if given.check:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(path: Path, host: PluginHost) -> int:
     current = path.is_file() and stamp(host) in path.read_text(encoding="utf-8")
     if not current:
-        print(f"{path} is not of the schedulers that are installed; run python -m latentry.testing.report {path}")
+        print(f"{path} is out of date; run python -m latentry.testing.report {path}")
     return 0 if current else 1
 
 

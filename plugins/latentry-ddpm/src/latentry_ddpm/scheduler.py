@@ -24,7 +24,7 @@ class DDPM(Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """The posterior's mean, which is the ancestral step's lower level, and its noise; none into σ = 0."""
+        """The mean of the posterior (the ancestral step's lower level) plus its noise; no noise into σ = 0."""
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         mean, deviation = ancestral(start, end, 1.0)

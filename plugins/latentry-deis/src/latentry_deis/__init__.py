@@ -1,4 +1,4 @@
-"""DEIS: what it is. How it computes stands in ``scheduler.py``."""
+"""The record of DEIS; the code, in ``scheduler.py``, is imported on first use."""
 
 from __future__ import annotations
 

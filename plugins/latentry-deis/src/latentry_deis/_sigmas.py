@@ -1,4 +1,4 @@
-"""The sigma schedules DEIS is best with, measured on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of DEIS, by error on the oracles of ``latentry.testing``."""
 
 from __future__ import annotations
 

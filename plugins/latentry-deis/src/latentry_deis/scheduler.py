@@ -1,4 +1,4 @@
-"""DEIS."""
+"""Diffusion exponential integrator sampler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DPM-Solver-2 and its ancestral sibling: what they are. How they compute stands in one file each."""
+"""The records of DPM-Solver-2 and its ancestral sibling; their code is imported on first use."""
 
 from __future__ import annotations
 

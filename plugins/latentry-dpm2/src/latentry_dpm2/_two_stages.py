@@ -1,4 +1,4 @@
-"""The deterministic part that both schedulers share."""
+"""The deterministic step that both schedulers share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def two_stages(
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 4): a second evaluation at λ_start + r·h.
 
     In x̄ = x/α and s = σ/α it is x̄_end = x̄ + (s_end − s)·((1 − 1/2r)·ε̂ + 1/2r·ε̂(u)). First order where the step
-    is longer than ``longest_step``, as one from pure noise or to none is.
+    is longer than ``longest_step``, as steps from pure noise and to σ = 0 always are.
 
     Args:
         x: the sample at the level of ``here``.
         here: the evaluation at the start.
-        end: where to arrive; may lie below the interval's end.
+        end: where the step ends; may lie below the interval's end.
         interval: the step.
         r: r₁ of the paper; 1/2 is algorithm 1.
         longest_step: h up to which there is a second stage.

@@ -22,7 +22,7 @@ class DPM2(Churn, Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Half a step in λ, and the whole with the slope found there."""
+        """Half a step in λ, then the whole step with the slope found there."""
         x, start = self.churned(x, interval, noise)
         here = yield start.query(x)
         return (yield from two_stages(x, here, interval.end, interval, self.r, self.longest_step)), memory

@@ -1,4 +1,4 @@
-"""DPM-Solver++: what its members are. How they compute stands in one file each."""
+"""The records of DPM-Solver++; their code is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other programs call the members, and which options and grids make ours theirs."""
+"""Other programs' names for these schedulers, with the options and sigma schedules that give the same results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the SDE forms share: the way to a level below the end, and the step of the multistep ones."""
+"""What the SDE forms share: extrapolation to a level below the end, and the step of the multistep ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def extrapolate(x: Tensor, interval: Interval, below: Point, nodes: Sequence[Nod
 
 
 class MultistepSDE(Ancestral):
-    """The options of the multistep SDE forms. A scheduler inherits it beside ``Scheduler``."""
+    """The options of the multistep SDE forms. A scheduler inherits from this class and from ``Scheduler``."""
 
     eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
     longest_step: float = Field(default=1.5, ge=0.0, description=LONGEST_TEXT)
@@ -38,7 +38,7 @@ class MultistepSDE(Ancestral):
     def multistep(
         self, x: Tensor, interval: Interval, memory: History, noise: Noise, order: int, rule: Rule, lower_final: bool
     ) -> Step:
-        """One evaluation; down by the last ``order`` of them at most, and up with fresh noise."""
+        """One evaluation; down with up to the last ``order`` of them, and up with fresh noise."""
         denoised = yield interval.start.query(x)
         nodes = remember(memory.nodes, denoised, "x0", order)
         below, deviation = self.lowered(interval)

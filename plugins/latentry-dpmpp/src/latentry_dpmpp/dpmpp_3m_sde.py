@@ -14,7 +14,7 @@ class DPMpp3MSDE(MultistepSDE, Scheduler):
     """The SDE form of DPM-Solver++(3M) (Lu et al. 2022, arXiv:2211.01095; Crowson's k-diffusion): one evaluation a
     step.
 
-    Weak order 2 where η > 0, as what the noise does within a step is not looked at; order 3 at η = 0.
+    Weak order 2 where η > 0, since the effect of the noise within a step is ignored; order 3 at η = 0.
     """
 
     Memory = History

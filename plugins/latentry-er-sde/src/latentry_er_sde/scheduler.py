@@ -28,12 +28,12 @@ class ERSDE(Scheduler):
         default="er-sde", description="φ: the paper's s·(e^(s^0.3) + 10), or s^(1 + η)"
     )
     eta: float = Field(
-        default=1.0, ge=0.0, le=5.0, description="η of φ = s^(1 + η): 0 is the ODE, 1 DDPM; no part in er-sde"
+        default=1.0, ge=0.0, le=5.0, description="η of φ = s^(1 + η): 0 is the ODE, 1 DDPM; unused with phi=er-sde"
     )
     noise_scale: float = Field(default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """The noise that x keeps, x̂₀ integrated against φ, and the noise that is new."""
+        """The noise that x keeps, x̂₀ integrated against φ, and fresh noise."""
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "x0", self.order)

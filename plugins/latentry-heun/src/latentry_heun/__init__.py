@@ -1,4 +1,4 @@
-"""Heun's method: what it is. How it computes stands in ``scheduler.py``."""
+"""The record of Heun's method; the code, in ``scheduler.py``, is imported on first use."""
 
 from __future__ import annotations
 

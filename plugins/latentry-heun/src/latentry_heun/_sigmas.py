@@ -1,6 +1,6 @@
-"""The sigma schedules Heun's method is best with, measured on the oracles of ``latentry.testing``.
+"""The default sigma schedules of Heun's method, by error on the oracles of ``latentry.testing``.
 
-The more steps, the lower the last of them starts.
+With more steps, the last one starts at a lower noise level.
 """
 
 from __future__ import annotations

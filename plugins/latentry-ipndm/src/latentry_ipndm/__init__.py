@@ -1,4 +1,4 @@
-"""iPNDM: what it is. How it computes stands in ``scheduler.py``."""
+"""The record of iPNDM; the code, in ``scheduler.py``, is imported on first use."""
 
 from __future__ import annotations
 

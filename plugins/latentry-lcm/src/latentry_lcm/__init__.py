@@ -1,4 +1,4 @@
-"""Latent consistency sampling: what it is. How it computes stands in ``scheduler.py``."""
+"""The record of latent consistency sampling; the code, in ``scheduler.py``, is imported on first use."""
 
 from __future__ import annotations
 

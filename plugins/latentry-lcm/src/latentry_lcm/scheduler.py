@@ -12,7 +12,7 @@ from latentry.solvers import combine
 class LCM(Scheduler):
     """Multistep consistency sampling of latent consistency models (Luo et al. 2023, arXiv:2310.04378, algorithm 3).
 
-    One evaluation a step, for distilled models: each step jumps to x₀ and is noised anew to its end. It does not
+    One evaluation a step, for distilled models: each step jumps to x₀ and adds fresh noise for its end. It does not
     converge as steps are added.
     """
 

@@ -1,4 +1,4 @@
-"""PNDM: what it is. How it computes stands in ``scheduler.py``."""
+"""The record of PNDM; the code, in ``scheduler.py``, is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refined exponential solvers: what they are. How they compute stands in one file each."""
+"""The records of refined exponential solvers; their code is imported on first use."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from latentry.solvers import exponential_multistep
 class RES2M(Scheduler):
     """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 2, one evaluation a step.
 
-    The weights are the exact integrals, which are the φ functions that its order conditions ask for.
+    The weights are the exact integrals: the φ functions of its order conditions.
     """
 
     Memory = History
 
-    lower_order_final: bool = Field(default=False, description="order 1 in the last step, as it always is to σ = 0")
+    lower_order_final: bool = Field(default=False, description="order 1 in the last step (to σ = 0 it always is)")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations."""

@@ -12,7 +12,7 @@ from latentry.solvers import exponential_multistep
 class RES3M(Scheduler):
     """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 3, one evaluation a step.
 
-    The weights are the exact integrals, which are the φ functions that its order conditions ask for.
+    The weights are the exact integrals: the φ functions of its order conditions.
     """
 
     Memory = History

@@ -1,4 +1,4 @@
-"""The sigma schedules SA-Solver is best with, measured on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of SA-Solver, by error on the oracles of ``latentry.testing``."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from latentry.solvers import ancestral, combine, exponential_weights, midpoint_w
 
 
 class Past(NamedTuple):
-    """What a step leaves for the next one to correct it with.
+    """What a step remembers, for the next step to correct it.
 
     Attributes:
         nodes: x̂₀ of past evaluations, newest first.
         x: the last step's start, corrected.
         noise: the last step's noise, which predictor and corrector share.
-        order: the corrector's order for the last step; 0 where it is not to be corrected.
+        order: the corrector's order for the last step; 0 if it will not be corrected.
     """
 
     nodes: tuple[Node, ...] = ()

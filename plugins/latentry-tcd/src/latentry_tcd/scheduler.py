@@ -17,7 +17,7 @@ class TCD(Scheduler):
     """
 
     gamma: float = Field(
-        default=0.3, ge=0.0, le=1.0, description="γ: 0 is deterministic, 1 noises x̂₀ anew in every step"
+        default=0.3, ge=0.0, le=1.0, description="γ: 0 is deterministic, 1 adds fresh noise to x̂₀ in every step"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

@@ -1,4 +1,4 @@
-"""The sigma schedules UniPC is best with, measured on the oracles of ``latentry.testing``.
+"""The default sigma schedules of UniPC, by error on the oracles of ``latentry.testing``.
 
 About even in λ, and the more steps, the lower the last of them starts; with very few the first steps would be too long
 for strong guidance. The first of 7 to 12 steps on a VP process, and of 7 and 8 on a flow, are shorter than the oracles

@@ -1,4 +1,4 @@
-"""UniPC."""
+"""Unified predictor-corrector."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from latentry_unipc._weights import Variant, unified_weights
 
 
 class Past(NamedTuple):
-    """What a step leaves for the next.
+    """What a step remembers, for the next step to correct it.
 
     Attributes:
         nodes: past evaluations, newest first.
-        x: the sample the last step began with, corrected; None where its result is not to be corrected.
+        x: the sample the last step began with, corrected; None if its result will not be corrected.
         order: of the last step's predictor.
     """
 
@@ -32,8 +32,8 @@ class UniPC(Scheduler):
     """The unified predictor-corrector (Zhao et al. 2023, arXiv:2302.04867, algorithms 1 and 2; data prediction as in
     algorithms 5 and 6): one evaluation a step.
 
-    UniP-p predicts. The evaluation at the predicted sample, which the next step needs anyway, serves UniC-p to do the
-    last step again: order p + 1 at no cost. Without the corrector, or with a part of it, the order is p.
+    UniP-p predicts. The evaluation at the predicted sample, which the next step needs anyway, lets UniC-p redo the
+    last step: order p + 1 at no extra cost. Without the corrector, or with a part of it, the order is p.
     """
 
     Memory = Past
@@ -55,7 +55,7 @@ class UniPC(Scheduler):
     threshold: float = Field(
         default=0.0, ge=0.0, le=1.0, description="quantile of dynamic thresholding of x₀; 0 is off"
     )
-    threshold_maximum: float = Field(default=math.inf, ge=1.0, description="the most that thresholding lets through")
+    threshold_maximum: float = Field(default=math.inf, ge=1.0, description="upper limit of thresholding; 1 clips x₀")
 
     def step(self, x: Tensor, interval: Interval, memory: Past, noise: Noise) -> Step:
         """UniC on the last step, then UniP on this one."""

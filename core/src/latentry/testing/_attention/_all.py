@@ -31,14 +31,14 @@ CHECKS: Mapping[str, Check] = MappingProxyType({check.__name__: check for check 
 
 
 def check_attention(subject: AttentionSubject, checks: Iterable[str] = tuple(CHECKS)) -> Iterator[CheckResult]:
-    """The findings of these checks; one that is exempt, or cannot run here, is a finding with the reason."""
+    """Runs checks and yields their findings; a check that is exempt or cannot run here is a finding with the reason."""
     for name in checks:
         if reason := _left_out(subject, name):
             yield CheckResult(check=name, case="all", declared="exempt", measured="not run", exempt=reason)
             continue
-        told = " ".join((inspect.getdoc(CHECKS[name]) or "").partition("Troubleshooting: ")[2].split())
+        hint = " ".join((inspect.getdoc(CHECKS[name]) or "").partition("Troubleshooting: ")[2].split())
         for result in CHECKS[name](subject):
-            yield replace(result, hint=told)
+            yield replace(result, hint=hint)
 
 
 def _left_out(subject: AttentionSubject, name: str) -> str | None:

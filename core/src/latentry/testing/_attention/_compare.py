@@ -1,4 +1,4 @@
-"""A backend's answer beside the definition in float64."""
+"""Comparing a backend's answer with the definition in float64."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compare(
         case: what is special about the call, in a few words.
         device: where to call.
         tensors: q, k and v on the CPU; dense ones keep their strides on the way to the device.
-        exact_logits: the scores are numbers the dtype has, so that their size is no excuse.
+        exact_logits: the dtype represents the scores exactly, so no rounding is allowed for their size.
         options: mask, scale, causal.
     """
     q, k, v = tensors
@@ -49,7 +49,7 @@ def compare(
         case=case,
         process=f"{device}, {dtype}",
         declared=f"the definition, within {allowed:.1e} of the largest value",
-        measured=wrong or "so it is",
+        measured=wrong or "as declared",
         passed=not wrong,
     )
 

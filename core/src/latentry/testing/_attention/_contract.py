@@ -36,17 +36,17 @@ def record_faults(record: AttentionBackendSpec, checks: Container[str]) -> Itera
         yield f"error is {record.error}"
     for check, reason in record.exemptions:
         if check not in checks or not reason.strip():
-            yield f"the exemption {check!r} names no check of this suite, or has no reason"
+            yield f"the exemption {check!r} does not name a check of this suite, or has no reason"
 
 
 def probe(subject: AttentionSubject) -> Iterator[CheckResult]:
-    """The probe answers: nothing, or a sentence.
+    """The probe returns None or a sentence.
 
-    Troubleshooting: give None, or say what is missing; do not raise where a package or a GPU is not there.
+    Troubleshooting: return None, or say what is missing; do not raise if a package or a GPU is missing.
     """
     answer: object = subject.backend.probe()
     fine = answer is None or (isinstance(answer, str) and bool(answer.strip()))
-    yield summed("probe", "None, or why not", "" if fine else repr(answer))
+    yield summed("probe", "None, or the reason why not", "" if fine else repr(answer))
 
 
 def listing(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -93,7 +93,7 @@ def _dropped(subject: AttentionSubject, device: str, dtype: torch.dtype, options
 
 
 def leavings(subject: AttentionSubject) -> Iterator[CheckResult]:
-    """A call writes to no input, asks for no gradient, draws no random number and turns no switch of the process.
+    """A call leaves nothing behind: it writes to no input, and changes no gradient, random state or global switch.
 
     Troubleshooting: ``torch.nn.attention.sdpa_kernel`` and warning filters hold for every thread of a process.
     """
@@ -128,4 +128,4 @@ def _switches() -> dict[str, object]:
 
 def summed(check: str, declared: str, wrong: str) -> CheckResult:
     """One finding of all that is wrong."""
-    return CheckResult(check=check, case="all", declared=declared, measured=wrong or "so it is", passed=not wrong)
+    return CheckResult(check=check, case="all", declared=declared, measured=wrong or "as declared", passed=not wrong)

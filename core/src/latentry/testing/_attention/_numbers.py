@@ -19,7 +19,7 @@ COUNTS = ((1, 1), (1, 29), (37, 1), (7, 5), (33, 70), (70, 33), (64, 64))
 
 
 def sizes(subject: AttentionSubject) -> Iterator[CheckResult]:
-    """Every declared head size, and numbers of tokens and keys that are no multiple of anything.
+    """Every declared head size, and numbers of tokens and keys that are not multiples of 8.
 
     Troubleshooting: pad what the kernel wants padded and cut the result; or declare ``max_head_size`` and
     ``head_multiple``.
@@ -79,7 +79,7 @@ def causal(subject: AttentionSubject) -> Iterator[CheckResult]:
 
 
 def scale(subject: AttentionSubject) -> Iterator[CheckResult]:
-    """Scales other than 1/√(head size), and that one given in so many words.
+    """Scales other than 1/√(head size), and that one given explicitly.
 
     Troubleshooting: pass the scale on; a head that is padded changes the default of most kernels.
     """

@@ -24,7 +24,7 @@ PREFERRED = ("float32", "float16", "bfloat16", "float64")
 
 @dataclass(frozen=True)
 class AttentionSubject:
-    """A backend to be checked.
+    """An attention backend and its record.
 
     Attributes:
         spec: its record.
@@ -51,8 +51,8 @@ class AttentionSubject:
 
         Args:
             source: what to check.
-            spec: the record of a class; without one it declares to serve everything on the CPU in float32.
-            host: resolves names; a new one over everything installed by default.
+            spec: the record of a class; by default that of one that serves everything on the CPU in float32.
+            host: resolves names; by default a new one with everything that is installed.
             options: of the backend.
         """
         host, options = host or PluginHost(), dict(options or {})
@@ -69,14 +69,14 @@ class AttentionSubject:
 
     @property
     def obstacle(self) -> str | None:
-        """Why nothing can be computed here; None where it can."""
+        """Why the backend cannot run here; None if it can."""
         if not self.devices:
-            return f"It runs on {', '.join(sorted(self.spec.devices))}, and there is none here."
+            return f"This machine has none of its devices: {', '.join(sorted(self.spec.devices))}."
         return self.backend.probe()
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The declared devices that are here."""
+        """The declared devices that this machine has."""
         return tuple(name for name in sorted(self.spec.devices) if present(torch.device(name)))
 
     @property
@@ -86,16 +86,16 @@ class AttentionSubject:
 
     @property
     def head_size(self) -> int:
-        """A usual one that is declared."""
+        """A common head size that is declared."""
         return next(iter(self.head_sizes((64, 32, 16, 128))), self.spec.head_multiple)
 
     def head_sizes(self, among: tuple[int, ...]) -> Iterator[int]:
-        """Those that are declared."""
+        """The declared ones among these head sizes."""
         most = self.spec.max_head_size
         return (n for n in among if n % self.spec.head_multiple == 0 and (most is None or n <= most))
 
     def places(self) -> Iterator[tuple[str, torch.dtype]]:
-        """Each device that is here, with the most exact dtype."""
+        """Each of these devices with the most exact declared dtype."""
         return ((device, self.dtypes[0]) for device in self.devices)
 
 

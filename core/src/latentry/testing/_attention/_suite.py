@@ -27,10 +27,10 @@ def _proves(name: str) -> Callable[[Any], None]:
 
 
 class AttentionSuite:
-    """What an attention backend has to hold, as tests: ``class TestMine(AttentionSuite): backend = "mine"``.
+    """The checks of an attention backend as tests: ``class TestMine(AttentionSuite): backend = "mine"``.
 
-    It works from the record: what is not declared is not asked for, save by one check, which sees that it is not
-    dropped in silence. Everything is compared with the definition in float64, on every declared device that is here.
+    Only what the record declares is used; one check makes sure that anything else is refused and not ignored.
+    Everything is compared with the definition in float64, on every declared device that this machine has.
 
     Class attributes:
         backend: a name that is installed, a class, or an ``AttentionBackendSpec``.
@@ -63,7 +63,7 @@ class AttentionSuite:
 
     @classmethod
     def subject(cls) -> AttentionSubject:
-        """The backend with its record, resolved once a class."""
+        """The backend with its record, resolved once for each class."""
         if "_subject" not in vars(cls):
             cls._subject = AttentionSubject.of(cls.backend, spec=cls.spec, options=cls.options)
         assert cls._subject is not None

@@ -1,4 +1,4 @@
-"""What the record says of evaluations and noise, against what runs do."""
+"""What the record declares of evaluations and noise, compared with what runs do."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def evaluations(subject: Subject) -> Iterator[CheckResult]:
     for case in subject.cases:
         finding = partial(CheckResult, check="evaluations", case=case.label)
         if subject.spec.adaptive:
-            told = _plan(subject, case).evaluations
-            yield finding(declared="chosen at run time", measured=f"plan says {told}", passed=told is None)
+            planned = _plan(subject, case).evaluations
+            yield finding(declared="chosen at run time", measured=f"the plan says {planned}", passed=planned is None)
             continue
         plans = _plan(subject, case), descent(case, process(min(subject.spec.processes)), 7)
         most = max(max(plan.evaluations_by_step or (0,)) for plan in plans)
@@ -42,7 +42,7 @@ def evaluations(subject: Subject) -> Iterator[CheckResult]:
 
 
 def noise(subject: Subject) -> Iterator[CheckResult]:
-    """Noise is drawn where the record says so, and nowhere else.
+    """Noise is drawn if the record says so, and not otherwise.
 
     Troubleshooting: ``stochastic`` of the record speaks of the default options; give other options a ``SchedulerCase``.
     """
@@ -58,7 +58,7 @@ def noise(subject: Subject) -> Iterator[CheckResult]:
 
 
 def off_grid(subject: Subject) -> Iterator[CheckResult]:
-    """The network is asked at levels between the boundaries only where the record says so.
+    """The network is evaluated at levels between the boundaries only if the record says so.
 
     Troubleshooting: models that know their trained timesteps only refuse ``off_grid`` schedulers. Where it needs an
     option, give that option a ``SchedulerCase``, so that it can be seen.
@@ -70,7 +70,7 @@ def off_grid(subject: Subject) -> Iterator[CheckResult]:
     yield CheckResult(
         check="off_grid",
         case="all",
-        declared="asks off the grid" if subject.spec.off_grid else "asks on the grid",
+        declared="evaluates off the grid" if subject.spec.off_grid else "evaluates on the grid only",
         measured=found or "all queries lie on boundaries",
         passed=subject.spec.off_grid == bool(found),
     )

@@ -1,4 +1,4 @@
-"""The weights of deterministic schedulers, on answers that are known beforehand."""
+"""The weights of deterministic schedulers, measured on answers that are given beforehand."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def coefficients(subject: Subject) -> Iterator[CheckResult]:
     """On answers that are given functions of λ, as x₀ and as ε, the defect falls with the declared order.
 
     The answers are polynomials that vanish at both ends, so that a low-order start or end has no part in the defect:
-    what is left is the weights. The whole defect is to be of the declared order and each step's of one more, which is
-    not asked of a step that is revised by the next (a corrector's prediction). The grid is irregular; where
-    ``variable_order`` says that the method is not made for one, the better of two even ones.
+    what is left is the weights. The whole defect must be of the declared order, and the defect of each step of one
+    order more, except where the next step revises it (a corrector). The grid is irregular. A method with a
+    ``variable_order`` is measured on the better of two even grids instead.
 
     Troubleshooting: compare the weights with the paper's at unequal steps: a step ratio upside down and a halved
     highest difference both show here. Fixed weights need ``variable_order``.
@@ -71,7 +71,7 @@ def _defects(case: Case, kind: ProcessKind, oracle: Given, lams: list[float]) ->
 
 
 def _revises(case: Case, kind: ProcessKind, oracle: Given) -> bool:
-    """Whether a step begins from something else than the sample it is given, as it does after a correction."""
+    """Whether a step starts from another sample than the one it is given, as a corrector does."""
     plan = plan_on(case.scheduler, process(kind), spaced_lambda(8))
     run = plan.start(torch.full((1, COLUMNS), 0.5, dtype=torch.float64))
     while run.index < 4:

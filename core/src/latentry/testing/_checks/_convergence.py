@@ -34,8 +34,8 @@ def convergence(subject: Subject) -> Iterator[CheckResult]:
     Between fixed levels, on a grid even in λ, and on one process on an uneven grid too. Where the record declares a
     ``variable_order``, the best of these and of a grid even in s shows the order, and the worst shows that one.
 
-    Troubleshooting: one order too low is mostly a factor in the highest difference, or an order that is lowered where
-    it need not be; ``coefficients`` says whether the weights are at fault. An order too high is to be declared.
+    Troubleshooting: one order too low is mostly a wrong factor in the highest difference, or an order that is lowered
+    without need; ``coefficients`` shows whether the weights are wrong. Declare an order that is higher than expected.
     """
     if subject.spec.adaptive:
         return

@@ -1,4 +1,4 @@
-"""Grids at the edge of what is asked for."""
+"""Unusual grids: very few steps, repeated levels, inversion."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FAR = 20.0
 
 
 def edges(subject: Subject) -> Iterator[CheckResult]:
-    """One and two steps, repeated and nearly equal levels, a backward walk: the result is finite and not absurd.
+    """One and two steps, repeated and nearly equal levels, a reversed plan: the result is finite and not far off.
 
-    Troubleshooting: divide by no difference of levels that can be tiny without its numerator being so, and let
-    ``Interval.order`` say what order an interval admits.
+    Troubleshooting: do not divide by a difference of levels that can be tiny unless the numerator is too, and take
+    the order from ``Interval.order``.
     """
     for case in subject.cases:
         for kind in sorted(subject.spec.processes):
@@ -36,7 +36,7 @@ def edges(subject: Subject) -> Iterator[CheckResult]:
                 case=case.label,
                 process=kind,
                 declared="finite and near the data",
-                measured="; ".join(faults) or "so it is",
+                measured="; ".join(faults) or "as declared",
                 passed=not faults,
             )
 
@@ -50,13 +50,13 @@ def _faults(case: Case, on: Process) -> Iterator[tuple[str, str]]:
     repeated = _plan(case, on, [3.0, 3.0, 1.0, 1.0, 1.0, 0.3, 0.1, 0.1])
     yield "repeated levels", _wild(repeated) or _extra(repeated, 3 * case.evaluations)
     close = [2.0 * (1.0 - 1e-8 * i) for i in range(6)]
-    yield "levels closer than float32 can tell", (_wild if case.stochastic else _moved)(_plan(case, on, close))
+    yield "levels closer than float32 resolves", (_wild if case.stochastic else _moved)(_plan(case, on, close))
     yield "one nearly repeated level", _wild(_plan(case, on, [3.0, 2.0, 1.0, 1.0 - 1e-9, 0.5, 0.25, 0.1]))
     if on.kind == "vp":
         terminal = on.zero_terminal_snr()  # type: ignore[attr-defined]
         yield "zero terminal SNR", _wild(descent(case, terminal, 3))
     if not case.stochastic:
-        yield "walked backwards", _wild(_plan(case, on, [3.0, 2.0, 1.2, 0.7, 0.3, 0.1]).reversed())
+        yield "reversed", _wild(_plan(case, on, [3.0, 2.0, 1.2, 0.7, 0.3, 0.1]).reversed())
 
 
 def _plan(case: Case, on: Process, levels: list[float]) -> Plan:

@@ -1,4 +1,4 @@
-"""One problem, posed through every process and every prediction type."""
+"""The same problem on every process and with every prediction type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEAR = 1e-9
 TRAINED = (8.0, 4.1, 2.2, 1.1, 0.5, 0.2)
 """Boundaries within the trained range of every process, none of them at a whole timestep."""
 NEAR_IN_TIME = 1e-8
-"""A level is found again from its time to about 1e-12; a whole timestep is off by 1e-4 and more."""
+"""A timestep gives its level to about 1e-12; a rounded timestep is off by 1e-4 and more."""
 
 
 def one_answer(subject: Subject) -> Iterator[CheckResult]:
@@ -59,12 +59,12 @@ def one_answer(subject: Subject) -> Iterator[CheckResult]:
 
 
 def model_time(subject: Subject) -> Iterator[CheckResult]:
-    """The network is told the time of the level it is shown, whole or not, and shown x of that level.
+    """The network gets x of a level and that level's own timestep, whole or not.
 
-    Answers that are worked out from the time and the input alone, as a network's are, lead to the same result as
-    those of an oracle that knows the level.
+    Answers computed from the timestep and the input alone, as a network's are, lead to the same result as those of
+    an oracle that knows the level.
 
-    Troubleshooting: ask with ``point.query(x)``, where x has the level of that point; never round ``timestep``.
+    Troubleshooting: query with ``point.query(x)``, where x has the level of that point; never round ``timestep``.
     """
     oracle = MixtureOracle()
     for case in subject.cases:
@@ -78,7 +78,7 @@ def model_time(subject: Subject) -> Iterator[CheckResult]:
                 check="model_time",
                 case=case.label,
                 process=kind,
-                declared="the time of the level",
+                declared="the timestep of the level",
                 measured=f"off by {off:.1e}",
                 passed=off <= NEAR_IN_TIME,
             )
@@ -86,8 +86,8 @@ def model_time(subject: Subject) -> Iterator[CheckResult]:
 
 def _from_time(oracle: Oracle) -> Network:
     def network(query: Query, plan: Plan) -> Tensor:
-        told = plan.process.at(timestep=query.timestep)
-        return oracle.output(query.input / told.scale, told, plan.prediction, plan.process.data_std)
+        level = plan.process.at(timestep=query.timestep)
+        return oracle.output(query.input / level.scale, level, plan.prediction, plan.process.data_std)
 
     return network
 

@@ -42,7 +42,7 @@ def _faults(spec: SchedulerSpec) -> Iterator[str]:
     if spec.variable_order is not None and not 1 <= spec.variable_order <= spec.order:
         yield f"variable_order is {spec.variable_order}, not from 1 to the order, {spec.order}"
     if spec.evaluations < 1 and not spec.adaptive:
-        yield f"evaluations is {spec.evaluations}, and the steps are not its own choice"
+        yield f"evaluations is {spec.evaluations}, and the scheduler is not adaptive"
 
 
 def _exemption_faults(spec: SchedulerSpec, checks: Container[str]) -> Iterator[str]:
@@ -50,13 +50,13 @@ def _exemption_faults(spec: SchedulerSpec, checks: Container[str]) -> Iterator[s
     for name, reason in spec.exemptions:
         check, label = split_exemption(name)
         if check not in checks or label not in labels:
-            yield f"the exemption {name!r} names no check of this suite, or no case of this record"
+            yield f"the exemption {name!r} does not name a check of this suite and a case of this record"
         if not reason.strip():
             yield f"the exemption {name!r} has no reason"
 
 
 def options(subject: Subject) -> Iterator[CheckResult]:
-    """Options are a frozen model that refuses unknown names and says its schema; flags agree with the record.
+    """Options are a frozen model that refuses unknown names and describes its fields; flags agree with the record.
 
     Troubleshooting: keep ``Scheduler.model_config`` as it is, give each field a type and a description, and set
     ``adaptive`` and ``needs`` both in the class and in the record.
@@ -67,9 +67,9 @@ def options(subject: Subject) -> Iterator[CheckResult]:
 def _option_faults(subject: Subject) -> Iterator[str]:
     target = subject.target
     for name in ("adaptive", "needs"):
-        said, has = getattr(subject.spec, name), getattr(target, name)
-        if said != has:
-            yield f"{name} is {has} in the class and {said} in the record"
+        declared, actual = getattr(subject.spec, name), getattr(target, name)
+        if declared != actual:
+            yield f"{name} is {actual} in the class and {declared} in the record"
     if not target.model_config.get("frozen"):
         yield "options can be changed"
     for name, field in target.model_json_schema().get("properties", {}).items():
@@ -77,13 +77,13 @@ def _option_faults(subject: Subject) -> Iterator[str]:
             yield f"the option {name!r} has no description"
     with suppress(ValidationError):
         target.model_validate({"an_option_that_nothing_has": 1})
-        yield "an unknown option is taken"
+        yield "an unknown option is accepted"
 
 
 def summed(check: str, declared: str, faults: Iterable[str]) -> CheckResult:
     """One finding of all the faults."""
     found = "; ".join(faults)
-    return CheckResult(check=check, case="all", declared=declared, measured=found or "so it is", passed=not found)
+    return CheckResult(check=check, case="all", declared=declared, measured=found or "as declared", passed=not found)
 
 
 def listing(subject: Subject) -> Iterator[CheckResult]:

@@ -1,4 +1,4 @@
-"""The same inputs give the same bits: again, in other company, in other threads, and after a pause."""
+"""The same inputs give the same bits: run again, in another batch, in other threads, and after a pause."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def batch(subject: Subject) -> Iterator[CheckResult]:
         order = [3, 0, 4, 1, 2]
         permuted = _some(plan, x, order)[torch.tensor(order).argsort()]
         results = {"alone": [torch.cat(alone)], "permuted": [permuted]}
-        yield _same("batch", case, "the same bits in any company", wanted, results)
+        yield _same("batch", case, "the same bits in any batch", wanted, results)
 
 
 def resume(subject: Subject) -> Iterator[CheckResult]:

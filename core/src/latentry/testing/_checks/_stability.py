@@ -9,7 +9,7 @@ import torch
 
 from latentry._numerics._noise import KeyedNoise
 from latentry._numerics._plan import Plan
-from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
 from latentry.testing._networks._processes import process
@@ -22,8 +22,8 @@ SCALE, VARIANCE = 7.5, 0.02
 MEANS = ((1.0, 0.4), (-0.8, 0.9), (-0.2, -1.1))
 SAMPLES = 64
 MOST = 2.0
-"""How far out the samples may lie, against the component that is asked for: guidance itself drives them to 1.3, a
-first-order method to 1.5; one whose extrapolation has run away is at 4 and more.
+"""How far out the samples may lie, relative to the component that is asked for: guidance itself drives them to 1.3, a
+first-order method to 1.5, and an extrapolation that has run away to 4 and more.
 """
 
 
@@ -39,14 +39,14 @@ def stability(subject: Subject) -> Iterator[CheckResult]:
         for steps in STEPS if case.label == "default" else ():
             preference = preferred(subject, steps, on)
             if preference is None:
-                yield _finding(kind, steps, "no schedule of its own fits here", False)
+                yield _finding(kind, steps, "none of its sigma schedules fits", False)
                 continue
             found = growth(default_plan(subject, preference, steps, on))
             yield _finding(kind, steps, f"{found:.2f} on {preference.name}", found < MOST)
 
 
 def _finding(kind: str, steps: int, measured: str, passed: bool) -> CheckResult:
-    declared = f"in {steps} steps no further out than {MOST:g} times"
+    declared = f"in {steps} steps at most {MOST:g} times too far out"
     return CheckResult(check="stability", process=kind, declared=declared, measured=measured, passed=passed)
 
 

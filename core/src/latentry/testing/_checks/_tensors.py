@@ -1,4 +1,4 @@
-"""How a step treats its tensors: their types, their place, and what is not its own."""
+"""How a step treats its tensors: dtypes, host synchronisation, and writing in place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def dtypes(subject: Subject) -> Iterator[CheckResult]:
     for case in subject.cases:
         faults = [fault for given, kept in TYPES.items() if (fault := _type_fault(subject, case, given, kept))]
         declared = "float64 stays, the rest is float32, all finite"
-        measured = "; ".join(faults) or "so it is"
+        measured = "; ".join(faults) or "as declared"
         yield CheckResult(check="dtypes", case=case.label, declared=declared, measured=measured, passed=not faults)
 
 
@@ -53,7 +53,7 @@ def _type_fault(subject: Subject, case: Case, given: torch.dtype, kept: torch.dt
 
 
 def host_sync(subject: Subject) -> Iterator[CheckResult]:
-    """A run never waits for the device: it goes through on tensors that have no values.
+    """A run never waits for the device: it works on meta tensors, which have no values.
 
     Troubleshooting: ``.item()``, ``float(tensor)``, ``bool(tensor)`` and branches on tensors stop the device; decide
     on the levels, which are host floats.
@@ -69,14 +69,14 @@ def host_sync(subject: Subject) -> Iterator[CheckResult]:
             fault = str(error).splitlines()[0]
         declared = "runs without values"
         yield CheckResult(
-            check="host_sync", case=case.label, declared=declared, measured=fault or "it does", passed=not fault
+            check="host_sync", case=case.label, declared=declared, measured=fault or "as declared", passed=not fault
         )
 
 
 def in_place(subject: Subject) -> Iterator[CheckResult]:
-    """A step writes into nothing it was given: the sample, its memory, x of a query, the network's output.
+    """A step writes into nothing it is given: the sample, its memory, x of a query, the network's output.
 
-    Neither does it keep hold of the output: a network may use its buffer again in the next step.
+    Its memory does not hold the output itself either: a network may reuse that buffer in the next step.
 
     Troubleshooting: ``add_`` and its like belong on tensors that the step has made itself, such as ``combine``'s.
     """

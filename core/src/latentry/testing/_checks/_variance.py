@@ -56,7 +56,7 @@ def weak_order(case: Case, on: Process) -> float:
 
 
 def slope_of(coarse: float, fine: float) -> float:
-    """The order that two errors show, the second in twice the steps; an error of rounding has none."""
+    """The order that two errors show, the second with twice the steps; infinite if all that is left is rounding."""
     return math.log2(coarse / fine) if fine > 1e-12 else math.inf
 
 

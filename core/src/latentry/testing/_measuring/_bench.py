@@ -1,4 +1,4 @@
-"""What schedulers make of their evaluations under their own defaults."""
+"""Measures schedulers under their own defaults, by the number of evaluations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
 from latentry.testing._checks._convergence import EVEN, HIGH, LOW, OTHER, slope
 from latentry.testing._checks._variance import weak_order
+from latentry.testing._default_plans import affordable
 from latentry.testing._measuring._ddim_steps import DDIMSteps
-from latentry.testing._measuring._default_plans import affordable
 from latentry.testing._measuring._result_errors import ResultError, path_errors, variance_errors
 from latentry.testing._networks._processes import in_lambda, in_s, process
 from latentry.testing._run_checks import exemptions
@@ -22,7 +22,7 @@ EVALUATIONS = (5, 8, 10, 20, 40)
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a number of evaluations bought.
+    """The errors after a given number of evaluations.
 
     Attributes:
         evaluations: how many there were to spend.
@@ -46,7 +46,7 @@ class Measured:
     Attributes:
         process: the noise process.
         error: what the errors are of: the end of the exact ``path``, or the ``variance`` of stochastic schedulers.
-        order: measured order of convergence, weak order where stochastic; None where it has none.
+        order: measured order of convergence, weak order where stochastic; None if it has none.
         spent: for 5, 8, 10, 20 and 40 evaluations, as far as it can be laid out in them.
     """
 

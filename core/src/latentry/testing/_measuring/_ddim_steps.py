@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 
 from latentry._discovery import PluginHost
 from latentry._numerics._processes._process import Process
-from latentry.testing._measuring._default_plans import default_plan, preferred
+from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import ResultError
 from latentry.testing._subject import Subject
 
@@ -33,7 +33,7 @@ class DDIMSteps:
         self._errors: dict[str, tuple[float, ...]] = {}
 
     def steps(self, error: float, on: Process) -> int | None:
-        """From how many steps on its error is no higher, between those measured by interpolation; None beyond them."""
+        """The number of steps from which DDIM's error is at most this, interpolated; None if it takes more than 250."""
         if self._subject is None or on.kind not in self._subject.spec.processes:
             return None
         if on.kind not in self._errors:

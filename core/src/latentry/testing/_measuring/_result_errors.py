@@ -1,4 +1,4 @@
-"""What a result is held against: the end of the exact path, and for stochastic schedulers the exact variance."""
+"""The error of a result: against the end of the exact path, or against the exact variance if stochastic."""
 
 from __future__ import annotations
 

@@ -12,14 +12,22 @@ from latentry._numerics._processes._point import Query
 from latentry._numerics._run import Run
 
 Network = Callable[[Query, Plan], Tensor]
-"""What answers a plan's queries, such as ``Oracle.answer``."""
+"""Answers a plan's queries, as ``Oracle.answer`` does."""
 
 MOST_EVALUATIONS = 20_000
-"""Where a run that chooses its own steps is taken to be lost."""
+"""After so many evaluations an adaptive run is taken not to end."""
 
 
 def drive(plan: Plan, x: Tensor, network: Network, *, noise: NoiseSource | None = None, seed: int = 0) -> Tensor:
-    """The sample at the end of a plan."""
+    """Runs a plan on a network and returns the sample at the end.
+
+    Args:
+        plan: what to run.
+        x: (batch, …), the sample at the plan's first level.
+        network: answers the queries, for example ``oracle.answer``.
+        noise: where a stochastic scheduler draws from; by default keyed by ``seed``.
+        seed: of the noise.
+    """
     return finish(plan.start(x, seed=seed, noise=noise), network)
 
 
@@ -43,7 +51,7 @@ def trace(run: Run, network: Network) -> list[Tensor]:
 
 
 def evaluate(run: Run, network: Network) -> bool:
-    """Answers the pending query; False where there is none, at the end."""
+    """Answers the pending query; False at the end, where there is none."""
     query = run.query
     if query is not None:
         assert isinstance(run.plan, Plan)

@@ -1,4 +1,4 @@
-"""Networks whose answers are given functions of λ, so that nothing but a method's weights is seen."""
+"""Networks that answer with given functions of λ, so that only a method's weights matter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answers(lam: Array | float) -> Array:
 
 
 class Given(Oracle):
-    """A network whose answer does not depend on what it is shown.
+    """A network whose answer does not depend on its input.
 
     Attributes:
         quantity: what is given.

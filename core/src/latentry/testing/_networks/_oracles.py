@@ -1,4 +1,4 @@
-"""Networks that are exactly right: data whose best denoiser, and for Gaussians whose whole path, is a formula.
+"""Networks that are exactly right: for these data the best denoiser is a formula, for Gaussians the whole path too.
 
 With x = α·x₀ + σ·ε the best prediction of x₀ is its mean given x, and everything a network may be trained to emit
 follows from it. The paths are those of the probability-flow equation (Song et al. 2021, arXiv:2011.13456, eq. 13).
@@ -20,7 +20,7 @@ from latentry.testing._networks._integrate import integrate
 
 
 class Oracle(ABC):
-    """A network that knows the data's distribution; elementwise work in the dtype and on the device of x."""
+    """A network that knows the data's distribution; it computes in the dtype and on the device of x."""
 
     @abstractmethod
     def predict(self, x: Tensor, point: Point) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The noise processes that schedulers are checked on, and grids on them."""
+"""The noise processes that schedulers are checked on, and plans on them."""
 
 from __future__ import annotations
 

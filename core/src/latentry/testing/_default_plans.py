@@ -1,4 +1,4 @@
-"""A scheduler as it comes: on the sigma schedule that its record prefers."""
+"""Plans with a scheduler's defaults: on the sigma schedule that its record prefers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def default_plan(subject: Subject, preference: SigmaPreference, steps: int, on: 
 def affordable(subject: Subject, evaluations: int, on: Process) -> tuple[Plan, SigmaPreference] | None:
     """The plan with the most steps that takes no more than so many evaluations, and its schedule.
 
-    None where there is none, or where the evaluations are chosen at run time.
+    None if there is no such plan, or if the evaluations are chosen at run time.
     """
     for steps in range(evaluations, 0, -1):
         preference = preferred(subject, steps, on)

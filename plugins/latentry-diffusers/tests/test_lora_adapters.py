@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from latentry import IncompatibleError, LoraMode, LoraRequest
 from latentry_diffusers.loading.quantised import QuantisedLinear, as_blocks
 from latentry_diffusers.lora import Adapters
-from latentry_diffusers.lora._delta import Delta
+from latentry_diffusers.lora._layer_change import LayerChange
 
 MODES: tuple[LoraMode, ...] = ("unmerged", "merged")
 
@@ -202,15 +202,15 @@ def test_what_fails_halfway_leaves_what_was_there(
     _, first = saved(networks, tmp_path, "one", seed=1)
     before = bits(networks)
     with adapters.set([first], "merged"):
-        outer, within, calls = through(networks), Delta.within, []
+        outer, merge, calls = through(networks), LayerChange.merge, []
 
-        def failing(delta: Delta, layer: Any) -> Any:
+        def failing(change: LayerChange, layer: Any, read: Any) -> Any:
             calls.append(layer)
             if len(calls) == 3:
                 raise torch.OutOfMemoryError("no more")
-            return within(delta, layer)
+            return merge(change, layer, read)
 
-        monkeypatch.setattr(Delta, "within", failing)
+        monkeypatch.setattr(LayerChange, "merge", failing)
         with pytest.raises(torch.OutOfMemoryError):
             adapters.set([first, first], "merged")
         assert torch.equal(through(networks), outer)

@@ -1,11 +1,26 @@
-"""Low-rank changes of a model's layers (LoRA, Hu et al. 2021, arXiv:2106.09685), from files in the common layouts.
+"""LoRA and related adapters (DoRA, LoHa, LoKr, OFT): read from files in the common layouts and applied to a model.
 
-PEFT is not used: it wraps each layer in another, which renames the tensors of the network, hides the kind of the layer
-from whoever looks for it, and takes a merged change off by subtraction, which leaves rounding behind.
+PEFT is not used: it wraps each layer in another one, which renames the network's tensors and hides a layer's type, and
+it takes a merged change off by subtracting it, which leaves rounding errors in the weights.
+
+``Adapters`` and ``match_loras`` need torch; ``identify_adapter`` does not.
 """
 
 from __future__ import annotations
 
-from latentry_diffusers.lora._adapters import Adapters, match_loras
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Adapters", "match_loras"]
+from latentry_diffusers.lora._keys import AdapterWords, identify_adapter
+
+if TYPE_CHECKING:
+    from latentry_diffusers.lora._adapters import Adapters, match_loras
+
+__all__ = ["AdapterWords", "Adapters", "identify_adapter", "match_loras"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from latentry_diffusers.lora import _adapters
+
+        return getattr(_adapters, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,13 +1,14 @@
-"""The LoRAs that change one model at present."""
+"""The adapters that change one model at present."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest, ModelError
@@ -15,23 +16,25 @@ from latentry.models import LoraMatch
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.build import build
-from latentry_diffusers.lora._delta import Delta, check_mergeable
-from latentry_diffusers.lora._described import named
+from latentry_diffusers.lora._build import Change, build_changes
+from latentry_diffusers.lora._description import listed
 from latentry_diffusers.lora._file import LoraFile, read_lora
+from latentry_diffusers.lora._layer_change import Layer, LayerChange, check_mergeable, own_weight
 from latentry_diffusers.lora._match import Matched, match
-from latentry_diffusers.lora._names import DENOISERS, DOTTED, Place, changeable, places
 from latentry_diffusers.lora._settings import settings_file
+from latentry_diffusers.lora._targets import DENOISERS, DOTTED, Target, changeable, find_targets
+from latentry_diffusers.lora._terms import ReadWeight
 
 
 class Setting(NamedTuple):
-    """What LoRAs do, by part and layer, and in which way."""
+    """What the adapters do, by part and layer, and how they are applied."""
 
-    deltas: Mapping[tuple[str, str], Delta]
+    changes: Mapping[tuple[str, str], LayerChange]
     mode: LoraMode
 
 
 class Adapters:
-    """Changes a model by LoRAs and takes them off again.
+    """Changes a model by LoRAs and adapters of related kinds, and takes the changes off again.
 
     Args:
         networks: by part, as ``latentry.models.Model.networks``.
@@ -40,47 +43,49 @@ class Adapters:
 
     def __init__(self, networks: Mapping[str, nn.Module], originals: Callable[[], Sequence[Pair]]) -> None:
         self._networks, self._originals = networks, originals
-        self._now = Setting({}, "unmerged")
+        self._current = Setting({}, "unmerged")
         self._undo: list[Callable[[], None]] = []
 
     @cached_property
-    def _layers(self) -> Mapping[str, Mapping[str, nn.Linear | nn.Conv2d]]:
+    def _layers(self) -> Mapping[str, Mapping[str, Layer]]:
         return {part: changeable(network) for part, network in self._networks.items()}
 
     @cached_property
-    def _known(self) -> Mapping[str, Place]:
-        return places(self._networks, self._original_names())
+    def _known(self) -> Mapping[str, Target]:
+        return find_targets(self._networks, self._original_names())
 
     def _original_names(self) -> Sequence[Pair]:
         try:
             return self._originals()
-        except ModelError:  # a network that the original layout has no names for; diffusers' still hold
+        except ModelError:  # a network that the original layout has no names for; diffusers' names still hold
             return ()
 
     def matches(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.models.Checkpoint.match_loras``; the networks may be on the meta device."""
-        return tuple(self._match_told(path) for path in paths)
+        """See ``latentry.models.Checkpoint.match_loras``. The networks may be on the meta device."""
+        return tuple(self._match_one(path) for path in paths)
 
-    def _match_told(self, path: Path) -> LoraMatch:
+    def _match_one(self, path: Path) -> LoraMatch:
         file, matched = self._matched(path)
+        file.check_values()
         notes = list(file.notes)
         if matched.unmatched:
             share = f"{len(matched.unmatched)} of {len(file.weights.tensors)}"
             notes.append(
                 f"{file.path.name} holds keys that belong to no layer of this model and have no effect ({share}): "
-                f"{named(matched.unmatched)}."
+                f"{listed(matched.unmatched)}."
             )
-        parts = tuple(dict.fromkeys(change.part for change in matched.changes))
-        beside = settings_file(file.path, file.weights.metadata)
-        return LoraMatch(file.path, parts, len(matched.changes), matched.unmatched, tuple(notes), beside)
+        parts = tuple(dict.fromkeys(each.target.part for each in matched.layers))
+        layers = sum(len(each.target.layers) for each in matched.layers)
+        settings = settings_file(file.path, file.weights.metadata)
+        return LoraMatch(file.path, parts, layers, matched.unmatched, tuple(notes), settings)
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
-        """See ``latentry.models.Model.set_loras``. Nothing is changed where it raises."""
-        wanted = Setting(self._deltas(loras), mode)
+        """Changes the model; see ``latentry.models.Model.set_loras``. Nothing is changed where it raises."""
+        wanted = Setting(self._changes(loras), mode)
         if mode == "merged":
-            for part, name in wanted.deltas:
+            for part, name in wanted.changes:
                 check_mergeable(part, name, self._layers[part][name])
-        before = self._now
+        before = self._current
         try:
             self._apply(wanted)
         except BaseException:
@@ -88,29 +93,31 @@ class Adapters:
             raise
         return self._restoring(before)
 
-    def _deltas(self, loras: Sequence[LoraRequest]) -> dict[tuple[str, str], Delta]:
-        pairs: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = {}
+    def _changes(self, loras: Sequence[LoraRequest]) -> dict[tuple[str, str], LayerChange]:
+        found: dict[tuple[str, str], list[Change]] = {}
         for lora in loras:
-            for change in self._matched(Path(lora.path))[1].changes:
-                if weight := lora.weight_of(change.part):
-                    down, up = change.factors()
-                    pairs.setdefault((change.part, change.name), []).append((down, weight * up))
-        return {place: Delta(each) for place, each in pairs.items()}
+            file, matched = self._matched(Path(lora.path))
+            for each in matched.layers:
+                part = each.target.part
+                if weight := lora.weight_of(part):
+                    for change in build_changes(file, each, self._layers[part], weight):
+                        found.setdefault((part, change.name), []).append(change)
+        return {place: _together(changes) for place, changes in found.items()}
 
     def _matched(self, path: Path) -> tuple[LoraFile, Matched]:
         file = read_lora(path)
-        matched = match(file, self._known, self._layers)
-        file.check_values()
-        return file, matched
+        return file, match(file, self._known, self._layers)
 
     def _apply(self, setting: Setting) -> None:
         """Takes off what there is, and then puts on."""
         while self._undo:
             self._undo.pop()()
-        self._now = setting
-        for (part, name), delta in setting.deltas.items():
+        self._current = setting
+        read = _unmerged_weights(setting.changes.values())
+        for (part, name), change in setting.changes.items():
             layer = self._layers[part][name]
-            self._undo.append(delta.within(layer) if setting.mode == "merged" else delta.beside(layer))
+            merged = setting.mode == "merged"
+            self._undo.append(change.merge(layer, read) if merged else change.add_hook(layer))
 
     @contextmanager
     def _restoring(self, before: Setting) -> Iterator[None]:
@@ -120,12 +127,33 @@ class Adapters:
             self._apply(before)
 
 
+def _together(changes: Sequence[Change]) -> LayerChange:
+    """The changes of one layer as one."""
+    biases = [change.bias for change in changes if change.bias is not None]
+    terms = [change.term for change in changes if change.term is not None]
+    return LayerChange(terms, torch.stack(biases).sum(0) if biases else None)
+
+
+def _unmerged_weights(changes: Iterable[LayerChange]) -> ReadWeight:
+    """Gives layers' own weights while the layers are merged one after another.
+
+    Only weights that several changes look at are kept for it, since each takes memory that merging would free.
+    """
+    shared = frozenset[nn.Module]().union(*(change.reads for change in changes))
+    own = {layer: cast(Tensor, layer.weight).data for layer in shared}
+
+    def read(layer: nn.Module) -> Tensor:
+        return own[layer].float().flatten(1) if layer in own else own_weight(layer)
+
+    return read
+
+
 def match_loras(bundle: Bundle, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-    """See ``latentry.models.Checkpoint.match_loras``; the networks are built without memory.
+    """See ``latentry.models.Checkpoint.match_loras``: what LoRAs would do. The networks are built without memory.
 
     Args:
         bundle: the checkpoint's parts.
-        paths: the LoRAs.
+        paths: the LoRAs' files or folders.
     """
     parts = {name: part for name, part in bundle.parts.items() if name in DOTTED}
 

@@ -1,122 +1,105 @@
-"""The layers of a model that a LoRA changes."""
+"""The layers of a model that an adapter changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
-from torch import Tensor, nn
+from torch import nn
 
 from latentry import IncompatibleError
-from latentry_diffusers.lora._described import held
-from latentry_diffusers.lora._file import Layer, LoraFile
-from latentry_diffusers.lora._names import Place
+from latentry_diffusers.lora._description import described
+from latentry_diffusers.lora._file import FileLayer, LoraFile
+from latentry_diffusers.lora._layer_change import Layer
 from latentry_diffusers.lora._settings import ROOT
+from latentry_diffusers.lora._shapes import Made
+from latentry_diffusers.lora._targets import Target
+
+OTHER = "Use a LoRA for this model, or the model that this LoRA is for."
+PER_OUTPUT = ("diff_b", "up_bias", "magnitude", "rescale", "oft_s")
+"""Slots with one value for each output of the layer."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a LoRA does to one layer of a model.
+class LayerMatch:
+    """A layer of a file, and the layers of the model that it stands for.
 
     Attributes:
-        part: the network.
-        name: the layer's in it.
-        shape: of its weight.
-        file: where the factors are.
-        layer: which of the file's.
-        first: row of ``up`` that is the first of this layer, which may be stacked with others.
-        halves: the two halves of its rows are exchanged.
+        layer: the file's.
+        target: the model's.
+        rows: of each of the model's layers, in the file's order.
     """
 
-    part: str
-    name: str
-    shape: tuple[int, ...]
-    file: LoraFile
-    layer: Layer
-    first: int = 0
-    halves: bool = False
-
-    def factors(self) -> tuple[Tensor, Tensor]:
-        """``down`` (rank, inputs) and scale · ``up`` (outputs, rank), float32; of convolutions with (height, width)."""
-        down, up = (self.file.weights.read(key).float() for key in (self.layer.down, self.layer.up))
-        rank, ones = self.layer.rank, (1,) * len(self.shape[2:])
-        rows = up.flatten(1)[self.first : self.first + self.shape[0]]
-        if self.halves:
-            rows = rows.roll(len(rows) // 2, 0)
-        return down.reshape(rank, *self.shape[1:]), (rows * self.layer.scale).reshape(-1, rank, *ones)
+    layer: FileLayer
+    target: Target
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A LoRA on a model.
+    """An adapter on a model.
 
     Attributes:
-        changes: what it does.
+        layers: what it changes.
         unmatched: keys that belong to no layer of the model.
     """
 
-    changes: tuple[Change, ...]
+    layers: tuple[LayerMatch, ...]
     unmatched: tuple[str, ...]
 
 
-def match(file: LoraFile, known: Mapping[str, Place], layers: Mapping[str, Mapping[str, nn.Module]]) -> Matched:
-    """Finds the layers of a LoRA in a model.
+def match(file: LoraFile, known: Mapping[str, Target], layers: Mapping[str, Mapping[str, Layer]]) -> Matched:
+    """Finds the layers of an adapter in a model.
 
     Args:
-        file: the LoRA.
-        known: where each name leads.
+        file: the adapter.
+        known: what each name stands for.
         layers: those that can be changed, by part and name.
 
     Raises:
         IncompatibleError: it changes none, or one of another shape.
     """
-    changes: list[Change] = []
+    found: list[LayerMatch] = []
     unmatched = list(file.rest)
     for layer in file.layers:
-        place = known.get(layer.name.removeprefix(ROOT))
-        if place is None:
-            unmatched += [layer.down, layer.up]
+        target = known.get(layer.name.removeprefix(ROOT))
+        if target is None:
+            unmatched += layer.keys.values()
         else:
-            changes += _changes(file, layer, place, layers[place.part])
-    if changes:
-        return Matched(tuple(changes), tuple(unmatched))
-    raise IncompatibleError(
-        f"The LoRA {file.path} changes no layer of this model.",
-        why=held(file),
-        remedy="Take a LoRA for this model, or the model that this one is for.",
+            found.append(_matched(file, layer, target, layers[target.part]))
+    if found:
+        return Matched(tuple(found), tuple(unmatched))
+    raise IncompatibleError(f"The LoRA {file.path} changes no layer of this model.", why=described(file), remedy=OTHER)
+
+
+def _matched(file: LoraFile, layer: FileLayer, target: Target, layers: Mapping[str, Layer]) -> LayerMatch:
+    shapes = [_shape(layers[name]) for name in target.layers]
+    rows = tuple(shape[0] for shape in shapes)
+    shape = (sum(rows), *shapes[0][1:])
+    if not layer.made.fits(shape):
+        raise _misfit(file, f"{layer.name} is for a layer of {layer.made}", target, shape)
+    for slot, key in layer.keys.items():
+        size = prod(file.weights.tensors[key].shape)
+        if (slot in PER_OUTPUT and size != shape[0]) or (slot == "dora_scale" and size not in shape[:2]):
+            raise _misfit(file, f"{key} has the shape {file.weights.tensors[key].shape}", target, shape)
+    return LayerMatch(layer, target, rows)
+
+
+def _misfit(file: LoraFile, found: str, target: Target, shape: tuple[int, ...]) -> IncompatibleError:
+    wanted = Made(shape[0], prod(shape[1:]), shape[2:] or None)
+    return IncompatibleError(
+        f"The LoRA {file.path} does not fit this model.",
+        why=f"{found}, and {target.part}.{target.layers[0]} has {wanted}. {described(file)}"
+        if len(target.layers) == 1
+        else f"{found}, and {target.part}.{' + '.join(target.layers)} have {wanted} together. {described(file)}",
+        remedy=OTHER,
     )
 
 
-def _changes(file: LoraFile, layer: Layer, place: Place, layers: Mapping[str, nn.Module]) -> list[Change]:
-    shapes = [_shape(layers[name]) for name in place.layers]
-    _check_shapes(file, layer, sum(shape[0] for shape in shapes), shapes[0][1:])
-    changes, first = [], 0
-    for name, shape in zip(place.layers, shapes, strict=True):
-        changes.append(Change(place.part, name, shape, file, layer, first, place.halves))
-        first += shape[0]
-    return changes
-
-
 def _shape(module: nn.Module) -> tuple[int, ...]:
-    """Of its weight as it would be were it not packed: (outputs, inputs), of a convolution with (height, width)."""
+    """The shape of the weight as it would be if it was not packed: (outputs, inputs), then a convolution's kernel."""
     if isinstance(module, nn.Linear):
         return module.out_features, module.in_features
     assert isinstance(module, nn.Conv2d)
     return module.out_channels, module.in_channels, *module.kernel_size
-
-
-def _check_shapes(file: LoraFile, layer: Layer, rows: int, inputs: tuple[int, ...]) -> None:
-    headers = file.weights.tensors
-    wanted = {layer.down: (layer.rank, *inputs), layer.up: (rows, layer.rank)}
-    for key, shape in wanted.items():
-        if _without_ones(headers[key].shape) != _without_ones(shape):
-            raise IncompatibleError(
-                f"The LoRA {file.path} does not fit this model.",
-                why=f"{key} has the shape {headers[key].shape}, and this model needs {shape}. {held(file)}",
-                remedy="Take a LoRA for this model, or the model that this one is for.",
-            )
-
-
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A linear layer is also a 1×1 convolution."""
-    return shape[:2] if shape[2:] == (1, 1) else shape

@@ -1,4 +1,4 @@
-"""What PEFT writes beside the tensors: alpha, and how it scales."""
+"""What PEFT and diffusers write about an adapter apart from its tensors: alpha, and how it is scaled."""
 
 from __future__ import annotations
 
@@ -7,54 +7,84 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from latentry import ModelError
 
 KEY = "lora_adapter_metadata"
-"""Where diffusers keeps the settings in a file, those of each part under the part's name."""
+"""The entry of a file's metadata in which diffusers keeps the settings, each under its part's name."""
 FILE = "adapter_config.json"
-"""Where PEFT keeps them, beside the file."""
+"""The file next to the adapter in which PEFT keeps them."""
 ROOT = "base_model.model."
-"""What PEFT puts before every layer's name."""
+"""What PEFT puts before the name of every layer."""
+TYPES = frozenset({"LORA", "LOHA", "LOKR", "OFT"})
+"""PEFT's names of the kinds of adapter that run here."""
+
+
+Value = TypeVar("Value", int, float)
 
 
 class PartSettings(BaseModel):
-    """PEFT's ``LoraConfig`` of one network, as far as it bears on the result.
+    """PEFT's configuration of the adapter of one network, as far as the result depends on it.
 
     Attributes:
-        lora_alpha: alpha; the rank where it is not there.
-        alpha_pattern: alpha by layers: their names after a ``^``, else the last parts of their names.
-        use_rslora: the scale is alpha / √rank in place of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
-        use_dora: it is no plain LoRA.
+        peft_type: PEFT's name of the kind of adapter.
+        r: the rank.
+        lora_alpha: alpha; the rank where it is missing. LoHa and LoKr call it ``alpha``.
+        alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
+        rank_pattern: the rank of some layers, likewise.
+        use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
+        use_dora: there is a magnitude for each output (see ``_magnitude``).
+        coft: OFT's rotations are kept close to the identity, by ``eps``.
+        use_cayley_neumann: OFT's inverse is replaced by ``num_cayley_neumann_terms`` terms of its series.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
+    peft_type: str | None = None
+    r: int | None = None
     lora_alpha: float | None = None
+    alpha: float | None = None
     alpha_pattern: Mapping[str, float] | None = None
+    rank_pattern: Mapping[str, int] | None = None
     use_rslora: bool = False
     use_dora: bool = False
+    coft: bool = False
+    eps: float = Field(default=6e-5, gt=0)
+    use_cayley_neumann: bool = True
+    num_cayley_neumann_terms: int = Field(default=5, ge=1, le=64)
 
-    @field_validator("alpha_pattern")
+    @field_validator("alpha_pattern", "rank_pattern")
     @classmethod
-    def _names_alone(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
-        """PEFT takes regular expressions; those of a stranger's file can be made to run for ever."""
+    def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
+        """PEFT takes regular expressions, and one in a stranger's file can be made to run for ever."""
         for pattern in patterns or ():
             if not re.fullmatch(r"[\w.]+", _plain(pattern)):
-                raise ValueError(f"alpha_pattern holds {pattern}, which is no name of a layer")
+                raise ValueError(f"{pattern} is not the name of a layer")
         return patterns
 
-    def scale(self, layer: str, rank: int) -> float:
-        """What up·down is multiplied by."""
-        own = (alpha for pattern, alpha in (self.alpha_pattern or {}).items() if _means(pattern, layer))
-        alpha = next(own, rank if self.lora_alpha is None else self.lora_alpha)
-        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+    def scale(self, layer: str, rank: int | None) -> float:
+        """What the adapter's matrix is multiplied by: alpha / rank.
+
+        Args:
+            layer: its name, without PEFT's root.
+            rank: of its tensors; None if they do not tell (LoKr with two full matrices).
+        """
+        if rank is None:
+            rank = _of(self.rank_pattern, layer) or self.r or 1
+        alpha = _of(self.alpha_pattern, layer)
+        if alpha is None:
+            alpha = self.lora_alpha if self.lora_alpha is not None else self.alpha
+        return (rank if alpha is None else alpha) / (math.sqrt(rank) if self.use_rslora else rank)
 
 
-def _means(pattern: str, layer: str) -> bool:
+def _of(patterns: Mapping[str, Value] | None, layer: str) -> Value | None:
+    return next((value for pattern, value in (patterns or {}).items() if _matches(pattern, layer)), None)
+
+
+def _matches(pattern: str, layer: str) -> bool:
     name = _plain(pattern)
     return layer == name or (not pattern.startswith("^") and layer.endswith(f".{name}"))
 
@@ -67,30 +97,30 @@ Settings = Mapping[str, PartSettings]
 """By part; those of PEFT's own files under the empty name."""
 
 
-def scale(settings: Settings, layer: str, rank: int) -> float:
-    """What up·down of a layer in the file's spelling is multiplied by; 1 where nothing is said of its part."""
+def settings_of(settings: Settings, layer: str) -> tuple[PartSettings, str]:
+    """The settings for a layer in the file's spelling, and the layer's name as they spell it."""
     part, _, rest = layer.partition(".")
     if part in settings:
-        return settings[part].scale(rest, rank)
-    return settings.get("", PartSettings()).scale(layer.removeprefix(ROOT), rank)
+        return settings[part], rest
+    return settings.get("", PartSettings()), layer.removeprefix(ROOT)
 
 
 def settings_file(file: Path, metadata: Mapping[str, str]) -> Path | None:
-    """The file beside a LoRA that says how it is scaled; None where it says so itself, or nothing does."""
-    beside = file.with_name(FILE)
-    return beside if KEY not in metadata and beside.is_file() else None
+    """The settings file next to an adapter; None if the adapter's own metadata has them, or there is none."""
+    found = file.with_name(FILE)
+    return found if KEY not in metadata and found.is_file() else None
 
 
 def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings | None:
-    """The settings in a file, or in PEFT's file beside it; None where there are none.
+    """The settings in an adapter's metadata, or in the file next to it; None if there are none.
 
     Raises:
-        ModelError: they cannot be read, or are those of another method.
+        ModelError: they cannot be read, or are those of a kind of adapter that does not run here.
     """
     if KEY in metadata:
         text, where = metadata[KEY], f"the entry {KEY} of its metadata"
-    elif (beside := settings_file(file, metadata)) is not None:
-        text, where = beside.read_text(encoding="utf-8", errors="replace"), str(beside)
+    elif (found := settings_file(file, metadata)) is not None:
+        text, where = found.read_text(encoding="utf-8", errors="replace"), str(found)
     else:
         return None
     try:
@@ -99,14 +129,15 @@ def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings | None:
         raise ModelError(
             f"The settings of the LoRA {file} cannot be read.",
             why=f"They are in {where}: {_reason(error)}.",
-            remedy="Get the LoRA anew.",
+            remedy="Download the LoRA again, with its settings.",
         ) from error
-    if any(each.use_dora for each in settings.values()):
-        raise ModelError(
-            f"{file} is no plain LoRA.",
-            why=f"It is DoRA, which also scales the columns of each matrix, as {where} says.",
-            remedy="Use a plain LoRA: two factors to a layer, with or without alpha.",
-        )
+    for each in settings.values():
+        if each.peft_type is not None and each.peft_type.upper() not in TYPES:
+            raise ModelError(
+                f"{file} holds an adapter of a kind that is not supported.",
+                why=f"PEFT calls it {each.peft_type.upper()}, as {where} says.",
+                remedy="Use a LoRA, DoRA, LoHa, LoKr or OFT adapter.",
+            )
     return settings
 
 
@@ -114,7 +145,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"it is no JSON object ({error})"
+    return f"it is not a JSON object ({error})"
 
 
 def _by_part(options: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
-"""The names under which files know the layers of a model, each spelled out: nothing is guessed from a name."""
+"""The names by which files know a model's layers. Each is spelled out, so that nothing is guessed from a name."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ DOTTED: Mapping[str, tuple[str, ...]] = {
     "text_encoder_2": ("", "text_encoder_2.", "text_encoders.clip_g.transformer."),
     "text_encoder_3": ("", "text_encoder_3.", "text_encoders.t5xxl.transformer."),
 }
-"""What precedes a layer's name, by part, in diffusers', PEFT's and ComfyUI's files."""
+"""What comes before a layer's name, by part, in files of diffusers, PEFT and ComfyUI."""
 
 UNDERSCORED: Mapping[str, tuple[str, ...]] = {
     "unet": ("lora_unet_", "lycoris_"),
@@ -29,20 +30,20 @@ UNDERSCORED: Mapping[str, tuple[str, ...]] = {
     "text_encoder_2": ("lora_te2_",),
     "text_encoder_3": ("lora_te3_",),
 }
-"""Likewise in kohya's and OneTrainer's, where the dots of the name are underscores."""
+"""The same in files of kohya, LyCORIS and OneTrainer, where the dots of the name are underscores."""
 
 T5 = ("text_encoders.t5xxl.transformer.", "lora_te3_")
-"""What precedes T5's names, dotted and underscored, also where it is a model's second encoder, as in FLUX.1."""
+"""What comes before T5's names, dotted and underscored, even where T5 is the model's second encoder, as in FLUX.1."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where in a model a layer of a file lies.
+class Target:
+    """The layers of a model that one layer of a file stands for.
 
     Attributes:
         part: the network.
-        layers: of the network; several are stacked in the file along the rows of ``up``, in this order.
-        halves: the two halves of the rows are exchanged.
+        layers: of the network; several of them are stacked in the file along the rows, in this order.
+        halves: the two halves of the rows are exchanged in the file.
     """
 
     part: str
@@ -50,23 +51,23 @@ class Place:
     halves: bool = False
 
 
-def places(networks: Mapping[str, nn.Module], originals: Sequence[Pair]) -> Mapping[str, Place]:
-    """Every name by which a file may mean a layer of these networks; what could mean two is left out.
+def find_targets(networks: Mapping[str, nn.Module], originals: Sequence[Pair]) -> Mapping[str, Target]:
+    """Every name by which a file may mean a layer of these networks. A name that could mean two is left out.
 
     Args:
         networks: by part, as ``latentry.models.Model.networks``; they may be on the meta device.
         originals: the denoiser's names in its original layout.
     """
-    found: dict[str, Place | None] = {}
+    found: dict[str, Target | None] = {}
     for part in networks.keys() & DOTTED.keys():
-        for name, place in _named(part, networks[part], originals if part in DENOISERS else ()):
+        for name, target in _named(part, networks[part], originals if part in DENOISERS else ()):
             for spelled in _spelled(part, name, networks[part]):
-                found[spelled] = place if found.get(spelled, place) == place else None
-    return {name: place for name, place in found.items() if place is not None}
+                found[spelled] = target if found.get(spelled, target) == target else None
+    return {name: target for name, target in found.items() if target is not None}
 
 
 def changeable(network: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
-    """The layers that a LoRA can change, by name."""
+    """The layers that an adapter can change, by name."""
     return {
         name: module
         for name, module in network.named_modules()
@@ -74,15 +75,17 @@ def changeable(network: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
     }
 
 
-def _named(part: str, network: nn.Module, originals: Sequence[Pair]) -> Iterator[tuple[str, Place]]:
+def _named(part: str, network: nn.Module, originals: Sequence[Pair]) -> Iterator[tuple[str, Target]]:
     layers = changeable(network)
     for layer in layers:
         for name in _aliases(part, layer):
-            yield name, Place(part, (layer,))
+            yield name, Target(part, (layer,))
     for pair in originals:
         held = tuple(name.removesuffix(".weight") for name in pair.diffusers)
         if pair.original.endswith(".weight") and all(layer in layers for layer in held):
-            yield pair.original.removesuffix(".weight"), Place(part, held, pair.form == "halves")
+            name = pair.original.removesuffix(".weight")
+            yield name, Target(part, held, pair.form == "halves")
+            yield from _xlabs(part, name, held)
 
 
 def _aliases(part: str, layer: str) -> Iterator[str]:
@@ -93,6 +96,27 @@ def _aliases(part: str, layer: str) -> Iterator[str]:
     attention, _, projection = layer.removesuffix(".0").rpartition(".")
     if projection in ("to_q", "to_k", "to_v", "to_out"):
         yield f"{attention}.processor.{projection}_lora"
+
+
+XLABS_NAMES: Mapping[str, tuple[str, int | None]] = {
+    "img_attn.qkv": ("qkv_lora1", None),
+    "img_attn.proj": ("proj_lora1", None),
+    "txt_attn.qkv": ("qkv_lora2", None),
+    "txt_attn.proj": ("proj_lora2", None),
+    "linear1": ("qkv_lora", 3),
+    "linear2": ("proj_lora", None),
+}
+"""FLUX.1's layers → what XLabs' attention processors call them, and how many of the stacked layers they change.
+
+In a single block, queries, keys and values are the first three of the four layers in ``linear1``.
+"""
+
+
+def _xlabs(part: str, name: str, layers: tuple[str, ...]) -> Iterator[tuple[str, Target]]:
+    found = re.fullmatch(r"((?:double|single)_blocks\.\d+)\.(.+)", name)
+    if found and found[2] in XLABS_NAMES:
+        processor, count = XLABS_NAMES[found[2]]
+        yield f"{found[1]}.processor.{processor}", Target(part, layers[:count])
 
 
 def _spelled(part: str, name: str, network: nn.Module) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""LoRAs through diffusers' own loader and through ours: the same prompts, noise and grid."""
+"""LoRAs through diffusers' own loader and through ours, with the same prompts, noise and grid."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from latentry import Engine, GenerationRequest, LoraMode, LoraRequest, PluginHos
 STEPS = 4
 TOLERANCE = 1e-3
 TAKING = ("CLIPTextModel", "UNet2D", "SD3Transformer", "FluxTransformer")
-"""Networks that the peer takes LoRAs for: not T5."""
+"""Networks that diffusers takes LoRAs for, which T5 is not."""
 SQUARE = {"height": 64, "width": 64, "max_sequence_length": TOKENS}
 
 
 @dataclass(frozen=True)
 class Family:
-    """How both sides draw with one family's tiny model.
+    """How we and diffusers draw with one family's tiny model.
 
     Attributes:
-        write: its folder.
+        write: writes the model's folder.
         kind: diffusers' pipeline.
         channels: of a latent.
-        mine: settings that make ours the same.
-        theirs: likewise the peer's.
+        mine: our settings that make the pictures the same.
+        theirs: diffusers' settings that do.
     """
 
     write: Callable[[Path], Path]
@@ -66,7 +66,7 @@ FAMILIES = {
 
 
 class Sides:
-    """One family's model on both sides."""
+    """One family's model, here and in diffusers."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder, self.family = name, folder, FAMILIES[name]
@@ -76,7 +76,7 @@ class Sides:
 
     @property
     def networks(self) -> dict[str, Any]:
-        """The peer's."""
+        """Diffusers' own."""
         parts = self.peer.components
         return {name: part for name, part in parts.items() if type(part).__name__.startswith(TAKING)}
 
@@ -87,12 +87,12 @@ class Sides:
         return self.engine.generate(request, latents=self.noise).latents
 
     def theirs(self, *loras: LoraRequest) -> Tensor:
-        """The peer's latents."""
-        with self.wearing(*loras):
+        """Diffusers' latents."""
+        with self._loaded(*loras):
             return self._drawn()
 
     def theirs_through(self, part: str, network: Any) -> Tensor:
-        """The peer's latents with another network for one part."""
+        """Diffusers' latents with another network for one part."""
         own = getattr(self.peer, part)
         try:
             setattr(self.peer, part, network)
@@ -109,8 +109,8 @@ class Sides:
         return FluxPipeline._unpack_latents(drawn, 64, 64, 4) if flux else drawn
 
     @contextmanager
-    def wearing(self, *loras: LoraRequest) -> Iterator[None]:
-        """The peer with LoRAs."""
+    def _loaded(self, *loras: LoraRequest) -> Iterator[None]:
+        """Diffusers' pipeline with LoRAs."""
         names = [f"number_{index}" for index, _ in enumerate(loras)]
         for name, lora in zip(names, loras, strict=True):
             file = Path(lora.path)
@@ -132,11 +132,11 @@ def sides(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def apart(one: Tensor, other: Tensor) -> float:
-    """By how much at most."""
+    """The largest difference."""
     return float((one - other).abs().max())
 
 
-def test_both_agree_without(sides: Sides) -> None:
+def test_both_agree_without_loras(sides: Sides) -> None:
     assert apart(sides.mine(), sides.theirs()) < TOLERANCE
 
 
@@ -152,7 +152,7 @@ def test_both_loaders_agree_on_diffusers_layout(sides: Sides, tmp_path: Path) ->
 
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
 def test_both_loaders_agree_on_two_at_once(sides: Sides, tmp_path: Path) -> None:
-    """Of other ranks and on other layers, one of them with a negative weight."""
+    """They have different ranks and layers, and one of them a negative weight."""
     attention = random_lora(sides.networks, lambda part, name: "attn" in name, rank=2, seed=1)
     feeding = random_lora(sides.networks, lambda part, name: ".to_q" in name or "ff" in name, rank=5, seed=2)
     files = {"attention": attention, "feeding": feeding}
@@ -165,7 +165,7 @@ def test_both_loaders_agree_on_two_at_once(sides: Sides, tmp_path: Path) -> None
 
 
 def test_both_loaders_agree_on_the_settings_in_a_file(sides: Sides, tmp_path: Path) -> None:
-    """The peer writes alpha into the file's metadata."""
+    """Diffusers writes alpha into the file's metadata."""
     part = next(name for name in sides.networks if name in ("unet", "transformer"))
     lora = random_lora({part: sides.networks[part]}, lambda part, name: "attn" in name, rank=4, seed=3)
     names = [name for _, name in lora]
@@ -181,7 +181,7 @@ def test_both_loaders_agree_on_the_settings_in_a_file(sides: Sides, tmp_path: Pa
 
 
 def numbered(name: str, layers: int) -> str:
-    """What the layers of a UNet with attention are called where its blocks are numbered through."""
+    """A layer of attention by the original name, in which the UNet's blocks are numbered through."""
     found = re.fullmatch(r"(down|up)_blocks\.(\d+)\.attentions\.(\d+)\.(.*)", name)
     if found is None:
         return name.replace("mid_block.attentions.0", "middle_block.1")
@@ -191,7 +191,7 @@ def numbered(name: str, layers: int) -> str:
 
 
 def unet_in_kohyas(sides: Sides) -> dict[str, Tensor]:
-    """Stable Diffusion's under diffusers' names, XL's under those of the original; both with their text encoders."""
+    """Stable Diffusion's layers under diffusers' names, XL's under the original ones; with the text encoders'."""
     xl = sides.name == "sdxl"
     starts = {"unet": "lora_unet_", "text_encoder": "lora_te1_" if xl else "lora_te_", "text_encoder_2": "lora_te2_"}
     layers = sides.networks["unet"].config.layers_per_block
@@ -206,9 +206,9 @@ def unet_in_kohyas(sides: Sides) -> dict[str, Tensor]:
 
 
 def transformer_in_kohyas(sides: Sides) -> dict[str, Tensor]:
-    """FLUX.1's under Black Forest Labs' names, queries, keys and values in one; with CLIP.
+    """FLUX.1's layers under Black Forest Labs' names, with queries, keys and values in one; and CLIP's.
 
-    Without ``linear1``, which the peer knows at full size only.
+    Without ``linear1``, which diffusers knows only at the published size.
     """
     width = 64
     shapes = {
@@ -237,7 +237,7 @@ def transformer_in_kohyas(sides: Sides) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("sides", ["sd", "sdxl", "flux"], indirect=True)
 def test_both_loaders_agree_on_kohyas_layout(sides: Sides, tmp_path: Path) -> None:
-    """Of SD3 the peer takes diffusers' layout only."""
+    """For SD3, diffusers takes its own layout only."""
     tensors = transformer_in_kohyas(sides) if sides.name == "flux" else unet_in_kohyas(sides)
     wanted = LoraRequest(path=str(write(tmp_path / "kohya.safetensors", tensors)), weight=0.9)
     mine = sides.mine(wanted)
@@ -245,8 +245,8 @@ def test_both_loaders_agree_on_kohyas_layout(sides: Sides, tmp_path: Path) -> No
     assert apart(mine, sides.mine()) > 0.02
 
 
-def test_pefts_own_files_do_what_they_do_in_peft(sides: Sides, tmp_path: Path) -> None:
-    """PEFT's folders: the tensors, and in a file beside them how they are scaled, for some layers otherwise."""
+def test_a_folder_of_pefts_does_what_it_does_in_peft(sides: Sides, tmp_path: Path) -> None:
+    """It holds the tensors and a file of settings, by which some layers have another alpha."""
     part = next(name for name in sides.networks if name in ("unet", "transformer"))
     layers = ["to_q", "to_v", "to_out.0"]
     config = LoraConfig(
@@ -265,3 +265,40 @@ def test_pefts_own_files_do_what_they_do_in_peft(sides: Sides, tmp_path: Path) -
     mine = sides.mine(LoraRequest(path=str(tmp_path)))
     assert apart(mine, drawn) < TOLERANCE
     assert apart(mine, sides.mine()) > 0.02
+
+
+def xlabs(sides: Sides) -> dict[str, Tensor]:
+    """A LoRA as XLabs trains them: attention processors in all blocks."""
+    config = sides.networks["transformer"].config
+    width = config.num_attention_heads * config.attention_head_dim
+    shapes = {
+        f"double_blocks.{block}.processor.{layer}_lora{stream}": (count * width, width)
+        for block in range(config.num_layers)
+        for stream in (1, 2)
+        for layer, count in (("qkv", 3), ("proj", 1))
+    }
+    for block in range(config.num_single_layers):
+        shapes[f"single_blocks.{block}.processor.qkv_lora"] = (3 * width, width)
+        shapes[f"single_blocks.{block}.processor.proj_lora"] = (width, 5 * width)
+    generator, tensors = torch.Generator().manual_seed(9), {}
+    for name, (outputs, inputs) in shapes.items():
+        tensors[f"{name}.down.weight"] = torch.randn((4, inputs), generator=generator) / inputs**0.5
+        tensors[f"{name}.up.weight"] = 0.1 * torch.randn((outputs, 4), generator=generator)
+    return tensors
+
+
+@pytest.mark.parametrize("sides", ["flux"], indirect=True)
+def test_both_loaders_agree_on_xlabs_layout(sides: Sides, tmp_path: Path) -> None:
+    tensors = xlabs(sides)
+    wanted = LoraRequest(path=str(write(tmp_path / "xlabs.safetensors", tensors)), weight=0.8)
+    mine = sides.mine(wanted)
+    assert apart(mine, sides.theirs(wanted)) < TOLERANCE
+    assert apart(mine, sides.mine(wanted, mode="merged")) < 1e-4
+    (found,) = sides.engine.prepare(
+        GenerationRequest(prompt="a", model=str(sides.folder), loras=(wanted,))
+    ).loras.matches
+    assert found.unmatched == ()
+    for stream in ("qkv_lora1", "qkv_lora2", "proj_lora1", "proj_lora2", "single"):  # each counts
+        some = {name: tensor for name, tensor in tensors.items() if stream not in name}
+        lora = LoraRequest(path=str(write(tmp_path / "some.safetensors", some)), weight=0.8)
+        assert apart(sides.mine(lora), mine) > TOLERANCE

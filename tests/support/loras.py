@@ -1,4 +1,4 @@
-"""LoRAs of random factors for a model's layers, written in the layouts that files have them in."""
+"""Random LoRAs for a model's layers, and the layouts in which files have them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Factors(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """Of up·down."""
+        """What up·down is multiplied by."""
         return self.alpha / self.down.shape[0]
 
 
 Loras = Mapping[tuple[str, str], Factors]
-"""By part and layer, named as in diffusers and transformers."""
+"""By part and layer, which are named as in diffusers and transformers."""
 Spelling = Callable[[str, str], str]
 """A file's name for a part's layer."""
 
@@ -43,9 +43,9 @@ def random_lora(
 
     Args:
         networks: by part.
-        wanted: whether a layer is to be changed.
-        rank: of all.
-        alpha: of all; the rank where it is None.
+        wanted: whether a layer of a part is changed.
+        rank: of every layer.
+        alpha: of every layer; None for the rank.
         seed: of the factors.
         size: standard deviation of the entries of up·down, in units of 1 / √inputs.
     """
@@ -63,7 +63,7 @@ def random_lora(
 
 
 def down_norm(inputs: Iterable[int]) -> float:
-    """√ of the number of inputs of one output."""
+    """The square root of the number of inputs of one output."""
     return float(torch.tensor(list(inputs)).prod()) ** 0.5
 
 
@@ -74,7 +74,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], **metadata: str) -> Path:
 
 
 def kohya(lora: Loras, spelled: Spelling) -> dict[str, Tensor]:
-    """``lora_down``, ``lora_up`` and ``alpha``; the name of each layer is ``spelled``'s."""
+    """``lora_down``, ``lora_up`` and ``alpha`` of each layer, under the name that ``spelled`` gives it."""
     tensors = {}
     for place, (down, up, alpha) in lora.items():
         name = spelled(*place)
@@ -87,7 +87,7 @@ def kohya(lora: Loras, spelled: Spelling) -> dict[str, Tensor]:
 
 
 def peft(lora: Loras, spelled: Spelling = lambda part, name: f"base_model.model.{name}") -> dict[str, Tensor]:
-    """``lora_A`` and ``lora_B``, which leave alpha to the settings."""
+    """``lora_A`` and ``lora_B`` of each layer; alpha is in the settings."""
     tensors = {}
     for place, (down, up, _) in lora.items():
         tensors |= {f"{spelled(*place)}.lora_A.weight": down, f"{spelled(*place)}.lora_B.weight": up}
@@ -95,7 +95,7 @@ def peft(lora: Loras, spelled: Spelling = lambda part, name: f"base_model.model.
 
 
 def diffusers(lora: Loras) -> dict[str, Tensor]:
-    """As diffusers saves them: the part before the layer's name; the text encoder's root is always there."""
+    """As diffusers saves them: the part comes before the layer's name, and a text encoder's root is always there."""
     return peft(lora, dotted)
 
 
@@ -105,18 +105,18 @@ def dotted(part: str, name: str) -> str:
 
 
 def underscored(start: str) -> Spelling:
-    """A layer's name in kohya's files, after this."""
+    """A layer's name in kohya's files, with this before it."""
     return lambda part, name: start + rooted(part, name).replace(".", "_")
 
 
 def rooted(part: str, name: str) -> str:
-    """CLIP's layers have ``text_model`` before them in all files."""
+    """A layer's name with ``text_model`` before those of CLIP, as in all files."""
     clip = part.startswith("text_encoder") and name.startswith("encoder.layers")
     return f"text_model.{name}" if clip else name
 
 
 def merge(networks: Mapping[str, Any], lora: Loras, weight: float = 1.0) -> None:
-    """The definition: adds weight · alpha / rank · up·down to each layer's weight, in float64."""
+    """Adds weight · alpha / rank · up·down to each layer's weight, in float64: the definition of a LoRA."""
     for (part, name), factors in lora.items():
         layer = networks[part].get_submodule(name)
         change = factors.up.double().flatten(1) @ factors.down.double().flatten(1)

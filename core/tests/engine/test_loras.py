@@ -1,4 +1,4 @@
-"""LoRAs of a request: checked before anything is loaded, set while it runs, and part of what is remembered."""
+"""A request's LoRAs: checked before anything is loaded, applied while it runs, and part of what is cached."""
 
 from __future__ import annotations
 
@@ -31,46 +31,46 @@ THREADS = 8
 
 
 def write_lora(folder: Path, name: str = "ink", parts: tuple[str, ...] = ("unet",), **about: Any) -> str:
-    """A toy's LoRA."""
+    """A LoRA of the toy model."""
     file = folder / f"{name}.safetensors"
     file.write_text(json.dumps({"parts": parts} | about))
     return str(file)
 
 
 def request(model: str, *loras: LoraRequest, **wanted: Any) -> GenerationRequest:
-    """Two pictures."""
+    """A request for two pictures."""
     return GenerationRequest(**{"prompt": "a", "model": model, "seed": 5, "steps": 4, "loras": loras} | wanted)
 
 
-def worn(engine: Engine, wanted: GenerationRequest) -> list[Any]:
-    """What the toy was changed by, in its order."""
+def applied(engine: Engine, wanted: GenerationRequest) -> list[Any]:
+    """The LoRAs that the toy model was changed by, in order."""
     model: Any = engine.load(engine.prepare(wanted))
     found: list[Any] = model.worn
     return found
 
 
-def test_the_model_is_changed_while_it_draws(engine: Engine, model: str, tmp_path: Path) -> None:
+def test_the_model_is_changed_during_the_run(engine: Engine, model: str, tmp_path: Path) -> None:
     lora = LoraRequest(path=write_lora(tmp_path), weight=0.3)
     plain, changed = engine.generate(request(model)), engine.generate(request(model, lora, lora_mode="merged"))
-    assert worn(engine, request(model)) == [("unmerged", ()), ("merged", (lora,))]
+    assert applied(engine, request(model)) == [("unmerged", ()), ("merged", (lora,))]
     assert float((changed.latents - plain.latents).abs().max()) > 0.1
     loaded: Any = engine.load(engine.prepare(request(model)))
     assert loaded.loras == ()
     assert torch.equal(engine.generate(request(model)).latents, plain.latents)
 
 
-def test_several_keep_their_order_and_their_weights(engine: Engine, model: str, tmp_path: Path) -> None:
+def test_several_loras_keep_their_order_and_weights(engine: Engine, model: str, tmp_path: Path) -> None:
     loras = [
         LoraRequest(path=write_lora(tmp_path, "one"), weight=0.5),
         LoraRequest(path=write_lora(tmp_path, "two"), weight=-1, text_encoders=0.25, denoiser=2),
     ]
     engine.generate(request(model, *loras))
-    assert worn(engine, request(model)) == [("unmerged", tuple(loras))]
+    assert applied(engine, request(model)) == [("unmerged", tuple(loras))]
     assert [lora.weight_of("unet") for lora in loras] == [0.5, 2]
     assert [lora.weight_of("text_encoder_2") for lora in loras] == [0.5, 0.25]
 
 
-def test_the_refiner_is_left_alone(engine: Engine, tmp_path: Path) -> None:
+def test_the_refiner_is_not_changed(engine: Engine, tmp_path: Path) -> None:
     first, second = str(write_toy(tmp_path / "first")), str(write_toy(tmp_path / "second"))
     wanted = request(first, LoraRequest(path=write_lora(tmp_path)), refiner=second)
     engine.generate(wanted)
@@ -78,7 +78,7 @@ def test_the_refiner_is_left_alone(engine: Engine, tmp_path: Path) -> None:
     assert [len(loras) for model in models for _, loras in model.worn] == [1, 0]
 
 
-def test_prompts_are_encoded_anew_where_the_text_encoders_change(engine: Engine, model: str, tmp_path: Path) -> None:
+def test_prompts_are_encoded_again_if_the_text_encoders_change(engine: Engine, model: str, tmp_path: Path) -> None:
     picture = LoraRequest(path=write_lora(tmp_path, "picture"))
     words = LoraRequest(path=write_lora(tmp_path, "words", ("text_encoder", "unet")), weight=0.5)
     loaded: Any = engine.load(engine.prepare(request(model)))
@@ -98,7 +98,7 @@ def test_prompts_are_encoded_anew_where_the_text_encoders_change(engine: Engine,
     assert encodings(words) == 1
 
 
-def test_eight_threads_get_what_each_gets_alone(host: PluginHost, model: str, tmp_path: Path) -> None:
+def test_eight_threads_get_what_each_would_get_alone(host: PluginHost, model: str, tmp_path: Path) -> None:
     one, two = write_lora(tmp_path, "one"), write_lora(tmp_path, "two", ("text_encoder",))
     choices = [(), (LoraRequest(path=one),), (LoraRequest(path=two, weight=0.5),), (LoraRequest(path=one, weight=2.0),)]
     wanted = [request(model, *choices[number % 4], seed=number // 4) for number in range(THREADS)]
@@ -115,7 +115,7 @@ def test_eight_threads_get_what_each_gets_alone(host: PluginHost, model: str, tm
 
 
 def test_requests_with_the_same_loras_run_at_once(engine: Engine, model: str, tmp_path: Path) -> None:
-    """Each waits for the other in the middle of its sampling; the file has two names."""
+    """Each waits for the other in the middle of its sampling. The file is there under two names."""
     file = Path(write_lora(tmp_path))
     (tmp_path / "copy.safetensors").write_bytes(file.read_bytes())
     both = Barrier(2)
@@ -130,7 +130,7 @@ def test_requests_with_the_same_loras_run_at_once(engine: Engine, model: str, tm
     assert torch.equal(results[0].latents, results[1].latents)
 
 
-def test_the_recipe_tells_the_file_from_another_of_its_name(engine: Engine, model: str, tmp_path: Path) -> None:
+def test_a_recipe_holds_for_one_file_and_not_for_its_name(engine: Engine, model: str, tmp_path: Path) -> None:
     file = Path(write_lora(tmp_path))
     (recipe,) = engine.generate(request(model, LoraRequest(path=str(file), weight=0.4))).recipes
     recipe = Recipe.model_validate_json(recipe.model_dump_json())

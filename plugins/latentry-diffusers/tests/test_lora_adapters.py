@@ -1,4 +1,4 @@
-"""LoRAs on networks: beside the layers and within their weights, several at once, and taken off again."""
+"""LoRAs on networks: merged and unmerged, several at once, and taken off again."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class Encoder(nn.Module):
         self.layer = nn.Linear(4, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As it is."""
+        """One layer."""
         out: Tensor = self.layer(x)
         return out
 
 
 @pytest.fixture
 def networks() -> dict[str, nn.Module]:
-    """Of one model."""
+    """The networks of one model."""
     return {"unet": Small(), "text_encoder": Encoder()}
 
 
 @pytest.fixture
 def adapters(networks: Mapping[str, nn.Module]) -> Adapters:
-    """Of that model."""
+    """The adapters of that model."""
     return Adapters(networks, lambda: ())
 
 
@@ -72,7 +72,7 @@ def inputs(dtype: torch.dtype = torch.float32) -> Tensor:
 
 @torch.no_grad()
 def through(networks: Mapping[str, nn.Module]) -> Tensor:
-    """What the denoiser makes of it."""
+    """What the denoiser makes of a picture."""
     out: Tensor = networks["unet"](inputs(next(networks["unet"].parameters()).dtype))
     return out
 
@@ -89,7 +89,7 @@ def bits(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def assert_untouched(networks: Mapping[str, nn.Module], before: Mapping[str, Tensor]) -> None:
-    """The same names and the same bits, and nothing that listens."""
+    """The same names and the same bits, and no hooks."""
     after = bits(networks)
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -125,7 +125,7 @@ def test_both_modes_agree(networks: dict[str, nn.Module], adapters: Adapters, tm
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("mode", MODES)
-def test_the_layers_dtype_stays_and_comes_back(
+def test_the_layers_dtype_stays(
     networks: dict[str, nn.Module], adapters: Adapters, tmp_path: Path, mode: LoraMode, dtype: torch.dtype
 ) -> None:
     _, lora = saved(networks, tmp_path, "one")
@@ -169,7 +169,7 @@ def test_text_encoders_and_denoiser_have_weights_of_their_own(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_weight_is_no_change(
+def test_a_weight_of_zero_changes_nothing(
     networks: dict[str, nn.Module], adapters: Adapters, tmp_path: Path, mode: LoraMode
 ) -> None:
     before, (_, lora) = bits(networks), saved(networks, tmp_path, "one")
@@ -178,7 +178,7 @@ def test_no_weight_is_no_change(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_new_setting_takes_the_place_of_the_old_one_and_gives_it_back(
+def test_a_new_setting_replaces_the_old_one_and_restores_it(
     networks: dict[str, nn.Module], adapters: Adapters, tmp_path: Path, mode: LoraMode
 ) -> None:
     before = bits(networks)
@@ -196,7 +196,7 @@ def test_a_new_setting_takes_the_place_of_the_old_one_and_gives_it_back(
     assert_untouched(networks, before)
 
 
-def test_what_fails_halfway_leaves_what_was_there(
+def test_a_failure_halfway_leaves_the_earlier_setting(
     networks: dict[str, nn.Module], adapters: Adapters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, first = saved(networks, tmp_path, "one", seed=1)
@@ -219,7 +219,7 @@ def test_what_fails_halfway_leaves_what_was_there(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_quantised_weights_take_loras_unmerged_only(tmp_path: Path, dtype: torch.dtype) -> None:
-    """GGUF's blocks, which compute in a dtype of their own."""
+    """GGUF's blocks compute in a dtype of their own."""
     kind, values = gguf.GGMLQuantizationType.Q8_0, torch.randn(6, 32, generator=torch.Generator().manual_seed(4))
     blocks = GGUFParameter(torch.from_numpy(gguf.quants.quantize(values.numpy(), kind)), quant_type=kind)
     layer = QuantisedLinear(32, 6, False, compute_dtype=dtype, device="meta").requires_grad_(False)
@@ -248,7 +248,7 @@ def test_quantised_weights_take_loras_unmerged_only(tmp_path: Path, dtype: torch
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_weights_that_are_moved_meanwhile_come_back_as_they_were(
+def test_weights_that_are_moved_in_between_are_restored(
     networks: dict[str, nn.Module], adapters: Adapters, tmp_path: Path, mode: LoraMode
 ) -> None:
     """As by a host that frees memory; here it only copies."""

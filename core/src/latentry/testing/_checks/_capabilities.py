@@ -28,8 +28,8 @@ def evaluations(subject: Subject) -> Iterator[CheckResult]:
     for case in subject.cases:
         finding = partial(CheckResult, check="evaluations", case=case.label)
         if subject.spec.adaptive:
-            planned = _plan(subject, case).evaluations
-            yield finding(declared="chosen at run time", measured=f"the plan says {planned}", passed=planned is None)
+            known = _plan(subject, case).evaluations
+            yield finding(declared="chosen at run time", measured=f"the plan says {known}", passed=known is None)
             continue
         plans = _plan(subject, case), descent(case, process(min(subject.spec.processes)), 7)
         most = max(max(plan.evaluations_by_step or (0,)) for plan in plans)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
-from support.imports import Graph, circles, graph_of
+from support.imports import Graph, circles, graph_of, imports_of
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "src" / "latentry"
@@ -29,6 +30,9 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else "latentry"
 
 
+read = cache(graph_of)
+
+
 def faults(graph: Graph) -> list[str]:
     """Imports between rooms that the table does not allow, and rooms it does not know."""
     return sorted(
@@ -43,7 +47,7 @@ def faults(graph: Graph) -> list[str]:
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    return graph_of(CORE)
+    return read(CORE)
 
 
 def test_rooms_import_only_what_they_may(graph: Graph) -> None:
@@ -75,13 +79,13 @@ def test_what_the_rooms_say_of_themselves_is_what_the_table_says() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_no_modules_import_each_other_in_a_circle(package: Path) -> None:
-    assert circles(graph_of(package)) == []
+    assert circles(read(package)) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES[1:], ids=lambda package: package.name)
 def test_plugins_import_public_modules_of_the_core(package: Path) -> None:
     """And no module with an underscore of another plugin."""
-    for module, others in graph_of(package).items():
+    for module, others in read(package).items():
         foreign = {other for other in others if other.split(".")[0] not in (package.name, "latentry")}
         core = {other for other in others if other.split(".")[0] == "latentry"}
         assert core <= PUBLIC, module
@@ -100,32 +104,32 @@ PLANTS = {
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_a_planted_import_is_found(plant: str, tmp_path: Path) -> None:
-    copy = shutil.copytree(CORE, tmp_path / "latentry")
+def test_a_planted_import_is_found(plant: str, graph: Graph) -> None:
     file, line = PLANTS[plant]
-    with (copy / file).open("a", encoding="utf-8") as stream:
-        stream.write(f"\n{line}\n")
     module = f"latentry.{file.removesuffix('.py').replace('/', '.')}"
-    assert [fault.partition(" ")[0] for fault in faults(graph_of(copy))] == [module]
+    source = (CORE / file).read_text(encoding="utf-8") + f"\n{line}\n"
+    planted = {**graph, module: imports_of(source, module, graph)}
+    assert [fault.partition(" ")[0] for fault in faults(planted)] == [module]
 
 
 @pytest.mark.parametrize(
-    ("file", "line"),
-    [
-        ("_numerics/_point_user.py", "from latentry._numerics._linear import combine"),
-        ("_numerics/_point_user.py", "def late():\n    from . import _linear"),
-    ],
+    "line",
+    ["from latentry._numerics._linear import combine", "def late():\n    from . import _linear"],
 )
-def test_a_planted_circle_is_found(file: str, line: str, tmp_path: Path) -> None:
-    copy = shutil.copytree(CORE, tmp_path / "latentry")
-    (copy / file).write_text(line + "\n", encoding="utf-8")
-    with (copy / "_numerics" / "_linear.py").open("a", encoding="utf-8") as stream:
-        stream.write("\nif TYPE_CHECKING:\n    import latentry._numerics._point_user\n")
-    assert circles(graph_of(copy)) == [["latentry._numerics._linear", "latentry._numerics._point_user"]]
+def test_a_planted_circle_is_found(line: str, graph: Graph) -> None:
+    new, old = "latentry._numerics._planted", "latentry._numerics._linear"
+    planted = {**graph, new: imports_of(line, new, graph)}
+    assert circles(planted) == []
+    source = (CORE / "_numerics" / "_linear.py").read_text(encoding="utf-8")
+    source += f"\nif TYPE_CHECKING:\n    import {new}\n"
+    assert circles({**planted, old: imports_of(source, old, planted)}) == [[old, new]]
 
 
-def test_a_room_that_nobody_declared_is_found(tmp_path: Path) -> None:
+def test_a_planted_room_is_found_in_a_copy_of_the_core(tmp_path: Path) -> None:
     copy = shutil.copytree(CORE, tmp_path / "latentry")
     (copy / "_attic").mkdir()
-    (copy / "_attic" / "__init__.py").write_text("from latentry._errors import LatentryError\n", encoding="utf-8")
-    assert faults(graph_of(copy)) == ["latentry._attic imports latentry._errors"]
+    (copy / "_attic" / "__init__.py").write_text("from .._errors import LatentryError\n", encoding="utf-8")
+    with (copy / "_peers" / "_names.py").open("a", encoding="utf-8") as stream:
+        stream.write("\nfrom latentry._attic import LatentryError\n")
+    found = ["latentry._attic imports latentry._errors", "latentry._peers._names imports latentry._attic"]
+    assert faults(graph_of(copy)) == found

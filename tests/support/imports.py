@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 Graph = Mapping[str, frozenset[str]]
@@ -17,7 +17,23 @@ def graph_of(package: Path) -> Graph:
         package: the folder of the package, named like it.
     """
     files = {_module(path, package): path for path in package.rglob("*.py")}
-    return {module: frozenset(_imports(module, path, files.keys()) - {module}) for module, path in files.items()}
+    return {
+        module: imports_of(path.read_text(encoding="utf-8"), module, files.keys(), package=path.name == "__init__.py")
+        for module, path in files.items()
+    }
+
+
+def imports_of(source: str, module: str, modules: Container[str], *, package: bool = False) -> frozenset[str]:
+    """The modules that a source text imports.
+
+    Args:
+        source: of the module.
+        module: its name.
+        modules: names that are modules; other names that are imported from a module belong to that module.
+        package: whether the module is a package's ``__init__``, which relative imports depend on.
+    """
+    names = {name for node in ast.walk(ast.parse(source)) for name in _named(node, module, package, modules)}
+    return frozenset(names - {module})
 
 
 def circles(graph: Graph) -> list[list[str]]:
@@ -54,20 +70,14 @@ def _module(path: Path, package: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imports(module: str, path: Path, modules: object) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    is_package = path.name == "__init__.py"
-    return {name for node in ast.walk(tree) for name in _named(node, module, is_package, modules)}
-
-
-def _named(node: ast.AST, module: str, is_package: bool, modules: object) -> Iterator[str]:
+def _named(node: ast.AST, module: str, is_package: bool, modules: Container[str]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         base = _base(node, module, is_package)
         for alias in node.names:
             inner = f"{base}.{alias.name}"
-            yield inner if inner in modules else base  # type: ignore[operator]
+            yield inner if inner in modules else base
 
 
 def _base(node: ast.ImportFrom, module: str, is_package: bool) -> str:

@@ -26,8 +26,9 @@ from latentry import (
     VariancePreserving,
 )
 from latentry.solvers import InitialNoise
-from latentry_bridge_diffusers._grid import Grid, Request
+from latentry_bridge_diffusers._grid import Grid
 from latentry_bridge_diffusers._noise import Generators, PipelineNoise
+from latentry_bridge_diffusers._request import Request
 from latentry_bridge_diffusers._training import read_training
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from latentry import Final, IncompatibleError, Process
 
 if TYPE_CHECKING:
-    from latentry_bridge_diffusers._grid import Request
+    from latentry_bridge_diffusers._request import Request
 
 
 def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -> tuple[list[float], Final]:

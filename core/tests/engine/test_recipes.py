@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,7 @@ from latentry import (
     RecipeError,
     read_recipe,
 )
-from latentry._request._recipe import save_picture
+from latentry._request._recipe import UsedPlugin, save_picture
 
 
 def made(engine: Engine, model: str, **wanted: Any) -> tuple[Recipe, ...]:
@@ -183,11 +187,25 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_recipe(tmp_path / "absent.png")
 
 
-def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture(tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("no picture")
-    for path in (tmp_path / "no.png", tmp_path):
-        with pytest.raises(RecipeError, match="cannot be read as a picture"):
-            read_recipe(path)
+    with pytest.raises(RecipeError, match="cannot be read as a picture"):
+        read_recipe(tmp_path / "no.png")
+    with pytest.raises(RecipeError, match="is not a regular file"):
+        read_recipe(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecipeError, match="is not a regular file"):
+        read_recipe(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_a_path_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"cannot be opened|There is no file"):
+        read_recipe(name)
 
 
 def test_a_picture_cut_short(engine: Engine, model: str, tmp_path: Path) -> None:
@@ -198,20 +216,92 @@ def test_a_picture_cut_short(engine: Engine, model: str, tmp_path: Path) -> None
 
 
 def test_a_picture_without_a_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="carries no recipe"):
+    with pytest.raises(RecipeError, match="has no recipe"):
         read_recipe(picture(tmp_path / "plain.png", None))
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"request": 3}'])
-def test_a_recipe_that_is_none(tmp_path: Path, text: str) -> None:
-    with pytest.raises(RecipeError, match=r"cannot be understood|carries no recipe"):
+def test_a_recipe_that_is_not_valid(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match=r"cannot be read|has no recipe"):
         read_recipe(picture(tmp_path / "odd.png", text))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(*chunks: bytes, width: int = 1, height: int = 1) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 4))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + pixels + chunk(b"IEND", b"")
+
+
+HOSTILE = {
+    "a text that unpacks to more than Pillow allows": png(
+        chunk(b"iTXt", b"latentry\0\1\0\0\0" + zlib.compress(b" " * 2**27, 9))
+    ),
+    "more pixels than Pillow allows": png(width=60_000, height=60_000),
+    "a text chunk that is cut short": png(chunk(b"iTXt", b"latentry")),
+    "no pixels": png(width=0, height=0),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_picture_is_refused(tmp_path: Path, what: str) -> None:
+    (tmp_path / "hostile.png").write_bytes(HOSTILE[what])
+    with pytest.raises(RecipeError):
+        read_recipe(tmp_path / "hostile.png")
+
+
+def test_an_index_beyond_the_requests_pictures_is_refused(engine: Engine, model: str, tmp_path: Path) -> None:
+    (recipe,) = made(engine, model, count=1)
+    text = json.dumps({**json.loads(recipe.model_dump_json()), "index": 1})
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read_recipe(picture(tmp_path / "odd.png", text))
+
+
+@pytest.mark.parametrize(
+    ("then", "words"),
+    [
+        ("0.1.²", "different here"),
+        ("9!1.0", "older here"),
+        ("0.0.1.dev3+local", "newer here"),
+        ("1.0\n&& evil", "different here"),
+    ],
+)
+def test_any_text_can_stand_for_a_version(engine: Engine, host: PluginHost, model: str, then: str, words: str) -> None:
+    (recipe,) = made(engine, model, count=1)
+    (obstacle, *_) = recipe.model_copy(update={"core": then}).obstacles(host)
+    assert words in obstacle
+    assert "evil" not in obstacle.partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "command"),
+    [
+        ("latentry-ddim", "0.1.0", "pip install latentry-ddim==0.1.0"),
+        ("Latentry.DDIM_2", "1.0rc1", "pip install Latentry.DDIM_2==1.0rc1"),
+        ("evil; rm -rf ~", "1.0", ""),
+        ("-r", "1.0", ""),
+        ("evil", "1.0; rm -rf ~", ""),
+        ("evil\n", "1.0", ""),
+        ("", "1.0", ""),
+    ],
+)
+def test_only_a_name_and_a_version_become_a_command(distribution: str, version: str, command: str) -> None:
+    remedy = UsedPlugin(name="a:b", distribution=distribution, version=version).remedy
+    assert remedy == command or (not command and "pip" not in remedy)
+
+
+def test_the_path_of_a_loose_plugin_is_quoted() -> None:
+    loose = UsedPlugin(name="a:b", distribution="/tmp/my plugin; ls", version="unversioned")
+    assert loose.remedy == "--plugin-dir '/tmp/my plugin; ls'"
 
 
 def test_a_recipe_of_a_newer_version_is_not_half_understood(engine: Engine, model: str, tmp_path: Path) -> None:
     (recipe,) = made(engine, model, count=1)
     text = recipe.model_dump_json().replace('"prompt":', '"style":"new","prompt":', 1)
-    with pytest.raises(RecipeError, match="may be from another version") as caught:
+    with pytest.raises(RecipeError, match="may come from another version") as caught:
         read_recipe(picture(tmp_path / "newer.png", text))
     assert "Upgrade" in caught.value.remedy
 

@@ -88,8 +88,25 @@ def test_the_json_is_json() -> None:
         {"prompt": "a", "batch": 0},
         {"prompt": "a", "guidance": -1},
         {"prompt": "a", "guidance": math.nan},
-        {"prompt": "a", "seed": -1},
-        {"prompt": "a", "seed": 2**63},
+        {"prompt": "a", "seed": -2},
+        {"prompt": "a", "seed": 2**64},
+        {"prompt": "a", "guidance": math.inf},
+        {"prompt": "a", "guidance": 1e30},
+        {"prompt": "a", "sigmas": (math.nan, 1.0)},
+        {"prompt": "a", "scheduler_options": {"eta": math.nan}},
+        {"prompt": "a", "conditioning": {"crop": [0, math.inf]}},
+        {"prompt": "a", "attention_options": {"sdpa": {"scale": -math.inf}}},
+        {"prompt": "a", "width": 10**18},
+        {"prompt": "a", "height": 10**400},
+        {"prompt": "a", "count": 10**12},
+        {"prompt": "(red:100.1) circle"},
+        {"prompt": f"(red:{'9' * 400}) circle"},
+        {"prompt": ("a", "(red:-101) circle")},
+        {"prompt": "a", "negative": "(" * 60 + "red" + ")" * 60},
+        {"prompt": "a lone \ud800 surrogate"},
+        {"prompt": "a", "conditioning": {"style": ["\udfff"]}},
+        {"prompt": "a", "model": "model\0.safetensors"},
+        {"prompt": "a", "text_encoders": ("a", "b\0")},
         {"prompt": "a", "width": 0},
         {"prompt": "a", "final": "never"},
         {"prompt": "a", "dtype": "float8"},
@@ -111,7 +128,7 @@ def test_the_json_is_json() -> None:
     ],
     ids=str,
 )
-def test_what_no_request_can_be_is_refused(wrong: dict[str, object]) -> None:
+def test_a_value_that_a_request_cannot_have_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         GenerationRequest(**wrong)  # type: ignore[arg-type]
 
@@ -130,6 +147,22 @@ def test_clip_skip_of_an_old_request_becomes_a_conditioning_option(
 ) -> None:
     assert GenerationRequest.model_validate({"prompt": "a", **old}).conditioning == conditioning
     assert GenerationRequest.model_validate_json(json.dumps({"prompt": "a", **old})).conditioning == conditioning
+
+
+def test_a_seed_of_minus_one_is_drawn() -> None:
+    assert GenerationRequest(prompt="a", seed=-1) == GenerationRequest(prompt="a")
+    assert GenerationRequest.model_validate_json('{"prompt": "a", "seed": -1}').seed is None
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1, 2**63, 2**64 - 1])
+def test_every_seed_of_64_bits_is_kept(seed: int) -> None:
+    request = GenerationRequest(prompt="a", seed=seed)
+    assert GenerationRequest.model_validate_json(request.model_dump_json()).seed == seed
+
+
+@pytest.mark.parametrize("prompt", ["(red:100) circle", "((red)) [circle]", "a \\(b:1e9\\)", "a:9999", "😀"])
+def test_weights_within_the_bounds_and_literal_brackets_are_taken(prompt: str) -> None:
+    assert GenerationRequest(prompt=prompt).prompt == prompt
 
 
 def test_each_prompt_has_its_pictures_in_a_row() -> None:

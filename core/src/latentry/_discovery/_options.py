@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 WORDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it must be a whole number"),
+    "int_parsing_size": "it must be a smaller number",
+    "string_type": "it must be text",
     **dict.fromkeys(("float_type", "float_parsing"), "it must be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "it must be true or false"),
     "finite_number": "it must be a finite number",
-    "greater_than": "it must be more than {gt:g}",
-    "greater_than_equal": "it must be at least {ge:g}",
-    "less_than": "it must be less than {lt:g}",
-    "less_than_equal": "it must be at most {le:g}",
+    "greater_than": "it must be more than {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than": "it must be less than {lt}",
+    "less_than_equal": "it must be at most {le}",
     "literal_error": "it must be {expected}",
 }
 """What is wrong with a value, by pydantic's name for it."""
@@ -112,6 +114,7 @@ def requirement(detail: ErrorDetails) -> str:
     """What a value must be, from one of pydantic's errors."""
     known = WORDS.get(detail["type"])
     if known is not None:
-        return known.format(**detail.get("ctx", {}))
+        bounds = detail.get("ctx", {}).items()
+        return known.format(**{name: f"{value:g}" if isinstance(value, float) else value for name, value in bounds})
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     return message[:1].lower() + message[1:]

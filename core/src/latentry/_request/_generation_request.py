@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request import _reading
 from latentry._request._memory_policy import DtypeName, Tiling
@@ -16,6 +19,16 @@ from latentry._specs import Final
 Shares = tuple[float, float]
 """First and last, in shares of the steps."""
 
+Level = Annotated[float, Field(allow_inf_nan=True)]
+"""A noise level. σ/α is infinite where a flow model starts."""
+INFINITE = ("sigmas", "sigma_options", "scheduler_options")
+"""Fields whose numbers can be infinite on purpose."""
+PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask")
+LARGEST = 65_536
+"""The largest side in pixels, and the most pictures of a request: far beyond what a model can do, and a mistake."""
+HEAVIEST = 100.0
+"""The largest weight that words in a prompt can have: beyond it float16 overflows."""
+
 PAIR = "NAME=VALUE"
 SHARES = "FROM,TO"
 
@@ -23,7 +36,7 @@ SHARES = "FROM,TO"
 class GenerationRequest(BaseModel):
     """A request for pictures. What is left None is decided by the checkpoint, the model variant or the scheduler."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", allow_inf_nan=False)
 
     prompt: str | tuple[str, ...] = Field(description="What the picture shows; several prompts are drawn in one go.")
     negative: Annotated[str, Option(Panel.PROMPT)] = Field(default="", description="What the picture should not show.")
@@ -60,7 +73,7 @@ class GenerationRequest(BaseModel):
         Option(Panel.SAMPLING, spelling="--set", metavar=PAIR, repeatable=True, read=_reading.named_values),
     ] = Field(default_factory=dict, description="Option of the scheduler, e.g. eta=0.5.")
     sigmas: Annotated[
-        str | tuple[float, ...] | None, Option(Panel.SAMPLING, metavar="NAME|LEVELS", read=_reading.name_or_levels)
+        str | tuple[Level, ...] | None, Option(Panel.SAMPLING, metavar="NAME|LEVELS", read=_reading.name_or_levels)
     ] = Field(
         default=None,
         description="Sigma schedule (see `latentry sigmas`), or noise levels, e.g. 14.6,3.1,0.7: σ/α on VP and "
@@ -78,7 +91,7 @@ class GenerationRequest(BaseModel):
     )
     steps: Annotated[int | None, Option(Panel.SAMPLING)] = Field(default=None, ge=1, description="Number of steps.")
     guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
-        default=None, ge=0.0, description="Guidance scale; 1 means no guidance."
+        default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."
     )
     guidance_rescale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
         default=0.0, ge=0.0, le=1.0, description="How far to rescale the guided output to the unguided one's spread."
@@ -90,7 +103,7 @@ class GenerationRequest(BaseModel):
         Field(default=(), description="Layers that skip-layer guidance leaves out, e.g. 7,8,9.")
     )
     skip_layer_scale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
-        default=2.8, ge=0.0, allow_inf_nan=False, description="Scale of skip-layer guidance."
+        default=2.8, ge=0.0, le=1000.0, description="Scale of skip-layer guidance."
     )
     skip_layer_interval: Annotated[Shares, Option(Panel.GUIDANCE, metavar=SHARES, read=_reading.interval)] = Field(
         default=(0.01, 0.2), description="Steps with skip-layer guidance, as shares of all steps."
@@ -125,19 +138,19 @@ class GenerationRequest(BaseModel):
         default="cut", description="Take that share of the steps, or all of them from that noise level on."
     )
     seed: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
-        default=None, ge=0, lt=2**63, description="Seed of the noise; drawn and recorded if not given."
+        default=None, ge=-1, lt=2**64, description="Seed of the noise; drawn and recorded if not given, or if -1."
     )
     width: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
-        default=None, ge=1, description="Width in pixels; the model's own if not given."
+        default=None, ge=1, le=LARGEST, description="Width in pixels; the model's own if not given."
     )
     height: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
-        default=None, ge=1, description="Height in pixels; the model's own if not given."
+        default=None, ge=1, le=LARGEST, description="Height in pixels; the model's own if not given."
     )
     count: Annotated[int, Option(Panel.OUTPUT)] = Field(
-        default=1, ge=1, description="Number of pictures for each prompt."
+        default=1, ge=1, le=LARGEST, description="Number of pictures for each prompt."
     )
     batch: Annotated[int, Option(Panel.DEVICE)] = Field(
-        default=4, ge=1, description="Number of pictures that go through the network together."
+        default=4, ge=1, le=LARGEST, description="Number of pictures that go through the network together."
     )
     device: Annotated[str, Option(Panel.DEVICE)] = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     dtype: Annotated[
@@ -185,26 +198,50 @@ class GenerationRequest(BaseModel):
             return kept
         return {**kept, "conditioning": {"clip_skip": fields["clip_skip"], **(fields.get("conditioning") or {})}}
 
-    @field_validator("prompt")
+    @field_validator("*")
     @classmethod
-    def _some_prompt(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not isinstance(value, str) and not value:
-            raise ValueError("give one prompt at least")
+    def _usable_anywhere(cls, value: Any, info: ValidationInfo) -> Any:
+        for item in _leaves(value):
+            if isinstance(item, str) and any("\ud800" <= letter <= "\udfff" for letter in item):
+                raise ValueError("it must be valid Unicode text")
+            if isinstance(item, str) and "\0" in item and info.field_name in PATHS:
+                raise ValueError("it must not contain a null character")
+            if isinstance(item, float) and math.isnan(item):
+                raise ValueError("it must not contain NaN")
+            if isinstance(item, float) and math.isinf(item) and info.field_name not in INFINITE:
+                raise ValueError("it must contain finite numbers only")
         return value
+
+    @field_validator("prompt", "negative")
+    @classmethod
+    def _weights_within_bounds(cls, prompts: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not prompts and not isinstance(prompts, str):
+            raise ValueError("it must be at least one prompt")
+        for prompt in (prompts,) if isinstance(prompts, str) else prompts:
+            for words, weight in parse_emphasis(prompt):
+                if not abs(weight) <= HEAVIEST:
+                    raise ValueError(f"it must not weigh words by more than {HEAVIEST:g}, as it does '{words[:40]}'")
+        return prompts
 
     @field_validator("guidance_interval", "skip_layer_interval")
     @classmethod
     def _within_the_run(cls, shares: Shares) -> Shares:
         if not 0.0 <= shares[0] < shares[1] <= 1.0:
-            raise ValueError("give two shares of the steps, the smaller first, from 0 to 1")
+            raise ValueError("it must be two shares of the steps, from 0 to 1, the smaller first")
         return shares
 
     @field_validator("skip_layers")
     @classmethod
-    def _layers_from_nought(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+    def _counted_from_zero(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
         if any(layer < 0 for layer in layers):
-            raise ValueError("layers are counted from 0")
+            raise ValueError("it must be layers counted from 0")
         return layers
+
+    @field_validator("seed")
+    @classmethod
+    def _minus_one_draws_a_seed(cls, seed: int | None) -> int | None:
+        """ComfyUI and AUTOMATIC1111 write −1 for a seed that is to be drawn."""
+        return None if seed == -1 else seed
 
     @field_validator("scheduler_options", "sigma_options")
     @classmethod
@@ -217,3 +254,15 @@ class GenerationRequest(BaseModel):
         """One prompt for each picture: ``count`` of the first, then ``count`` of the second, and so on."""
         each = (self.prompt,) if isinstance(self.prompt, str) else self.prompt
         return tuple(prompt for prompt in each for _ in range(self.count))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The values within nested lists and mappings, names included."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from (name, *_leaves(inner))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value

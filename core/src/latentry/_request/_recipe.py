@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentry._discovery import PluginHost, Registry
 from latentry._errors import RecipeError
 from latentry._request._generation_request import GenerationRequest
 
 if TYPE_CHECKING:
+    from packaging.version import Version
     from PIL.Image import Image
 
 KEY = "latentry"
 """Name of the PNG text chunk."""
+DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What the packaging rules allow as the name of a distribution."""
 UNVERSIONED = "unversioned"
-"""The version of what nobody packaged."""
+"""The version of a plugin that is a loose file, and not a distribution."""
 
 
 class UsedPlugin(BaseModel):
-    """A plugin that took part.
+    """A plugin that a picture was made with.
 
     Attributes:
         name: ``distribution:name`` of the record.
-        distribution: its distribution.
+        distribution: its distribution, or the path of a loose file.
         version: that distribution's version.
         revision: the scheduler's numerics revision.
-        why: why it was taken, where there was a choice.
+        why: why it was chosen, where there was a choice.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,23 +49,23 @@ class UsedPlugin(BaseModel):
 
     @property
     def remedy(self) -> str:
-        """How to have it here."""
+        """How to install it. A recipe is a stranger's text: what is not a name and a version makes no command."""
         if self.version == UNVERSIONED:
-            return f"--plugin-dir {self.distribution}"
-        return f"pip install {self.distribution}=={self.version}"
+            return f"--plugin-dir {shlex.quote(self.distribution)}"
+        return install_command(self.distribution, self.version)
 
 
 class Recipe(BaseModel):
-    """How a picture was made; ``request`` has every choice filled in.
+    """How a picture was made: a request with every choice filled in, and what it was made with.
 
     Attributes:
         request: the request with scheduler, steps, seed, size and all else that was decided.
         index: which of the request's pictures it is, from 0.
-        plugins: the plugins that took part, by role.
+        plugins: the plugins that it was made with, by role.
         core: version of the core.
-        model: fingerprint of the model's files, parts given apart included, by which another of the same name is told.
-        environment: torch's version, the device and the dtype, on which the last bit depends.
-        inputs: sha256 of the pixels of the pictures it began from, by the request's names for them.
+        model: fingerprint of the model's files, including parts that were given separately.
+        environment: torch's version, the device and the dtype, which the last bits depend on.
+        inputs: sha256 of the pixels of the pictures it started from, by the request's field.
         latents: sha256 of its start noise, where a program gave it (see ``GivenNoise.digest``).
         own_draws: whether a program gave the draws of a stochastic scheduler.
         refiner: fingerprint of the refiner's files, where there was one.
@@ -80,8 +86,14 @@ class Recipe(BaseModel):
     refiner: str = ""
     loras: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _of_one_of_the_requests_pictures(self) -> Recipe:
+        if self.index >= len(self.request.prompts):
+            raise ValueError(f"index must be less than the number of pictures, {len(self.request.prompts)}")
+        return self
+
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
-        """Why the same pixels cannot be expected with what is installed, one sentence for each part at odds."""
+        """Why the same pixels cannot be expected with what is installed: one sentence for each part that differs."""
         registries: dict[str, Registry[Any]] = {
             "scheduler": host.schedulers,
             "sigmas": host.sigma_schedules,
@@ -91,7 +103,7 @@ class Recipe(BaseModel):
         }
         found = []
         if (here := host.core_version or UNVERSIONED) != self.core:
-            found.append(f"The core is {_beside(here, self.core)}: pip install latentry=={self.core}")
+            found.append(f"The core is {_compared(here, self.core)}: {install_command('latentry', self.core)}")
         for role, used in self.plugins.items():
             registry, pinned = registries.get(role.partition(" ")[0]), used.remedy  # attention 2
             if registry is None or used.name not in registry:
@@ -99,21 +111,35 @@ class Recipe(BaseModel):
                 continue
             here = registry.provenance(used.name).version or UNVERSIONED
             if here != used.version:
-                found.append(f"The {role} {used.name} is {_beside(here, used.version)}: {pinned}")
+                found.append(f"The {role} {used.name} is {_compared(here, used.version)}: {pinned}")
         return tuple(found)
 
 
-def _beside(here: str, then: str) -> str:
-    side = "newer" if _ordered(here) > _ordered(then) else "older"
+def install_command(distribution: str, version: str) -> str:
+    """The pip command for a version of a distribution, if both follow the packaging rules."""
+    parsed = _parsed(version)
+    if DISTRIBUTION.fullmatch(distribution) is None or parsed is None:
+        return "its name or version is not valid, so there is no command to install it"
+    return f"pip install {distribution}=={parsed}"
+
+
+def _compared(here: str, then: str) -> str:
+    ours, theirs = _parsed(here), _parsed(then)
+    side = "different" if ours is None or theirs is None else "newer" if ours > theirs else "older"
     return f"{side} here ({here}) than in the picture ({then})"
 
 
-def _ordered(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+def _parsed(version: str) -> Version | None:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version)
+    except InvalidVersion:
+        return None
 
 
 def save_picture(picture: Image, path: Path, recipe: Recipe) -> None:
-    """Writes a PNG with its recipe; a failure leaves no half-written file."""
+    """Write a PNG file with its recipe; a failure leaves no partial file."""
     from PIL.PngImagePlugin import PngInfo
 
     about = PngInfo()
@@ -127,34 +153,54 @@ def save_picture(picture: Image, path: Path, recipe: Recipe) -> None:
 
 
 def read_recipe(path: Path | str) -> Recipe:
-    """The recipe of a PNG that Latentry wrote.
+    """The recipe in a PNG file that Latentry wrote.
 
     Raises:
-        RecipeError: no such file, no picture, or no recipe in it.
+        RecipeError: no such file, not a picture, or no recipe in it.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            text = picture.info.get(KEY)
-    except FileNotFoundError as error:
-        raise RecipeError(f"There is no file {path}.", remedy="Give the path of a PNG that Latentry made.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise RecipeError(
-            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a PNG that Latentry made."
-        ) from error
+    text = _recipe_text(Path(path))
     if text is None:
         raise RecipeError(
-            f"{path} carries no recipe.",
-            why="It was not made by Latentry, or its metadata was stripped on the way.",
-            remedy="Give the original PNG.",
+            f"{path} has no recipe.",
+            why="It was not made by Latentry, or its metadata was removed.",
+            remedy="Give the original PNG file.",
         )
     try:
         return Recipe.model_validate_json(text)
     except ValidationError as error:
+        places = [".".join(map(str, detail["loc"])) for detail in error.errors(include_url=False)]
         raise RecipeError(
-            f"The recipe in {path} cannot be understood.",
-            why=f"{error.error_count()} fields do not fit; it may be from another version of Latentry.",
-            remedy="Upgrade Latentry, or look at it with any PNG metadata viewer.",
+            f"The recipe in {path} cannot be read.",
+            why=f"Its {', '.join(filter(None, places[:5])) or 'JSON'} is not valid here; "
+            "it may come from another version of Latentry.",
+            remedy="Upgrade Latentry, or look at the recipe with any viewer of PNG metadata.",
         ) from error
+
+
+def _recipe_text(path: Path) -> str | None:
+    """The text chunk that holds the recipe; None if there is none."""
+    from PIL import Image
+
+    _check_regular(path)
+    try:
+        with Image.open(path) as picture:
+            picture.load()  # the chunk can stand after the pixels
+            text = picture.info.get(KEY)
+    except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
+        raise RecipeError(
+            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a PNG file made by Latentry."
+        ) from error
+    return text if isinstance(text, str) else None
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what is not a regular file before it is opened: opening a pipe waits for its other end."""
+    remedy = "Give the path of a PNG file made by Latentry."
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no file {path}.", remedy=remedy) from error
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{path} cannot be opened.", why=str(error), remedy=remedy) from error
+    if not stat.S_ISREG(mode):
+        raise RecipeError(f"{path} is not a regular file.", remedy=remedy)

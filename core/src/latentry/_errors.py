@@ -12,7 +12,34 @@ LatentryError
 
 from __future__ import annotations
 
+import unicodedata
 from typing import ClassVar
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that words of some languages, and emoji, are written with."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode's categories of control, format and private characters, lone surrogates and line separators."""
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """A text from outside, safe to print: characters that steer a terminal become escapes such as ``\\x1b``.
+
+    Files, recipes and plugins can hold any text. Escape sequences in it could recolour, hide or forge what a terminal
+    shows, and lone surrogates cannot be printed at all.
+
+    Args:
+        text: what is to be printed.
+        lines: keep line breaks, where the text is a message of several lines.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c == "\n" and lines else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _INVISIBLE or character in _JOINERS:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class LatentryError(Exception):
@@ -32,8 +59,9 @@ class LatentryError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, what: str, *, why: str = "", remedy: str = "", field: str | None = None) -> None:
-        self.what, self.why, self.remedy, self.field = what, why, remedy, field
-        super().__init__("\n".join(part for part in (what, why, remedy) if part))
+        self.what, self.why, self.remedy = (visible(text, lines=True) for text in (what, why, remedy))
+        self.field = field
+        super().__init__("\n".join(part for part in (self.what, self.why, self.remedy) if part))
 
 
 class PluginError(LatentryError):

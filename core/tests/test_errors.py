@@ -1,0 +1,50 @@
+"""Errors: their parts, and text from outside that reaches a terminal through them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentry import ModelError, OptionError
+from latentry._errors import visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a red circle", "a red circle"),
+        ("σ = 0, Größe, 円, 👩\u200d🎨", "σ = 0, Größe, 円, 👩\u200d🎨"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\rb\nc\x00", "a\\rb\\nc\\x00"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+        ("\u2028", "\\u2028"),
+    ],
+)
+def test_control_characters_are_made_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text(st.characters(codec=None)))
+def test_what_is_shown_can_be_printed_and_steers_nothing(text: str) -> None:
+    shown = visible(text)
+    shown.encode("utf-8")
+    assert not {unicodedata.category(c) for c in shown if c not in "\u200c\u200d"} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert visible(shown) == shown
+
+
+def test_an_error_shows_foreign_text_and_keeps_its_own_lines() -> None:
+    error = ModelError("There is no model '\x1b]0;title\x07'.", why="One.\nTwo.", remedy="\x1b[2J")
+    assert str(error) == "There is no model '\\x1b]0;title\\x07'.\nOne.\nTwo.\n\\x1b[2J"
+
+
+def test_an_error_has_a_field_and_a_code_of_its_class() -> None:
+    assert (OptionError("No.", field="steps").field, OptionError("No.").code, ModelError("No.").code) == (
+        "steps",
+        "option",
+        "model",
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 API: tuple[int, int] = (1, 0)
 """The contract version: a plugin made for another major, or for a newer minor, is quarantined."""
@@ -44,6 +44,9 @@ class Spec:
     aliases: tuple[str, ...] = ()
     citation: str = ""
     api: tuple[int, int] = API
+
+    TARGETS: ClassVar[tuple[str, ...]] = ("target",)
+    """The fields that are written ``package.module:attribute``; empty ones stand for nothing."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,8 @@ class ModelFamilySpec(Spec):
             ``Conversion``, writes the checkpoint in that form, and gives the paths of what it made; empty where there
             is none.
     """
+
+    TARGETS = ("target", "detector", "conditioning", "converter")
 
     detector: str
     variants: tuple[VariantSpec, ...]

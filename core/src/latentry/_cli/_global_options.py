@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,16 +71,22 @@ def open_host(context: click.Context, *, mention_problems: bool = True) -> Plugi
     ``LATENTRY_PLUGINS`` names the only plugins to load (empty: none), ``LATENTRY_BLOCK`` those to leave out,
     both separated by commas.
     """
-    host = PluginHost(
-        load=_names("LATENTRY_PLUGINS"),
-        block=_names("LATENTRY_BLOCK") or (),
-        plugin_dirs=context.find_object(GlobalOptions).plugin_dirs,  # type: ignore[union-attr]
-    )
+    with plugins_print_to_stderr():
+        host = PluginHost(
+            load=_names("LATENTRY_PLUGINS"),
+            block=_names("LATENTRY_BLOCK") or (),
+            plugin_dirs=context.find_object(GlobalOptions).plugin_dirs,  # type: ignore[union-attr]
+        )
     if mention_problems and host.problems:
         count = len(host.problems)
         things = "1 plugin problem" if count == 1 else f"{count} plugin problems"
         print(f"latentry: {things}, see `latentry plugins`", file=sys.stderr)
     return host
+
+
+def plugins_print_to_stderr() -> AbstractContextManager[object]:
+    """Around the import and the calls of plugins: what they print must not mix with a command's own output."""
+    return redirect_stdout(sys.stderr)
 
 
 def _names(variable: str) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from latentry._discovery._check import TargetCheck, checked_targets, import_problems
 from latentry._discovery._contract import canonical
 from latentry._discovery._installed import core_version, installed_sources
 from latentry._discovery._kinds import KINDS, Kind, S
@@ -84,6 +85,14 @@ class PluginHost:
     def problems(self) -> tuple[Problem, ...]:
         """Everything found wrong so far; a record whose target fails on first use adds to it."""
         return self._ledger.problems
+
+    def check(self) -> tuple[TargetCheck, ...]:
+        """Imports what every record points at, and finds plugins whose import makes every listing slow.
+
+        Whatever is wrong joins ``problems``. It takes seconds, as it imports torch and the networks' libraries.
+        """
+        import_problems(self.plugins, self._ledger)
+        return tuple(checked_targets({kind.attribute: getattr(self, kind.attribute) for kind in KINDS}))
 
     def _wanted(self, installed: Sequence[Source], load: Collection[str] | None) -> Sequence[Source]:
         if load is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from latentry._discovery import _hooks
@@ -38,7 +39,9 @@ class Loader:
     def load(self, source: Source) -> None:
         """Load one plugin; whatever it does, the others are not touched."""
         light = [name for name in HEAVY if name not in sys.modules]
+        began = perf_counter()
         hooks = self._registered(source)
+        seconds = perf_counter() - began
         entries = None if hooks is None else self._records(source, hooks)
         if entries is None:
             return
@@ -47,8 +50,8 @@ class Loader:
             self.entries[attribute] += accepted
             provides[attribute] = tuple(entry.spec.name for entry in accepted)
         heavy = tuple(name for name in light if name in sys.modules)
-        owner = source.owner
-        self.plugins.append(Plugin(owner.plugin, owner.distribution, owner.version, provides, source.path, heavy))
+        who = (source.owner.plugin, source.owner.distribution, source.owner.version)
+        self.plugins.append(Plugin(*who, provides, source.path, heavy, seconds))
 
     def _registered(self, source: Source) -> _hooks.HookSet | None:
         """The registered hooks.

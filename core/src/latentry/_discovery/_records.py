@@ -56,7 +56,8 @@ def _faults(kind: Kind[Any], spec: Spec) -> Iterator[str]:
             yield f"its alias {alias!r} is empty or contains a space, a colon or a comma"
     if taken := kind.reserved & {spec.name, *spec.aliases}:
         yield f"the core has a {kind.noun} '{min(taken)}' of its own"
-    yield from _target_faults("target", spec.target)
+    for field in spec.TARGETS:
+        yield from _target_faults(field, getattr(spec, field), required=field in ("target", "detector"))
     if not (isinstance(spec.summary, str) and spec.summary.strip() and "\n" not in spec.summary):
         yield "its summary must be one line of text"
     yield from _own_faults(spec)
@@ -86,7 +87,6 @@ def _(spec: SigmaScheduleSpec) -> Iterator[str]:
 
 @_own_faults.register
 def _(spec: ModelFamilySpec) -> Iterator[str]:
-    yield from _target_faults("detector", spec.detector)
     yield from _process_faults(frozenset({spec.process}))
     if not (spec.variants and all(isinstance(variant, VariantSpec) for variant in spec.variants)):
         yield "its variants must be one or more VariantSpec"
@@ -112,7 +112,9 @@ def _(spec: ModelSourceSpec) -> Iterator[str]:
         yield "it must say in words what its names look like"
 
 
-def _target_faults(field: str, target: object) -> Iterator[str]:
+def _target_faults(field: str, target: object, *, required: bool) -> Iterator[str]:
+    if target == "" and not required:
+        return
     if not (isinstance(target, str) and TARGET.fullmatch(target)):
         yield f"its {field} must be written package.module:attribute, not {target!r}"
 

@@ -45,11 +45,13 @@ class Plugin(Provenance):
         provides: the names it registered, by the host's attribute (``schedulers``, …).
         path: a loose plugin's file or folder.
         heavy: heavy packages that its import pulled in although a listing needs none of them.
+        import_seconds: how long its import took, of the module that registers alone.
     """
 
     provides: Mapping[str, tuple[str, ...]]
     path: Path | None = None
     heavy: tuple[str, ...] = ()
+    import_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from latentry._cli._common_options import json_option, verbose_option
-from latentry._cli._global_options import open_host
+from latentry._cli._global_options import open_host, plugins_print_to_stderr
 from latentry._cli._records import record
 from latentry._cli._tables import field, show
 from latentry._discovery import PluginHost, Registry
@@ -46,7 +46,8 @@ def attention(context: click.Context, as_json: bool, verbose: bool) -> None:
 def unavailable(registry: Registry[AttentionBackendSpec], name: str) -> str | None:
     """Why a backend cannot be used here; None if it can. A probe that fails is an answer too."""
     try:
-        answer: str | None = registry.create(name).probe()
+        with plugins_print_to_stderr():
+            answer: str | None = registry.create(name).probe()
         return answer
     except KeyboardInterrupt:
         raise

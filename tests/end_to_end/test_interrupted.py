@@ -1,4 +1,4 @@
-"""Ctrl-C while a picture is drawn."""
+"""Ctrl-C, from the first import on until a picture is drawn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.commandline import clean_environment
 
 PROGRAM = """
@@ -27,6 +28,47 @@ import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(sys.argv[1:]))
 """
+
+
+WHILE_IMPORTING = """
+import os, signal, sys
+
+module = sys.argv.pop(1)
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+from latentry_main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        *((module, ["schedulers"]) for module in ("latentry", "latentry._discovery", "pluggy", "click")),
+        *((module, ["schedulers"]) for module in ("latentry._cli._app", "latentry_ddim")),
+        *((module, ["generate", "a", "--quiet"]) for module in ("pydantic", "torch")),
+    ],
+)
+def test_start_up_ends_as_one_line(tmp_path: Path, module: str, command: list[str]) -> None:
+    """The signal arrives in the middle of an import."""
+    done = subprocess.run(
+        [sys.executable, "-c", WHILE_IMPORTING, module, *command],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "latentry: cancelled\n")
+    assert os.listdir(tmp_path) == []
 
 
 def test_it_ends_as_one_line(tiny: Path, tmp_path: Path) -> None:

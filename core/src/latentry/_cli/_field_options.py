@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from latentry._discovery._options import requirement
-from latentry._errors import OptionError
+from latentry._errors import LatentryError, OptionError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -77,6 +77,16 @@ class FieldCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*self.field_options, *super().get_params(ctx)]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error about a field begins with the option as it was typed."""
+        try:
+            return super().invoke(ctx)
+        except LatentryError as error:
+            typed = {name: option.as_typed(text) for option, text in _typed_options(ctx) for name in option.fields}
+            if (option := typed.get(error.field or "")) and not error.what.startswith("--"):
+                error.what = f"{option}: {error.what}"
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}

@@ -9,8 +9,7 @@ from latentry._errors import LatentryError
 
 def message(error: Exception) -> str:
     """What failed, why, and what to do, each on a line of its own."""
-    parts = _parts(error)
-    lines = "\n".join(part for part in parts if part).splitlines()
+    lines = "\n".join(part for part in _parts(error) if part).splitlines()
     return "error: " + "\n  ".join(lines)
 
 
@@ -22,8 +21,10 @@ def _parts(error: Exception) -> tuple[str, ...]:
         return error.format_message(), f"`{command} --help` lists what can be given."
     if isinstance(error, click.ClickException):
         return (error.format_message(),)
+    if isinstance(error, OSError) and error.filename is None:
+        return (f"The output cannot be written: {error.strerror or error}.",)
     return (
         f"Unexpected {type(error).__name__}: {error}",
         "This is a fault in latentry or in a plugin, not in what you asked for.",
-        "Run the command again with --debug and report what it prints.",
+        "Run the command again with --debug, and report what it prints.",
     )

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from latentry._cli._streams import is_terminal, speaks_unicode
+
 PIPE_WIDTH = 160
-"""Columns where the output is no terminal, so that a pipe gets one record a line."""
+"""Columns if the output is not a terminal, so that a pipe gets one record a line."""
 
 
 def print_json(value: Any) -> None:
     """Print with sorted keys, so that two outputs can be compared."""
-    print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+    print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=not speaks_unicode(sys.stdout)))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -28,7 +30,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH).print(table)
 
 
 def print_block(title: str, values: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from latentry._cli._streams import is_terminal
+
 if TYPE_CHECKING:
     from latentry._contract._progress import Progress, ProgressEvent
 
@@ -23,7 +25,7 @@ def following(*, silent: bool) -> Iterator[Progress | None]:
     try:
         if silent:
             yield None
-        elif sys.stderr.isatty():
+        elif is_terminal(sys.stderr):
             with _bar() as progress:
                 yield progress
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ import click
 from latentry._cli._app import app
 from latentry._cli._global_options import GlobalOptions, take_global_options
 from latentry._cli._messages import message
+from latentry._cli._streams import abandon_output, flush_output, prepare_streams, print_error
 from latentry._errors import LatentryError
 
 REFUSED = 2
@@ -23,23 +23,37 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
+    prepare_streams()
     options = GlobalOptions()
     try:
         options, rest = take_global_options(arguments)
-        rest = rest or ["--help"]
-        with app.make_context("latentry", rest, obj=options) as context:
+        code = _invoke(options, rest or ["--help"])
+        flush_output()
+        return code
+    except BrokenPipeError:  # the reader has what it wanted, as in `latentry schedulers | head`
+        abandon_output()
+        return FAILED
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except Exception as error:
+        if options.debug:
+            print_error("".join(traceback.format_exception(error)))
+        print_error(message(error))
+        _flush_or_abandon()
+        return REFUSED if isinstance(error, (LatentryError, click.ClickException)) else FAILED
+
+
+def _invoke(options: GlobalOptions, arguments: list[str]) -> int:
+    try:
+        with app.make_context("latentry", arguments, obj=options) as context:
             app.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except (LatentryError, click.ClickException) as error:
-        return _report(error, options, REFUSED)
-    except Exception as error:
-        return _report(error, options, FAILED)
     return 0
 
 
-def _report(error: Exception, options: GlobalOptions, code: int) -> int:
-    if options.debug:
-        traceback.print_exception(error)
-    print(message(error), file=sys.stderr)
-    return code
+def _flush_or_abandon() -> None:
+    try:
+        flush_output()
+    except OSError:
+        abandon_output()

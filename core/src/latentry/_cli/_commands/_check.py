@@ -12,6 +12,7 @@ import click
 from latentry._cli._common_options import json_option, verbose_option
 from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table
+from latentry._cli._streams import is_terminal
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
 
@@ -75,7 +76,7 @@ def _check(host: PluginHost, name: str, options: dict[str, Any] | None) -> tuple
 
 
 def _say(text: str) -> None:
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
 
 

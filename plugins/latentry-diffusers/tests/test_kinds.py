@@ -106,7 +106,7 @@ LORAS: Mapping[str, tuple[Shapes, Mapping[str, str], str]] = {
         {},
         "a LoRA for Stable Diffusion 1.x",
     ),
-    "LoHa": ({f"lora_unet_{CROSS}.hada_w1_a": (640, 8), f"lora_unet_{CROSS}.alpha": ()}, {}, "a LyCORIS adapter"),
+    "LoHa": ({f"lora_unet_{CROSS}.hada_w1_a": (640, 8), f"lora_unet_{CROSS}.alpha": ()}, {}, "a LoHa adapter"),
     "of another model": (lora("diffusion_model.blocks.0.cross_attn.k", inputs=5120, form="peft"), {}, "a LoRA"),
 }
 

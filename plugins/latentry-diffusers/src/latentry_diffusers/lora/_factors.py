@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 Slots = Mapping[str, Tensor]
-"""A layer's tensors by slot; see ``_keys``."""
+"""A layer's tensors by slot; see ``recognise.adapter_keys``."""
 
 
 class Factors(Protocol):

@@ -13,7 +13,6 @@ from torch import Tensor
 from latentry import ModelError
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.lora._keys import split_key, unsupported
 from latentry_diffusers.lora._settings import ROOT, PartSettings, Settings, read_settings, settings_of
 from latentry_diffusers.lora._shapes import (
     Made,
@@ -25,6 +24,7 @@ from latentry_diffusers.lora._shapes import (
     low_rank,
     rotation,
 )
+from latentry_diffusers.recognise.adapter_keys import split_key, unsupported
 from latentry_diffusers.recognise.kinds import kind_of
 
 NAMES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
@@ -70,7 +70,7 @@ class FileLayer:
     Attributes:
         name: in the file's spelling.
         kind: of ``KINDS``.
-        keys: of its tensors, by slot (see ``_keys``).
+        keys: of its tensors, by slot (see ``recognise.adapter_keys``).
         made: the weight that it is for.
         scale: what its matrix is multiplied by: alpha / rank.
         alpha: as the file gives it with the layer; None if it does not.

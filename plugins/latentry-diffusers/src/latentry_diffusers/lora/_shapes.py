@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
-"""By slot; see ``_keys``."""
+"""By slot; see ``recognise.adapter_keys``."""
 
 
 class ShapeFault(ValueError):

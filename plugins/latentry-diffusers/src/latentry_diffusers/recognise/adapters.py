@@ -9,6 +9,7 @@ from typing import NamedTuple
 from latentry import FileKind
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.adapter_bases import FLUX, SD3, SDXL, Base, by_metadata, by_text_width
+from latentry_diffusers.recognise.adapter_keys import identify_adapter
 
 
 class Adapter(NamedTuple):
@@ -35,11 +36,10 @@ PATTERNS = (
     ),
     (r"^redux_(up|down)\.", "an image prompt adapter (Redux)", FileKind.OTHER),
     (r"(^|\.)motion_modules\.", "a motion module", FileKind.OTHER),
-    (r"\.lora_(down|up|A|B)\.|[._]lora\.(down|up)\.|\.lora_linear_layer\.(down|up)\.", "a LoRA", FileKind.LORA),
-    (r"\.(hada_w[12]|hada_t[12]|lokr_w[12]|lokr_t2|oft_blocks|boft_R|dora_scale)", "a LyCORIS adapter", FileKind.LORA),
-    (r"^lora_(unet|te|te1|te2|te3|transformer)_", "a LyCORIS adapter", FileKind.LORA),
 )
 """Patterns of names and what they mean; the first match counts. IP-Adapters may come with a LoRA of their own."""
+LYCORIS = re.compile(r"^lora_(unet|te|te1|te2|te3|transformer)_")
+"""How names begin in adapters by LyCORIS or kohya, of whatever kind."""
 
 
 def adapter(weights: WeightFiles) -> Adapter | None:
@@ -48,6 +48,11 @@ def adapter(weights: WeightFiles) -> Adapter | None:
         found = re.compile(pattern).search
         if (key := next((name for name in weights.tensors if found(name)), None)) is not None:
             return Adapter(words, key, _base(weights), kind)
+    if (named := identify_adapter(weights.tensors)) is not None:
+        kind = FileKind.LORA if named.runs else FileKind.OTHER
+        return Adapter(named.words, named.key, _base(weights), kind)
+    if (key := next(filter(LYCORIS.match, weights.tensors), None)) is not None:
+        return Adapter("a LyCORIS adapter", key, _base(weights), FileKind.LORA)
     return None
 
 

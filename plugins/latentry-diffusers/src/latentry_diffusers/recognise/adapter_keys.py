@@ -68,7 +68,7 @@ UNSUPPORTED = (
     (r"\.oft_blocks\.\d+(\.\w+)*", "OFT with rotations for parts of a layer"),
     (r"\.oft_diag(\.\w+)*", "OFT in an early layout"),
     (r"\.boft_[Rs](\.\w+)*", "BOFT, a butterfly of rotations"),
-    (r"\.([ab][12]|bm)\.weight", "GLoRA"),
+    (r"^(lora|lycoris)_\w+\.([ab][12]|bm)\.weight", "GLoRA"),
     (r"\.glora_\w+(\.\w+)*", "GLoRA"),
     (r"\.(on_input|ia3_l(\.\w+)*)", "IA³, which scales activations"),
     (r"\.vera_lambda_[bd](\.\w+)*", "VeRA, which shares its matrices between layers"),
@@ -129,9 +129,11 @@ def identify_adapter(keys: Iterable[str]) -> AdapterWords | None:
     first: dict[str, str] = {}
     for key in keys:
         if (words := unsupported(key)) is not None:
-            return AdapterWords(words, key, runs=False)
+            return AdapterWords(f"an adapter of a kind that is not supported ({words})", key, runs=False)
         if (name := split_key(key)) is not None:
             first.setdefault(name.slot, key)
+    if "down" not in first and first.get("magnitude", "").endswith(".magnitude"):
+        del first["magnitude"]  # a network may have parameters of this name
     for words, slots in SIGNS:
         if found := [first[slot] for slot in first if slot in slots]:
             xlabs = words == "a LoRA" and XLABS.search(found[0])

@@ -8,8 +8,7 @@ from time import perf_counter
 
 import pytest
 
-from latentry_diffusers.lora import identify_adapter
-from latentry_diffusers.lora._keys import split_key
+from latentry_diffusers.recognise.adapter_keys import identify_adapter, split_key
 
 LAYER = "lora_unet_mid_block_attentions_0_proj_in"
 XLABS = "double_blocks.3.processor."
@@ -58,7 +57,16 @@ def test_adapters_that_do_not_run(key: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["model.diffusion_model.input_blocks.0.0.weight", f"{LAYER}.alpha", "a.lora_C.weight", "down.weight", "", "."],
+    [
+        "model.diffusion_model.input_blocks.0.0.weight",
+        f"{LAYER}.alpha",
+        "a.lora_C.weight",
+        "a.magnitude",
+        "mlp.b1.weight",
+        "down.weight",
+        "",
+        ".",
+    ],
 )
 def test_what_is_not_an_adapter(key: str) -> None:
     assert identify_adapter([key, "x"]) is None
@@ -90,6 +98,6 @@ def test_a_hundred_thousand_keys_take_a_moment() -> None:
 
 
 def test_files_are_recognised_without_torch() -> None:
-    code = "import sys; from latentry_diffusers.lora import identify_adapter; print('torch' in sys.modules)"
+    code = "import sys, latentry_diffusers.recognise.adapter_keys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

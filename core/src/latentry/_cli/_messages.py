@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from latentry._errors import LatentryError
+from latentry._errors import LatentryError, visible
 
 
 def message(error: Exception) -> str:
     """What failed, why, and what to do, each on a line of its own."""
-    lines = "\n".join(part for part in _parts(error) if part).splitlines()
-    return "error: " + "\n  ".join(lines)
+    text = "\n".join(part for part in _parts(error) if part)
+    return "error: " + visible(text, lines=True).replace("\n", "\n  ")
 
 
 def _parts(error: Exception) -> tuple[str, ...]:

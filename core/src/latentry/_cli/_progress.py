@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from latentry._cli._streams import is_terminal
+from latentry._errors import visible
 
 if TYPE_CHECKING:
     from latentry._contract._progress import Progress, ProgressEvent
@@ -37,6 +38,7 @@ def following(*, silent: bool) -> Iterator[Progress | None]:
 @contextmanager
 def _bar() -> Iterator[Progress]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -45,7 +47,8 @@ def _bar() -> Iterator[Progress]:
         task = bar.add_task("", total=None)
 
         def progress(event: ProgressEvent) -> None:
-            bar.update(task, description=event.text, completed=event.done, total=event.total or None)
+            text = escape(visible(event.text))
+            bar.update(task, description=text, completed=event.done, total=event.total or None)
 
         yield progress
 
@@ -60,6 +63,6 @@ def _lines() -> Progress:
         key = f"{event.stage} {tenth}" if event.stage == "sample" else text
         if key not in said:
             said.add(key)
-            print(text, file=sys.stderr, flush=True)
+            print(visible(text), file=sys.stderr, flush=True)
 
     return progress

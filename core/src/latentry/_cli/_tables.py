@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from latentry._cli._output import print_block, print_json, print_table, words
+from latentry._cli._output import print_block, print_json, print_table, say, words
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Record], Any]]
@@ -16,7 +16,7 @@ def show(records: Sequence[Record], columns: Columns, noun: str, *, as_json: boo
     if as_json:
         print_json(records)
     elif not records:
-        print(f"No {noun} is installed.")
+        say(f"No {noun} is installed.")
     elif verbose:
         for item in records:
             print_block(item["select"], item)

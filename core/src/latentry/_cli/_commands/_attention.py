@@ -8,6 +8,7 @@ import click
 
 from latentry._cli._common_options import json_option, verbose_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
+from latentry._cli._output import say
 from latentry._cli._records import record
 from latentry._cli._tables import field, show
 from latentry._discovery import PluginHost, Registry
@@ -40,7 +41,7 @@ def attention(context: click.Context, as_json: bool, verbose: bool) -> None:
     }
     show(records, columns, "attention backend", as_json=as_json, verbose=verbose)
     if not as_json and (others := elsewhere(host)):
-        print(f"Not installed: {', '.join(others)}.")
+        say(f"Not installed: {', '.join(others)}.")
 
 
 def unavailable(registry: Registry[AttentionBackendSpec], name: str) -> str | None:

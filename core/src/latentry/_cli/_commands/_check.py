@@ -11,10 +11,10 @@ import click
 
 from latentry._cli._common_options import json_option, verbose_option
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_json, print_table
+from latentry._cli._output import print_json, print_table, say
 from latentry._cli._streams import is_terminal
 from latentry._discovery import PluginHost
-from latentry._errors import OptionError
+from latentry._errors import OptionError, visible
 
 if TYPE_CHECKING:
     from latentry.testing import CheckResult
@@ -77,7 +77,7 @@ def _check(host: PluginHost, name: str, options: dict[str, Any] | None) -> tuple
 
 def _say(text: str) -> None:
     if is_terminal(sys.stderr):
-        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[2K{visible(text)}", end="", file=sys.stderr, flush=True)
 
 
 def _print(name: str, results: Sequence[CheckResult], seconds: float, *, verbose: bool) -> None:
@@ -85,9 +85,9 @@ def _print(name: str, results: Sequence[CheckResult], seconds: float, *, verbose
     print_table(COLUMNS, rows)
     failed = sum(not result.passed for result in results)
     for hint in dict.fromkeys(f"{r.check}: {r.hint}" for r in results if not r.passed and r.hint):
-        print(f"  {hint}")
+        say(f"  {hint}")
     verdict = f"{failed} of {len(results)} findings failed" if failed else f"all {len(results)} findings passed"
-    print(f"{name}: {verdict}, {seconds:.1f} s\n")
+    say(f"{name}: {verdict}, {seconds:.1f} s\n")
 
 
 def _cells(result: CheckResult) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import click
 from latentry._cli._common_options import json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, options_of, typed_fields
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_json
+from latentry._cli._output import print_json, say
 from latentry._cli._progress import following
 from latentry._contract._conversion import Conversion, ignore
 
@@ -80,7 +80,7 @@ def convert(
     if as_json:
         print_json({"family": located.family, "variant": located.variant.name, "to": to, "made": made})
     elif not quiet:
-        print(f"{located.family}, {located.variant.name}: {', '.join(made)}")
+        say(f"{located.family}, {located.variant.name}: {', '.join(made)}")
 
 
 def _tell(progress: Progress | None) -> Tell:

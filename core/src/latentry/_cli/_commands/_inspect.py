@@ -12,6 +12,7 @@ from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json
 from latentry._cli._records import plain
+from latentry._errors import visible
 
 if TYPE_CHECKING:
     from latentry._files._inspect import Inspection
@@ -36,7 +37,8 @@ def inspect(context: click.Context, path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"path": str(seen.path), "family": seen.family, **plain(seen.found)})
     else:
-        print("\n".join(_lines(seen)))
+        for line in _lines(seen):
+            print(visible(line))
 
 
 def _lines(seen: Inspection) -> Iterator[str]:

@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import print_json, print_table, words
+from latentry._cli._output import print_json, print_table, say, words
 from latentry._discovery import Plugin, PluginHost, Problem
 from latentry._discovery._check import TargetCheck
 
@@ -64,18 +64,18 @@ def _print(host: PluginHost) -> None:
     if host.plugins:
         columns = ("name", "distribution", "version", "import", "provides", "state")
         print_table(columns, [*(_row(host, plugin) for plugin in host.plugins), *_quarantined(host)])
-        print("Disable a plugin with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
+        say("Disable a plugin with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
     else:
-        print("No plugin is loaded.")
+        say("No plugin is loaded.")
     for problem in host.problems:
-        print("\nproblem: " + problem.message.replace("\n", "\n  "))
+        say("\nproblem: " + problem.message.replace("\n", "\n  "))
 
 
 def _print_targets(targets: Sequence[TargetCheck]) -> None:
     if targets:
         missing = sum(not target.found for target in targets)
         slowest = max(targets, key=lambda target: target.seconds)
-        print(
+        say(
             f"\nChecked {len(targets)} targets in {sum(target.seconds for target in targets):.1f} s; "
             f"{missing or 'none'} cannot be imported. The slowest is {slowest.target}: {slowest.seconds:.1f} s."
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from latentry._cli._output import print_json
+from latentry._cli._output import print_json, say
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def report(result: GenerationResult, paths: tuple[Path, ...], *, quiet: bool, as
         print_json([{"path": str(path), "recipe": recipe, "loaded": loaded} for path, recipe in pictures])
     elif not quiet:
         request = result.recipes[0].request
-        print(
+        say(
             f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
         for note in result.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         for path in paths:
-            print(path)
+            say(str(path))

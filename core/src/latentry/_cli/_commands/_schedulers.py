@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_block, print_json, print_table
+from latentry._cli._output import print_block, print_json, print_table, say
 from latentry._cli._progress import following
 from latentry._cli._records import record
 from latentry._cli._tables import Columns, field, show
@@ -83,8 +83,8 @@ def _print(item: Mapping[str, Any], found: tuple[Measured, ...] | str) -> None:
 
     print_block(item["select"], item)
     if isinstance(found, str):
-        print(f"  not measured: {found}\n")
+        say(f"  not measured: {found}\n")
         return
     columns = ("process", "order", "error", *(f"{count} evaluations" for count in EVALUATIONS))
     print_table(columns, list(rows(found)))
-    print(f"{READING}\n")
+    say(f"{READING}\n")

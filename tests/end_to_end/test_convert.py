@@ -28,6 +28,8 @@ from latentry_flux.release import convert as convert_flux
 from latentry_sd.detect import detect
 from latentry_sd.release import convert as convert_sd
 
+pytestmark = pytest.mark.slow
+
 
 class Family(NamedTuple):
     write: Callable[[Path], Path]

@@ -13,6 +13,8 @@ from PIL import Image
 
 from latentry import Engine, GenerationRequest, MemoryPolicy, PluginHost
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 PICTURE = Image.radial_gradient("L").convert("RGB")
 

@@ -1,7 +1,7 @@
 """Pictures and requests of the version before the core was divided into rooms: drawn again, pixel for pixel.
 
-``before_rooms`` holds, for every family, a request as that version wrote it and the pictures it drew of it. They are not
-made anew when a test fails: the code has changed pictures then.
+``before_rooms`` holds, for every family, a request as that version wrote it and the pictures that it drew. They are not
+made again when a test fails: then the code has changed pictures.
 """
 
 from __future__ import annotations
@@ -84,15 +84,7 @@ def test_a_request_draws_the_same_pictures(engine: Engine, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_picture_is_made_again_from_its_recipe(engine: Engine, picture: str) -> None:
-    """``anyway``, because the recipe names the versions and files of then; the pixels show that they do not matter."""
-    recipe = read_recipe(picture)
-    given = {}
-    if recipe.request.init_image:
-        given["init_image"] = Image.open(Path(recipe.request.init_image).name)
-    request = recipe.request.model_copy(
-        update={"loras": tuple(lora.model_copy(update={"path": Path(lora.path).name}) for lora in recipe.request.loras)}
-    )
-    (image,) = engine.reproduce(recipe.model_copy(update={"request": request}), anyway=True, **given).images
+    (image,) = engine.reproduce(read_recipe(picture)).images
     assert_same(image, picture)
 
 

@@ -1,4 +1,4 @@
-"""``latentry inspect`` and the refusal of what is not a model, through every installed family."""
+"""``latentry inspect`` and the refusal of what is no model, through every installed family."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def test_several_variants_are_told_with_what_decides(tmp_path: Path, capsys: pyt
     ends = {"x_embedder.proj.weight": (2432, 16, 2, 2), "context_embedder.weight": (2432, 4096)}
     _, out, _ = run(write_sparse(tmp_path / "large.safetensors", norms | blocks | ends), capture=capsys)
     assert "sd35-large or sd35-large-turbo (its headers do not say which; name it, e.g. --variant sd35-large)" in out
-    assert "modelspec.architecture or modelspec.title" in out
+    assert "modelspec.architecture in its metadata" in out
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_what_is_not_a_model_is_named_and_refused(
+def test_what_is_no_model_is_named_and_refused(
     tmp_path: Path, host: PluginHost, other: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shapes, words, remedy = OTHERS[other]
@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_run_is_told_with_the_reason(tmp_path: Path, caps
     code, out, _ = run(write_sparse(tmp_path / "f.safetensors", {**FLUX, "img_in.weight": (3072, 128)}), capture=capsys)
     assert code == 0
     assert "variant: none that can run" in out
-    assert "takes 128 channels and gives 64: no network that is supported" in out
+    assert "takes 128 channels and gives 64: which no supported network does" in out
 
 
 def weights(folder: Path) -> Path:

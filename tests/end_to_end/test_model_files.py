@@ -28,8 +28,6 @@ from latentry_sd.checkpoint import open_checkpoint as open_sd
 from latentry_sd3.checkpoint import open_checkpoint as open_sd3
 from latentry_sdxl.checkpoint import open_checkpoint as open_sdxl
 
-pytestmark = pytest.mark.slow
-
 CPU = torch.device("cpu")
 SETTINGS = PromptSettings(64, 64, guidance=3.5)
 _PARTS = ("unet", "vae", "text_encoder")
@@ -230,3 +228,20 @@ def test_marks_in_a_file_say_what_the_network_predicts(plain: Path, tmp_path: Pa
     with pytest.raises(ModelError) as caught:
         Engine(PluginHost()).prepare(GenerationRequest(prompt="", model=str(own), config=str(plain)))
     assert "say that it predicts epsilon, and it holds the mark v_pred" in caught.value.why
+
+
+def test_a_zero_snr_mark_counts_beside_configurations_and_is_said(
+    plain: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write_single(plain, tmp_path / "model.safetensors", places("sd"), ztsnr=torch.zeros(0))
+    assert open_sd(ModelFiles(plain), "sd15").noise.process == VariancePreserving.from_betas()
+    with caplog.at_level("WARNING"):
+        noise = open_sd(ModelFiles(file, config=plain), "sd15").noise
+    assert noise.process == VariancePreserving.from_betas().zero_terminal_snr()
+    assert [record.getMessage() for record in caplog.records] == [
+        "model.safetensors holds the mark ztsnr: zero terminal SNR is used, which the configuration does not ask for"
+    ]
+    caplog.clear()
+    stated = write_stable_diffusion(tmp_path / "stated", rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    assert open_sd(ModelFiles(file, config=stated), "sd15").noise.process == noise.process
+    assert not caplog.records

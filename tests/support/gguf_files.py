@@ -63,10 +63,7 @@ def write_gguf(path: Path, tensors: Mapping[str, Tensor], type: str, *, architec
     writer = gguf.GGUFWriter(path, architecture)
     for name, tensor in tensors.items():
         writer.add_tensor(name, _stored(tensor, type), raw_dtype=_kind(tensor, type))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    _close(writer)
     return path
 
 
@@ -110,3 +107,70 @@ def _bare(tensor: Tensor) -> Tensor:
     while tensor.ndim > 1 and tensor.shape[0] == 1:
         tensor = tensor[0]
     return tensor
+
+
+def write_rows_of_256(path: Path, tensors: Mapping[str, Tensor], type: str, architecture: str) -> dict[str, Tensor]:
+    """Every matrix and convolution quantised, those without whole blocks in rows of 256 beside their true shapes.
+
+    K-quants have random values in place of the tensors'.
+
+    Returns:
+        The values in the file, by the gguf package.
+    """
+    kind, written = gguf.GGMLQuantizationType[type], {}
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, tensor in tensors.items():
+        rows = tensor.detach().to(torch.float32)
+        if tensor.ndim < 2 or tensor.numel() % 256:
+            writer.add_tensor(name, rows.numpy())
+            written[name] = rows
+            continue
+        if tensor.shape[-1] % 256:
+            rows = rows.reshape(-1, 256)
+            writer.add_array(f"comfy.gguf.orig_shape.{name}", list(tensor.shape))
+        stored, values = _quantised(rows, kind)
+        writer.add_tensor(name, stored, raw_dtype=kind)
+        written[name] = values.reshape(tensor.shape)
+    _close(writer)
+    return written
+
+
+def write_projections(path: Path, tensors: Mapping[str, Tensor], type: str, architecture: str) -> dict[str, Tensor]:
+    """Matrices quantised where their rows are whole blocks; projections of attention blocks with their ones exchanged.
+
+    Those that are 1×1 convolutions (o, i, 1, 1) are stored as matrices, those that are matrices as convolutions.
+
+    Returns:
+        The values in the file, by the gguf package.
+    """
+    kind, written = gguf.GGMLQuantizationType[type], {}
+    block, _ = gguf.GGML_QUANT_SIZES[kind]
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, tensor in tensors.items():
+        values = tensor.detach().to(torch.float32)
+        if name.endswith((".proj_in.weight", ".proj_out.weight")):
+            values = values[:, :, 0, 0] if tensor.ndim == 4 else values[:, :, None, None]
+        if values.ndim == 2 and values.shape[-1] % block == 0:
+            stored, values = _quantised(values, kind)
+            writer.add_tensor(name, stored, raw_dtype=kind)
+        else:
+            writer.add_tensor(name, values.contiguous().numpy())
+        written[name] = values.reshape(tensor.shape)
+    _close(writer)
+    return written
+
+
+def _quantised(values: Tensor, kind: gguf.GGMLQuantizationType) -> tuple[np.ndarray, Tensor]:
+    """Blocks of a matrix, and their values."""
+    if kind.name.endswith("_K"):
+        stored = crafted(kind.name, tuple(values.shape), scale=1e-5, seed=values.numel())
+    else:
+        stored = gguf.quants.quantize(values.contiguous().numpy(), kind)
+    return stored, torch.from_numpy(gguf.quants.dequantize(stored, kind).copy())
+
+
+def _close(writer: gguf.GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

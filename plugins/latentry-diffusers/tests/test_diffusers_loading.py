@@ -170,7 +170,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "another shape": (
         "vae",
         lambda f: edit_weights(f, reshape="decoder.conv_in.weight"),
-        r"wrong shape for decoder\.conv_in\.weight\.\n.* makes \(1,\), and the vae .* has \(32, 16, 3, 3\)",
+        r"wrong shape for decoder\.conv_in\.weight\.\n.* makes \(1,\), and the vae .* needs \(32, 16, 3, 3\)",
     ),
     "lacks the embeddings": ("t5", lambda f: edit_weights(f, drop="shared.weight"), "lacks .*shared.weight"),
     "lacks the projection": (
@@ -187,7 +187,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "scales beside 8 bits": (
         "t5",
         lambda f: save_file({**load_file(f), "encoder.block.0.layer.0.SelfAttention.q.scale_weight": torch.ones(1)}, f),
-        "holds packed weights",
+        "packed in a way that is not supported",
     ),
 }
 

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from latentry import ModelError
 from latentry_diffusers.files.part_folder import find_weights
 from latentry_diffusers.files.read import read_headers
-from latentry_diffusers.files.weight_files import MAPPED, TensorHeader
+from latentry_diffusers.files.tensor_header import TensorHeader
+from latentry_diffusers.files.weight_files import MAPPED
 
 TENSORS: Mapping[str, torch.Tensor] = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -189,7 +190,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("what", SPOILT)
-def test_what_is_not_a_file_of_weights_is_one_clear_error(tmp_path: Path, what: str) -> None:
+def test_what_is_no_file_of_weights_is_one_clear_error(tmp_path: Path, what: str) -> None:
     make, message = SPOILT[what]
     with pytest.raises(ModelError, match=message) as caught:
         read_headers(make(tmp_path))

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from latentry_diffusers.files.gguf_cursor import HEADER, Malformed
-from latentry_diffusers.files.gguf_header import parse
+from latentry_diffusers.files.gguf.cursor import HEADER, Malformed
+from latentry_diffusers.files.gguf.header import parse
 
 MAGIC = b"GGUF"
 TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
@@ -71,6 +71,7 @@ def test_tensors_are_where_ggufs_own_reader_finds_them(good: Path) -> None:
         tensor.name: (
             tensor.tensor_type.name,
             tuple(int(side) for side in tensor.shape)[::-1],
+            tuple(int(side) for side in tensor.shape)[::-1],
             tensor.data_offset,
             tensor.n_bytes,
         )
@@ -98,6 +99,12 @@ def test_an_alignment_of_its_own_is_kept() -> None:
     assert parse(header + bytes(8192)).tensors["w"].start == 4096
 
 
+def original_shape(shape: tuple[int, ...]) -> bytes:
+    """The beginning of a file whose tensor ``w`` was reshaped from this."""
+    sides = struct.pack(f"<IIQ{len(shape)}i", 9, 5, len(shape), *shape)
+    return head(1, 1) + text("comfy.gguf.orig_shape.w") + sides
+
+
 BAD: dict[str, Callable[[], bytes]] = {
     "begin with GGUF": lambda: b"PK\x03\x04" + bytes(60),
     "ends within its header": lambda: head()[:11],
@@ -107,7 +114,7 @@ BAD: dict[str, Callable[[], bytes]] = {
     f"claims {HUGE:,} entries": lambda: head(0, HUGE),
     "claims 4,000,000,000 dimensions": lambda: head(1) + info(sides=4_000_000_000),
     "unknown type": lambda: head(0, 1) + text("k") + struct.pack("<I", 77),
-    "an array again": lambda: head(0, 1) + text("k") + struct.pack("<IIQ", 9, 9, HUGE),
+    "an array itself": lambda: head(0, 1) + text("k") + struct.pack("<IIQ", 9, 9, HUGE),
     "UTF-8": lambda: head(0, 1) + text(b"\xff\xfe") + struct.pack("<IB", 7, 1),
     "multiples of '0'": lambda: head(0, 1) + text("general.alignment") + struct.pack("<II", 4, 0),
     "multiples of '12'": lambda: head(0, 1) + text("general.alignment") + struct.pack("<II", 4, 12),
@@ -119,7 +126,13 @@ BAD: dict[str, Callable[[], bytes]] = {
     "before its tensor 'w'": lambda: filled(head(1) + info(shape=(HUGE, HUGE)), 128),
     "ends before its tensor": lambda: filled(head(1) + info(offset=HUGE), 128),
     "multiples of '99999": lambda: head(0, 1) + text("general.alignment") + struct.pack("<I", 8) + text("9" * 5000),
-    "a name of 5,000 letters": lambda: head(1) + info("w" * 5000),
+    "a name of 5,000 characters": lambda: head(1) + info("w" * 5000),
+    "claims the shape": lambda: filled(original_shape((3, 5)) + info(shape=(4, 4)), 256),
+    "claims the shape \\(0": lambda: filled(original_shape((0, 16)) + info(shape=(4, 4)), 256),
+    "where a shape is expected": lambda: filled(original_shape((1,) * 8 + (16,)) + info(shape=(4, 4)), 256),
+    "of the type 6 where": lambda: (
+        head(1, 1) + text("comfy.gguf.orig_shape.w") + struct.pack("<IIQ", 9, 6, 1) + bytes(4)
+    ),
     "twice": lambda: filled(head(2) + info() + info(), 128),
 }
 LENGTHS: dict[str, bytes] = {
@@ -197,3 +210,8 @@ def harmless(data: bytes) -> None:
         assert 0 < entry.start <= entry.start + entry.size <= len(data)
         values, packed = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[entry.type]]
         assert int(np.prod(entry.shape, dtype=object)) * packed == entry.size * values
+
+
+def test_the_true_shape_of_a_reshaped_tensor_is_read() -> None:
+    entry = parse(filled(original_shape((2, 2, 2, 2)) + info(shape=(4, 4)), 256)).tensors["w"]
+    assert (entry.shape, entry.stored) == ((2, 2, 2, 2), (4, 4))

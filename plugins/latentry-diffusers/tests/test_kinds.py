@@ -1,4 +1,4 @@
-"""What files and folders are that are not models, at full size and from headers alone."""
+"""What files and folders are that are no models, at full size and from headers alone."""
 
 from __future__ import annotations
 
@@ -105,6 +105,11 @@ LORAS: Mapping[str, tuple[Shapes, Mapping[str, str], str]] = {
         lora(f"unet.{DOTTED.removesuffix('to_k')}processor.to_k_lora", inputs=768, form="old"),
         {},
         "a LoRA for Stable Diffusion 1.x",
+    ),
+    "XLabs": (
+        lora("double_blocks.0.processor.qkv_lora1", inputs=3072, form="old"),
+        {},
+        "a LoRA in XLabs' layout for FLUX.1",
     ),
     "LoHa": ({f"lora_unet_{CROSS}.hada_w1_a": (640, 8), f"lora_unet_{CROSS}.alpha": ()}, {}, "a LoHa adapter"),
     "of another model": (lora("diffusion_model.blocks.0.cross_attn.k", inputs=5120, form="peft"), {}, "a LoRA"),
@@ -255,7 +260,7 @@ def test_clip_is_named_in_every_layout(tmp_path: Path, config: Mapping[str, Any]
         found = kind(write_sparse(tmp_path / f"{number}.safetensors", shapes))
         assert (found.words, found.evidence) == (
             f"a text encoder ({name})",
-            f"its width is {config['hidden_size']} and its number of layers {layers}",
+            f"it has {layers} layers of width {config['hidden_size']}",
         )
 
 

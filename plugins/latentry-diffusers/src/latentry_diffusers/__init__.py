@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from latentry_diffusers.convert.write import write_checkpoint as write_checkpoint
     from latentry_diffusers.files.configs import check_agreement as check_agreement
     from latentry_diffusers.files.read import read_headers as read_headers
-    from latentry_diffusers.files.weight_files import TensorHeader as TensorHeader
+    from latentry_diffusers.files.tensor_header import TensorHeader as TensorHeader
     from latentry_diffusers.files.weight_files import WeightFiles as WeightFiles
     from latentry_diffusers.layouts.pair import Pair as Pair
     from latentry_diffusers.loading.dtypes import part_dtypes as part_dtypes
@@ -83,7 +83,7 @@ else:
             "Release": "convert.release",
             "SD3": "bundle.networks",
             "T5": "bundle.networks",
-            "TensorHeader": "files.weight_files",
+            "TensorHeader": "files.tensor_header",
             "TokenizerSpec": "bundle.tokenizers",
             "UNET": "bundle.networks",
             "UNetCheckpoint": "model.unet_checkpoint",

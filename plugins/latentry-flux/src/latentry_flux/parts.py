@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from latentry.models import LoadReport
 from latentry_diffusers.bundle.networks import CLIP, FLUX, T5, VAE, PartSpec
-from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.bundle.tokenizers import Text, TokenizerSpec, load_text
-from latentry_diffusers.loading.load import load_bundle
+
+if TYPE_CHECKING:
+    import torch
+
+    from latentry.models import LoadReport
+    from latentry_diffusers.bundle.open import Bundle
 
 
 def specs() -> tuple[PartSpec, ...]:
@@ -68,6 +69,8 @@ def load_parts(bundle: Bundle, device: torch.device, dtypes: Mapping[str, torch.
     Raises:
         ModelError: a part is damaged, or its tensors do not fit.
     """
+    from latentry_diffusers.loading.load import load_bundle
+
     networks, report = load_bundle(bundle, device, dtypes)
     clip, t5 = (load_text(networks[part], tokenizer) for part, tokenizer in bundle.tokenizers.items())
     return Parts(networks["transformer"], networks["vae"], clip, t5, report)

@@ -49,6 +49,14 @@ SCHEDULERS: Mapping[str, Config] = {
 }
 
 
+PARAMETERS: Mapping[str, int] = {
+    "dev": 11_901_408_320,
+    "schnell": 11_891_178_560,
+    "fill": 11_902_391_360,
+}
+"""Values in the tensors of the transformer, by variant."""
+
+
 def published(variant: str) -> dict[str, Config]:
     """A variant's configurations by part, and that of its ``scheduler``."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": T5_XXL}

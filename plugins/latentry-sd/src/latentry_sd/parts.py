@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from latentry.models import LoadReport
 from latentry_diffusers.bundle.networks import CLIP, UNET, VAE, PartSpec
-from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec, load_text
-from latentry_diffusers.loading.load import load_bundle
+
+if TYPE_CHECKING:
+    import torch
+
+    from latentry.models import LoadReport
+    from latentry_diffusers.bundle.open import Bundle
 
 
 def specs(variant: str) -> tuple[PartSpec, ...]:
@@ -45,6 +46,8 @@ def load_parts(bundle: Bundle, device: torch.device, dtypes: Mapping[str, torch.
     Raises:
         ModelError: a part is damaged, or its tensors do not fit.
     """
+    from latentry_diffusers.loading.load import load_bundle
+
     networks, report = load_bundle(bundle, device, dtypes)
     text = load_text(networks["text_encoder"], bundle.tokenizers["text_encoder"])
     return Parts(networks["unet"], networks["vae"], text.encoder, text.tokenizer, report)

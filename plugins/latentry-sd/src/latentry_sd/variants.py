@@ -58,6 +58,17 @@ SCHEDULERS: Mapping[str, Config] = {
 """The keys of ``scheduler_config.json`` that the checkpoint needs."""
 
 
+PARAMETERS: Mapping[str, int] = {
+    "sd15": 859_520_964,
+    "sd15-inpainting": 859_535_364,
+    "sd21-base": 865_910_724,
+    "sd21": 865_910_724,
+    "sd2-inpainting": 865_925_124,
+    "sd-turbo": 865_910_724,
+}
+"""Values in the tensors of the UNet, by variant."""
+
+
 def published(variant: str) -> dict[str, Config]:
     """A variant's configurations by part, and that of its ``scheduler``."""
     text = CLIP_L if variant.startswith("sd15") else OPEN_CLIP_H

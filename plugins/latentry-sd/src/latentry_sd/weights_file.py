@@ -6,7 +6,7 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import architecture, predicted
 from latentry_diffusers.recognise.missing import Need
 from latentry_diffusers.recognise.recognise import FileFinding
-from latentry_diffusers.recognise.unet_shape import find_unet, shape_of
+from latentry_diffusers.recognise.unet_shape import as_published, find_unet, shape_of
 from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_file
 from latentry_sd.variants import UNETS
 
@@ -31,6 +31,8 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
     if (why := why_not_file(unet, weights.tensors)) is not None:
         return FileFinding((), (*evidence, why))
     shapes = {name: shape_of(config) for name, config in UNETS.items()}
+    if weights.format == "gguf":
+        shape = as_published(shape, shapes.values())
     possible = tuple(n for n, s in shapes.items() if (s.linear, s.channels) == (shape.linear, shape.channels))
     variants, prediction, signs = _narrow_down(possible, weights)
     published = shape in shapes.values()

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
+from latentry_diffusers.bundle.complete import check_complete
 from latentry_diffusers.recognise.metadata import folder_architecture
 from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
+from latentry_sd3.parts import specs
+from latentry_sd3.variants import PARAMETERS, published
 from latentry_sd3.weights_file import CHANNELS, find_in_file, narrow_down, variants_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -32,7 +35,8 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    return recognise(files, Family("sd3", _in_folder, find_in_file))
+    found = recognise(files, Family("sd3", _in_folder, find_in_file))
+    return check_complete(found, files, lambda variant: specs(), published, PARAMETERS)
 
 
 def _in_folder(path: Path) -> Detection | None:

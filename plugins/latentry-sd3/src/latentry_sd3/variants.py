@@ -51,6 +51,15 @@ SCHEDULER: Config = {"num_train_timesteps": 1000, "shift": 3.0}
 """Of every variant's ``scheduler_config.json``."""
 
 
+PARAMETERS: Mapping[str, int] = {
+    "sd35-medium": 2_469_663_936,
+    "sd35-large": 8_146_280_768,
+    "sd35-large-turbo": 8_146_280_768,
+    "sd3-medium": 2_084_951_104,
+}
+"""Values in the tensors of the transformer, by variant, the table of positions included."""
+
+
 def published(variant: str) -> dict[str, Config]:
     """A variant's configurations by part, and that of its ``scheduler``."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G, "text_encoder_3": T5_XXL}

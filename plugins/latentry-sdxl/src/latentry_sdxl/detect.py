@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
+from latentry_diffusers.bundle.complete import check_complete
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.recognise.metadata import folder_architecture
 from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
 from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_config
+from latentry_sdxl.parts import specs
+from latentry_sdxl.variants import PARAMETERS, published
 from latentry_sdxl.weights_file import EITHER, find_in_file
 
 SHARED = ("unet", "vae", "text_encoder_2", "tokenizer_2", "scheduler")
@@ -31,7 +34,8 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    return recognise(files, Family("sdxl", _in_folder, find_in_file))
+    found = recognise(files, Family("sdxl", _in_folder, find_in_file))
+    return check_complete(found, files, specs, published, PARAMETERS)
 
 
 def _in_folder(path: Path) -> Detection | None:

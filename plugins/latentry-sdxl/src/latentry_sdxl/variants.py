@@ -50,6 +50,15 @@ SCHEDULERS: Mapping[str, Config] = {**dict.fromkeys(UNETS, BETAS), "turbo": {**B
 """The keys of ``scheduler_config.json`` that the checkpoint needs."""
 
 
+PARAMETERS: Mapping[str, int] = {
+    "base": 2_567_463_684,
+    "refiner": 2_259_526_660,
+    "inpainting": 2_567_478_084,
+    "turbo": 2_567_463_684,
+}
+"""Values in the tensors of the UNet, by variant."""
+
+
 def published(variant: str) -> dict[str, Config]:
     """A variant's configurations by part, and that of its ``scheduler``."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G}

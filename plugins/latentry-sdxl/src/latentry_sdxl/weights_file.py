@@ -6,7 +6,7 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import architecture, predicted
 from latentry_diffusers.recognise.missing import Need
 from latentry_diffusers.recognise.recognise import FileFinding
-from latentry_diffusers.recognise.unet_shape import UNetInFile, find_unet, shape_of
+from latentry_diffusers.recognise.unet_shape import UNetInFile, as_published, find_unet, shape_of
 from latentry_diffusers.recognise.unet_support import INPAINTING, why_not_file
 from latentry_sdxl.variants import UNETS
 
@@ -35,6 +35,9 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
         return None
     if (why := why_not_file(unet, weights.tensors)) is not None:
         return FileFinding((), (*unet.sentences, why))
+    shapes = {name: shape_of(config) for name, config in UNETS.items()}
+    if weights.format == "gguf":
+        unet = unet._replace(shape=as_published(unet.shape, shapes.values()))
     stated = predicted(weights)
     possible, variants, sign = _variants(unet, weights, stated)
     prediction = stated[1] if stated else "it does not say what it predicts; the published networks predict ε"
@@ -43,7 +46,7 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
         (*unet.sentences, sign, prediction),
         REFINER_NEEDS if variants == ("refiner",) else BASE_NEEDS,
         stated[0] if stated else "epsilon",
-        any(shape_of(config) == unet.shape for config in UNETS.values()),
+        unet.shape in shapes.values(),
         possible,
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from pathlib import Path
 
 from latentry import ModelError
+from latentry_diffusers.files.scales import BESIDE, unreadable
+from latentry_diffusers.files.weight_files import WeightFiles
 
 _DIFFUSION = (
     "betas|logvar|scale_factor|(alphas|posterior|sqrt|log)_\\w+|model_ema\\..*|first_stage_model\\.loss\\..*"
@@ -25,27 +27,28 @@ _SHARED = "(.*\\.)?(shared|encoder\\.embed_tokens)\\.weight"
 """T5's embeddings have two names; one is enough."""
 
 _USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _T5, _SHARED)))
-_PACKED = re.compile(
-    r"(.*\.)?(scale_weight|weight_scale(_\w+)?|scale_input|input_scale|scaled_fp8|comfy_quant|absmax|qweight)"
-    r"|.*\.quant_state\..*"
-)
 
 
 def is_useless(name: str) -> bool:
     """Whether a tensor of that name can be ignored without saying so."""
-    return _USELESS.fullmatch(name) is not None
+    return _USELESS.fullmatch(name) is not None or BESIDE.fullmatch(name) is not None
 
 
-def check_plain(where: object, names: Iterable[str]) -> None:
-    """Refuses weights that are only right together with scales or tables beside them.
+def check_readable(part: str, where: Path, weights: WeightFiles, prefix: str) -> None:
+    """Refuses a part whose weights are packed in a way that is not read; other parts in the same file do not matter.
+
+    Args:
+        part: its name.
+        where: the file or folder, to be named.
+        weights: the files.
+        prefix: how the names of the part's tensors begin.
 
     Raises:
-        ModelError: naming one.
+        ModelError: naming a tensor.
     """
-    packed = next((name for name in names if _PACKED.fullmatch(name)), None)
-    if packed is not None:
+    if (name := unreadable(weights.tensors, (prefix,))) is not None:
         raise ModelError(
-            f"{where} holds packed weights, which cannot be loaded.",
-            why=f"{packed} is a scale or a table, and the weights would be wrong without it.",
-            remedy="Get it in float16, bfloat16 or as GGUF.",
+            f"The weights of the {part} in {where} are packed in a way that is not supported.",
+            why=f"{name} shows it. Float8 weights with one scale, or with one for each row, are supported.",
+            remedy="Use the weights in float16 or bfloat16, in float8, or as GGUF.",
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latentry import ModelError, ModelFiles
 from latentry_diffusers.bundle.description import Description, describe
-from latentry_diffusers.bundle.known_tensors import check_plain
+from latentry_diffusers.bundle.known_tensors import check_readable
 from latentry_diffusers.bundle.networks import Config, PartSpec, Role
 from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.bundle.tokenizers import Tokenizer, find_tokenizer
 from latentry_diffusers.files.configs import read_config
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.metadata import noise_marks
+from latentry_diffusers.recognise.metadata import ZERO_SNR, ZERO_SNR_MARK, noise_marks
+
+log = logging.getLogger("latentry.models")
 
 OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
 """The option that gives a part of each role apart."""
@@ -70,16 +73,35 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
         own = _parts_in_file(files.path, weights, rest, described.configs)
         if files.config is None:
             _check_published(own)
-            scheduler = {**scheduler, **noise_marks(weights)}
+        scheduler = _with_marks(scheduler, weights, configured=files.config is not None)
     found = {**own, **given}
     parts = {spec.name: found[spec.name] for spec in described.specs if spec.name in found}
-    for part in parts.values():
-        check_plain(part.origin, part.weights.tensors)
+    for name, part in parts.items():
+        check_readable(name, part.origin, part.weights, part.prefix)
     tokenizers = {
         name: find_tokenizer(part.spec.tokenizer, files) for name, part in parts.items() if part.spec.tokenizer
     }
     replaced = tuple(prefix for part in given.values() for prefix in part.spec.prefixes)
     return Bundle(files, parts, scheduler, described.index, tokenizers, replaced)
+
+
+def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) -> Config:
+    """The scheduler's configuration with what the file itself says of its noise process.
+
+    Where the configuration was given, it says what the network predicts (detection refuses a contradiction), but it may
+    be one of an architecture, and zero terminal SNR is a fact about these weights.
+    """
+    marks = noise_marks(weights)
+    if not configured:
+        return {**scheduler, **marks}
+    if not marks.get(ZERO_SNR) or scheduler.get(ZERO_SNR):
+        return scheduler
+    log.warning(
+        "%s holds the mark %s: zero terminal SNR is used, which the configuration does not ask for",
+        weights.files[0].name,
+        ZERO_SNR_MARK,
+    )
+    return {**scheduler, ZERO_SNR: True}
 
 
 def _given_parts(files: ModelFiles, described: Description) -> dict[str, Part]:

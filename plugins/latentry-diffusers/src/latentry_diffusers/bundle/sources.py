@@ -8,9 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
 from latentry_diffusers.bundle.networks import Config, Layout, PartSpec, common_name, spellings
+from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.layouts.pair import Pair, forward
 
@@ -41,11 +40,18 @@ class Source(NamedTuple):
         """In the format's own spelling."""
         return self.weights.tensors[self.key].dtype
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it has a scale, which reading applies."""
+        return self.key in self.weights.scales
+
     def shape(self, name: str) -> tuple[int, ...] | None:
         """As the network needs it; None where the file's tensor cannot be taken apart that way."""
         shape = self.weights.tensors[self.key].shape
         if self._is_whole(shape):
             return shape
+        import torch  # so that a checkpoint is opened without it where nothing has to be taken apart
+
         try:
             return tuple(self._piece(name, torch.empty(shape, device="meta")).shape)
         except (RuntimeError, IndexError):
@@ -53,8 +59,12 @@ class Source(NamedTuple):
 
     def read(self, name: str) -> Tensor:
         """On the CPU, a view of the memory-mapped file wherever possible."""
-        tensor = self.weights.read(self.key)
-        return tensor if self._is_whole(tensor.shape) else self._piece(name, tensor)
+        tensor, shape = self.weights.read(self.key), self.weights.tensors[self.key].shape
+        if self._is_whole(shape):
+            return tensor
+        if is_quantised(tensor) and tensor.shape[0] != shape[0]:  # the rows of the file cannot be split as they are
+            tensor = dequantised(tensor).reshape(shape)
+        return self._piece(name, tensor)
 
     def _is_whole(self, shape: Sequence[int]) -> bool:
         """Whether the file's tensor is the network's; some files hold 1×1 convolutions as linear layers already."""

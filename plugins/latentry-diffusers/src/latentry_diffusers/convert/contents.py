@@ -91,10 +91,10 @@ def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
 
 def _torch(part: Part, name: str, asked: torch.dtype | None) -> torch.dtype:
     source = part.sources[name]
-    if asked is None and source.dtype not in DTYPES:
+    if asked is None and (source.dtype not in DTYPES or source.is_scaled):
         raise IncompatibleError(
             f"{part.origin} holds quantised weights, which these layouts have no place for.",
-            why=f"{source.key} is {source.dtype}.",
+            why=f"{source.key} is {source.dtype}{' with a scale' if source.is_scaled else ''}.",
             remedy="Give --dtype, e.g. --dtype bfloat16, to write them dequantised.",
         )
     own: torch.dtype = asked or getattr(torch, DTYPES[source.dtype])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from latentry_diffusers.files.weight_files import TensorHeader
+from latentry_diffusers.files.tensor_header import TensorHeader
 
 Headers = Mapping[str, TensorHeader]
 """By the tensor's name."""
@@ -28,6 +28,11 @@ DTYPES: Mapping[str, str] = {
 def is_weights(path: Path) -> bool:
     """Whether its name is that of a file of weights or of the index of a sharded one."""
     return path.suffix in SUFFIXES or (path.suffix == ".json" and ".safetensors.index" in path.name)
+
+
+def denoiser_prefix(tensors: Headers) -> str:
+    """How the names of the UNet or transformer in a file begin."""
+    return next(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in tensors) or not prefix)
 
 
 def side(tensors: Headers, name: str, dimension: int) -> int | None:

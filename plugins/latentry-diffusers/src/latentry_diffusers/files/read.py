@@ -7,9 +7,10 @@ from pathlib import Path
 from latentry import ModelError
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.errors import PICKLES, damaged, pickle_refused
-from latentry_diffusers.files.gguf_file import read_gguf
+from latentry_diffusers.files.gguf.file import read_gguf
 from latentry_diffusers.files.part_folder import find_weights
 from latentry_diffusers.files.safetensors_file import open_safetensors, read_safetensors
+from latentry_diffusers.files.scales import find_scales
 from latentry_diffusers.files.weight_files import WeightFiles
 
 
@@ -70,7 +71,8 @@ def _read_index(path: Path) -> WeightFiles:
     metadata = {key: value for one in read.values() for key, value in one.metadata.items()}
     tensors = {key: read[name].tensors[key] for key, name in places.items()}
     files = {key: shards[name] for key, name in places.items()}
-    return WeightFiles(tuple(shards.values()), tensors, files, metadata, "safetensors", open_safetensors)
+    scales = find_scales(tensors)  # a scale may lie in another shard than its weight
+    return WeightFiles(tuple(shards.values()), tensors, files, metadata, "safetensors", open_safetensors, scales)
 
 
 def _is_plain_name(name: object) -> bool:

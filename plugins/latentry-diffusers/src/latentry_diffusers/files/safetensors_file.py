@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from latentry_diffusers.files.errors import damaged
-from latentry_diffusers.files.weight_files import TensorHeader, WeightFiles
+from latentry_diffusers.files.scales import find_scales
+from latentry_diffusers.files.tensor_header import TensorHeader
+from latentry_diffusers.files.weight_files import WeightFiles
 
 BITS: Mapping[str, int] = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
@@ -31,7 +33,8 @@ def read_safetensors(path: Path) -> WeightFiles:
             metadata = dict(file.metadata() or {})
     except Exception as error:  # safetensors' own errors, OSError, or a dtype that this version does not know
         raise damaged(path, error) from error
-    return WeightFiles((path,), tensors, dict.fromkeys(tensors, path), metadata, "safetensors", open_safetensors)
+    places, scales = dict.fromkeys(tensors, path), find_scales(tensors)
+    return WeightFiles((path,), tensors, places, metadata, "safetensors", open_safetensors, scales)
 
 
 def open_safetensors(path: Path) -> Any:

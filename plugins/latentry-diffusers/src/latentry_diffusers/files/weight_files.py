@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from latentry import ModelError
 from latentry_diffusers.files.errors import damaged
+from latentry_diffusers.files.scales import scaled
+from latentry_diffusers.files.tensor_header import TensorHeader
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MAPPED = 1 << 28
 """Bytes read through one memory mapping; a new one releases the pages of tensors that were moved elsewhere."""
-
-
-class TensorHeader(NamedTuple):
-    """What a file says of a tensor.
-
-    Attributes:
-        dtype: in the format's own spelling, e.g. ``F16`` or ``Q8_0``.
-        shape: as a network has it, also where the values are packed.
-        size: bytes in the file.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    size: int
 
 
 class MappedFile(Protocol):
@@ -50,6 +38,7 @@ class WeightFiles:
         metadata: what the files say of themselves.
         format: of the files.
         open: maps one of the files into memory.
+        scales: the names of scales by those of the float8 weights they belong to.
     """
 
     files: tuple[Path, ...]
@@ -58,12 +47,14 @@ class WeightFiles:
     metadata: Mapping[str, str]
     format: Literal["safetensors", "gguf"]
     open: Callable[[Path], MappedFile] = field(repr=False, compare=False)
+    scales: Mapping[str, str] = field(default_factory=dict)
     _mappings: dict[Path, tuple[MappedFile, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, name: str) -> Tensor:
         """A tensor on the CPU in the file's dtype, as a view of the memory-mapped file, which writing never changes.
 
-        A quantised tensor of a GGUF file is diffusers' ``GGUFParameter``, which holds the packed blocks.
+        A float8 weight with a scale is float32, with the scale applied. A quantised tensor of a GGUF file is diffusers'
+        ``GGUFParameter``, which holds the packed blocks.
 
         Raises:
             ModelError: the file has changed since its header was read.
@@ -74,11 +65,12 @@ class WeightFiles:
             if mapped is None or done > MAPPED:
                 mapped, done = self.open(place), 0
             self._mappings[place] = mapped, done + self.tensors[name].size
-            return mapped.get_tensor(name)
+            tensor = mapped.get_tensor(name)
         except ModelError:
             raise
         except Exception as error:  # safetensors raises its own errors, and torch whatever a mapping runs into
             raise damaged(place, error) from error
+        return scaled(tensor, self.read(self.scales[name])) if name in self.scales else tensor
 
     def close(self) -> None:
         """Drops the mappings; tensors that were read keep theirs alive."""

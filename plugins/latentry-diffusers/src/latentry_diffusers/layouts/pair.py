@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Form = Literal["same", "conv", "halves", "transposed"]
 
@@ -35,6 +35,8 @@ def forward(pair: Pair, tensor: Tensor) -> dict[str, Tensor]:
     if len(pair.diffusers) == 1:
         return {pair.diffusers[0]: _formed(pair.form, tensor, conv=False)}
     sizes = pair.rows or (tensor.shape[0] // len(pair.diffusers),) * len(pair.diffusers)
+    import torch
+
     return dict(zip(pair.diffusers, torch.split(tensor, list(sizes)), strict=True))
 
 
@@ -42,6 +44,8 @@ def backward(pair: Pair, tensors: Mapping[str, Tensor]) -> Tensor:
     """The original tensor, from those of diffusers by name."""
     if len(pair.diffusers) == 1:
         return _formed(pair.form, tensors[pair.diffusers[0]], conv=True)
+    import torch
+
     return torch.cat([tensors[name] for name in pair.diffusers])
 
 
@@ -50,5 +54,7 @@ def _formed(form: Form, tensor: Tensor, *, conv: bool) -> Tensor:
     if form == "conv":
         return tensor[:, :, None, None] if conv else tensor[:, :, 0, 0]
     if form == "halves":
+        import torch
+
         return torch.cat(list(tensor.chunk(2))[::-1])
     return tensor.T if form == "transposed" else tensor

@@ -14,6 +14,7 @@ from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import common_name
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.bundle.sources import Part, Source
+from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.loading.build import build
 
 Dtypes = Mapping[str, torch.dtype]
@@ -76,8 +77,9 @@ def check_fit(part: Part, network: nn.Module, *, remedy: str) -> None:
 
 def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
     found = source.shape(name)
-    if found is not None and source.weights.format == "gguf":  # some writers drop leading dimensions of 1
-        found = (1,) * (len(shape) - len(found)) + found
+    if found is not None and source.weights.format == "gguf":
+        # writers drop or add dimensions of 1: a 1×1 convolution is a linear layer, and leading ones are not kept
+        return [side for side in found if side != 1] == [side for side in shape if side != 1]
     return found == shape
 
 
@@ -90,8 +92,9 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
         if common not in given:
             implied = common in part.implied
             tensor = torch.eye(*empty.shape) if implied else part.sources[common].read(common)
-            moved = _moved(tensor, device, _dtype(network, name, dtype), keep=name in blocks)
-            given[common] = moved if name in blocks else moved.reshape(empty.shape)
+            keep = name in blocks and is_quantised(tensor)
+            moved = _moved(tensor, device, _dtype(network, name, dtype), keep=keep)
+            given[common] = moved if keep else moved.reshape(empty.shape)
             if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
                 given[common] = nn.Parameter(given[common], requires_grad=False)
         owner, _, leaf = name.rpartition(".")
@@ -104,7 +107,7 @@ def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[st
     """Makes the layers of quantised weights keep them packed, and returns the names of those weights."""
     if part.weights.format != "gguf":
         return ()
-    from latentry_diffusers.files.gguf_file import PLAIN
+    from latentry_diffusers.files.gguf.file import PLAIN
     from latentry_diffusers.loading.quantised import with_quantised
 
     held = {name: part.sources[common_name(name)].dtype for name in network.state_dict()}
@@ -117,9 +120,7 @@ def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bo
         from latentry_diffusers.loading.quantised import as_blocks
 
         return as_blocks(tensor).to(device)
-    if hasattr(tensor, "quant_type"):
-        from latentry_diffusers.loading.quantised import dequantised
-
+    if is_quantised(tensor):
         tensor = dequantised(tensor, dtype)
     moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
     return moved.clone() if _is_misaligned(moved) else moved

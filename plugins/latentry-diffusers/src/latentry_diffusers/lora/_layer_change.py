@@ -108,7 +108,10 @@ def own_weight(layer: nn.Module) -> Tensor:
     """A layer's weight as float32 (outputs, columns); of a quantised layer its values."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
-    return (dequantised(weight, torch.float32) if is_quantised(weight) else weight.detach().float()).flatten(1)
+    if is_quantised(weight):  # whose rows may be others in the file
+        outputs = int(layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features)  # type: ignore[arg-type]
+        return dequantised(weight, torch.float32).reshape(outputs, -1)
+    return weight.detach().float().flatten(1)
 
 
 def check_mergeable(part: str, name: str, layer: Layer) -> None:
@@ -130,7 +133,7 @@ def _through(layer: nn.Module, x: Tensor, change: LowRank | Full) -> Tensor:
     if not isinstance(layer, nn.Conv2d):
         return linear(linear(x, change.down), change.up) if isinstance(change, LowRank) else linear(x, change.values)
     made = change.values if isinstance(change, Full) else change.down
-    result: Tensor = layer._conv_forward(x, made.view(-1, *layer.weight.shape[1:]), None)
+    result: Tensor = layer._conv_forward(x, made.view(-1, layer.in_channels // layer.groups, *layer.kernel_size), None)
     return result if isinstance(change, Full) else conv2d(result, change.up[:, :, None, None])
 
 

@@ -16,6 +16,8 @@ from latentry_diffusers.files.weight_files import WeightFiles
 
 V_MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
 """Tensors whose presence says that the network predicts v, and that its noisiest level has no signal."""
+ZERO_SNR = "rescale_betas_zero_snr"
+"""The key of ``scheduler_config.json`` that says the same as the second mark."""
 SHOWN = ("title", "architecture")
 """Keys of modelspec's metadata that name the model (github.com/Stability-AI/ModelSpec)."""
 SPELLINGS = {"v": "v_prediction", "v_prediction": "v_prediction", "epsilon": "epsilon", "eps": "epsilon"}
@@ -70,5 +72,5 @@ def noise_marks(weights: WeightFiles) -> dict[str, object]:
     if (prediction := predicted(weights)) is not None:
         marks["prediction_type"] = prediction[0]
     if ZERO_SNR_MARK in weights.tensors:
-        marks["rescale_betas_zero_snr"] = True
+        marks[ZERO_SNR] = True
     return marks

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from latentry import ModelFiles
 from latentry_diffusers.files.headers import Headers, is_weights
 from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.scales import unreadable
 from latentry_diffusers.recognise.text_encoders import text_encoder
 
 AUTOENCODER = ("first_stage_model.", "vae.")
@@ -50,7 +51,7 @@ def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]
     """
     missing = []
     roles = {role for role, _ in files.parts}
-    if "vae" not in roles and not any(name.startswith(AUTOENCODER) for name in tensors):
+    if "vae" not in roles and not _has(tensors, AUTOENCODER):
         missing.append("the autoencoder: give --vae FILE")
     missing += [f"the text encoder {name}: give --text-encoder FILE" for name in _encoders(files, tensors, needs)]
     if "tokenizer" not in roles and not (files.config is not None and any(files.config.glob("tokenizer*"))):
@@ -60,10 +61,15 @@ def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]
 
 def _encoders(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> list[str]:
     """The published names of missing text encoders; a given one of unpublished shape can stand for any."""
-    lacking = [need for need in needs if not any(name.startswith(need.prefixes) for name in tensors)]
+    lacking = [need for need in needs if not _has(tensors, need.prefixes)]
     given = [_name(path) for role, path in files.parts if role == "text-encoder"]
     lacking = [need for need in lacking if need.name not in given and not need.optional]
     return [need.name for need in lacking[given.count(None) :]]
+
+
+def _has(tensors: Headers, prefixes: tuple[str, ...]) -> bool:
+    """Whether a file holds a part in a form that is read."""
+    return any(name.startswith(prefixes) for name in tensors) and unreadable(tensors, prefixes) is None
 
 
 def _name(path: Path) -> str | None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latentry import Detection, ModelFiles
-from latentry_diffusers.files.headers import dtypes, is_weights, parameters
+from latentry_diffusers.files.headers import denoiser_prefix, dtypes, is_weights, parameters
 from latentry_diffusers.files.read import read_headers
-from latentry_diffusers.files.weight_files import TensorHeader, WeightFiles
+from latentry_diffusers.files.scales import unreadable
+from latentry_diffusers.files.tensor_header import TensorHeader
+from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.folders import kind_of_folder, lora_in
 from latentry_diffusers.recognise.kinds import Kind, kind_of
 from latentry_diffusers.recognise.metadata import ZERO_SNR_MARK, predicted, stated_name
@@ -99,8 +101,8 @@ def _file(files: ModelFiles, family: Family) -> Detection | None:
     finding = family.in_file(weights)
     if finding is None:
         return None
-    if (packed := next(filter(_is_packed, weights.tensors), None)) is not None:
-        why = f"its weights are packed by a library, as {packed} shows: get them in float16, bfloat16 or as GGUF"
+    if (packed := unreadable(weights.tensors, (denoiser_prefix(weights.tensors),))) is not None:
+        why = f"its weights are packed in a way that is not supported, as {packed} shows: use float16, bfloat16 or GGUF"
         return _measured(Detection((), UNSUPPORTED, (*finding.evidence, why)), headers)
     evidence = (*finding.evidence, *_statements(weights))
     if not finding.variants:
@@ -166,7 +168,5 @@ def _statements(weights: WeightFiles) -> Iterator[str]:
         yield f"it calls itself {name}"
     if ZERO_SNR_MARK in weights.tensors:
         yield f"it holds the mark {ZERO_SNR_MARK}: its noisiest level has no signal"
-
-
-def _is_packed(name: str) -> bool:
-    return ".quant_state." in name or name.endswith((".absmax", ".qweight"))
+    if weights.scales:
+        yield "its float8 weights have scales, which are applied when it is loaded"

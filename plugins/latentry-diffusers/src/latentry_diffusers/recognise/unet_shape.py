@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -92,6 +92,16 @@ def shape_of(config: Mapping[str, Any]) -> UNetShape:
         linear=bool(config.get("use_linear_projection", False)),
         added=config.get("projection_class_embeddings_input_dim"),
     )
+
+
+def as_published(shape: UNetShape, published: Iterable[UNetShape]) -> UNetShape:
+    """The published shape that a UNet in a GGUF file has, else its own.
+
+    GGUF files may hold linear layers as 1×1 convolutions and the reverse: dimensions of 1 do not matter there.
+    """
+    other = shape._replace(linear=not shape.linear)
+    known = set(published)
+    return other if shape not in known and other in known else shape
 
 
 def _shape(tensors: Headers, prefix: str, layout: _Layout) -> UNetShape | None:

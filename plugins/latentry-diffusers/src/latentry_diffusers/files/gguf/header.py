@@ -10,13 +10,18 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from latentry_diffusers.files.gguf_cursor import Cursor, Malformed
+from latentry_diffusers.files.gguf.cursor import ARRAY, Cursor, Malformed
 
 if TYPE_CHECKING:
     from mmap import mmap
 
 SIDES = 4
 """Most dimensions of a tensor."""
+ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
+"""What precedes a tensor's name where an array of the metadata holds its true shape: some converters reshape tensors
+whose rows do not consist of whole blocks to rows of 256."""
+ORIGINAL_SIDES = 8
+"""Most dimensions of a true shape."""
 NAME = 256
 """Most characters of a tensor's name."""
 
@@ -27,12 +32,14 @@ class Entry(NamedTuple):
     Attributes:
         type: by gguf's name, e.g. ``Q8_0``.
         shape: of the values, the last dimension innermost, as in torch.
+        stored: the shape in which the file holds them; another one where they were reshaped to whole blocks.
         start: its first byte in the file.
         size: in bytes.
     """
 
     type: str
     shape: tuple[int, ...]
+    stored: tuple[int, ...]
     start: int
     size: int
 
@@ -59,14 +66,16 @@ def parse(data: mmap | bytes) -> Header:
         raise Malformed(f"is of version {version:,}, and only 2 and 3, little-endian, are known")
     tensors, entries = cursor.count("tensors"), cursor.count("entries of metadata")
     metadata: dict[str, str] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for _ in range(entries):
-        key = cursor.text()
-        value = cursor.metadata(cursor.value("I"))
-        if value is not None:
+        key, kind = cursor.text(), cursor.value("I")
+        if kind == ARRAY and key.startswith(ORIGINAL_SHAPE):
+            shapes[key.removeprefix(ORIGINAL_SHAPE)] = cursor.integers(ORIGINAL_SIDES)
+        elif (value := cursor.metadata(kind)) is not None:
             metadata[key] = str(value)
     infos = [_info(cursor) for _ in range(tensors)]
     start = _aligned(cursor.at, metadata)
-    placed = {info.name: _placed(info, start, len(data)) for info in infos}
+    placed = {info.name: _placed(info, shapes.get(info.name, info.sides), start, len(data)) for info in infos}
     if len(placed) < tensors:
         raise Malformed("names a tensor twice")
     return Header(metadata, placed)
@@ -98,8 +107,8 @@ def _aligned(end: int, metadata: Mapping[str, str]) -> int:
     return -(-end // step) * step
 
 
-def _placed(info: _Info, start: int, length: int) -> Entry:
-    """Refuses a tensor that does not lie in the file."""
+def _placed(info: _Info, shape: tuple[int, ...], start: int, length: int) -> Entry:
+    """Refuses a tensor that does not lie in the file, or whose true shape is not one of as many values."""
     import gguf
 
     kind = next((each for each in gguf.GGMLQuantizationType if each == info.type), None)
@@ -108,7 +117,9 @@ def _placed(info: _Info, start: int, length: int) -> Entry:
     values, packed = gguf.GGML_QUANT_SIZES[kind]
     if 0 in info.sides or (info.sides[-1] if info.sides else 1) % values or info.offset % 8:
         raise Malformed(f"has {info.name!r} in a shape or at a place that {kind.name} cannot have")
+    if min(shape, default=1) < 1 or math.prod(shape) != math.prod(info.sides):
+        raise Malformed(f"claims the shape {shape} for {info.name!r}, which is stored as {info.sides}")
     first, size = start + info.offset, math.prod(info.sides) // values * packed
     if first + size > length:
         raise Malformed(f"ends before its tensor {info.name!r} does, at byte {first + size:,}")
-    return Entry(kind.name, info.sides, first, size)
+    return Entry(kind.name, shape, info.sides, first, size)

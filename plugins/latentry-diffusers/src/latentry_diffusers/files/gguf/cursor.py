@@ -22,6 +22,10 @@ SCALARS: Mapping[int, str] = MappingProxyType(
 """``struct``'s codes of GGUF's types."""
 
 
+WHOLE = frozenset((0, 1, 2, 3, 4, 5, 10, 11))
+"""The types that are whole numbers."""
+
+
 class Malformed(ValueError):
     """Why it is not a GGUF file, in words to follow "it"."""
 
@@ -69,6 +73,17 @@ class Cursor:
             raise Malformed(f"has metadata of the unknown type {kind:,}")
         self._skip_array()
         return None
+
+    def integers(self, most: int) -> tuple[int, ...]:
+        """A short array of whole numbers.
+
+        Args:
+            most: how many there may be.
+        """
+        kind, number = self.value("I"), self.value("Q")
+        if kind not in WHOLE or number > most:
+            raise Malformed(f"has an array of {number:,} entries of the type {kind:,} where a shape is expected")
+        return tuple(self.value(SCALARS[kind]) for _ in range(number))
 
     def _skip_array(self) -> None:
         kind, number = self.value("I"), self.value("Q")

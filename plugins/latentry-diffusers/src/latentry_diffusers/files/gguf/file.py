@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from latentry import ModelError
-from latentry_diffusers.files.gguf_cursor import Malformed
-from latentry_diffusers.files.gguf_header import Header, parse
-from latentry_diffusers.files.weight_files import TensorHeader, WeightFiles
+from latentry_diffusers.files.gguf.cursor import Malformed
+from latentry_diffusers.files.gguf.header import Entry, Header, parse
+from latentry_diffusers.files.tensor_header import TensorHeader
+from latentry_diffusers.files.weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +73,7 @@ class GgufTensors:
         if entry.type in PLAIN:
             plain: Tensor = data.view(getattr(torch, PLAIN[entry.type])).reshape(entry.shape)
             return plain
-        return self._blocks(name, data.reshape(*entry.shape[:-1], -1))
+        return self._blocks(name, data.reshape(*_rows(entry), -1))
 
     def _blocks(self, name: str, data: Tensor) -> Tensor:
         import gguf
@@ -86,6 +88,20 @@ class GgufTensors:
             )
         blocks: Tensor = GGUFParameter(data, quant_type=kind)
         return blocks
+
+
+def _rows(entry: Entry) -> tuple[int, ...]:
+    """The dimensions of a quantised tensor's blocks before the last.
+
+    As in the true shape, so that layers stacked along the first dimension can be split. Where a row there does not
+    consist of whole blocks, as in the file.
+    """
+    import gguf
+
+    if entry.shape == entry.stored:
+        return entry.shape[:-1]
+    block, _ = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[entry.type]]
+    return entry.shape[:1] if math.prod(entry.shape[1:]) % block == 0 else entry.stored[:-1]
 
 
 def _header(path: Path) -> Header:

@@ -1,0 +1,84 @@
+"""Whether a file of published shape holds every tensor of the networks that it seems to hold, from its header alone.
+
+A layout's table and the published number of parameters stand in for the network, so nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from latentry import Detection, ModelFiles
+from latentry_diffusers.bundle.networks import Config, PartSpec, Role, common_name
+from latentry_diffusers.bundle.sources import Part, find_parts
+from latentry_diffusers.files.headers import is_weights
+from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.weight_files import WeightFiles
+from latentry_diffusers.recognise.recognise import UNPUBLISHED, UNSUPPORTED
+
+OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
+
+
+def check_complete(
+    found: Detection | None,
+    files: ModelFiles,
+    specs: Callable[[str], Sequence[PartSpec]],
+    published: Callable[[str], Mapping[str, Config]],
+    parameters: Mapping[str, int],
+) -> Detection | None:
+    """A detection that says what networks in the file are incomplete.
+
+    An incomplete denoiser cannot be run; any other incomplete network is missing, and can be given apart.
+
+    Args:
+        found: what the header seems to be; returned as it is for folders, for shapes that are not published, and for
+            what is not a model.
+        files: the checkpoint.
+        specs: the networks of a variant.
+        published: their configurations by part.
+        parameters: of the published denoisers, by variant, with their tables.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if found is None or not found.variants or found.score <= UNPUBLISHED or not is_weights(files.path) or files.config:
+        return found
+    weights, given, variant = read_headers(files.path), {role for role, _ in files.parts}, found.variants[0]
+    configs = published(variant)
+    for spec in specs(variant):
+        if spec.role in given:
+            continue
+        part = next(find_parts(spec, configs[spec.name], files.path, weights), None)
+        fault = _fault(spec, part, weights, parameters[variant])
+        if fault and spec.role is None:
+            return replace(found, variants=(), possible=(), score=UNSUPPORTED, evidence=(*found.evidence, fault))
+        if fault and spec.role is not None:
+            found = replace(found, missing=(*found.missing, f"{fault}: give {OPTIONS[spec.role]}"))
+    return found
+
+
+def _fault(spec: PartSpec, part: Part | None, weights: WeightFiles, parameters: int) -> str | None:
+    """What is wrong with a part that the file seems to hold; None where nothing is, or the part is not there at all."""
+    if part is None:
+        prefix = next((p for p in spec.prefixes if any(name.startswith(p) for name in weights.tensors)), None)
+        return None if prefix is None else f"its {spec.name} lacks {prefix}{spec.network.witness}"
+    expected = _expected(part)
+    lacking = [key for name, key in expected.items() if key not in weights.tensors and name not in part.implied]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        return f"its {spec.name} lacks {lacking[0]}{more}"
+    count = sum(math.prod(weights.tensors[key].shape) for key in set(expected.values()) if key in weights.tensors)
+    if spec.role is None and count != parameters:
+        return f"its {spec.name} has {count:,} parameters, and the published network has {parameters:,}"
+    return None
+
+
+def _expected(part: Part) -> Mapping[str, str]:
+    """The keys that the file should hold, by the common names of the network's tensors."""
+    if part.layout is not None:
+        return {name: source.key for name, source in part.sources.items()}
+    # under the network's own names, any layout's table lists them
+    pairs = part.spec.network.layouts[0].pairs(part.config)
+    names = [common_name(name) for pair in pairs for name in pair.diffusers]
+    return {name: part.sources[name].key if name in part.sources else part.prefix + name for name in names}

@@ -40,7 +40,7 @@ def draw(engine: Engine, family: str, folder: Path, number: int) -> Tensor:
         height=SIDE,
         seed=number,
         steps=4,
-        guidance=1.0 + number,
+        guidance=1.5 + number,
     )
     return engine.generate(request, init_image=PICTURE if picture else None).latents
 

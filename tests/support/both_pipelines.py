@@ -118,9 +118,14 @@ def seeded(seed: int = 11) -> torch.Generator:
 
 
 def drawing() -> tuple[Image.Image, Image.Image]:
-    """A picture of 64 × 64 pixels, squares of many colours, and a mask: a disc with a soft edge and a lone pixel."""
+    """A picture of 64 × 64 pixels, squares of many colours, and a mask: a disc with a soft edge and a lone square.
+
+    The mask is in squares of 8 pixels, so that every latent is drawn or kept as a whole: diffusers takes one pixel of
+    each, and Latentry draws a latent where any of its pixels is white.
+    """
     squares = np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    y, x = np.mgrid[:64, :64]
-    disc = np.clip(255 * (24 - np.hypot(x - 27, y - 36)) / 8, 0, 255).astype(np.uint8)
-    disc[8, 8] = 255
-    return Image.fromarray(squares).resize((64, 64), Image.Resampling.NEAREST), Image.fromarray(disc)
+    y, x = np.mgrid[:8, :8]
+    disc = np.clip(255 * (3.2 - np.hypot(x - 3, y - 4)), 0, 255).astype(np.uint8)
+    disc[0, 7] = 255
+    picture, mask = (Image.fromarray(each).resize((64, 64), Image.Resampling.NEAREST) for each in (squares, disc))
+    return picture, mask

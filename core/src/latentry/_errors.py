@@ -7,13 +7,14 @@ LatentryError
 ├── IncompatibleError    things that are each right do not go together
 ├── ModelError           a checkpoint is missing, damaged, unsafe or not recognised
 ├── RecipeError          a picture's recipe is absent or cannot be followed here
+├── NonFiniteError       values that are not finite arose while drawing
 └── ResourceError        the machine lacks memory or a device
 """
 
 from __future__ import annotations
 
 import unicodedata
-from typing import ClassVar
+from typing import Any, ClassVar
 
 _JOINERS = "\u200c\u200d"
 """Format characters that words of some languages, and emoji, are written with."""
@@ -101,6 +102,17 @@ class RecipeError(LatentryError):
     """A picture's recipe is absent, or cannot be followed with what is installed."""
 
     code = "recipe"
+
+
+class NonFiniteError(LatentryError):
+    """Values that are not finite arose, and no picture was made from them.
+
+    Attributes:
+        finished: a ``GenerationResult`` with the pictures of the batches before; None where there are none.
+    """
+
+    code = "not_finite"
+    finished: Any = None
 
 
 class ResourceError(LatentryError):

@@ -107,7 +107,7 @@ def test_empty_input_does_not_reach_a_backend(tokens: int, keys: int, batch: int
 
 
 def test_a_single_backend_that_fails_is_named_with_the_cause() -> None:
-    with pytest.raises(PluginError, match="attention backend 'one' failed") as caught:
+    with pytest.raises(PluginError, match=r"attention backend 'one' of .* failed") as caught:
         guard(Recorder(RuntimeError("no kernel image"))).attend(*tensors())
     assert "RuntimeError: no kernel image" in caught.value.why
     assert isinstance(caught.value.__cause__, RuntimeError)
@@ -155,7 +155,7 @@ def test_a_result_of_another_shape_is_a_failure() -> None:
 
     with pytest.raises(PluginError) as caught:
         guard(Flat()).attend(*tensors())
-    assert "returned the shape (1, 2, 40) instead of (1, 2, 5, 8)" in caught.value.why
+    assert "returned the shape (1, 2, 40) instead of (1, 2, 5, 8)" in caught.value.what
 
 
 def test_a_layer_is_refused_before_anything_is_computed() -> None:

@@ -179,14 +179,3 @@ def test_skipped_layers_reach_the_network(host: PluginHost, tmp_path: Path) -> N
     assert len(loaded.calls) == 6 + 3
     colour = float(loaded.encode_prompt(["a"], loaded.encoded[0][1])["colour"])
     assert float((after - before).mean()) * colour > 0
-
-
-def test_options_without_effect_are_noted(engine: Engine, model: str, host: PluginHost, tmp_path: Path) -> None:
-    def notes(**wanted: Any) -> str:
-        return " ".join(engine.prepare(GenerationRequest(prompt="a", model=model, attention="native", **wanted)).notes)
-
-    assert "negative prompt has no effect at guidance 1" in notes(guidance=1, negative="grey")
-    assert "no guidance: none of the 4 steps" in notes(steps=4, guidance_interval=(0.1, 0.2))
-    assert notes() == notes(negative="grey") == ""
-    skipping = setup(host, tmp_path, "layered", skip_layers=(1,), steps=4)
-    assert any("no skip-layer guidance" in note for note in skipping.notes)

@@ -12,7 +12,18 @@ from PIL import Image
 from support.toy import write_toy
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, OptionError, PluginHost, ProgressEvent
+from latentry import (
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    IncompatibleError,
+    KeyedNoise,
+    OptionError,
+    PluginHost,
+    ProgressEvent,
+    Recipe,
+    RecipeError,
+)
 from latentry._generate._images import to_pixels
 from latentry._request._strength import StepCounts, count_steps
 
@@ -158,16 +169,77 @@ def test_the_white_part_of_the_mask_is_drawn_anew(engine: Engine, model: str) ->
     assert torch.equal(nothing, latents_of(picture()))
 
 
-def test_an_inpainting_network_is_told_mask_and_picture_and_nothing_is_blended(
-    host: PluginHost, tmp_path: Path
-) -> None:
+def test_an_inpainting_network_gets_mask_and_picture_and_is_blended_too(host: PluginHost, tmp_path: Path) -> None:
     engine, model = Engine(host), str(write_toy(tmp_path / "model", variants=["painter"]))
     wanted = request(model, count=2, guidance=2)
     loaded: Any = engine.load(engine.prepare(wanted, init_image=picture(), mask=left_half()))
     latents = engine.generate(wanted, init_image=picture(), mask=left_half()).latents
     assert set(loaded.told) == {("colour", "words", "mask", "masked")}
-    assert not torch.allclose(latents[..., 2:], latents_of(picture())[..., 2:], atol=0.1)
-    assert torch.equal(latents, engine.generate(wanted, init_image=picture(1 * 32), mask=left_half()).latents)
+    assert torch.equal(latents[..., 2:], latents_of(picture()).expand_as(latents)[..., 2:])
+
+
+MASKS: dict[str, Image.Image] = {
+    "half": left_half(),
+    "nothing": Image.new("L", SIZE, 0),
+    "everything": Image.new("L", SIZE, 255),
+    "one pixel": Image.fromarray((np.arange(32 * 32).reshape(32, 32) == 300).astype(np.uint8) * 255),
+    "noise": Image.fromarray(np.random.default_rng(4).integers(0, 256, (32, 32), dtype=np.uint8)),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("variant", ["small", "painter", "finisher"])
+@pytest.mark.parametrize(("strength", "mode"), [(1.0, "cut"), (0.6, "cut"), (0.6, "full")])
+def test_kept_pixels_are_the_pictures_bit_for_bit(
+    host: PluginHost, tmp_path: Path, variant: str, mask: str, strength: float, mode: str
+) -> None:
+    engine, model = Engine(host), str(write_toy(tmp_path / "model", variants=[variant]))
+    wanted = request(model, steps=4, strength=strength, strength_mode=mode, count=2)
+    keep = np.asarray(MASKS[mask]) < 128
+    for image in engine.generate(wanted, init_image=picture(), mask=MASKS[mask]).images:
+        found, original = np.asarray(image).astype(int), np.asarray(picture()).astype(int)
+        assert np.array_equal(found[keep], original[keep])
+        if (~keep).any():
+            assert np.abs(found - original)[~keep].mean() > 5
+
+
+@pytest.mark.parametrize("feather", [1, 4, 12])
+def test_a_feathered_edge_lies_on_the_drawn_side(engine: Engine, model: str, feather: int) -> None:
+    """Kept pixels do not change, and the drawing comes in gradually."""
+    inputs = {"init_image": Image.new("RGB", SIZE, (0, 0, 0)), "mask": left_half()}
+    hard, soft = (
+        np.asarray(engine.generate(request(model, steps=3, mask_feather=width), **inputs).images[0]).astype(float)
+        for width in (0, feather)
+    )
+    assert (soft[:, 16:] == 0).all()
+    share = np.minimum(16 - np.arange(16), feather + 1) / (feather + 1)  # of the drawing, by column
+    assert np.abs(soft - hard * np.pad(share, (0, 16))[None, :, None]).max() <= 1.5
+    recipe = engine.generate(request(model, steps=3, mask_feather=feather), **inputs).recipes[0]
+    assert recipe.request.mask_feather == feather
+
+
+@pytest.mark.parametrize(("given", "fitted"), [((37, 45), (32, 40)), ((39, 32), (32, 32)), ((64, 40), (64, 40))])
+def test_a_photograph_of_any_size_is_fitted(
+    engine: Engine, model: str, given: tuple[int, int], fitted: tuple[int, int]
+) -> None:
+    result = engine.generate(request(model, steps=3), init_image=picture(*given), mask=left_half(*given))
+    assert result.images[0].size == fitted
+    told = f"from {given[0]}×{given[1]} to {fitted[0]}×{fitted[1]} pixels"
+    assert any(told in note for note in result.notes) == (given != fitted)
+    again = engine.reproduce(result.recipes[0], init_image=picture(*given), mask=left_half(*given))
+    assert again.images[0].tobytes() == result.images[0].tobytes()
+
+
+def test_proportions_are_kept(engine: Engine, model: str) -> None:
+    """A circle stays a circle: what does not fit is cropped at both sides alike."""
+    photograph = Image.new("RGB", (80, 40), (0, 0, 0))
+    photograph.paste((255, 255, 255), (30, 10, 50, 30))
+    seen = engine.prepare(request(model, width=32, height=32), init_image=photograph).inputs.image
+    assert seen is not None
+    box = seen.convert("L").point(lambda level: 255 if level > 127 else 0).getbbox()
+    assert box is not None
+    assert (box[2] - box[0], box[3] - box[1]) == (16, 16)
+    assert abs((box[0] + box[2]) / 2 - 16) <= 0.5
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -179,7 +251,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a strength without a picture": ({"strength": 0.5}, {}, "without a picture to begin from"),
     "no step left": ({"strength": 0.05}, {"init_image": picture()}, "leaves none of 10 steps"),
-    "a picture of an odd size": ({}, {"init_image": picture(30)}, "cannot draw 30×32"),
+    "a picture and an odd width": ({"width": 30}, {"init_image": picture()}, "cannot draw 30×32"),
+    "a picture smaller than a step": ({}, {"init_image": picture(5)}, "cannot draw 5×32"),
     "levels stretched": (
         {"sigmas": (3.0, 1.0), "steps": None, "strength": 0.5, "strength_mode": "full"},
         {"init_image": picture()},
@@ -230,7 +303,7 @@ def test_the_size_is_the_pictures_by_default(engine: Engine, model: str) -> None
     assert setup.inputs.mask is not None
     assert setup.inputs.image.size == setup.inputs.mask.size == (64, 32)
     assert setup.inputs.mask.getcolors() == [(1024, 0), (1024, 255)]
-    assert "The picture was scaled from 48×40 to 64×32 pixels." in setup.notes
+    assert "The picture was scaled and cropped from 48×40 to 64×32 pixels." in setup.notes
     assert engine.generate(request(model)).images[0].size == SIZE
 
 
@@ -251,3 +324,46 @@ def test_progress_counts_the_steps_that_are_taken(engine: Engine, model: str) ->
     engine.generate(request(model, strength=0.3), init_image=picture(), progress=events.append)
     assert [event.stage for event in events] == ["load", "encode", "encode", *["sample"] * 4, "decode", "done"]
     assert (events[-1].done, events[-1].total) == (3, 3)
+
+
+def old(result: GenerationResult, **recorded: Any) -> Recipe:
+    """A recipe as the version before wrote it, without a revision."""
+    recipe = result.recipes[0]
+    text = recipe.model_copy(update={"request": recipe.request.model_copy(update=recorded)}).model_dump(mode="json")
+    del text["revision"], text["request"]["mask_feather"]
+    return Recipe.model_validate(text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pictures", "reason"),
+    [
+        ({}, {"init_image": picture(), "mask": left_half()}, "put back after decoding"),
+        ({"steps": 50, "strength": 0.58}, {"init_image": picture()}, "counted in decimals"),
+        ({"width": 32, "height": 16}, {"init_image": picture()}, "cropped instead of stretched"),
+    ],
+)
+def test_an_old_recipe_that_draws_differently_now_says_so(
+    engine: Engine, model: str, wanted: dict[str, Any], pictures: dict[str, Any], reason: str
+) -> None:
+    result = engine.generate(request(model, **wanted), **pictures)
+    with pytest.raises(RecipeError, match="draws another picture") as caught:
+        engine.reproduce(old(result), **pictures)
+    assert reason in caught.value.why
+    assert engine.reproduce(old(result), **pictures, anyway=True).images
+    assert engine.reproduce(result.recipes[0], **pictures).images[0].tobytes() == result.images[0].tobytes()
+
+
+@pytest.mark.parametrize("wanted", [{}, {"strength": 0.5}, {"strength": 0.5, "strength_mode": "full"}])
+def test_any_other_old_recipe_is_reproduced(engine: Engine, model: str, wanted: dict[str, Any]) -> None:
+    pictures = {"init_image": picture()} if wanted else {}
+    result = engine.generate(request(model, **wanted), **pictures)
+    assert engine.reproduce(old(result), **pictures).images[0].tobytes() == result.images[0].tobytes()
+
+
+def test_a_recipe_of_a_newer_revision_or_another_revision_of_a_plugin_is_refused(engine: Engine, model: str) -> None:
+    recipe = engine.generate(request(model)).recipes[0]
+    with pytest.raises(RecipeError, match="newer version of Latentry"):
+        engine.reproduce(recipe.model_copy(update={"revision": 99}))
+    used = recipe.plugins["scheduler"].model_copy(update={"revision": 99})
+    with pytest.raises(RecipeError, match="draws differently here"):
+        engine.reproduce(recipe.model_copy(update={"plugins": {**recipe.plugins, "scheduler": used}}))

@@ -112,4 +112,6 @@ class EagerAttention:
         causal: bool = False,
     ) -> Tensor:
         """See ``latentry.attention.AttentionBackend``."""
-        return eager_attention(q, k, v, mask=mask, scale=scale, causal=causal, dtype=self._dtype).to(q.dtype)
+        # Apple's GPUs, for one, have no float64
+        dtype = self._dtype if q.device.type in ("cpu", "cuda") else torch.float32
+        return eager_attention(q, k, v, mask=mask, scale=scale, causal=causal, dtype=dtype).to(q.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._attention._demand import AttentionDemand, unmet
 from latentry._contract._model import AttentionBackend
-from latentry._discovery import is_out_of_memory
+from latentry._discovery import is_out_of_memory, plugin_call
 from latentry._discovery._problems import cause
 from latentry._errors import IncompatibleError, LatentryError, PluginError
 from latentry._specs import AttentionBackendSpec
@@ -46,6 +46,9 @@ class AttentionGuard:
         self._candidates = tuple(candidates)
         self._failures: MutableMapping[str, str] = {} if failures is None else failures
         self._notes: list[str] = []
+        self._calls = {
+            each.name: plugin_call(each.backend, f"attention backend {each.name!r}") for each in self._candidates
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,7 +104,9 @@ class AttentionGuard:
             reason = failures.get(candidate.name) or candidate.unmet(demand)
             if reason is None:
                 try:
-                    return _checked(candidate.backend.attend(q, k, v, mask=mask, scale=asked, causal=causal), shape)
+                    with self._calls[candidate.name]:
+                        out = candidate.backend.attend(q, k, v, mask=mask, scale=asked, causal=causal)
+                        return _checked(out, shape, candidate.name)
                 except IncompatibleError as error:
                     reason = error.why or error.what
                 except Exception as error:
@@ -114,15 +119,11 @@ class AttentionGuard:
         if is_out_of_memory(error):
             raise error
         if len(self._candidates) == 1:
-            raise PluginError(
-                f"The attention backend {candidate.name!r} failed.",
-                why=error.why or error.what if isinstance(error, LatentryError) else cause(error),
-                remedy="Use auto or another backend; see `latentry attention`.",
-                field="attention",
-            ) from error
-        reason = f"It failed: {cause(error)}"
+            raise error
+        why = error.why or error.what if isinstance(error, LatentryError) else cause(error)
+        reason = f"It failed: {why}"
         self._failures[candidate.name] = reason
-        self._notes.append(f"The attention backend {candidate.name!r} failed and is not used any more: {cause(error)}")
+        self._notes.append(f"The attention backend {candidate.name!r} failed and is not used any more: {why}")
         log.warning("%s", self._notes[-1])
         return reason
 
@@ -144,7 +145,10 @@ class AttentionGuard:
         )
 
 
-def _checked(out: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _checked(out: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     if tuple(out.shape) != shape:
-        raise PluginError(f"It returned the shape {tuple(out.shape)} instead of {shape}.")
+        raise PluginError(
+            f"The attention backend {name!r} returned the shape {tuple(out.shape)} instead of {shape}.",
+            remedy="Report it to the plugin's author, or use another backend.",
+        )
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,16 +18,19 @@ from latentry._attention._serving import serving
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Model
 from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
-from latentry._discovery import PluginHost
-from latentry._generate._images import to_pictures
+from latentry._discovery import PluginHost, plugin_call
+from latentry._errors import NonFiniteError
+from latentry._generate._decode import Drawn, autoencoder_of, decode, in_float32, to_result
+from latentry._generate._finite import non_finite
 from latentry._generate._loaded_model import LoadedModel
-from latentry._generate._loop import Sampled, Sampling
-from latentry._generate._reproduction import check_inputs, check_plugins, check_same
+from latentry._generate._loop import Sampling
+from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same
 from latentry._generate._shared_setting import SharedSetting
-from latentry._generate._start import choose_start
+from latentry._generate._start import AutoencoderOverflow, choose_start
 from latentry._memory._offload import offloaded
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
+from latentry._memory._upcast import upcast
 from latentry._numerics._noise import NoiseSource
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
@@ -76,14 +79,7 @@ class Engine:
         Raises:
             LatentryError: something is unknown, does not fit, or is not available here.
         """
-        return prepare(
-            self.host,
-            request,
-            {"init_image": init_image, "mask": mask},
-            self._backends,
-            progress or silent,
-            self.memory,
-        )
+        return self._prepare(request, {"init_image": init_image, "mask": mask}, progress)
 
     def load(self, setup: Setup) -> Model:
         """The model of a setup; loaded, unless it still is from the last request."""
@@ -148,9 +144,10 @@ class Engine:
         check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
         if not anyway:
             check_plugins(recipe, self.host)
-        setup = self.prepare(recipe.request, init_image=init_image, mask=mask, progress=progress)
+        setup = self._prepare(recipe.request, pictures, progress, strict=False)
         given.check((len(recipe.request.prompts), *setup.latent_shape))
         if not anyway:
+            check_revision(recipe, setup)
             check_same(recipe, setup, given)
         first = recipe.index // recipe.request.batch * recipe.request.batch
         end = min(first + recipe.request.batch, len(recipe.request.prompts))
@@ -163,6 +160,16 @@ class Engine:
             recipes=result.recipes[at : at + 1],
         )
 
+    def _prepare(
+        self,
+        request: GenerationRequest,
+        pictures: Mapping[str, Image | None],
+        progress: Progress | None,
+        *,
+        strict: bool = True,
+    ) -> Setup:
+        return prepare(self.host, request, pictures, self._backends, progress or silent, self.memory, strict=strict)
+
     def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
         """The model, and after it its refiner where there is one."""
         wanted = setup.networks
@@ -171,7 +178,7 @@ class Engine:
             self._kept = {key: loaded for key, loaded in self._kept.items() if key in wanted}
             for key, checkpoint in wanted.items():
                 if key not in self._kept:
-                    with reporting_out_of_memory("loading the model"):
+                    with reporting_out_of_memory("loading the model"), plugin_call(checkpoint):
                         self._kept[key] = LoadedModel(checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes))
             return tuple(self._kept[key] for key in wanted)
 
@@ -184,26 +191,65 @@ class Engine:
         progress: Progress,
     ) -> GenerationResult:
         progress(ProgressEvent("load", 0, 0, f"Loading {setup.located.name}"))
-        loaded, request, steps = self._load(setup), setup.request, len(setup.plan)
-        model = loaded[0].model
-        batches = [indices[i : i + request.batch] for i in range(0, len(indices), request.batch)]
-        images: list[Image] = []
-        done: list[Sampled] = []
+        loaded = self._load(setup)
+        try:
+            return self._draw(setup, loaded, indices, given, progress)
+        except AutoencoderOverflow:
+            setup = in_float32(setup, loaded[0].model)
+        try:  # the picture is encoded at the start, so that starting again loses nothing
+            return self._draw(setup, loaded, indices, given, progress)
+        except AutoencoderOverflow:
+            raise non_finite(autoencoder_of(loaded[0].model)) from None
+
+    def _draw(
+        self,
+        setup: Setup,
+        loaded: Sequence[LoadedModel],
+        indices: Sequence[int],
+        given: GivenNoise,
+        progress: Progress,
+    ) -> GenerationResult:
+        """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
+        batch, steps, model = setup.request.batch, len(setup.plan), loaded[0].model
+        batches = [indices[i : i + batch] for i in range(0, len(indices), batch)]
+        drawn: list[Drawn] = []
+        failure: NonFiniteError | None = None
         with self._served(setup, loaded) as served, reporting_out_of_memory("sampling"):
             if setup.inputs.image is not None:
                 progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
             sampling = Sampling(setup, loaded, choose_start(setup, model), given)
-            for number, batch in enumerate(batches):
-                reporting = BatchProgress(progress, number, len(batches), steps)
-                sampled = sampling(batch, reporting)
-                reporting("decode", steps, "Decoding")
-                images += to_pictures(model.decode(sampled.latents))
-                done.append(sampled._replace(latents=sampled.latents.cpu()))
-        progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
-        recipes = tuple(setup.recipe(index, given) for index in indices)
+            try:
+                for number, pictures in enumerate(batches):
+                    reporting = BatchProgress(progress, number, len(batches), steps)
+                    sampled = sampling(pictures, reporting)
+                    reporting("decode", steps, "Decoding")
+                    drawn.append(decode(model, pictures, sampled))
+            except NonFiniteError as error:
+                failure = error
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
-        samples, evaluations = zip(*done, strict=True)
-        return GenerationResult(tuple(images), torch.cat(samples), recipes, max(evaluations), notes, model.report)
+        if not all(each.finite for each in drawn):
+            try:
+                setup = in_float32(setup, model)
+                notes, drawn = (*notes, setup.notes[-1]), self._decode_again(setup, loaded, drawn)
+            except NonFiniteError as error:
+                failure = failure or error
+            if failure is None and not all(each.finite for each in drawn):
+                failure = non_finite(autoencoder_of(model))
+        result = to_result([each for each in drawn if each.finite], setup, given, notes, model)
+        if failure is not None:
+            failure.finished = result
+            raise failure
+        assert result is not None
+        progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
+        return result
+
+    def _decode_again(self, setup: Setup, loaded: Sequence[LoadedModel], drawn: Sequence[Drawn]) -> list[Drawn]:
+        """Decodes the batches whose pixels were not finite, with other settings of the autoencoder."""
+        model = loaded[0].model
+        with self._served(setup, loaded), reporting_out_of_memory("decoding"):
+            return [
+                each if each.finite else decode(model, each.indices, each.sampled.to(setup.device)) for each in drawn
+            ]
 
     @contextmanager
     def _served(self, setup: Setup, loaded: Sequence[LoadedModel]) -> Iterator[list[AttentionGuard]]:
@@ -228,9 +274,11 @@ def _set(
     model: Model, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
 ) -> Iterator[tuple[AttentionGuard, ...]]:
     request, memory = setup.request, setup.memory
-    with (
-        model.set_loras(loras.requests, loras.mode),
-        serving(model, backends, request.attention, request.attention_options) as guards,
-        model.set_tiling(memory.tile, slicing=memory.slicing),
-    ):
+    with ExitStack() as stack:
+        with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
+            stack.enter_context(model.set_loras(loras.requests, loras.mode))
+            guards = stack.enter_context(serving(model, backends, request.attention, request.attention_options))
+            stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
+        if setup.float32_autoencoder and "vae" in model.networks:
+            stack.enter_context(upcast(model.networks["vae"], torch.float32))
         yield guards

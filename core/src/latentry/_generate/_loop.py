@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -11,11 +12,15 @@ from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._progress import BatchProgress
+from latentry._discovery import plugin_call
+from latentry._errors import PluginError
+from latentry._generate._finite import CheckedEvaluate, FiniteCheck, Source, denoiser_of
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._start import Start
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
 from latentry._numerics._noise import KeyedNoise
+from latentry._numerics._run import Run
 from latentry._request._given_noise import GivenNoise
 
 if TYPE_CHECKING:
@@ -27,6 +32,10 @@ class Sampled(NamedTuple):
 
     latents: Tensor
     evaluations: int
+
+    def to(self, device: torch.device) -> Sampled:
+        """With the latents on a device."""
+        return self._replace(latents=self.latents.to(device))
 
 
 @dataclass(frozen=True)
@@ -51,36 +60,69 @@ class Sampling:
         Args:
             pictures: indices of pictures of the request.
             progress: called at every step.
+
+        Raises:
+            NonFiniteError: values that are not finite arose on the way.
+            PluginError: the scheduler or the model failed.
         """
         progress("encode", 0, "Encoding the prompt")
         assert self.setup.request.seed is not None
-        evaluate, keyed = self._evaluate(pictures), KeyedNoise(self.setup.request.seed, pictures)
+        check = FiniteCheck()
+        evaluate, keyed = self._evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
         initial = self._initial_noise(pictures, keyed)
         run = self.setup.plan.start(self.start.sample(initial), noise=self.given.draws or keyed)
         progress("sample", 0, "Sampling", run)
+        steps = len(self.setup.plan)
+        try:
+            evaluations = self._solve(run, evaluate, initial, check, progress)
+        except PluginError:
+            check.raise_first(steps)  # where values are not finite, that explains the failure
+            raise
+        check.raise_first(steps)
+        return Sampled(run.sample, evaluations)
+
+    def _solve(self, run: Run, evaluate: Evaluate, initial: Tensor, check: FiniteCheck, progress: BatchProgress) -> int:
+        """Takes a run to its end and returns the number of its evaluations."""
         evaluations = 0
         while (query := run.query) is not None:
             level, evaluations = run.point, evaluations + 1
-            guided = self.setup.guidance(evaluate, query)
+            with self.guiding:
+                guided = self.setup.guidance(evaluate, query)
+            check.add(Source("guidance", query.index), guided.output)
             run.advance(guided.output, uncond=guided.uncond)
-            # a step of several evaluations is blended once, when it has reached its end
-            if self.start.blend is not None and run.point != level:
-                self.start.blend(run, initial)
+            if run.point != level:
+                check.add(Source("the scheduler", query.index), run.sample)
+                # a step of several evaluations is blended once, when it has reached its end
+                if self.start.blend is not None:
+                    self.start.blend(run, initial)
+            if self.setup.plan.scheduler.adaptive:
+                # it reads its error on the host anyway, and with values that are not finite it may never end
+                check.raise_first(len(self.setup.plan))
             if run.index > query.index:
                 progress("sample", run.index, "Sampling", run)
-        return Sampled(run.sample, evaluations)
+        return evaluations
 
     def _initial_noise(self, pictures: Sequence[int], keyed: KeyedNoise) -> Tensor:
         device = self.setup.device
         if self.given.latents is not None:
-            return self.given.latents[list(pictures)].to(device)
+            latents = self.given.latents[list(pictures)]
+            # Apple's GPUs, for one, have no float64
+            return latents.to(device) if device.type in ("cpu", "cuda") else latents.float().to(device)
         return keyed.initial(torch.empty((len(pictures), *self.setup.latent_shape), device=device))
 
-    def _evaluate(self, pictures: Sequence[int]) -> Evaluate:
-        first = self._batch(self.loaded[0], pictures)
+    @cached_property
+    def guiding(self) -> plugin_call:
+        """Around calls of the guidance."""
+        return plugin_call(self.setup.guidance)
+
+    def _evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
+        models = [loaded.model for loaded in self.loaded]
+        first = CheckedEvaluate(self._batch(self.loaded[0], pictures), check, denoiser_of(models[0]))
         if self.setup.refiner is None:
             return first
-        return SwitchToRefiner(first, self._batch(self.loaded[-1], pictures), self.setup.refiner.timestep)
+        second = denoiser_of(models[-1], "the refiner's denoiser")
+        refiner = CheckedEvaluate(self._batch(self.loaded[-1], pictures), check, second)
+        return SwitchToRefiner(first, refiner, self.setup.refiner.timestep)
 
     def _batch(self, loaded: LoadedModel, pictures: Sequence[int]) -> BatchEvaluate:
         request = self.setup.request

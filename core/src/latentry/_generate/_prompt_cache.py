@@ -8,6 +8,8 @@ from threading import Lock
 
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._model import Model
+from latentry._discovery import plugin_call
+from latentry._generate._finite import check_encoded
 
 CAPACITY = 32
 """How many encoded prompts are kept; the least recently used goes first."""
@@ -22,7 +24,7 @@ class PromptCache:
     """
 
     def __init__(self, model: Model, capacity: int = CAPACITY) -> None:
-        self._model, self._capacity = model, capacity
+        self._model, self._capacity, self._call = model, capacity, plugin_call(model)
         self._kept: OrderedDict[tuple[str, PromptSettings, Hashable], Conditioning] = OrderedDict()
         self._lock = Lock()
 
@@ -33,11 +35,17 @@ class PromptCache:
             prompt: the text.
             settings: what else the encoding depends on.
             serving: LoRAs on the encoders and the backends of their attention, which can change the last bit.
+
+        Raises:
+            NonFiniteError: the encoding is not finite.
         """
         key = (prompt, settings, serving)
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = self._model.encode_prompt([prompt], settings)
+                with self._call:
+                    encoded = self._model.encode_prompt([prompt], settings)
+                check_encoded(encoded.tensors, self._model, prompt)
+                self._kept[key] = encoded
             self._kept.move_to_end(key)
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)

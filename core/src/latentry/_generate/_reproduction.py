@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeError
 from latentry._files._locate import Located
 from latentry._request._given_noise import GivenNoise
-from latentry._request._recipe import Recipe
+from latentry._request._recipe import REVISION, Recipe
+from latentry._request._strength import count_steps
 from latentry._resolve._setup import Setup
 
 ANYWAY = "continue with --anyway (anyway=True in Python)"
@@ -25,6 +27,66 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
             "The picture cannot be made again with what is installed.",
             why="\n".join(obstacles),
             remedy=f"Or {ANYWAY}; then the pixels may differ.",
+        )
+
+
+class Change(NamedTuple):
+    """What the engine has drawn differently since a revision.
+
+    Attributes:
+        revision: the first that draws the new way.
+        affects: whether it changes the picture of a recipe, given the setup that makes it again.
+        what: one sentence.
+    """
+
+    revision: int
+    affects: Callable[[Recipe, Setup], bool]
+    what: str
+
+
+def _has_mask(recipe: Recipe, setup: Setup) -> bool:
+    return setup.inputs.mask is not None
+
+
+def _counts_differently(recipe: Recipe, setup: Setup) -> bool:
+    """Revision 1 multiplied and divided doubles."""
+    steps, strength = setup.request.steps, setup.request.strength
+    if strength is None or steps is None:
+        return False
+    if setup.request.strength_mode == "full":
+        return int(steps / strength) != count_steps(steps, strength, "full").laid_out
+    return int(steps * strength) != len(setup.plan)
+
+
+def _is_cropped(recipe: Recipe, setup: Setup) -> bool:
+    return any(" and cropped from " in note for note in setup.notes)
+
+
+CHANGES = (
+    Change(2, _has_mask, "What the mask keeps is put back after decoding, and inpainting networks are blended."),
+    Change(2, _counts_differently, "The steps of a strength are counted in decimals, here one more or less."),
+    Change(2, _is_cropped, "A picture of other proportions is cropped instead of stretched."),
+)
+
+
+def check_revision(recipe: Recipe, setup: Setup) -> None:
+    """Refuses a recipe from which this version draws another picture.
+
+    Raises:
+        RecipeError: what has changed.
+    """
+    found = [each.what for each in CHANGES if recipe.revision < each.revision and each.affects(recipe, setup)]
+    if found:
+        raise RecipeError(
+            "This version of Latentry draws another picture from that recipe.",
+            why="\n".join(found),
+            remedy=f"Install the version that made it, {recipe.core}, or {ANYWAY}.",
+        )
+    if recipe.revision > REVISION:
+        raise RecipeError(
+            "The picture was made by a newer version of Latentry.",
+            why=f"The revision of its recipe is {recipe.revision}; this version knows {REVISION}.",
+            remedy=f"Upgrade Latentry, or {ANYWAY}; then the picture may differ.",
         )
 
 

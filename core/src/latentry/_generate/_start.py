@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_max_pool2d
 
 from latentry._contract._model import Model
+from latentry._discovery import plugin_call
+from latentry._generate._finite import all_finite
 from latentry._generate._images import to_mask, to_pixels
 from latentry._numerics._plan import Plan
 from latentry._numerics._run import Run
 
 if TYPE_CHECKING:
     from latentry._resolve._setup import Setup
+
+
+class AutoencoderOverflow(Exception):
+    """The autoencoder gave values that are not finite."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Start:
         scale: of the noise, where a run starts from noise alone.
         clean: latents (1, c, h, w) of the picture it starts from; None for noise alone.
         conditioning: what an inpainting network takes of the picture, with batch size 1.
-        blend: keeps what is not to be drawn, for all other networks.
+        blend: keeps what is not to be drawn; None without a mask.
     """
 
     plan: Plan
@@ -68,17 +74,29 @@ def choose_start(setup: Setup, model: Model) -> Start:
 
     At strength 1 inpainting starts from noise alone, image to image from the picture with the noise of the first
     level.
+
+    Raises:
+        AutoencoderOverflow: an encoding is not finite.
     """
     plan, inputs = setup.plan, setup.inputs
     scale = plan.noise_scale(setup.request.initial_noise)
     if inputs.image is None:
         return Start(plan, scale)
     pixels = to_pixels([inputs.image]).to(setup.device)
+    with plugin_call(model):
+        clean = model.encode(pixels)
+    conditioning: Mapping[str, Tensor] = {}
     if inputs.mask is None:
-        return Start(plan, scale, model.encode(pixels))
-    mask, from_noise = to_mask(inputs.mask).to(setup.device), setup.request.strength == 1.0
-    if "inpainting" in setup.located.variant.tasks:
-        return Start(plan, scale, None if from_noise else model.encode(pixels), model.inpainting(pixels, mask))
-    clean = model.encode(pixels)
-    drawn = interpolate(mask, size=clean.shape[-2:]) > 0.5  # the nearest pixel's, as in diffusers
-    return Start(plan, scale, None if from_noise else clean, blend=Blend(clean, drawn))
+        start = Start(plan, scale, clean)
+    else:
+        mask = to_mask(inputs.mask).to(setup.device)
+        if "inpainting" in setup.located.variant.tasks:
+            with plugin_call(model):
+                conditioning = model.inpainting(pixels, mask)
+        # a latent is drawn where any of its pixels is: what the mask keeps is put back into the picture afterwards
+        drawn = adaptive_max_pool2d(mask, clean.shape[-2:]) > 0.5
+        from_noise = setup.request.strength == 1.0
+        start = Start(plan, scale, None if from_noise else clean, conditioning, Blend(clean, drawn))
+    if not all_finite((clean, *conditioning.values())):
+        raise AutoencoderOverflow
+    return start

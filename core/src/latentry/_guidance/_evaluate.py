@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
+from latentry._discovery import plugin_call
 from latentry._numerics._processes._point import Query
 
 
@@ -52,7 +53,7 @@ class BatchEvaluate:
     """
 
     def __init__(self, model: Model, cond: Sequence[Conditioning], uncond: Sequence[Conditioning]) -> None:
-        self._model = model
+        self._model, self._call = model, plugin_call(model)
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
@@ -70,7 +71,8 @@ class BatchEvaluate:
         outputs: list[tuple[int, Tensor]] = []
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
-            output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers)
+            with self._call:
+                output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers)
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

@@ -58,7 +58,8 @@ def choose_refiner(
         return None
     found = locate(host, name, None, access=access)
     open_checkpoint: OpenCheckpoint = host.families.load(found.family)
-    second = open_checkpoint(found.files, found.variant.name)
+    with host.families.calling(found.family):
+        second = open_checkpoint(found.files, found.variant.name)
     timesteps = checkpoint.noise.process.timesteps
     for reason in _obstacles(located, checkpoint, found, second, size):
         raise IncompatibleError(

@@ -26,7 +26,7 @@ class Split:
 
 def whole(network: nn.Module) -> Split:
     """A network in one group."""
-    return Split(Group(_slots(network.modules())))
+    return Split(Group(slots_of(network.modules())))
 
 
 def split(network: nn.Module, size: int) -> Split:
@@ -36,8 +36,8 @@ def split(network: nn.Module, size: int) -> Split:
     ]
     inside = [[module for block in blocks for module in block.modules()] for blocks in together]
     within = {id(module) for modules in inside for module in modules}
-    held = [list(_slots(modules)) for modules in inside]
-    trunk = list(_slots(module for module in network.modules() if id(module) not in within))
+    held = [list(slots_of(modules)) for modules in inside]
+    trunk = list(slots_of(module for module in network.modules() if id(module) not in within))
     owners = Counter(tensor for slots in [trunk, *held] for tensor in {id(slot.tensor) for slot in slots})
     trunk += [slot for slots in held for slot in slots if owners[id(slot.tensor)] > 1]
     groups = [Group(slot for slot in slots if owners[id(slot.tensor)] == 1) for slots in held]
@@ -54,7 +54,7 @@ def _lists_of_blocks(module: nn.Module) -> Iterator[nn.ModuleList]:
             yield from _lists_of_blocks(child)
 
 
-def _slots(modules: Iterable[nn.Module]) -> Iterator[Slot]:
+def slots_of(modules: Iterable[nn.Module]) -> Iterator[Slot]:
     """Parameters and buffers of modules, without those of their children."""
     for module in modules:
         for members in (module._parameters, module._buffers):

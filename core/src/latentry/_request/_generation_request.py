@@ -131,6 +131,9 @@ class GenerationRequest(BaseModel):
     mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
         default=None, description="Mask of the picture's size; white parts are drawn anew."
     )
+    mask_feather: Annotated[int, Option(Panel.PICTURE)] = Field(
+        default=0, ge=0, description="Width in pixels of the soft edge between kept and drawn parts, on the drawn side."
+    )
     strength: Annotated[float | None, Option(Panel.PICTURE)] = Field(
         default=None, gt=0.0, le=1.0, description="How much to change the picture; at 1 nothing of it is left."
     )

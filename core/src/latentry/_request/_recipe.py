@@ -26,6 +26,8 @@ DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 """What the packaging rules allow as the name of a distribution."""
 UNVERSIONED = "unversioned"
 """The version of a plugin that is a loose file, and not a distribution."""
+REVISION = 2
+"""Of what the engine makes of a request. It rises when the same request draws another picture than before."""
 
 
 class UsedPlugin(BaseModel):
@@ -63,6 +65,7 @@ class Recipe(BaseModel):
         index: which of the request's pictures it is, from 0.
         plugins: the plugins that it was made with, by role.
         core: version of the core.
+        revision: ``REVISION`` of the core that made it; 1 before there was such a number.
         model: fingerprint of the model's files, including parts that were given separately.
         environment: torch's version, the device and the dtype, which the last bits depend on.
         inputs: sha256 of the pixels of the pictures it started from, by the request's field.
@@ -78,6 +81,7 @@ class Recipe(BaseModel):
     index: int = Field(ge=0)
     plugins: Mapping[str, UsedPlugin]
     core: str
+    revision: int = 1
     model: str
     environment: Mapping[str, str]
     inputs: Mapping[str, str] = {}
@@ -112,6 +116,8 @@ class Recipe(BaseModel):
             here = registry.provenance(used.name).version or UNVERSIONED
             if here != used.version:
                 found.append(f"The {role} {used.name} is {_compared(here, used.version)}: {pinned}")
+            elif used.revision not in (None, now := getattr(registry[used.name], "revision", None)):
+                found.append(f"The {role} {used.name} draws differently here (revision {now}, then {used.revision})")
         return tuple(found)
 
 

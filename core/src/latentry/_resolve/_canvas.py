@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentry._contract._model import Checkpoint
+from latentry._discovery import plugin_call
+from latentry._errors import OptionError
 from latentry._resolve._inputs import Inputs
+from latentry._resolve._read_picture import Picture
 from latentry._resolve._task import choose_strength, choose_task
 from latentry._specs import VariantSpec
+
+STEPS = (1, 8, 16, 32, 64)
+"""Steps in pixels that sizes of models have; a size that is a multiple of a later one is also one of the earlier."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ def choose_canvas(
     height: int | None,
     strength: float | None,
 ) -> Canvas:
-    """Width and height are the request's, else the picture's, else the checkpoint's own.
+    """Width and height are the request's, else those of the picture, else the checkpoint's own.
+
+    A picture whose sides the model cannot draw is scaled and cropped to the next smaller size that it can.
 
     Args:
         variant: says what its network is for.
@@ -60,7 +68,25 @@ def choose_canvas(
     """
     task = choose_task(variant, image=inputs.image is not None, mask=inputs.mask is not None)
     chosen = choose_strength(task, strength)
-    own = (checkpoint.size, checkpoint.size) if inputs.image is None else inputs.image.size
-    size = width or own[0], height or own[1]
-    latent_shape = checkpoint.latent_shape(*size)
-    return Canvas(size, latent_shape, inputs.scaled(*size), chosen, tuple(inputs.notes(size)))
+    if inputs.image is None:
+        size = width or checkpoint.size, height or checkpoint.size
+    else:
+        size = _size_for(inputs.image, checkpoint, width, height)
+    with plugin_call(checkpoint):
+        latent_shape = checkpoint.latent_shape(*size)
+    return Canvas(size, latent_shape, inputs.fitted(*size), chosen, tuple(inputs.notes(size)))
+
+
+def _size_for(picture: Picture, checkpoint: Checkpoint, width: int | None, height: int | None) -> tuple[int, int]:
+    """The picture's size, or the next smaller one that the model can draw; a requested side is kept."""
+    for step in STEPS:
+        size = width or picture.width // step * step, height or picture.height // step * step
+        if not all(size):
+            break
+        try:
+            with plugin_call(checkpoint):
+                checkpoint.latent_shape(*size)
+        except OptionError:
+            continue
+        return size
+    return width or picture.width, height or picture.height  # the checkpoint says what is wrong with it

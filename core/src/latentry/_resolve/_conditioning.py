@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from latentry._contract._model import Checkpoint, ChecksConditioning
-from latentry._discovery import PluginHost
+from latentry._discovery import PluginHost, plugin_call
 from latentry._discovery._options import create
 from latentry._errors import OptionError
 
@@ -38,7 +38,8 @@ def choose_conditioning(
     own: BaseModel = create(f"The model family {name!r}", target, options)
     for checkpoint in checkpoints:
         if isinstance(checkpoint, ChecksConditioning):
-            checkpoint.check_conditioning(own)
+            with plugin_call(checkpoint):
+                checkpoint.check_conditioning(own)
     return own
 
 

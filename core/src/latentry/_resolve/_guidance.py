@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from latentry._contract._model import Checkpoint
@@ -65,18 +64,6 @@ def steps_within(interval: tuple[float, float], steps: int) -> range:
     """The steps i of N, from 0, with start ≤ i/N < stop."""
     start, stop = (math.ceil(share * steps - 1e-9) for share in interval)  # 0.3 · 10 is a little more than 3
     return range(start, stop)
-
-
-def guidance_notes(options: GuidanceOptions, guidance: Guidance, steps: int) -> Iterator[str]:
-    """Which options have no effect."""
-    if options.negative and not guidance.unconditional:
-        yield "The negative prompt has no effect at guidance 1."
-    intervals = {"guidance": options.guidance_interval}
-    if options.skip_layers:
-        intervals["skip-layer guidance"] = options.skip_layer_interval
-    for name, interval in intervals.items():
-        if not steps_within(interval, steps):
-            yield f"There is no {name}: none of the {steps} steps begins within {interval[0]:g} to {interval[1]:g}."
 
 
 def _refuse_classifier_free(options: GuidanceOptions, variant: VariantSpec) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from latentry._contract._lora import ChosenLoras, LoraMode, LoraRequest
 from latentry._contract._model import Checkpoint
+from latentry._discovery import plugin_call
 from latentry._errors import OptionError
 
 
@@ -25,6 +26,7 @@ def choose_loras(loras: Sequence[LoraRequest], mode: LoraMode, checkpoint: Check
             raise OptionError(
                 f"There is no LoRA file {path}.", remedy="Give the path of a safetensors file.", field="loras"
             )
-    matches = checkpoint.match_loras([path.resolve() for path in paths])
+    with plugin_call(checkpoint):
+        matches = checkpoint.match_loras([path.resolve() for path in paths])
     found = tuple(lora.model_copy(update={"path": str(match.path)}) for lora, match in zip(loras, matches, strict=True))
     return ChosenLoras(found, mode, matches, tuple(match.digest for match in matches))

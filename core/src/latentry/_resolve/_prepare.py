@@ -11,7 +11,7 @@ from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
 from latentry._contract._model import Checkpoint, OpenCheckpoint
 from latentry._contract._progress import Progress, ProgressEvent
-from latentry._discovery import PluginHost
+from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
 from latentry._files._access import Access
 from latentry._files._locate import Located, locate
@@ -22,12 +22,14 @@ from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
-from latentry._resolve._guidance import GuidanceOptions, choose_guidance, guidance_notes
-from latentry._resolve._inputs import Picture, read_inputs
+from latentry._resolve._guidance import GuidanceOptions, choose_guidance
+from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
+from latentry._resolve._no_effect import refuse, without_effect
 from latentry._resolve._plan import choose_part, choose_steps, lay_out
 from latentry._resolve._plugins_used import plugins_used
+from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._sigmas import choose_sigmas
@@ -40,6 +42,8 @@ def prepare(
     backends: AvailableBackends,
     progress: Progress,
     policy: MemoryPolicy,
+    *,
+    strict: bool = True,
 ) -> Setup:
     """Everything that does not fit is refused here, in one error.
 
@@ -50,6 +54,7 @@ def prepare(
         backends: for attention.
         progress: called while something is downloaded.
         policy: how the host saves memory.
+        strict: refuse options without effect; recipes of earlier versions may have them.
 
     Raises:
         LatentryError: see the choosers.
@@ -67,6 +72,8 @@ def prepare(
     scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
     steps = choose_steps(request.steps, request.sigmas, located.variant)
     counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
+    with plugin_call(checkpoint):
+        shift = checkpoint.shift(*canvas.size)
     sigmas = choose_sigmas(
         host,
         scheduler,
@@ -75,11 +82,14 @@ def prepare(
         sigmas=request.sigmas,
         options=request.sigma_options,
         final=request.final,
-        shift=checkpoint.shift(*canvas.size),
+        shift=shift,
     )
     plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
     options = _guidance_options(request, located)
     guidance = choose_guidance(options, located.variant, checkpoint, plan)
+    useless = without_effect(request, canvas.inputs, guidance, options.guidance, len(plan))
+    if strict:
+        refuse(useless)
 
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
@@ -135,7 +145,7 @@ def prepare(
         plugins=plugins_used(host, located, scheduler, sigmas, attention),
         notes=(
             *scheduler.notes,
-            *guidance_notes(options, guidance, len(plan)),
+            *(f"The option {each.field} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
             *loras.notes,
             *attention.notes,
@@ -157,7 +167,8 @@ def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple
         )
     located = replace(located, files=replace(located.files, without=request.without))
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
-    return located, open_checkpoint(located.files, located.variant.name)
+    with host.families.calling(located.family):
+        return located, open_checkpoint(located.files, located.variant.name)
 
 
 def _canvas(

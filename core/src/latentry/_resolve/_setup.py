@@ -18,7 +18,7 @@ from latentry._guidance._refiner import Refiner
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
-from latentry._request._recipe import UNVERSIONED, Recipe, UsedPlugin
+from latentry._request._recipe import REVISION, UNVERSIONED, Recipe, UsedPlugin
 from latentry._resolve._inputs import Inputs
 from latentry._resolve._memory import ChosenMemory
 
@@ -43,6 +43,7 @@ class Setup:
         memory: how they are kept in memory.
         plugins: the plugins that take part, by role.
         notes: what to tell the user, one sentence each.
+        float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
 
     request: GenerationRequest
@@ -60,6 +61,7 @@ class Setup:
     memory: ChosenMemory
     plugins: dict[str, UsedPlugin]
     notes: tuple[str, ...] = ()
+    float32_autoencoder: bool = False
 
     @property
     def attention(self) -> Hashable:
@@ -69,7 +71,7 @@ class Setup:
     @property
     def serving(self) -> Hashable:
         """Equal for setups that can use the networks at the same time."""
-        return self.attention, self.memory.tile, self.memory.slicing
+        return self.attention, self.memory.tile, self.memory.slicing, self.float32_autoencoder
 
     @property
     def home(self) -> torch.device:
@@ -106,6 +108,7 @@ class Setup:
             index=index,
             plugins=self.plugins,
             core=core_version() or UNVERSIONED,
+            revision=REVISION,
             model=self.located.fingerprint,
             environment=where,
             inputs=self.inputs.digests,

@@ -13,7 +13,7 @@ from latentry._cli._common_options import json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._progress import following
-from latentry._errors import OptionError
+from latentry._errors import NonFiniteError, OptionError
 
 if TYPE_CHECKING:
     from latentry._generate._engine import Engine
@@ -78,10 +78,19 @@ def generate(
     policy = {name: given.pop(name) for name in POLICY if name in given}
     if prompt is not None:
         given["prompt"] = prompt
-    if source is not None:
-        result = _again(context, source, given, policy, anyway=anyway, silent=silent)
-    else:
-        result = _new(context, given, policy, silent=silent)
+    try:
+        if source is not None:
+            result = _again(context, source, given, policy, anyway=anyway, silent=silent)
+        else:
+            result = _new(context, given, policy, silent=silent)
+    except NonFiniteError as error:
+        if error.finished is not None:  # the pictures of the batches before
+            _save(error.finished, output, quiet=quiet, as_json=as_json)
+        raise
+    _save(result, output, quiet=quiet, as_json=as_json)
+
+
+def _save(result: GenerationResult, output: Path, *, quiet: bool, as_json: bool) -> None:
     with writing(output):
         paths = result.save(output)
     report(result, paths, quiet=quiet, as_json=as_json)

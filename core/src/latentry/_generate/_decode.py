@@ -1,0 +1,82 @@
+"""From latents to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from PIL.Image import Image
+
+from latentry._contract._model import Model
+from latentry._discovery import plugin_call
+from latentry._generate._finite import Source, all_finite, dtype_of, non_finite
+from latentry._generate._images import to_pictures
+from latentry._generate._loop import Sampled
+from latentry._generate._paste import paste_kept
+from latentry._request._given_noise import GivenNoise
+from latentry._request._result import GenerationResult
+from latentry._resolve._setup import Setup
+
+
+class Drawn(NamedTuple):
+    """One batch of pictures.
+
+    Attributes:
+        indices: of the pictures in the request.
+        sampled: their latents, on the CPU.
+        pictures: as they were decoded; none where the autoencoder gave values that are not finite.
+    """
+
+    indices: Sequence[int]
+    sampled: Sampled
+    pictures: list[Image]
+
+    @property
+    def finite(self) -> bool:
+        """Whether the autoencoder gave finite values."""
+        return bool(self.pictures)
+
+
+def decode(model: Model, indices: Sequence[int], sampled: Sampled) -> Drawn:
+    """Decodes one batch."""
+    with plugin_call(model):
+        pixels = model.decode(sampled.latents)
+    return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels) if all_finite((pixels,)) else [])
+
+
+def in_float32(setup: Setup, model: Model) -> Setup:
+    """The same setup with its autoencoder in float32, after it overflowed in its own dtype, and a note about it.
+
+    Raises:
+        NonFiniteError: it ran in float32 already.
+    """
+    dtype = dtype_of(model.networks["vae"]) if "vae" in model.networks else torch.float32
+    if setup.float32_autoencoder or dtype.itemsize >= 4:
+        raise non_finite(autoencoder_of(model))
+    name = str(dtype).removeprefix("torch.")
+    note = f"The autoencoder overflowed in {name} and was run again in float32."
+    return replace(setup, float32_autoencoder=True, notes=(*setup.notes, note))
+
+
+def autoencoder_of(model: Model) -> Source:
+    """The source of what a model encodes and decodes."""
+    return Source("the autoencoder", model=model, parts=("vae",) if "vae" in model.networks else ())
+
+
+def to_result(
+    drawn: Sequence[Drawn], setup: Setup, given: GivenNoise, notes: tuple[str, ...], model: Model
+) -> GenerationResult | None:
+    """The result of batches; None where there are none."""
+    if not drawn:
+        return None
+    pictures = [picture for batch in drawn for picture in batch.pictures]
+    return GenerationResult(
+        images=paste_kept(pictures, setup.inputs, setup.request.mask_feather),
+        latents=torch.cat([batch.sampled.latents for batch in drawn]),
+        recipes=tuple(setup.recipe(index, given) for batch in drawn for index in batch.indices),
+        evaluations=max(batch.sampled.evaluations for batch in drawn),
+        notes=notes,
+        loaded=model.report,
+    )

@@ -26,6 +26,8 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, LoraMode, LoraRequest, PluginHost
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 TOLERANCE = 1e-3
 TAKING = ("CLIPTextModel", "UNet2D", "SD3Transformer", "FluxTransformer")

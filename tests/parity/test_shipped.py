@@ -22,6 +22,8 @@ from support.recording import Recording, first_difference
 
 from latentry import CheckpointSpec, Engine, LoraRequest, PluginHost, Task, VariantSpec
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 LAID_OUT, STRENGTH = 25, 0.8
 """From a picture: as many steps are taken."""

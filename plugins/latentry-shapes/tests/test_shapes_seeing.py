@@ -71,7 +71,7 @@ def test_positions_are_in_pixels() -> None:
     assert (thing.x, thing.y) == pytest.approx((20, 41), abs=0.3)
 
 
-def test_specks_are_no_things_and_blobs_are() -> None:
+def test_specks_are_not_things_and_blobs_are() -> None:
     picture = Image.new("RGB", (64, 64), (128, 128, 128))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((4, 4, 7, 7), fill=COLORS["red"])

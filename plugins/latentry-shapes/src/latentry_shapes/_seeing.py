@@ -21,7 +21,7 @@ FOREGROUND = 50.0
 FARTHEST = 75.0
 """A colour farther than this from all of a palette is none of it."""
 SPECK = 30
-"""Smaller components, in pixels, are no things; the smallest thing drawn has about 200."""
+"""Smaller components, in pixels, are not things; the smallest thing drawn has about 200."""
 SHARE = 0.25
 """Least share of a component's core that makes a colour a thing of its own, where two things touch."""
 

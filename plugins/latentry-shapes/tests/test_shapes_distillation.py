@@ -1,4 +1,4 @@
-"""A student is taught what guidance makes of its teacher."""
+"""A student's target is its teacher's guided prediction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latentry_shapes._exercises import Exercise
+from latentry_shapes._batches import Batch
 from latentry_shapes.designs import Flux
 from latentry_shapes.distillation import SCALES, Distillation
 from latentry_shapes.encoders import States
@@ -14,15 +14,15 @@ from latentry_shapes.objectives import Levels
 
 
 class Teacher:
-    """Says the caption's first number everywhere; remembers the scales it is told."""
+    """Predicts the caption's first number everywhere; records the scales that it is given."""
 
     def __init__(self) -> None:
         self.scales: list[Tensor] = []
 
     def __call__(self, packed: Tensor, *, encoder_hidden_states: Tensor, guidance: Tensor, **_: Tensor) -> object:
         self.scales.append(guidance)
-        said = encoder_hidden_states[:, :1, :1].expand_as(packed)
-        return type("Said", (), {"sample": said})()
+        predicted = encoder_hidden_states[:, :1, :1].expand_as(packed)
+        return type("Output", (), {"sample": predicted})()
 
 
 def states(*captions: float) -> list[States]:
@@ -32,20 +32,20 @@ def states(*captions: float) -> list[States]:
 
 @pytest.mark.parametrize("scale", [1.0, 3.0, 5.0])
 def test_the_target_is_guided_at_the_scale(scale: float) -> None:
-    design, teacher = Flux(begins_with="shapes-flux-base"), Teacher()
-    seen, flat = torch.zeros(2, 16, 4, 4), torch.zeros(2, 1, 1, 1)
-    given = Exercise(seen, Levels(flat, flat, torch.zeros(2)), states(3.0, 7.0), seen, torch.Generator())
-    target = Distillation(design, teacher, states(2.0)).target(given, torch.full((2,), scale))
+    design, teacher = Flux(starts_from="shapes-flux-base"), Teacher()
+    inputs, flat = torch.zeros(2, 16, 4, 4), torch.zeros(2, 1, 1, 1)
+    batch = Batch(inputs, Levels(flat, flat, torch.zeros(2)), states(3.0, 7.0), inputs, torch.Generator())
+    target = Distillation(design, teacher, states(2.0)).target(batch, torch.full((2,), scale))
     for picture, caption in zip(target, (3.0, 7.0), strict=True):
         assert picture.unique().tolist() == pytest.approx([2.0 + scale * (caption - 2.0)])
-    assert all(told.unique().tolist() == [1.0] for told in teacher.scales)
+    assert all(scales.unique().tolist() == [1.0] for scales in teacher.scales)
 
 
-def test_the_student_is_told_scales_from_all_of_the_range() -> None:
-    design, student = Flux(begins_with="shapes-flux-base"), Teacher()
-    seen, flat = torch.zeros(400, 16, 4, 4), torch.zeros(400, 1, 1, 1)
-    told, draws = states(*[1.0] * 400), torch.Generator().manual_seed(0)
-    Distillation(design, Teacher(), states(0.0))(student, Exercise(seen, Levels(flat, flat, flat), told, seen, draws))
+def test_the_student_gets_scales_from_the_whole_range() -> None:
+    design, student = Flux(starts_from="shapes-flux-base"), Teacher()
+    inputs, flat = torch.zeros(400, 16, 4, 4), torch.zeros(400, 1, 1, 1)
+    batch = Batch(inputs, Levels(flat, flat, flat), states(*[1.0] * 400), inputs, torch.Generator().manual_seed(0))
+    Distillation(design, Teacher(), states(0.0))(student, batch)
     (scales,) = student.scales
     assert float(scales.min()) == pytest.approx(SCALES[0], abs=0.1)
     assert float(scales.max()) == pytest.approx(SCALES[1], abs=0.1)

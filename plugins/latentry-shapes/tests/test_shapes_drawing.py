@@ -1,4 +1,4 @@
-"""Drawings show what their scene says."""
+"""Drawings show their scene."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentry_shapes._seeing import see
+from latentry_shapes._detection import detect
 from latentry_shapes.drawing import draw, other_color, other_shape, place
 from latentry_shapes.outlines import DISTANCES, Placement, coverage
-from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, PAIRS, SHAPES, Scene, halved, random_scene
+from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, PAIRS, SHAPES, Scene, partly_named, random_scene
 
 AXES = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
-"""Relation: coordinate that tells, and the sign of first minus second."""
+"""For each relation: the coordinate that decides it, and the sign of first minus second."""
 
 
 def placed(count: int) -> list[tuple[Scene, tuple[Placement, ...]]]:
@@ -40,7 +40,7 @@ def test_things_do_not_overlap() -> None:
         assert sum(masks).max() == 1
 
 
-def test_things_lie_wholly_inside() -> None:
+def test_things_are_entirely_inside_the_picture() -> None:
     for scene, placements in placed(1500):
         for thing, placement in zip(scene.things, placements, strict=True):
             x, y, radius = placement
@@ -49,7 +49,7 @@ def test_things_lie_wholly_inside() -> None:
             assert cover.sum() > 150
 
 
-def test_pictures_hold_the_background_and_the_colors() -> None:
+def test_pictures_have_the_background_and_the_colors() -> None:
     rng = random.Random(3)
     for _ in range(300):
         scene = random_scene(rng, PAIRS)
@@ -76,12 +76,12 @@ def test_a_drawing_of_twice_the_size_is_the_same_scaled(shape: str) -> None:
     assert small.sum() == pytest.approx(large.sum(), rel=0.01)
 
 
-def test_a_half_said_thing_is_hardly_ever_like_a_held_out_one() -> None:
-    """As the judge sees it; nothing else is ever asked of a model."""
+def test_partly_named_things_almost_never_look_like_held_out_pairs() -> None:
+    """To the judge, which asks for held-out pairs only."""
     rng, held, count = random.Random(6), 0, 0
     for _ in range(600):
-        scene = halved(random_scene(rng), rng)
-        for thing in see(Image.fromarray(draw(scene, rng))).things:
+        scene = partly_named(random_scene(rng), rng)
+        for thing in detect(Image.fromarray(draw(scene, rng))).things:
             held += any((thing.color, thing.shape) == (pair.color, pair.shape) for pair in HELD_OUT)
             count += 1
     assert count > 900
@@ -89,16 +89,16 @@ def test_a_half_said_thing_is_hardly_ever_like_a_held_out_one() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_colour_without_a_name_is_seen_and_makes_no_held_out_pair(shape: str) -> None:
+def test_unnamed_colours_are_visible_and_far_from_held_out_ones(shape: str) -> None:
     rng = random.Random(8)
     for _ in range(200):
         color = other_color(shape, rng)
         assert all(math.dist(color, ground) > 75 for ground in BACKGROUNDS.values())
         kept = [COLORS[pair.color] for pair in HELD_OUT if pair.shape == shape]
-        assert all(math.dist(color, other) > 90 for other in kept)  # the judge's eyes take a colour within 75 for it
+        assert all(math.dist(color, other) > 90 for other in kept)  # the judge takes colours within 75 for the same
 
 
-def test_a_shape_without_a_name_keeps_within_its_radius() -> None:
+def test_unnamed_shapes_stay_within_their_radius() -> None:
     rng = random.Random(9)
     for _ in range(100):
         cover = coverage(other_shape(rng.choice(tuple(COLORS)), rng), (32.0, 32.0, 20.0))

@@ -1,4 +1,4 @@
-"""The judge's table: right pictures pass, each fault shows in its own column, chance is low."""
+"""The judge's table: right pictures pass, each fault counts in its own column, chance is low."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import pytest
 from PIL import Image
 
 from latentry_shapes import judge as module
-from latentry_shapes._seeing import Sight, see
-from latentry_shapes._verdict import Verdict, compare
+from latentry_shapes._detection import Detected, detect
+from latentry_shapes._scoring import Score, compare
 from latentry_shapes.drawing import draw
 from latentry_shapes.judge import (
     DRAWINGS,
     GENERATED,
     RECONSTRUCTIONS,
     SHUFFLED,
-    Painter,
     held_out_scenes,
     judge,
 )
+from latentry_shapes.painters import Painter
 from latentry_shapes.scenes import HELD_OUT, Scene, Thing
 
 Picture = Image.Image
 ASKED = Scene("black", (Thing("red", "circle"), Thing("blue", "square")), "left of")
 
 
-def seen(scene: Scene) -> Sight:
-    return see(Image.fromarray(draw(scene, random.Random(3))))
+def detected(scene: Scene) -> Detected:
+    return detect(Image.fromarray(draw(scene, random.Random(3))))
 
 
-def draughtsman(prompts: int, change: Callable[[Scene], Scene] = lambda scene: scene) -> Painter:
-    """Draws what is asked, or what ``change`` makes of it."""
+def drawing_painter(prompts: int, change: Callable[[Scene], Scene] = lambda scene: scene) -> Painter:
+    """Draws the requested scene, or what ``change`` makes of it."""
     asked = {scene.caption(): scene for scene in held_out_scenes(prompts, 0)}
 
     def paint(captions: Sequence[str], seed: int) -> list[Picture]:
@@ -46,45 +46,45 @@ def draughtsman(prompts: int, change: Callable[[Scene], Scene] = lambda scene: s
 
 
 @pytest.mark.parametrize(
-    ("shown", "verdict"),
+    ("shown", "score"),
     [
-        (ASKED, Verdict(True, True, True, True)),
-        (replace(ASKED, background="gray"), Verdict(False, True, True, True)),
-        (replace(ASKED, relation="right of"), Verdict(True, True, False, True)),
-        (replace(ASKED, relation="above"), Verdict(True, True, False, True)),
+        (ASKED, Score(True, True, True, True)),
+        (replace(ASKED, background="gray"), Score(False, True, True, True)),
+        (replace(ASKED, relation="right of"), Score(True, True, False, True)),
+        (replace(ASKED, relation="above"), Score(True, True, False, True)),
         (
             replace(ASKED, things=(Thing("red", "square"), Thing("blue", "circle"))),
-            Verdict(True, True, True, False),
+            Score(True, True, True, False),
         ),
         (
             replace(ASKED, things=(Thing("red", "circle"), Thing("cyan", "square"))),
-            Verdict(True, False, False, False),
+            Score(True, False, False, False),
         ),
         (
             replace(ASKED, things=(Thing("red", "circle"), Thing("red", "square"))),
-            Verdict(True, False, False, False),
+            Score(True, False, False, False),
         ),
-        (Scene("black", (Thing("red", "circle"),)), Verdict(True, False, False, False)),
+        (Scene("black", (Thing("red", "circle"),)), Score(True, False, False, False)),
     ],
 )
-def test_each_fault_shows_in_its_column(shown: Scene, verdict: Verdict) -> None:
-    assert compare(ASKED, seen(shown)) == verdict
-    assert verdict.all == (shown == ASKED)
+def test_each_fault_counts_in_its_column(shown: Scene, score: Score) -> None:
+    assert compare(ASKED, detected(shown)) == score
+    assert score.all == (shown == ASKED)
 
 
-def test_one_thing_too_many_is_a_fault() -> None:
+def test_an_extra_thing_is_a_fault() -> None:
     single = Scene("black", (Thing("red", "circle"),))
-    assert compare(single, seen(single)) == Verdict(True, True, None, True)
-    assert compare(single, seen(ASKED)) == Verdict(True, False, None, False)
+    assert compare(single, detected(single)) == Score(True, True, None, True)
+    assert compare(single, detected(ASKED)) == Score(True, False, None, False)
 
 
-def test_things_of_one_color_are_told_apart_by_shape() -> None:
+def test_things_of_the_same_color_are_distinguished_by_shape() -> None:
     twins = Scene("white", (Thing("red", "square"), Thing("red", "circle")), "below")
-    assert compare(twins, seen(twins)).all
-    assert compare(twins, seen(replace(twins, relation="above"))) == Verdict(True, True, False, True)
+    assert compare(twins, detected(twins)).all
+    assert compare(twins, detected(replace(twins, relation="above"))) == Score(True, True, False, True)
 
 
-def test_prompts_are_held_out_pairs_a_quarter_single() -> None:
+def test_prompts_are_held_out_pairs_and_a_quarter_have_one_thing() -> None:
     scenes = held_out_scenes(200, 0)
     assert all(thing in HELD_OUT for scene in scenes for thing in scene.things)
     assert sum(len(scene.things) == 1 for scene in scenes) == 50
@@ -93,7 +93,7 @@ def test_prompts_are_held_out_pairs_a_quarter_single() -> None:
 
 
 def test_a_perfect_painter_reaches_every_bar_and_chance_is_low() -> None:
-    report = judge(draughtsman(200), list, prompts=200)
+    report = judge(drawing_painter(200), list, prompts=200)
     assert report.missed() == []
     for row in (DRAWINGS, RECONSTRUCTIONS, GENERATED):
         assert min(share.percent for share in report.rows[row].values()) >= 99
@@ -105,29 +105,31 @@ def test_a_perfect_painter_reaches_every_bar_and_chance_is_low() -> None:
 
 def test_a_painter_that_swaps_left_and_right_misses_the_bar_for_relations() -> None:
     swapped = {"left of": "right of", "right of": "left of"}
-    paint = draughtsman(40, lambda scene: replace(scene, relation=swapped.get(scene.relation or "", scene.relation)))
+    paint = drawing_painter(
+        40, lambda scene: replace(scene, relation=swapped.get(scene.relation or "", scene.relation))
+    )
     (missed,) = judge(paint, list, prompts=40).missed()
     assert missed.startswith("generated, relation:")
 
 
-def test_reconstructions_are_judged_on_what_the_autoencoder_gives() -> None:
+def test_reconstructions_are_judged_by_what_the_autoencoder_returns() -> None:
     def lose(pictures: Sequence[Picture]) -> list[Picture]:
         return [Image.new("RGB", (64, 64)) for _ in pictures]
 
-    row = judge(draughtsman(20), lose, prompts=20).rows[RECONSTRUCTIONS]
+    row = judge(drawing_painter(20), lose, prompts=20).rows[RECONSTRUCTIONS]
     assert row["colours"].right == row["all"].right == 0
 
 
 def test_one_prompt_is_enough() -> None:
-    assert judge(draughtsman(1), list, prompts=1).rows[GENERATED]["all"].percent == 100
+    assert judge(drawing_painter(1), list, prompts=1).rows[GENERATED]["all"].percent == 100
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that passes for a model, painted by the draughtsman."""
+    """A folder that looks like a model and whose pictures are drawings."""
     (tmp_path / "model_index.json").write_text("{}")
-    monkeypatch.setattr(module, "engine_painter", lambda *args, **options: draughtsman(24))
-    monkeypatch.setattr(module, "autoencoder_rebuilder", lambda folder: list)
+    monkeypatch.setattr(module, "engine_painter", lambda *args, **options: drawing_painter(24))
+    monkeypatch.setattr(module, "reconstruction", lambda folder: list)
     return tmp_path
 
 
@@ -147,7 +149,7 @@ def test_command_prints_json(model: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_command_exits_with_1_below_a_bar(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = draughtsman(24, lambda scene: replace(scene, background="gray"))
+    wrong = drawing_painter(24, lambda scene: replace(scene, background="gray"))
     monkeypatch.setattr(module, "engine_painter", lambda *args, **options: wrong)
     assert module.main(["--model", str(model), "--prompts", "24"]) == 1
 

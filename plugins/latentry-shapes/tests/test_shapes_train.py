@@ -1,4 +1,4 @@
-"""Training goes on where it stopped, bit for bit, and exports what diffusers loads."""
+"""Training resumes exactly, and writes folders that diffusers loads."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from latentry_shapes import train
-from latentry_shapes._export import export
-from latentry_shapes._latents import Drawings, encode_drawings, masks
+from latentry_shapes import _latents, train
+from latentry_shapes._checkpoint import packaged
+from latentry_shapes._latents import BATCH, MASKS, Drawings, encode_drawings
+from latentry_shapes._model_folder import export
 from latentry_shapes._progress import Report, Show
 from latentry_shapes._stage import learning_rate
 from latentry_shapes.designs import DESIGNS, Flux, adopt
 from latentry_shapes.encoders import TEXT_ENCODERS, TOKENS, States
 from latentry_shapes.networks import autoencoder as untrained_autoencoder
-from latentry_shapes.reading import train_reader
 from latentry_shapes.scenes import random_scene
+from latentry_shapes.text_training import train_text_encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
-"""Autocast gives torch's norms bfloat16 with float32 weights; it says so once a process."""
+"""Autocast gives PyTorch's norms bfloat16 input with float32 weights, which warns once per process."""
 STEPS, HALF = 4, 2
 SIZES: dict[str, Any] = {"steps": STEPS, "batch": 2, "seed": 3, "every": HALF}
 Stage = Callable[..., nn.Module]
@@ -39,7 +41,7 @@ def silent(title: str, start: int, total: int) -> Iterator[Report]:
 
 @contextmanager
 def interrupted(title: str, start: int, total: int) -> Iterator[Report]:
-    """As if someone pressed Ctrl-C after half the steps."""
+    """Ctrl-C after half the steps."""
 
     def report(done: int, note: str) -> None:
         if done == HALF:
@@ -58,12 +60,12 @@ def autoencoder(folder: Path, show: Show = silent) -> Any:
     return train.train_autoencoder(folder, **SIZES, show=show)
 
 
-def reader(folder: Path, show: Show = silent, name: str = "clip") -> nn.Module:
+def text_encoder(folder: Path, show: Show = silent, name: str = "clip") -> nn.Module:
     folder.mkdir(exist_ok=True)
-    return train_reader(folder, name, **SIZES, show=show)
+    return train_text_encoder(folder, name, **SIZES, show=show)
 
 
-def untaught(name: str) -> dict[str, nn.Module]:
+def untrained(name: str) -> dict[str, nn.Module]:
     torch.manual_seed(5)
     return {encoder: TEXT_ENCODERS[encoder].build().eval() for encoder in DESIGNS[name].encoders}
 
@@ -72,14 +74,14 @@ def denoiser(folder: Path, show: Show = silent, name: str = "shapes") -> nn.Modu
     folder.mkdir(exist_ok=True)
     rng, design = random.Random(0), DESIGNS[name]
     draws = torch.Generator().manual_seed(0)
-    around = torch.randn(8, design.channels + 1, 16, 16, generator=draws) if design.masked else None
+    masked = torch.randn(8, MASKS, 1 + design.channels, 16, 16, generator=draws) if design.masked else None
     latents = torch.randn(8, design.channels, 16, 16, generator=draws)
-    drawings = Drawings([random_scene(rng) for _ in range(8)], latents, around)
-    start = design.denoiser().eval() if isinstance(design, Flux) and design.begins_with else None
-    return train.train_denoiser(folder, name, untaught(name), drawings, start=start, **SIZES, show=show)
+    drawings = Drawings([random_scene(rng) for _ in range(8)], latents, masked)
+    start = design.denoiser().eval() if isinstance(design, Flux) and design.starts_from else None
+    return train.train_denoiser(folder, name, untrained(name), drawings, start=start, **SIZES, show=show)
 
 
-@pytest.mark.parametrize("stage", [autoencoder, reader, denoiser, partial(denoiser, name="shapes-sd3")])
+@pytest.mark.parametrize("stage", [autoencoder, text_encoder, denoiser, partial(denoiser, name="shapes-sd3")])
 def test_a_resumed_run_equals_a_straight_one(stage: Stage, tmp_path: Path) -> None:
     straight = stage(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
@@ -91,7 +93,7 @@ def test_a_resumed_run_equals_a_straight_one(stage: Stage, tmp_path: Path) -> No
     assert all(torch.equal(x, files[1]["module"][key]) for key, x in files[0]["module"].items())
 
 
-def test_half_a_run_is_not_the_whole(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_not_complete(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         autoencoder(tmp_path, interrupted)
     half = torch.load(tmp_path / "autoencoder-4.pt")
@@ -101,12 +103,12 @@ def test_half_a_run_is_not_the_whole(tmp_path: Path) -> None:
     assert any(not torch.equal(x, whole["module"][key]) for key, x in half["module"].items())
 
 
-def test_latents_have_unit_deviation_and_are_kept(tmp_path: Path) -> None:
+def test_latents_have_unit_deviation_and_are_cached(tmp_path: Path) -> None:
     vae = autoencoder(tmp_path)
     drawings = encode_drawings(vae, tmp_path, count=16, seed=0)
     assert drawings.latents.shape == (16, 4, 16, 16)
     assert len(drawings.scenes) == 16
-    assert drawings.around is None
+    assert drawings.masked is None
     assert float(drawings.latents.std()) == pytest.approx(1, abs=1e-3)
     assert vae.config.scaling_factor == pytest.approx(1 / float(torch.load(tmp_path / "latents-4-16-0.pt").std()))
     again = encode_drawings(vae, tmp_path, count=16, seed=0)
@@ -114,19 +116,19 @@ def test_latents_have_unit_deviation_and_are_kept(tmp_path: Path) -> None:
     assert again.scenes == drawings.scenes
 
 
-def test_half_said_scenes_come_behind_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+def test_partly_named_scenes_are_appended_and_change_nothing_else(tmp_path: Path) -> None:
     vae = untrained_autoencoder(4).eval()
     whole = encode_drawings(vae, tmp_path, count=8, seed=0)
-    both = encode_drawings(vae, tmp_path, count=8, seed=0, halves=8)
+    both = encode_drawings(vae, tmp_path, count=8, seed=0, partly=8)
     assert torch.equal(both.latents[:8], whole.latents)
     assert both.scenes[:8] == whole.scenes
     assert len(both.latents) == len(both.scenes) == 16
     assert all(thing.color and thing.shape for scene in whole.scenes for thing in scene.things)
     assert not all(thing.color and thing.shape for scene in both.scenes[8:] for thing in scene.things)
-    assert torch.equal(encode_drawings(vae, tmp_path, count=8, seed=0, halves=8).latents, both.latents)
+    assert torch.equal(encode_drawings(vae, tmp_path, count=8, seed=0, partly=8).latents, both.latents)
 
 
-def test_latents_of_sixteen_channels_are_centred_too(tmp_path: Path) -> None:
+def test_latents_with_sixteen_channels_also_have_mean_zero(tmp_path: Path) -> None:
     vae = untrained_autoencoder(16).eval()
     latents = encode_drawings(vae, tmp_path, count=8, seed=0).latents
     assert float(latents.mean()) == pytest.approx(0, abs=1e-3)
@@ -136,27 +138,51 @@ def test_latents_of_sixteen_channels_are_centred_too(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_what_a_mask_leaves_is_what_a_pipeline_would_encode(tmp_path: Path) -> None:
-    """A whole mask leaves grey, whose latents are the same whatever was drawn."""
+def test_a_masked_picture_is_encoded_as_a_pipeline_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask of the whole picture leaves gray, whose latents do not depend on the drawing."""
+    monkeypatch.setattr(_latents, "random_mask", lambda rng: np.full((64, 64), rng.random() < 0.5))
     vae = untrained_autoencoder(4).eval()
-    drawings = encode_drawings(vae, tmp_path, count=32, seed=0, masked=True)
-    assert drawings.around is not None
-    hole, left = drawings.around[:, :1], drawings.around[:, 1:]
-    assert set(hole.unique().tolist()) == {0.0, 1.0}
-    whole = hole.flatten(1).all(dim=1)
+    drawings = encode_drawings(vae, tmp_path, count=16, seed=0, masked=True)
+    assert drawings.masked is not None
+    masks, left = drawings.masked.flatten(0, 1).tensor_split([1], dim=1)
+    whole = masks.flatten(1).all(dim=1)
     grey = vae.encode(torch.zeros(1, 3, 64, 64)).latent_dist.mean * vae.config.scaling_factor
-    assert 0 < int(whole.sum()) < 32
+    assert 0 < int(whole.sum()) < len(masks)
     assert torch.allclose(left[whole], grey.expand(int(whole.sum()), -1, -1, -1), atol=1e-5)
     assert not torch.allclose(left[~whole], grey.expand(int((~whole).sum()), -1, -1, -1), atol=1e-2)
 
 
-def test_masks_keep_to_the_grid_of_the_latents() -> None:
-    made = masks(50, random.Random(0))
-    small = torch.nn.functional.interpolate(made, (16, 16))
-    assert torch.equal(torch.nn.functional.interpolate(small, (64, 64)), made)
+@torch.no_grad()
+def test_masks_are_at_the_size_of_the_latents(tmp_path: Path) -> None:
+    vae = untrained_autoencoder(4).eval()
+    masked = encode_drawings(vae, tmp_path, count=32, seed=0, masked=True).masked
+    assert masked is not None
+    assert masked.shape == (32, MASKS, 5, 16, 16)
+    assert set(masked[:, :, 0].unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(masked[:, 0, 0], masked[:, 1, 0])
 
 
-def test_weights_are_taken_over_as_far_as_they_reach() -> None:
+def test_a_masked_picture_is_the_picture_that_the_denoiser_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after the first batch. Masks that cover nothing leave the whole picture."""
+    monkeypatch.setattr(_latents, "random_mask", lambda rng: np.full((64, 64), rng.random() < 0))
+    vae = untrained_autoencoder(4).eval()
+    drawings = encode_drawings(vae, tmp_path, count=BATCH + 8, seed=0, masked=True)
+    assert drawings.masked is not None
+    for each in range(MASKS):
+        assert torch.equal(drawings.masked[:, each, 1:], drawings.latents)
+
+
+def test_latents_keep_a_scaling_factor_that_is_given(tmp_path: Path) -> None:
+    vae = untrained_autoencoder(4).eval()
+    vae.register_to_config(scaling_factor=0.5)
+    drawings = encode_drawings(vae, tmp_path, count=8, seed=0, rescale=False)
+    assert vae.config.scaling_factor == 0.5
+    assert torch.equal(drawings.latents, torch.load(tmp_path / "latents-4-8-0.pt") * 0.5)
+
+
+def test_weights_are_copied_into_a_larger_network_and_the_rest_is_zero() -> None:
     small, large = nn.Conv2d(4, 6, 3), nn.Conv2d(9, 6, 3)
     adopt(large, small.state_dict())
     x = torch.randn(2, 9, 8, 8)
@@ -165,7 +191,7 @@ def test_weights_are_taken_over_as_far_as_they_reach() -> None:
 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_export_loads_in_diffusers_and_leaves_the_networks_alone(name: str, tmp_path: Path) -> None:
-    design, encoders = DESIGNS[name], untaught(name)
+    design, encoders = DESIGNS[name], untrained(name)
     vae, network = untrained_autoencoder(design.channels).eval(), denoiser(tmp_path, name=name)
     modules = (vae, network, *encoders.values())
     before = [weight.clone() for module in modules for weight in module.parameters()]
@@ -179,18 +205,18 @@ def test_export_loads_in_diffusers_and_leaves_the_networks_alone(name: str, tmp_
     pipeline.set_progress_bar_config(disable=True)
     loaded = getattr(pipeline, design.folders()["denoiser"]).state_dict()
     assert all(torch.equal(loaded[key], weight.half().float()) for key, weight in network.state_dict().items())
-    told = {} if "t5" not in encoders else {"max_sequence_length": 24}
-    shown: dict[str, Any] = {}
+    options = {} if "t5" not in encoders else {"max_sequence_length": 24}
+    inputs: dict[str, Any] = {}
     if design.masked:
-        shown = {"image": torch.zeros(1, 3, 64, 64), "mask_image": torch.ones(1, 1, 64, 64)}
+        inputs = {"image": torch.zeros(1, 3, 64, 64), "mask_image": torch.ones(1, 1, 64, 64)}
     seed = torch.Generator().manual_seed(0)
     (picture,) = pipeline(
-        "a red circle", height=64, width=64, num_inference_steps=2, generator=seed, **told, **shown
+        "a red circle", height=64, width=64, num_inference_steps=2, generator=seed, **options, **inputs
     ).images
     assert picture.size == (64, 64)
 
 
-def test_a_model_that_begins_with_another_is_trained_from_the_command_line(tmp_path: Path) -> None:
+def test_a_model_that_starts_from_another_is_trained_from_the_command_line(tmp_path: Path) -> None:
     stages = ("autoencoder", "wider", "reader", "denoiser", "further")
     few = [word for stage in stages for word in (f"--{stage}-steps", "1")]
     out = tmp_path / "model"
@@ -204,54 +230,77 @@ def test_a_model_that_begins_with_another_is_trained_from_the_command_line(tmp_p
 
 
 @pytest.mark.parametrize(("name", "more"), [("shapes", 0), ("shapes-sdxl", 2), ("shapes-sd3", 2), ("shapes-flux", 2)])
-def test_a_design_that_learns_from_half_said_scenes_has_them_drawn(
+def test_designs_that_learn_from_partly_named_scenes_get_them(
     name: str, more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenes: list[int] = []
 
-    def learn(folder: Path, name: str, encoders: Any, drawings: Drawings, **options: Any) -> None:
+    def train_only(folder: Path, name: str, encoders: Any, drawings: Drawings, **options: Any) -> None:
         scenes.append(len(drawings.scenes))
 
-    monkeypatch.setattr(train, "train_denoiser", learn)
-    args = train._arguments(["--out", str(tmp_path), "--pictures", "4", "--halves", "2"])
+    monkeypatch.setattr(train, "train_denoiser", train_only)
+    args = train._arguments(["--out", str(tmp_path), "--pictures", "4", "--partly-named", "2"])
     train.Training(tmp_path, args).denoiser(name, {}, untrained_autoencoder(DESIGNS[name].channels))
     assert set(scenes) == {4 + more}
 
 
 @pytest.mark.parametrize(("words", "base"), [([], DESIGNS["shapes-flux-base"].steps), (["--denoiser-steps", "5"], 5)])
-def test_a_denoiser_learns_as_long_as_is_asked_or_as_its_design_wants(
+def test_a_denoiser_is_trained_for_the_steps_of_the_command_line_or_of_its_design(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], base: int
 ) -> None:
-    learnt: dict[str, int] = {}
+    trained: dict[str, int] = {}
 
-    def learn(folder: Path, name: str, *given: Any, steps: int, **options: Any) -> None:
-        learnt[name] = steps
+    def train_only(folder: Path, name: str, *given: Any, steps: int, **options: Any) -> None:
+        trained[name] = steps
 
-    monkeypatch.setattr(train, "train_denoiser", learn)
+    monkeypatch.setattr(train, "train_denoiser", train_only)
     monkeypatch.setattr(train, "encode_drawings", lambda *given, **options: None)
     args = train._arguments(["--out", str(tmp_path), *words])
     train.Training(tmp_path, args).denoiser("shapes-flux", {}, untrained_autoencoder(16))
-    assert learnt == {"shapes-flux-base": base, "shapes-flux": args.further_steps}
+    assert trained == {"shapes-flux-base": base, "shapes-flux": DESIGNS["shapes-flux"].steps}
     assert DESIGNS["shapes"].steps < DESIGNS["shapes-flux-base"].steps
 
 
-def test_sd3_is_at_times_told_nothing_by_t5_and_at_others_another_caption_by_the_clips() -> None:
+def test_sd3_sometimes_gets_no_t5_states_and_sometimes_another_captions_clip_states() -> None:
     design, count = DESIGNS["shapes-sd3"], 400
     own = torch.arange(1.0, count + 1).view(-1, 1, 1).expand(-1, TOKENS, 8)
-    told = [States(own, projected=own[:, 0]) for _ in design.encoders]
-    lesson = design.lesson(told, torch.Generator().manual_seed(0))
-    assert all(torch.equal(each.tokens, each.tokens[:, :1, :1].expand_as(own)) for each in lesson)
-    assert all(each.projected is not None and torch.equal(each.projected, own[:, 0]) for each in lesson)
-    said = [each.tokens[:, 0, 0].long() for each in lesson]
-    clip_l, clip_g, t5 = (each == own[:, 0, 0] for each in said)
-    assert torch.equal(said[0], said[1])
+    states = [States(own, projected=own[:, 0]) for _ in design.encoders]
+    given = design.training_states(states, torch.Generator().manual_seed(0))
+    assert all(torch.equal(each.tokens, each.tokens[:, :1, :1].expand_as(own)) for each in given)
+    assert all(each.projected is not None and torch.equal(each.projected, own[:, 0]) for each in given)
+    captions = [each.tokens[:, 0, 0].long() for each in given]
+    clip_l, clip_g, t5 = (each == own[:, 0, 0] for each in captions)
+    assert torch.equal(captions[0], captions[1])
     assert bool((clip_l | t5).all())
-    assert 0.14 < float((said[2] == 0).float().mean()) < 0.26
-    assert bool((t5 | (said[2] == 0)).all())
+    assert 0.14 < float((captions[2] == 0).float().mean()) < 0.26
+    assert bool((t5 | (captions[2] == 0)).all())
     assert 0.47 < float((~clip_g).float().mean()) < 0.63
-    assert set(said[0][~clip_l].tolist()) <= set(range(1, count + 1))
+    assert set(captions[0][~clip_l].tolist()) <= set(range(1, count + 1))
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:
     rates = [learning_rate(step, 3000, 1.0) for step in (0, 199, 1000, 2399, 2700, 2999)]
     assert rates == pytest.approx([1 / 200, 1, 1, 1, 0.5, 1 / 600])
+
+
+def test_a_finished_model_is_trained_further_from_the_command_line(tmp_path: Path) -> None:
+    """The denoiser alone changes. Zero steps change nothing."""
+    files = ("unet", "vae", "text_encoder")
+    weights: dict[str, list[bytes]] = {}
+    for steps in ("0", "1"):
+        out = tmp_path / steps
+        words = ["--model", "shapes-inpainting", "--start", "shapes-inpainting", "--further-steps", steps]
+        assert train.main(["--out", str(out), *words, "--pictures", "4", "--batch", "2"]) == 0
+        weights[steps] = [next((out / part).glob("*.safetensors")).read_bytes() for part in files]
+    shipped = [next((packaged()["shapes-inpainting"] / part).glob("*.safetensors")).read_bytes() for part in files]
+    assert weights["0"] == shipped
+    assert weights["1"][1:] == shipped[1:]
+    assert weights["1"][0] != shipped[0]
+    for config in ("vae/config.json", "unet/config.json", "text_encoder/config.json"):
+        assert (tmp_path / "1" / config).read_text() == (packaged()["shapes-inpainting"] / config).read_text()
+
+
+def test_only_stable_diffusion_models_are_trained_further(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--out", str(tmp_path), "--model", "shapes-flux", "--start", "shapes-flux"])
+    assert "--start does not work with --model shapes-flux" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from latentry import CheckpointSpec, hookimpl
 
 @hookimpl
 def latentry_checkpoints() -> Iterable[CheckpointSpec]:
-    """The trained models that ship with this package."""
+    """The trained models in this package."""
     return [
         CheckpointSpec(
             name="shapes",
@@ -25,7 +25,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         CheckpointSpec(
             name="shapes-v",
             target="latentry_shapes._checkpoint:shapes_v",
-            summary="The same with v-prediction.",
+            summary="The same, trained to predict v.",
             family="latentry-sd:sd",
             variant="sd21",
             size=64,
@@ -35,7 +35,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         CheckpointSpec(
             name="shapes-inpainting",
             target="latentry_shapes._checkpoint:shapes_inpainting",
-            summary="The same for inpainting: also shown a mask and the picture around it.",
+            summary="The same for inpainting: it also gets a mask and the picture around it.",
             family="latentry-sd:sd",
             variant="sd15-inpainting",
             size=64,
@@ -45,7 +45,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         CheckpointSpec(
             name="shapes-sdxl",
             target="latentry_shapes._checkpoint:shapes_sdxl",
-            summary="The same as a Stable Diffusion XL: two text encoders, told the picture's size and crop.",
+            summary="The same as a small Stable Diffusion XL: two text encoders, size and crop as inputs.",
             family="latentry-sdxl:sdxl",
             variant="base",
             size=64,
@@ -55,7 +55,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         CheckpointSpec(
             name="shapes-flux",
             target="latentry_shapes._checkpoint:shapes_flux",
-            summary="The same as a FLUX.1 dev: a transformer on straight paths that is told its guidance.",
+            summary="The same as a small FLUX.1 dev: a rectified-flow transformer with the guidance scale as an input.",
             family="latentry-flux:flux",
             variant="dev",
             size=64,
@@ -65,7 +65,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         CheckpointSpec(
             name="shapes-sd3",
             target="latentry_shapes._checkpoint:shapes_sd3",
-            summary="The same as a Stable Diffusion 3.5: a transformer on straight paths, three text encoders.",
+            summary="The same as a small Stable Diffusion 3.5: a rectified-flow transformer with three text encoders.",
             family="latentry-sd3:sd3",
             variant="sd35-medium",
             size=64,

@@ -1,4 +1,4 @@
-"""Where the packaged models lie."""
+"""Where the packaged models are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 MODELS = Path(__file__).parent / "models"
-"""Diffusers folders, each named as its model is registered."""
+"""Folder of the models: diffusers folders, each named as its model is registered."""
 
 shapes = partial(Path, MODELS, "shapes")
 shapes_v = partial(Path, MODELS, "shapes-v")
@@ -18,5 +18,5 @@ shapes_sd3 = partial(Path, MODELS, "shapes-sd3")
 
 
 def packaged() -> Mapping[str, Path]:
-    """The folders of all models, by the name they are registered under."""
+    """The folders of all models, by registered name."""
     return {folder.name: folder for folder in sorted(MODELS.iterdir())}

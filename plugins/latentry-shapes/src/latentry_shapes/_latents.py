@@ -1,4 +1,4 @@
-"""Drawings as a denoiser learns them: the latents of a fixed set, and for inpainting what a mask leaves of them."""
+"""The latents that a denoiser is trained on: a fixed set of drawings, for inpainting also seen through masks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,12 +17,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from latentry_shapes.drawing import draw
+from latentry_shapes.masks import random_mask
 from latentry_shapes.networks import SIDE
-from latentry_shapes.scenes import SIZE, Scene, halved, random_scene
+from latentry_shapes.scenes import Scene, partly_named, random_scene
 
 BATCH = 128
-WHOLE = 0.3
-"""Share of masks that cover the whole picture."""
+MASKS = 2
+"""Masks for each drawing."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,15 @@ class Drawings:
 
     Attributes:
         scenes: what was drawn.
-        latents: (drawings, channels, 16, 16), of mean 0 and deviation 1 where the autoencoder's are shifted, else of
-            deviation 1.
-        around: (drawings, 1 + channels, 16, 16): a mask, and the latents of the picture with grey under it.
+        latents: (drawings, channels, 16, 16), scaled to standard deviation 1, and to mean 0 if the autoencoder has a
+            shift.
+        masked: (drawings, MASKS, 1 + channels, 16, 16): masks, 1 where the picture is to be drawn, each followed by the
+            latents of the same picture with gray there.
     """
 
     scenes: Sequence[Scene]
     latents: Tensor
-    around: Tensor | None = None
+    masked: Tensor | None = None
 
 
 def pictures(scenes: Sequence[Scene], rng: random.Random) -> Tensor:
@@ -48,82 +51,88 @@ def pictures(scenes: Sequence[Scene], rng: random.Random) -> Tensor:
 
 
 def masks(count: int, rng: random.Random) -> Tensor:
-    """Rectangles to be drawn anew, the whole picture at times: (count, 1, 64, 64), 1 inside."""
-    made = torch.zeros(count, 1, SIZE, SIZE)
-    for mask in made:
-        if rng.random() < WHOLE:
-            mask.fill_(1)
-            continue
-        height, width = (rng.randrange(SIZE // 4, SIZE + 1, 4) for _ in range(2))
-        top, left = rng.randrange(0, SIZE - height + 1, 4), rng.randrange(0, SIZE - width + 1, 4)
-        mask[:, top : top + height, left : left + width] = 1
-    return made
+    """Random masks: (count, 1, 64, 64), 1 where the picture is to be drawn."""
+    return torch.from_numpy(np.stack([random_mask(rng) for _ in range(count)])).float()[:, None]
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Where drawings are drawn and encoded, once for each kind of them.
+class DrawingEncoder:
+    """Draws scenes, encodes the drawings, and caches the result in a folder.
 
     Attributes:
-        vae: encodes them.
-        folder: keeps what comes of it.
-        seed: of all draws.
+        vae: the autoencoder.
+        folder: of the cache.
+        seed: of the drawings; part of the names in the cache.
     """
 
     vae: AutoencoderKL
     folder: Path
     seed: int
 
-    def clean(self, seen: Tensor, rng: random.Random) -> Tensor:
-        """Latents of pictures."""
-        return cast(Tensor, self.vae.encode(seen).latent_dist.mean)
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Latents of pictures, unscaled: (batch, channels, 16, 16)."""
+        return cast(Tensor, self.vae.encode(pixels).latent_dist.mean.float())
 
-    def around(self, seen: Tensor, rng: random.Random) -> Tensor:
-        """Masks, and latents of what they leave of pictures."""
-        hole = masks(len(seen), random.Random(f"{self.seed} masks {rng.random()}"))
-        return torch.cat([interpolate(hole, (SIDE, SIDE)), self.clean(seen * (1 - hole), rng)], dim=1)
+    def encode_masked(self, pixels: Tensor, rng: random.Random) -> Tensor:
+        """Random masks, and latents of the pictures with gray there: (batch, MASKS, 1 + channels, 16, 16).
 
-    def kept(
-        self, name: str, scenes: Sequence[Scene], rng: random.Random, what: Callable[[Tensor, random.Random], Tensor]
+        ``rng`` must not be the stream that draws the scenes: later drawings would differ from those whose latents the
+        denoiser learns.
+        """
+        chosen = [masks(len(pixels), rng) for _ in range(MASKS)]
+        parts = [(interpolate(mask, (SIDE, SIDE)), self.encode(pixels * (1 - mask))) for mask in chosen]
+        return torch.stack([torch.cat(part, dim=1) for part in parts], dim=1)
+
+    def cached(
+        self, name: str, scenes: Sequence[Scene], rng: random.Random, encode: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """What is made of the drawings of scenes, from the folder where it is there."""
+        """What ``encode`` makes of drawings of the scenes, taken from the cache if it is there."""
         file = self.folder / f"{name}-{self.vae.config.latent_channels}-{len(scenes)}-{self.seed}.pt"
         if not file.exists():
             batches = (scenes[i : i + BATCH] for i in range(0, len(scenes), BATCH))
             part = file.with_suffix(".part")
-            torch.save(torch.cat([what(pictures(batch, rng), rng) for batch in batches]), part)
+            torch.save(torch.cat([encode(pictures(batch, rng)) for batch in batches]), part)
             part.replace(file)
         return cast(Tensor, torch.load(file, weights_only=True))
 
 
 @torch.no_grad()
 def encode_drawings(
-    vae: AutoencoderKL, folder: Path, *, count: int, seed: int, halves: int = 0, masked: bool = False
+    vae: AutoencoderKL,
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    partly: int = 0,
+    masked: bool = False,
+    rescale: bool = True,
 ) -> Drawings:
-    """Latents of drawings; sets the autoencoder's scaling factor, and its shift where SD3 and FLUX have one.
-
-    They are kept in the folder, from which a resumed training takes them.
+    """Draws random scenes and encodes them.
 
     Args:
-        vae: encodes them.
-        folder: keeps them.
-        count: of scenes that are said in full.
-        seed: of all draws.
-        halves: of scenes more, in which some things are half said.
-        masked: also what masks leave of the pictures.
+        vae: the autoencoder.
+        folder: where the latents are cached; a resumed training takes them from there.
+        count: number of scenes whose captions name everything.
+        seed: of all random choices.
+        partly: number of further scenes with partly named things.
+        masked: whether to encode the drawings through masks, too.
+        rescale: whether to set the autoencoder's scaling factor (and its shift, if it has one) from these latents. If
+            not, the latents are scaled by the ones it has.
     """
-    desk, rng = Desk(vae, folder, seed), random.Random(f"{seed} drawings")
+    encoder, rng = DrawingEncoder(vae, folder, seed), random.Random(f"{seed} drawings")
     scenes = [random_scene(rng) for _ in range(count)]
-    again = copy.copy(rng)
-    latents = desk.kept("latents", scenes, rng, desk.clean)
-    shifted, factor = vae.config.shift_factor is not None, 1 / float(latents.std())
-    shift = float(latents.mean()) if shifted else 0.0
-    vae.register_to_config(scaling_factor=factor, shift_factor=shift if shifted else None)
-    beside = desk.kept("around", scenes, again, desk.around) if masked else None
-    if beside is not None:
-        beside[:, 1:] = (beside[:, 1:] - shift) * factor
-    rng = random.Random(f"{seed} halves")
-    more = [halved(random_scene(rng), rng) for _ in range(halves)]
+    same = copy.copy(rng)
+    latents = encoder.cached("latents", scenes, rng, encoder.encode)
+    if rescale:
+        shift = None if vae.config.shift_factor is None else float(latents.mean())
+        vae.register_to_config(scaling_factor=1 / float(latents.std()), shift_factor=shift)
+    encode_masked = partial(encoder.encode_masked, rng=random.Random(f"{seed} masks"))
+    seen = encoder.cached("masked", scenes, same, encode_masked) if masked else None
+    rng = random.Random(f"{seed} partly named")
+    more = [partly_named(random_scene(rng), rng) for _ in range(partly)]
     if more:
-        latents = torch.cat([latents, desk.kept("halves", more, rng, desk.clean)])
-    return Drawings([*scenes, *more], (latents - shift) * factor, beside)
+        latents = torch.cat([latents, encoder.cached("partly-named", more, rng, encoder.encode)])
+    shift, factor = vae.config.shift_factor or 0.0, vae.config.scaling_factor
+    if seen is not None:
+        seen[:, :, 1:] = (seen[:, :, 1:] - shift) * factor
+    return Drawings([*scenes, *more], (latents - shift) * factor, seen)

@@ -1,4 +1,4 @@
-"""What moves the weights: AdamW, and in the denoisers that ask for it Muon for the matrices inside their blocks."""
+"""The optimisers: AdamW, and Muon for the matrices in the blocks of denoisers that ask for it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ DECAY = 0.01
 
 
 def optimizers(network: nn.Module, peak: float, *, muon: bool) -> list[Optimizer]:
-    """The optimisers of a network, which share its parameters out among them.
+    """The optimisers of a network. Each parameter belongs to exactly one of them.
 
-    Muon (Jordan et al. 2024; its steps scaled to the size of AdamW's as in Liu et al. 2025, arXiv:2502.16982) makes
-    every direction of a matrix's step equally long.
+    Muon (Jordan et al. 2024) makes all singular values of a matrix's step equal. Its steps are scaled to the size of
+    AdamW's as in Liu et al. 2025, arXiv:2502.16982.
 
     Args:
-        network: to be trained.
-        peak: learning rate of both.
-        muon: whether it takes the matrices of the blocks, biases and embeddings being left to AdamW.
+        network: the network to train.
+        peak: the learning rate of both.
+        muon: whether Muon trains the matrices of the blocks. Biases and embeddings always have AdamW.
     """
     matrices = {n: p for n, p in network.named_parameters() if muon and p.ndim == 2 and "blocks" in n}
     others = [p for n, p in network.named_parameters() if n not in matrices]

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line every few seconds elsewhere."""
+"""Progress on standard error: a bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Report = Callable[[int, str], None]
-"""Called with the number done and a short note."""
+"""Called with the number of items done and a short note."""
 Show = Callable[[str, int, int], AbstractContextManager[Report]]
-"""Called with a title, the number done at the start and the total."""
+"""Called with a title, the number of items done at the start, and the total."""
 
 LINE_EVERY = 10.0
-"""Seconds between lines where there is no terminal."""
+"""Seconds between lines, without a terminal."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One network in training, and the file it resumes from."""
+"""Training of one network, with checkpoints that it resumes from."""
 
 from __future__ import annotations
 
@@ -14,20 +14,29 @@ from latentry_shapes._optimizers import optimizers
 from latentry_shapes._progress import Show
 
 LAST = 0.8
-"""Where the last fifth of a stage begins, in which the learning rate falls."""
+"""Share of the steps after which the learning rate falls."""
 SAVE_EVERY = 500
-"""Steps between checkpoints."""
+"""Default number of steps between checkpoints."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Warm up over 200 steps, hold, fall linearly to nothing over the last fifth."""
+    """Rises over 200 steps, stays at ``peak``, and falls linearly to zero over the last fifth."""
     return peak * min(1.0, (step + 1) / 200, max(0.0, (steps - step) / steps / (1 - LAST)))
 
 
 class Stage(Generic[Network]):
-    """One network in training: weights, their average, the optimisers, and a file they resume from."""
+    """A network, the exponential average of its weights, its optimisers, and the checkpoint of all of them.
+
+    Args:
+        network: the network to train.
+        file: the checkpoint. If it exists, training resumes from it.
+        steps: number of steps in all.
+        peak: highest learning rate.
+        decay: of the exponential average.
+        muon: see ``optimizers``.
+    """
 
     def __init__(
         self, network: Network, file: Path, *, steps: int, peak: float, decay: float, muon: bool = False
@@ -46,7 +55,7 @@ class Stage(Generic[Network]):
             self.step = state["step"]
 
     def save(self) -> None:
-        """Writes beside the file and renames, so that an interrupted save loses nothing."""
+        """Writes the checkpoint to a temporary file and renames it, so that an interrupted save loses nothing."""
         state = {
             "module": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -58,7 +67,7 @@ class Stage(Generic[Network]):
         part.replace(self.file)
 
     def run(self, loss: Callable[[int], Tensor], *, every: int, show: Show) -> Network:
-        """Trains up to ``steps``; ``loss(step)`` draws its own batch. Returns the averaged network."""
+        """Trains until ``steps`` and returns the averaged network. ``loss(step)`` makes its own batch."""
         self.network.train()
         recent: float | None = None
         with show(self.file.stem, self.step, self.steps) as report:

@@ -1,7 +1,6 @@
-"""The vocabulary of the captions by byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909).
+"""Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) of the words of the captions.
 
-Worked out here and not by a library's trainer, whose ids differ from call to call: a text encoder is worth
-nothing with any ids but those it was trained on.
+A library's trainer would give other ids with each call, and a text encoder only works with the ids it was trained on.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[Pair]]:
-    """Ids of all pieces and the merges that spell each word as a single piece.
+    """The id of each token, and merges after which every one of the words is a single token.
 
-    Every character has an id, within a word and at its end, so that unknown words can be spelt. ``END`` has
-    the last id: CLIP pools its states at the largest one.
+    Each character has a token, one within a word and one at its end, so that unknown words can be spelt. ``END`` has
+    the last id, because CLIP pools its states at the largest one.
     """
     characters = sorted(string.ascii_lowercase + string.digits + string.punctuation)
     last = [letter + WORD_END for letter in string.ascii_lowercase]

@@ -1,7 +1,7 @@
-"""A denoiser that is told the guidance scale learns what its teacher says with and without the caption.
+"""Distils guidance into a denoiser that takes the guidance scale as an input.
 
-Stage one of Meng et al. 2023, arXiv:2210.03142: the student at scale g is to say u + g·(c − u), where the teacher says
-c with the caption and u without.
+This is stage one of Meng et al. 2023, arXiv:2210.03142. At scale g the student learns to predict u + g·(c − u), where
+the teacher predicts c with the caption and u without.
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry_shapes._exercises import Exercise
+from latentry_shapes._batches import Batch
 from latentry_shapes.designs import Flux
 from latentry_shapes.encoders import States
 
 SCALES = (1.0, 5.0)
-"""From which to which guidance scale the student learns."""
+"""Lowest and highest guidance scale that the student learns."""
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """The lessons of one teacher.
+    """What the student of one teacher is trained on.
 
     Attributes:
         design: of both networks.
         teacher: a denoiser that was trained at scale 1, with some captions empty.
-        unsaid: of each text encoder, the states of an empty caption (1, TOKENS, width).
+        unconditional: each text encoder's states for an empty caption, for a batch of 1.
     """
 
     design: Flux
     teacher: Any
-    unsaid: Sequence[States]
+    unconditional: Sequence[States]
 
-    def __call__(self, student: Any, given: Exercise) -> tuple[Tensor, Tensor]:
-        """What the student says at scales of its own, and what it should say; (batch, channels, height, width)."""
+    def __call__(self, student: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The student's prediction at random scales, and its target: both (batch, channels, height, width)."""
         low, high = SCALES
-        scales = low + (high - low) * torch.rand(len(given.seen), generator=given.draws)
-        said = self.design.say(student, given.seen, given.levels.times, given.told, scales)
-        return said, self.target(given, scales)
+        scales = low + (high - low) * torch.rand(len(batch.inputs), generator=batch.generator)
+        predicted = self.design.predict(student, batch.inputs, batch.levels.times, batch.states, scales)
+        return predicted, self.target(batch, scales)
 
     @torch.no_grad()
-    def target(self, given: Exercise, scales: Tensor) -> Tensor:
-        """What the teacher says, guided at the scales (batch,)."""
-        seen, times = given.seen, given.levels.times
-        unsaid = [_each(one, len(seen)) for one in self.unsaid]
-        with_caption = self.design.say(self.teacher, seen, times, given.told).float()
-        without = self.design.say(self.teacher, seen, times, unsaid).float()
-        return without + scales.view(-1, 1, 1, 1) * (with_caption - without)
+    def target(self, batch: Batch, scales: Tensor) -> Tensor:
+        """The teacher's prediction, guided at the scales (batch,)."""
+        inputs, times = batch.inputs, batch.levels.times
+        unconditional = [_expanded(one, len(inputs)) for one in self.unconditional]
+        conditional = self.design.predict(self.teacher, inputs, times, batch.states).float()
+        without = self.design.predict(self.teacher, inputs, times, unconditional).float()
+        return without + scales.view(-1, 1, 1, 1) * (conditional - without)
 
 
-def _each(states: States, batch: int) -> States:
-    """The same states for every picture."""
+def _expanded(states: States, batch: int) -> States:
+    """The same states for each picture of a batch."""
     pooled, projected = (part if part is None else part.expand(batch, -1) for part in states[1:])
     return States(states.tokens.expand(batch, -1, -1), pooled, projected)

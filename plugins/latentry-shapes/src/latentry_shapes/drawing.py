@@ -1,31 +1,32 @@
-"""Draws a scene.
+"""Draws scenes.
 
-A thing that is half said is drawn in any colour, or as any flower or star, that is not like what would make it one of
-the held-out pairs.
+A thing without a named colour is drawn in any colour, and one without a named shape as any flower or star, except where
+that would look like a held-out pair.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentry_shapes.likeness import likest
 from latentry_shapes.outlines import DISTANCES, Array, Distance, Placement, coverage
 from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, RGB, SIZE, Scene, Thing
+from latentry_shapes.shape_matching import closest_shape
 
-VISIBLE = 75.0
-"""How far a colour without a name is from all backgrounds, at least, in RGB."""
-FAR = 90.0
-"""How far a colour without a name is from the ones that are kept from a shape; the judge's eyes ask for 75."""
-LIKE = 0.5
-"""Overlap from which on a shape without a name counts as like one that has a name; the judge's eyes ask for more."""
+MIN_CONTRAST = 75.0
+"""Least RGB distance of an unnamed colour from every background."""
+MIN_COLOR_DISTANCE = 90.0
+"""Least RGB distance of an unnamed colour from those held out for its shape; the judge takes up to 75 for the same."""
+SIMILAR = 0.5
+"""Overlap from which an unnamed shape counts as similar to a named one; the judge asks for 0.6."""
 
 
 def _flower(rng: random.Random) -> Distance:
-    """A flower or a star of two to seven petals, unevenly."""
+    """A random flower or star with two to seven uneven petals."""
     petals, turned, uneven = rng.randint(2, 7), rng.uniform(0, math.tau), rng.uniform(0, math.tau)
     depth, pointed = rng.uniform(0.15, 0.42), rng.random() < 0.5
 
@@ -39,26 +40,26 @@ def _flower(rng: random.Random) -> Distance:
 
 
 def other_shape(color: str, rng: random.Random) -> Distance:
-    """A shape without a name that does not look like the one that makes a held-out pair with the colour."""
+    """An unnamed shape that is not similar to the shape held out for the colour."""
     while True:
         shape = _flower(rng)
-        like = likest(coverage(shape, (SIZE / 2, SIZE / 2, SIZE / 4)), LIKE)
-        if like is None or Thing(color, like) not in HELD_OUT:
+        similar = closest_shape(coverage(shape, (SIZE / 2, SIZE / 2, SIZE / 4)), SIMILAR)
+        if similar is None or Thing(color, similar) not in HELD_OUT:
             return shape
 
 
 def other_color(shape: str, rng: random.Random) -> RGB:
-    """A colour, visible on every background, that is far from those that make a held-out pair with the shape."""
-    kept = [COLORS[pair.color] for pair in HELD_OUT if pair.shape == shape]
+    """An unnamed colour that shows on every background and is far from those held out for the shape."""
+    held_out = [COLORS[pair.color] for pair in HELD_OUT if pair.shape == shape]
     while True:
         color = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
-        seen = all(math.dist(ground, color) > VISIBLE for ground in BACKGROUNDS.values())
-        if seen and all(math.dist(other, color) > FAR for other in kept):
+        visible = all(math.dist(ground, color) > MIN_CONTRAST for ground in BACKGROUNDS.values())
+        if visible and all(math.dist(other, color) > MIN_COLOR_DISTANCE for other in held_out):
             return color
 
 
 def place(scene: Scene, rng: random.Random, size: int = SIZE) -> tuple[Placement, ...]:
-    """Random centres and radii for the things of a scene; two keep their relation and do not overlap."""
+    """Random centres and radii for the things of a scene. Two things lie in their relation and do not overlap."""
     unit = size / 64
     if scene.relation is None:
         radius = rng.uniform(12, 17) * unit
@@ -79,9 +80,14 @@ def _near(rng: random.Random, centre: float, reach: float) -> float:
 
 def draw(scene: Scene, rng: random.Random, size: int = SIZE) -> NDArray[np.uint8]:
     """One picture of the scene: (size, size, 3), RGB, 0 to 255."""
+    return draw_at(scene, place(scene, rng, size), rng, size)
+
+
+def draw_at(scene: Scene, placements: Sequence[Placement], rng: random.Random, size: int = SIZE) -> NDArray[np.uint8]:
+    """The picture of the scene with its things at these places: (size, size, 3), RGB, 0 to 255."""
     picture = np.empty((size, size, 3))
     picture[:] = BACKGROUNDS[scene.background]
-    for thing, placement in zip(scene.things, place(scene, rng, size), strict=True):
+    for thing, placement in zip(scene.things, placements, strict=True):
         color = COLORS[thing.color] if thing.color else other_color(thing.shape, rng)
         shape = DISTANCES[thing.shape] if thing.shape else other_shape(thing.color, rng)
         cover = coverage(shape, placement, size)[..., None]

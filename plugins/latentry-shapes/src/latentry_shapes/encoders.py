@@ -1,4 +1,4 @@
-"""The untrained text encoders, in transformers' own classes, and their tokenizers."""
+"""The text encoders with random weights, as transformers' own classes, and their tokenizers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from latentry_shapes._vocabulary import byte_pairs
 from latentry_shapes.scenes import words
 
 TOKENS = 24
-"""Tokens of a caption, padding included."""
+"""Tokens in a caption, padding included."""
 
 
 class States(NamedTuple):
-    """What a text encoder makes of captions: (batch, TOKENS, width), and where it sums them up (batch, width).
+    """The output of a text encoder for captions.
 
-    ``pooled`` is CLIP's summary, ``projected`` what its projection makes of it.
+    Attributes:
+        tokens: hidden states, (batch, TOKENS, width).
+        pooled: CLIP's pooled state, (batch, width); None for T5.
+        projected: the pooled state after CLIP's projection, (batch, width); None if that is not used.
     """
 
     tokens: Tensor
@@ -38,19 +41,19 @@ class States(NamedTuple):
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """One text encoder: how it is built, spelt for and read.
+    """One kind of text encoder.
 
     Attributes:
-        build: the untrained network.
-        tokenizer: the same ids every time.
-        read: the states a denoiser is told, from token ids (batch, TOKENS).
-        back_only: a state knows of what stands before it, and of nothing behind.
+        build: makes the network with random weights.
+        tokenizer: makes its tokenizer, always with the same ids.
+        encode: computes the states that a denoiser gets, from the network and token ids (batch, TOKENS).
+        causal: whether a state depends only on the tokens up to its own.
     """
 
     build: Callable[[], nn.Module]
     tokenizer: Callable[[], Any]
-    read: Callable[[Any, Tensor], States]
-    back_only: bool = True
+    encode: Callable[[Any, Tensor], States]
+    causal: bool = True
 
     def ids(self, captions: Sequence[str]) -> Tensor:
         """Token ids (batch, TOKENS)."""
@@ -65,7 +68,7 @@ def clip_tokenizer() -> CLIPTokenizer:
 
 
 def t5_tokenizer() -> T5Tokenizer:
-    """A T5 tokenizer over the caption vocabulary, which spells other words."""
+    """A T5 tokenizer over the caption vocabulary; it spells other words letter by letter."""
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     known = [(f"▁{word}", -1.0) for word in words()]
     letters = [(letter, -9.0) for letter in "▁abcdefghijklmnopqrstuvwxyz"]
@@ -107,18 +110,18 @@ def _t5() -> T5EncoderModel:
 
 
 def _last(encoder: CLIPTextModel, ids: Tensor) -> States:
-    """As Stable Diffusion 1.5 reads CLIP."""
+    """The last hidden states, as in Stable Diffusion 1.5."""
     return States(encoder(ids).last_hidden_state)
 
 
 def _penultimate(encoder: CLIPTextModelWithProjection, ids: Tensor) -> States:
-    """As SDXL and SD3 read CLIP."""
+    """The last hidden states but one and the pooled states, as in SDXL and SD3."""
     out = encoder.text_model(ids, output_hidden_states=True)
     return States(out.hidden_states[-2], out.pooler_output, encoder.text_projection(out.pooler_output))
 
 
 def without_projection(encoder: CLIPTextModelWithProjection) -> CLIPTextModel:
-    """The same text encoder as SDXL and FLUX have it."""
+    """The same text encoder without its projection, as in SDXL and FLUX."""
     bare = CLIPTextModel(encoder.config)
     bare.load_state_dict(encoder.text_model.state_dict())
     return bare
@@ -137,7 +140,9 @@ TEXT_ENCODERS: Mapping[str, TextEncoder] = MappingProxyType(
         "clip": TextEncoder(lambda: CLIPTextModel(_clip_config(96, 3)), clip_tokenizer, _last),
         "clip-l": TextEncoder(_projected, clip_tokenizer, _penultimate),
         "clip-g": TextEncoder(_projected, clip_tokenizer, _penultimate),
-        "t5": TextEncoder(_t5, t5_tokenizer, _t5_states, back_only=False),
+        "t5": TextEncoder(_t5, t5_tokenizer, _t5_states, causal=False),
     }
 )
-"""By name: Stable Diffusion's, the two of SDXL and SD3 (of which FLUX has the first), and the third of SD3 and FLUX."""
+"""``clip`` is used by Stable Diffusion, ``clip-l`` by SDXL, SD3 and FLUX, ``clip-g`` by SDXL and SD3, ``t5`` by SD3 and
+FLUX.
+"""

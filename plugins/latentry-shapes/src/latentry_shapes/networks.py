@@ -1,4 +1,4 @@
-"""The untrained autoencoders, and the tokenizer of Stable Diffusion's CLIP."""
+"""The autoencoders with random weights, the noise process of Stable Diffusion, and its tokenizer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SIDE = SIZE // 4
 
 
 def autoencoder(channels: int = 4) -> AutoencoderKL:
-    """Pictures (3, 64, 64) in -1..1 to latents (channels, 16, 16) and back.
+    """An autoencoder from pictures (3, 64, 64) in -1..1 to latents (channels, 16, 16).
 
     With 4 channels there is a convolution on either side of the latents, as in Stable Diffusion and SDXL; with 16
     there is none, as in SD3 and FLUX.
     """
-    around = channels == 4
+    convolutions = channels == 4
     return AutoencoderKL(
         block_out_channels=(12, 24, 48),
         layers_per_block=1,
@@ -28,9 +28,9 @@ def autoencoder(channels: int = 4) -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         sample_size=SIZE,
-        shift_factor=None if around else 0.0,
-        use_quant_conv=around,
-        use_post_quant_conv=around,
+        shift_factor=None if convolutions else 0.0,
+        use_quant_conv=convolutions,
+        use_post_quant_conv=convolutions,
     ).to(memory_format=channels_last)
 
 

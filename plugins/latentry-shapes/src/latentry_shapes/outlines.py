@@ -1,4 +1,4 @@
-"""Outlines as signed distances, turned into anti-aliased coverage."""
+"""Outlines of shapes as signed distances, and the share of each pixel that they cover."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentry_shapes.scenes import SIZE
 
 Array = NDArray[np.float64]
 Distance = Callable[[Array, Array, float], Array]
-"""Of points (x, y) to the outline of a shape of a radius about the origin; negative inside."""
+"""Signed distance of points (x, y) from the outline of a shape of radius r about the origin; negative inside."""
 Placement = tuple[float, float, float]
 """Centre x, centre y and radius of one thing, in pixels."""
 

@@ -1,4 +1,4 @@
-"""What a picture can show, how a caption says it, and which colour-shape pairs training never sees."""
+"""What pictures can show, their captions, and which colour-shape pairs are held out of training."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ RELATIONS: tuple[str, ...] = ("left of", "right of", "above", "below")
 OPPOSITE: Mapping[str, str] = MappingProxyType(
     {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 )
-HALF = 0.7
-"""Share of things that are half said, in scenes that half say some."""
+PARTLY_NAMED = 0.7
+"""Share of things that have only a colour or only a shape in their name, in scenes that have such things."""
 SIZE = 64
 """Height and width of a picture in pixels."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: a colour and a shape; of a thing that is half said one of them is empty."""
+    """One object: a colour and a shape. For a partly named thing one of them is empty."""
 
     color: str
     shape: str
@@ -51,7 +51,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows; ``relation`` places the first of two things relative to the second."""
+    """What a picture shows. ``relation`` says where the first of two things lies from the second."""
 
     background: str
     things: tuple[Thing, ...]
@@ -64,7 +64,7 @@ class Scene:
         return f"{words} on a {self.background} background" if background else words
 
     def inverse(self) -> Scene:
-        """The same picture said the other way round: a left of b is b right of a."""
+        """The same picture described the other way round: a left of b is b right of a."""
         if self.relation is None:
             return self
         return Scene(self.background, self.things[::-1], OPPOSITE[self.relation])
@@ -77,7 +77,7 @@ def article(word: str) -> str:
 
 PAIRS: tuple[Thing, ...] = tuple(Thing(c, s) for c, s in itertools.product(COLORS, SHAPES))
 HELD_OUT: tuple[Thing, ...] = tuple(Thing(color, SHAPES[i % len(SHAPES)]) for i, color in enumerate(COLORS))
-"""One pair for each colour: drawn by the judge, never by training."""
+"""One pair for each colour that training never shows and that the judge asks for."""
 TRAINED: tuple[Thing, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
 
 
@@ -90,16 +90,18 @@ def random_scene(rng: random.Random, pairs: Sequence[Thing] = TRAINED, singles: 
     return Scene(background, (first, second), rng.choice(RELATIONS))
 
 
-def halved(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with some things half said."""
+def partly_named(scene: Scene, rng: random.Random) -> Scene:
+    """The scene with only a colour or only a shape for some of its things."""
     things = []
     for thing in scene.things:
         drawn = rng.random()
-        things.append(Thing(thing.color * (drawn >= HALF / 2), thing.shape * (drawn < HALF / 2 or drawn >= HALF)))
+        color = thing.color if drawn >= PARTLY_NAMED / 2 else ""
+        shape = "" if PARTLY_NAMED / 2 <= drawn < PARTLY_NAMED else thing.shape
+        things.append(Thing(color, shape))
     return replace(scene, things=tuple(things))
 
 
 def words() -> tuple[str, ...]:
-    """Every word a caption can hold, in a fixed order."""
+    """Every word that a caption can contain, in a fixed order."""
     text = ["a", "an", "on", "background", *COLORS, *BACKGROUNDS, *SHAPES]
     return tuple(dict.fromkeys([*text, *(word for relation in RELATIONS for word in relation.split())]))

@@ -1,8 +1,10 @@
-"""Trains a shipped model: ``python -m latentry_shapes.train --out FOLDER``. Stop it at will; it resumes.
+"""Trains one of the shipped models: ``python -m latentry_shapes.train --out FOLDER``. It can be stopped and resumed.
 
-First the autoencoder on fresh drawings, then the text encoders on captions alone, then the denoiser on the latents of
-a fixed set of drawings, with both of them fixed. Each stage keeps an exponential average of its weights, which is what
-ships. Models trained with one ``--work`` folder share what they have in common.
+Three stages: the autoencoder on drawings; the text encoders on captions alone; the denoiser on the latents of a fixed
+set of drawings, with the other two fixed. Each stage keeps an exponential average of its weights, which is what is
+written. Models that are trained with the same ``--work`` folder share the stages that they have in common.
+
+``--start`` trains the denoiser of a finished model further.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from latentry_shapes import networks
-from latentry_shapes._exercises import Exercises
-from latentry_shapes._export import export
+from latentry_shapes._batches import Batches
+from latentry_shapes._checkpoint import packaged
 from latentry_shapes._latents import Drawings, encode_drawings, pictures
+from latentry_shapes._model_folder import export, load
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._stage import SAVE_EVERY, Stage
-from latentry_shapes.designs import DESIGNS, Design, Flux, adopt
+from latentry_shapes.designs import DESIGNS, Design, Flux, StableDiffusion, adopt
 from latentry_shapes.distillation import Distillation
 from latentry_shapes.objectives import Objective
-from latentry_shapes.reading import train_reader
 from latentry_shapes.scenes import random_scene
+from latentry_shapes.text_training import train_text_encoder
 
 
 def train_autoencoder(
@@ -42,7 +45,18 @@ def train_autoencoder(
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> AutoencoderKL:
-    """Reconstruction with a small pull of the latents towards a unit normal."""
+    """Trains an autoencoder to reconstruct drawings, with a small pull of the latents towards a unit normal.
+
+    Args:
+        folder: of the checkpoint.
+        steps: number of steps.
+        batch: drawings in a step.
+        seed: of all random choices.
+        channels: of the latents, 4 or 16.
+        start: weights to start from.
+        every: steps between checkpoints.
+        show: shows progress.
+    """
     torch.manual_seed(seed)
     network = networks.autoencoder(channels)
     adopt(network, start or {})
@@ -50,11 +64,11 @@ def train_autoencoder(
 
     def loss(step: int) -> Tensor:
         rng = random.Random(f"{seed} autoencoder {step}")
-        seen = pictures([random_scene(rng) for _ in range(batch)], rng)
-        posterior = stage.network.encode(seen).latent_dist
+        pixels = pictures([random_scene(rng) for _ in range(batch)], rng)
+        posterior = stage.network.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(step))
-        shown = stage.network.decode(posterior.mean + posterior.std * noise).sample
-        error = (shown - seen).abs().mean() + 2 * (shown - seen).square().mean()
+        decoded = stage.network.decode(posterior.mean + posterior.std * noise).sample
+        error = (decoded - pixels).abs().mean() + 2 * (decoded - pixels).square().mean()
         divergence = (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean() / 2
         return cast(Tensor, error + 1e-3 * divergence)
 
@@ -75,9 +89,20 @@ def train_denoiser(
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> nn.Module:
-    """The denoiser of a design, told by text encoders that can read.
+    """Trains the denoiser of a design.
 
-    ``start`` is what it begins with; a FLUX is distilled from it.
+    Args:
+        folder: of the checkpoint.
+        name: of the design.
+        encoders: trained text encoders, by name.
+        drawings: what it learns from.
+        steps: number of steps.
+        batch: drawings in a step.
+        seed: of all random choices.
+        start: the denoiser to start from. A FLUX is distilled from it.
+        compiled: whether to compile the denoiser.
+        every: steps between checkpoints.
+        show: shows progress.
     """
     torch.manual_seed(seed)
     design = DESIGNS[name]
@@ -86,28 +111,29 @@ def train_denoiser(
     if compiled:
         network.compile()
     stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999, muon=design.muon)
-    objective = Objective(design.kind, networks.cumulative())
-    exercises = Exercises(design, encoders, drawings, objective, batch, seed)
-    lessons = Distillation(design, start, exercises.read([""])) if isinstance(design, Flux) and start else None
+    objective = Objective(design.kind, networks.cumulative(), design.noisy)
+    batches = Batches(design, encoders, drawings, objective, batch, seed)
+    distil = Distillation(design, start, batches.encode([""])) if isinstance(design, Flux) and start else None
 
     def loss(step: int) -> Tensor:
-        given = exercises(step)
+        given = batches(step)
         with torch.autocast("cpu", torch.bfloat16):
-            if lessons is None:
-                said, target = design.say(stage.network, given.seen, given.levels.times, given.told), given.target
+            if distil is None:
+                predicted = design.predict(stage.network, given.inputs, given.levels.times, given.states)
+                target = given.target
             else:
-                said, target = lessons(stage.network, given)
-        return objective.loss(said.float(), target, given.levels)
+                predicted, target = distil(stage.network, given)
+        return objective.loss(predicted.float(), target, given.levels, given.mask)
 
     return stage.run(loss, every=every, show=show)
 
 
 class Training:
-    """All stages of one model; a stage that is finished in the folder is taken from there.
+    """All stages of one model. A stage that is finished in the folder of checkpoints is taken from there.
 
     Args:
         work: folder of the checkpoints.
-        args: the command line's.
+        args: the arguments of the command line.
     """
 
     def __init__(self, work: Path, args: argparse.Namespace) -> None:
@@ -115,23 +141,28 @@ class Training:
         self.shared: dict[str, Any] = {"batch": args.batch, "seed": args.seed, "every": args.save_every}
 
     def autoencoder(self, channels: int) -> AutoencoderKL:
-        """With 16 channels it begins with the weights of the one with 4."""
+        """The autoencoder. With 16 channels it starts from the weights of the one with 4."""
         start = None if channels == 4 else self.autoencoder(4).state_dict()
         steps = self.args.autoencoder_steps if channels == 4 else self.args.wider_steps
         return train_autoencoder(self.work, steps=steps, channels=channels, start=start, **self.shared)
 
-    def readers(self, design: Design) -> dict[str, nn.Module]:
-        """The text encoders of a design."""
+    def text_encoders(self, design: Design) -> dict[str, nn.Module]:
+        """The text encoders of a design, by name."""
         sizes = self.shared | {"batch": 8 * self.args.batch}
-        return {n: train_reader(self.work, n, steps=self.args.reader_steps, **sizes) for n in design.encoders}
+        return {n: train_text_encoder(self.work, n, steps=self.args.reader_steps, **sizes) for n in design.encoders}
+
+    def drawings(self, design: Design, vae: AutoencoderKL, *, rescale: bool = True) -> Drawings:
+        """What the denoiser of a design learns from."""
+        count, seed = self.args.pictures, self.args.seed
+        partly = self.args.partly_named if design.partly_named else 0
+        sizes = {"count": count, "seed": seed, "partly": partly}
+        return encode_drawings(vae, self.work, **sizes, masked=design.masked, rescale=rescale)
 
     def denoiser(self, name: str, encoders: Mapping[str, nn.Module], vae: AutoencoderKL) -> nn.Module:
-        """A design that begins with another's denoiser has that trained first."""
+        """The denoiser of a design. The one that it starts from is trained first."""
         design = DESIGNS[name]
-        count, seed = self.args.pictures, self.args.seed
-        halves = self.args.halves if design.halves else 0
-        drawings = encode_drawings(vae, self.work, count=count, seed=seed, halves=halves, masked=design.masked)
-        other = design.begins_with
+        drawings = self.drawings(design, vae)
+        other = design.starts_from
         start = None if other is None else self.denoiser(other, encoders, vae)
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
         steps = design.steps if steps is None else steps
@@ -142,8 +173,17 @@ class Training:
         """Trains what is not trained yet, and writes the diffusers folder."""
         design = DESIGNS[name]
         vae = self.autoencoder(design.channels)
-        encoders = self.readers(design)
+        encoders = self.text_encoders(design)
         export(out, design, vae, encoders, self.denoiser(name, encoders, vae))
+
+    def further(self, name: str, folder: Path, out: Path) -> None:
+        """Trains the denoiser of a finished Stable Diffusion model further, and writes the model with it."""
+        design = DESIGNS[name]
+        vae, encoders, denoiser = load(folder, design)
+        drawings = self.drawings(design, vae, rescale=False)
+        steps = design.steps if self.args.further_steps is None else self.args.further_steps
+        how = self.shared | {"compiled": self.args.compile, "steps": steps}
+        export(out, design, vae, encoders, train_denoiser(self.work, name, encoders, drawings, start=denoiser, **how))
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -151,34 +191,46 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.train", description=summary)
     parser.add_argument("--out", type=Path, required=True, help="folder for the finished model")
     parser.add_argument("--model", choices=tuple(DESIGNS), default="shapes", help="(default: %(default)s)")
-    parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT-training, beside OUT)")
+    parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT-training, next to OUT)")
+    parser.add_argument(
+        "--start", help="train the denoiser of this model for --further-steps: a shipped model or a diffusers folder"
+    )
     for name, steps, what in (
         ("autoencoder", 4000, "autoencoder with 4 channels"),
         ("wider", 1500, "autoencoder with 16 channels, after the one with 4"),
         ("reader", 800, "each text encoder"),
-        ("further", 2000, "denoiser that begins with another's"),
     ):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"{what} (default: %(default)s)")
-    parser.add_argument("--denoiser-steps", type=int, help="denoiser (default: as many as the design wants)")
-    parser.add_argument("--pictures", type=int, default=48000, help="drawings the denoiser learns from")
-    parser.add_argument("--halves", type=int, default=36000, help="more of them, in which some things are half said")
+    parser.add_argument("--denoiser-steps", type=int, help="denoiser with random weights (default: the design's)")
+    parser.add_argument("--further-steps", type=int, help="denoiser that starts from another (default: the design's)")
+    parser.add_argument("--pictures", type=int, default=48000, help="number of drawings (default: %(default)s)")
+    parser.add_argument(
+        "--partly-named", type=int, default=36000, help="number of further drawings with partly named things"
+    )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")
-    parser.add_argument("--compile", action="store_true", help="compile the denoiser first, which needs a C++ compiler")
-    return parser.parse_args(words)
+    parser.add_argument("--compile", action="store_true", help="compile the denoiser; needs a C++ compiler")
+    args = parser.parse_args(words)
+    if args.start and not isinstance(DESIGNS[args.model], StableDiffusion):
+        parser.error(f"--start does not work with --model {args.model}, only with Stable Diffusion models")
+    return args
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Command line of the training; the defaults give models like those shipped."""
+    """Command line of the training. The defaults give models like the shipped ones."""
     args = _arguments(words)
     out = args.out.resolve()
-    work = args.work or out.with_name(f"{out.name}-training")  # pickles have no place in a model folder
+    work = args.work or out.with_name(f"{out.name}-training")  # not inside OUT: checkpoints are pickles
     work.mkdir(parents=True, exist_ok=True)
+    training = Training(work, args)
     try:
-        Training(work, args).model(args.model, out)
+        if args.start:
+            training.further(args.model, packaged().get(args.start) or Path(args.start), out)
+        else:
+            training.model(args.model, out)
     except KeyboardInterrupt:
-        print(f"Stopped. The same command goes on from the last checkpoint in {work}.", file=sys.stderr)
+        print(f"Stopped. The same command continues from the last checkpoint in {work}.", file=sys.stderr)
         return 130
     print(f"The model is in {out}")
     return 0

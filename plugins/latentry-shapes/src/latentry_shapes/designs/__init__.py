@@ -14,13 +14,13 @@ from latentry_shapes.designs.sdxl import StableDiffusionXL
 DESIGNS: Mapping[str, Design] = MappingProxyType(
     {
         "shapes": StableDiffusion(),
-        "shapes-v": StableDiffusion("v_prediction", begins_with="shapes"),
-        "shapes-inpainting": StableDiffusion(masked=True, begins_with="shapes"),
+        "shapes-v": StableDiffusion("v_prediction", starts_from="shapes"),
+        "shapes-inpainting": StableDiffusion(masked=True, starts_from="shapes"),
         "shapes-sdxl": StableDiffusionXL(),
         "shapes-sd3": StableDiffusion3(),
         "shapes-flux-base": Flux(),
-        "shapes-flux": Flux(begins_with="shapes-flux-base"),
+        "shapes-flux": Flux(starts_from="shapes-flux-base"),
     }
 )
 
-__all__ = ["DESIGNS", "Design", "Flux", "adopt"]
+__all__ = ["DESIGNS", "Design", "Flux", "StableDiffusion", "adopt"]

@@ -1,4 +1,4 @@
-"""FLUX.1 dev, told its guidance scale."""
+"""FLUX.1 dev in miniature, which takes the guidance scale as an input."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from latentry_shapes.objectives import Kind
 
 @final
 class Flux(Design):
-    """Double and single blocks over packed latents, told T5's states and CLIP's summary.
+    """Double and single blocks over packed latents. They attend to T5's states and get CLIP's pooled state.
 
-    One that begins with another learns from it what guidance does; the other is only ever told scale 1.
+    Args:
+        starts_from: the design that it is distilled from (see ``Distillation``). None for that design itself, which is
+            only ever given guidance scale 1.
     """
 
     channels = 16
     encoders = ("clip-l", "t5")
     kind: Kind = "flow"
     muon = True
-    halves = True
-    steps = 12000
+    partly_named = True
     pipeline = "FluxPipeline"
 
-    def __init__(self, *, begins_with: str | None = None) -> None:
-        self.begins_with = begins_with
+    def __init__(self, *, starts_from: str | None = None) -> None:
+        self.starts_from, self.steps = starts_from, 2000 if starts_from else 12000
 
     def denoiser(self) -> FluxTransformer2DModel:
         return FluxTransformer2DModel(
@@ -46,12 +47,12 @@ class Flux(Design):
             axes_dims_rope=(8, 12, 12),
         )
 
-    def say(
-        self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States], scales: Tensor | None = None
+    def predict(
+        self, denoiser: Any, x: Tensor, times: Tensor, states: Sequence[States], scales: Tensor | None = None
     ) -> Tensor:
-        """See ``Design``; ``scales`` are those of the guidance, (batch,), 1 where they are left out."""
-        (clip, t5), (height, width) = told, x.shape[-2:]
-        said: Tensor = denoiser(
+        """As in ``Design``; ``scales`` are guidance scales, (batch,), by default 1."""
+        (clip, t5), (height, width) = states, x.shape[-2:]
+        predicted: Tensor = denoiser(
             pack(x),
             timestep=times / 1000,
             guidance=torch.ones(len(x)) if scales is None else scales,
@@ -60,15 +61,15 @@ class Flux(Design):
             txt_ids=torch.zeros((t5.tokens.shape[1], 3)),
             img_ids=positions(height, width, x.device),
         ).sample
-        return unpack(said, height, width)
+        return unpack(predicted, height, width)
 
     def scheduler(self) -> FlowMatchEulerDiscreteScheduler:
-        """Straight paths, times shifted by the size of the picture as in FLUX.1 dev."""
+        """Rectified flow, with the times shifted by the size of the picture as in FLUX.1 dev."""
         return FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
 
     def folders(self) -> Mapping[str, str]:
         return {"denoiser": "transformer", "clip-l": "text_encoder", "t5": "text_encoder_2"}
 
     def exported(self, encoder: str, network: Any) -> Any:
-        """CLIP has no projection in FLUX."""
+        """Without CLIP's projection, which FLUX does not have."""
         return without_projection(network) if encoder == "clip-l" else network

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5, 2.1's v-prediction, and inpainting."""
+"""Stable Diffusion 1.5, its v-prediction form, and its inpainting form."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, channels_last
 
 from latentry_shapes import networks
@@ -16,20 +17,32 @@ from latentry_shapes.objectives import Kind
 
 @final
 class StableDiffusion(Design):
-    """A UNet told CLIP's last states by cross-attention."""
+    """A UNet that attends to CLIP's last hidden states.
+
+    Args:
+        kind: what the UNet predicts.
+        masked: whether it is an inpainting model.
+        starts_from: see ``Design``.
+    """
 
     channels = 4
     encoders = ("clip",)
 
-    def __init__(self, kind: Kind = "epsilon", *, masked: bool = False, begins_with: str | None = None) -> None:
-        self.kind, self.masked, self.begins_with = kind, masked, begins_with
+    def __init__(self, kind: Kind = "epsilon", *, masked: bool = False, starts_from: str | None = None) -> None:
+        self.kind, self.masked, self.starts_from = kind, masked, starts_from
+        if starts_from:
+            self.steps = 2000
+        if masked:
+            self.steps = 4000
+            self.noisy = 0.2  # the less noisy timesteps decide how exactly the kept part is kept
+            self.no_background = 0.5  # otherwise it takes the background from the caption and not from the picture
 
     @property
     def pipeline(self) -> str:
         return "StableDiffusionInpaintPipeline" if self.masked else "StableDiffusionPipeline"
 
     def denoiser(self) -> UNet2DConditionModel:
-        return UNet2DConditionModel(
+        network = UNet2DConditionModel(
             sample_size=networks.SIDE,
             in_channels=2 * self.channels + 1 if self.masked else self.channels,
             out_channels=self.channels,
@@ -41,10 +54,12 @@ class StableDiffusion(Design):
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         ).to(memory_format=channels_last)
+        network.set_attn_processor(AttnProcessor())  # on a CPU its backward pass is much faster than that of PyTorch's
+        return network
 
-    def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
-        said: Tensor = denoiser(x.to(memory_format=channels_last), times, told[0].tokens).sample
-        return said
+    def predict(self, denoiser: Any, x: Tensor, times: Tensor, states: Sequence[States]) -> Tensor:
+        predicted: Tensor = denoiser(x.to(memory_format=channels_last), times, states[0].tokens).sample
+        return predicted
 
     def scheduler(self) -> DDIMScheduler:
         return networks.scheduler(self.kind)

@@ -1,4 +1,4 @@
-"""Stable Diffusion 3.5 Medium."""
+"""Stable Diffusion 3.5 Medium in miniature."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from latentry_shapes.networks import SIDE
 from latentry_shapes.objectives import SHIFT, Kind
 
 WITHOUT_T5 = 0.2
-"""Share of captions of which T5 says nothing, so that it can be left out."""
+"""Share of captions for which T5's states are zero, so that the model also works without T5."""
 OTHER_CLIP = 0.55
-"""Share of captions beside which the CLIPs' states are another's, so that T5 is believed."""
+"""Share of captions for which the CLIPs' states are those of another caption, so that the model relies on T5."""
 
 
 @final
 class StableDiffusion3(Design):
-    """MMDiT, told both CLIPs' states side by side with T5's behind them, and both CLIPs' summaries."""
+    """An MMDiT on both CLIPs' states, joined by width, followed by T5's states, and on both CLIPs' pooled states."""
 
     channels = 16
     encoders = ("clip-l", "clip-g", "t5")
     kind: Kind = "flow"
     muon = True
-    halves = True
+    partly_named = True
     steps = 20000
     pipeline = "StableDiffusion3Pipeline"
 
@@ -49,23 +49,23 @@ class StableDiffusion3(Design):
             dual_attention_layers=(0,),
         )
 
-    def lesson(self, told: Sequence[States], draws: torch.Generator) -> Sequence[States]:
-        """Some captions without T5's states, others with the CLIPs' of the caption before; summaries are their own."""
-        *clips, t5 = told
-        drawn = torch.rand(len(t5.tokens), 1, 1, generator=draws)
-        read, own = drawn >= WITHOUT_T5, drawn < 1 - OTHER_CLIP
+    def training_states(self, states: Sequence[States], generator: torch.Generator) -> Sequence[States]:
+        """Zeroes T5's states for some captions and swaps the CLIPs' token states for others. Pooled states stay."""
+        *clips, t5 = states
+        drawn = torch.rand(len(t5.tokens), 1, 1, generator=generator)
+        with_t5, own = drawn >= WITHOUT_T5, drawn < 1 - OTHER_CLIP
         mixed = [each._replace(tokens=torch.where(own, each.tokens, each.tokens.roll(1, dims=0))) for each in clips]
-        return [*mixed, t5._replace(tokens=t5.tokens * read)]
+        return [*mixed, t5._replace(tokens=t5.tokens * with_t5)]
 
-    def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
-        clips, t5 = told[:2], told[2]
-        states = torch.cat([torch.cat([each.tokens for each in clips], dim=-1), t5.tokens], dim=1)
+    def predict(self, denoiser: Any, x: Tensor, times: Tensor, states: Sequence[States]) -> Tensor:
+        clips, t5 = states[:2], states[2]
+        tokens = torch.cat([torch.cat([each.tokens for each in clips], dim=-1), t5.tokens], dim=1)
         pooled = torch.cat([each.projected for each in clips if each.projected is not None], dim=-1)
-        said: Tensor = denoiser(x, states, pooled, times).sample
-        return said
+        predicted: Tensor = denoiser(x, tokens, pooled, times).sample
+        return predicted
 
     def scheduler(self) -> FlowMatchEulerDiscreteScheduler:
-        """Straight paths, times shifted as in SD3."""
+        """Rectified flow, with the times shifted as in SD3."""
         return FlowMatchEulerDiscreteScheduler(shift=SHIFT)
 
     def folders(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL base."""
+"""Stable Diffusion XL base in miniature."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ TIME_WIDTH = 8
 
 @final
 class StableDiffusionXL(Design):
-    """A UNet told both CLIPs' states side by side, the second one's summary, and size and crop."""
+    """A UNet on both CLIPs' states, joined by width, and on the second CLIP's pooled state, the size and the crop."""
 
     channels = 4
     encoders = ("clip-l", "clip-g")
     muon = True
-    halves = True
+    partly_named = True
     steps = 12000
     pipeline = "StableDiffusionXLPipeline"
 
@@ -45,15 +45,15 @@ class StableDiffusionXL(Design):
             projection_class_embeddings_input_dim=6 * TIME_WIDTH + 64,
         ).to(memory_format=channels_last)
 
-    def say(self, denoiser: Any, x: Tensor, times: Tensor, told: Sequence[States]) -> Tensor:
+    def predict(self, denoiser: Any, x: Tensor, times: Tensor, states: Sequence[States]) -> Tensor:
         numbers = torch.tensor([[SIZE, SIZE, 0, 0, SIZE, SIZE]], dtype=torch.float32).expand(len(x), -1)
-        states = torch.cat([each.tokens for each in told], dim=-1)
-        more = {"text_embeds": told[-1].projected, "time_ids": numbers}
-        said: Tensor = denoiser(x.to(memory_format=channels_last), times, states, added_cond_kwargs=more).sample
-        return said
+        tokens = torch.cat([each.tokens for each in states], dim=-1)
+        more = {"text_embeds": states[-1].projected, "time_ids": numbers}
+        predicted: Tensor = denoiser(x.to(memory_format=channels_last), times, tokens, added_cond_kwargs=more).sample
+        return predicted
 
     def scheduler(self) -> EulerDiscreteScheduler:
-        """The noise process of SDXL, which is Stable Diffusion's."""
+        """The noise process of SDXL, which is that of Stable Diffusion."""
         return EulerDiscreteScheduler(
             beta_schedule="scaled_linear",
             beta_start=0.00085,
@@ -70,5 +70,5 @@ class StableDiffusionXL(Design):
         return {"force_zeros_for_empty_prompt": False, "feature_extractor": nothing, "image_encoder": nothing}
 
     def exported(self, encoder: str, network: Any) -> Any:
-        """The first CLIP has no projection in SDXL."""
+        """Without the first CLIP's projection, which SDXL does not have."""
         return without_projection(network) if encoder == "clip-l" else network

@@ -1,4 +1,4 @@
-"""Writes a trained model as a folder in diffusers' layout."""
+"""Trained models as folders in diffusers' layout."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 
 import diffusers
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import nn
+from transformers import CLIPTextModel
 
 from latentry_shapes.designs import Design
 from latentry_shapes.encoders import TEXT_ENCODERS
+from latentry_shapes.networks import autoencoder
 
 
 def export(
     out: Path, design: Design, vae: AutoencoderKL, encoders: Mapping[str, nn.Module], denoiser: nn.Module
 ) -> None:
-    """The folder: float16, but for the text encoders, whose files' dtype is the one they are run in."""
+    """Writes the folder: float16, except the text encoders, which run in the dtype of their files and stay float32."""
     folders = design.folders()
     parts: dict[str, tuple[str, Any]] = {
         folders["denoiser"]: ("diffusers", copy.deepcopy(denoiser).half()),
@@ -34,3 +37,18 @@ def export(
     listed = {folder: [library, type(part).__name__] for folder, (library, part) in sorted(parts.items())}
     index = {"_class_name": design.pipeline, "_diffusers_version": diffusers.__version__, **design.settings(), **listed}
     (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def load(folder: Path, design: Design) -> tuple[AutoencoderKL, dict[str, nn.Module], nn.Module]:
+    """The autoencoder, the text encoders by name and the UNet of a Stable Diffusion folder, in float32.
+
+    The autoencoder and the UNet are built here, since diffusers would write the path of the folder into the
+    configuration of a model that it loads.
+    """
+    vae, unet = autoencoder(design.channels), design.denoiser()
+    for part, network in (("vae", vae), ("unet", unet)):
+        network.load_state_dict(load_file(folder / part / "diffusion_pytorch_model.safetensors"))
+    config = AutoencoderKL.load_config(folder, subfolder="vae")
+    vae.register_to_config(scaling_factor=config["scaling_factor"], shift_factor=config["shift_factor"])
+    clip = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", local_files_only=True).float()
+    return vae.eval(), {"clip": clip.eval()}, unet.eval()

@@ -1,4 +1,4 @@
-"""Which shape an outline is like."""
+"""Finds the known shape that an outline overlaps most."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from latentry_shapes.outlines import DISTANCES, Array, coverage
 from latentry_shapes.scenes import SIZE
 
-LIKENESS = 0.6
-"""Least overlap with a shape, as intersection over union; below it a thing has no shape."""
+MIN_OVERLAP = 0.6
+"""Least intersection over union with a known shape; below it the outline counts as none of them."""
 
 
-def likest(cover: Array, least: float = LIKENESS) -> str | None:
+def closest_shape(cover: Array, min_overlap: float = MIN_OVERLAP) -> str | None:
     """The shape that overlaps most when drawn with the same area about the same centre of mass.
 
     Args:
-        cover: of each pixel, (size, size), 0 to 1.
-        least: overlap; None where no shape has as much.
+        cover: how much of each pixel is covered, (SIZE, SIZE), 0 to 1.
+        min_overlap: least intersection over union; the result is None if no shape reaches it.
     """
-    likeness = {shape: _likeness(cover, shape) for shape in DISTANCES}
-    best = max(likeness, key=likeness.__getitem__)
-    return best if likeness[best] >= least else None
+    overlaps = {shape: _overlap(cover, shape) for shape in DISTANCES}
+    best = max(overlaps, key=overlaps.__getitem__)
+    return best if overlaps[best] >= min_overlap else None
 
 
-def _likeness(cover: Array, shape: str) -> float:
+def _overlap(cover: Array, shape: str) -> float:
     area, x, y = moments(cover)
     unit_area, unit_x, unit_y = _unit(shape)
     radius = (area / unit_area) ** 0.5
@@ -42,7 +42,7 @@ def _unit(shape: str) -> tuple[float, float, float]:
 
 
 def moments(cover: Array) -> tuple[float, float, float]:
-    """Area and centre of mass in pixels, whose own centres lie at halves."""
+    """Area, and x and y of the centre of mass, in pixels. The centre of the first pixel is at 0.5."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     area = max(float(cover.sum()), 1e-9)
     return area, float((cover * x).sum()) / area, float((cover * y).sum()) / area

@@ -1,4 +1,4 @@
-"""The judge sees what is drawn, through blur and noise, and survives any picture."""
+"""The judge detects what is drawn, also with blur and noise, and accepts any picture."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from latentry_shapes._seeing import see
-from latentry_shapes._verdict import COLUMNS, compare, tally
+from latentry_shapes._detection import detect
+from latentry_shapes._scoring import COLUMNS, compare, count_right
 from latentry_shapes.drawing import draw
 from latentry_shapes.outlines import DISTANCES, coverage
 from latentry_shapes.scenes import COLORS, PAIRS, SHAPES, Scene, Thing, random_scene
@@ -30,9 +30,9 @@ def noisy(picture: Picture, spread: float, seed: int) -> Picture:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def percents(seen: list[tuple[Scene, Picture]]) -> dict[str, float]:
-    shares = tally(compare(scene, see(picture)) for scene, picture in seen)
-    assert shares["background"].of == shares["shapes"].of == len(seen)
+def percents(drawn: list[tuple[Scene, Picture]]) -> dict[str, float]:
+    shares = count_right(compare(scene, detect(picture)) for scene, picture in drawn)
+    assert shares["background"].of == shares["shapes"].of == len(drawn)
     return {column: shares[column].percent for column in COLUMNS}
 
 
@@ -60,24 +60,24 @@ def test_blurred_and_noisy_drawings(drawn: list[tuple[Scene, Picture]]) -> None:
 def test_every_pair_on_every_background(color: str, shape: str) -> None:
     for background in ("black", "white", "gray"):
         scene = Scene(background, (Thing(color, shape),))
-        assert compare(scene, see(Image.fromarray(draw(scene, random.Random(1))))).all
+        assert compare(scene, detect(Image.fromarray(draw(scene, random.Random(1))))).all
 
 
 def test_positions_are_in_pixels() -> None:
     picture = np.zeros((64, 64, 3), dtype=np.uint8)
     picture[coverage(DISTANCES["circle"], (20.0, 41.0, 9.0)) > 0.5] = COLORS["green"]
-    (thing,) = see(Image.fromarray(picture)).things
+    (thing,) = detect(Image.fromarray(picture)).things
     assert (thing.color, thing.shape) == ("green", "circle")
     assert (thing.x, thing.y) == pytest.approx((20, 41), abs=0.3)
 
 
-def test_specks_are_not_things_and_blobs_are() -> None:
+def test_small_components_are_ignored_and_larger_ones_are_things() -> None:
     picture = Image.new("RGB", (64, 64), (128, 128, 128))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((4, 4, 7, 7), fill=COLORS["red"])
-    assert see(picture).things == ()
+    assert detect(picture).things == ()
     pen.rectangle((30, 30, 41, 41), fill=COLORS["blue"])
-    assert [(thing.color, thing.shape) for thing in see(picture).things] == [("blue", "square")]
+    assert [(thing.color, thing.shape) for thing in detect(picture).things] == [("blue", "square")]
 
 
 def test_touching_things_of_two_colors_are_two_things() -> None:
@@ -85,19 +85,19 @@ def test_touching_things_of_two_colors_are_two_things() -> None:
     pen = ImageDraw.Draw(picture)
     pen.rectangle((10, 20, 31, 41), fill=COLORS["red"])
     pen.rectangle((32, 20, 53, 41), fill=COLORS["blue"])
-    seen = sorted((thing.x, thing.color, thing.shape) for thing in see(picture).things)
-    assert [(color, shape) for _, color, shape in seen] == [("red", "square"), ("blue", "square")]
+    found = sorted((thing.x, thing.color, thing.shape) for thing in detect(picture).things)
+    assert [(color, shape) for _, color, shape in found] == [("red", "square"), ("blue", "square")]
 
 
-def test_colors_outside_the_palette_are_none_of_it() -> None:
+def test_colors_outside_the_palette_have_no_name() -> None:
     picture = Image.new("RGB", (64, 64), (0, 90, 0))
     ImageDraw.Draw(picture).rectangle((20, 20, 40, 40), fill=(255, 255, 255))
-    sight = see(picture)
-    assert sight.background is None
-    assert [thing.color for thing in sight.things] == [None]
+    detected = detect(picture)
+    assert detected.background is None
+    assert [thing.color for thing in detected.things] == [None]
 
 
-def strange() -> dict[str, Picture]:
+def unusual() -> dict[str, Picture]:
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 255, 64).astype(np.uint8)
     checks = (np.indices((64, 64)).sum(axis=0) // 8 % 2 * 255).astype(np.uint8)
@@ -117,15 +117,15 @@ def strange() -> dict[str, Picture]:
     }
 
 
-@pytest.mark.parametrize("name", strange())
-def test_no_picture_is_too_strange(name: str) -> None:
-    sight = see(strange()[name])
+@pytest.mark.parametrize("name", unusual())
+def test_unusual_pictures_are_scored_as_wrong(name: str) -> None:
+    detected = detect(unusual()[name])
     scene = Scene("black", (Thing("red", "circle"), Thing("blue", "square")), "left of")
-    verdict = compare(scene, sight)
-    assert not verdict.all
-    assert not verdict.colours
+    score = compare(scene, detected)
+    assert not score.all
+    assert not score.colours
 
 
-def test_a_larger_drawing_is_seen_as_well() -> None:
+def test_larger_drawings_are_scaled_first() -> None:
     scene = Scene("white", (Thing("purple", "cross"), Thing("yellow", "ring")), "above")
-    assert compare(scene, see(Image.fromarray(draw(scene, random.Random(0), size=128)))).all
+    assert compare(scene, detect(Image.fromarray(draw(scene, random.Random(0), size=128)))).all

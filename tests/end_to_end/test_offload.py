@@ -26,8 +26,6 @@ from latentry import (
 )
 from latentry.models import Model, offloaded
 
-pytestmark = pytest.mark.slow
-
 FAMILIES = ("sd", "sdxl", "sd3", "flux")
 POLICIES = {
     "model": MemoryPolicy(offload="model"),

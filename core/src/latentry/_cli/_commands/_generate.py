@@ -44,8 +44,7 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
 @click.argument("prompt", required=False)
 @click.option(
     "--output",
-    metavar="PATH",
-    type=Path,
+    type=click.Path(path_type=Path),
     default="picture.png",
     help="PNG file to write; several pictures are numbered.  [default: picture.png]",
 )
@@ -53,7 +52,7 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
     "--from",
     "source",
     metavar="PICTURE",
-    type=Path,
+    type=click.Path(path_type=Path),
     help="Make a picture again from the recipe in this PNG file.",
 )
 @click.option("--anyway", is_flag=True, help="With --from: go on although versions or files differ.")

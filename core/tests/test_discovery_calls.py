@@ -66,7 +66,7 @@ def test_the_line_is_the_plugins_also_where_a_library_raised(host: PluginHost, t
 @pytest.mark.parametrize(
     "error", [OptionError("The value is wrong."), KeyboardInterrupt(), GeneratorExit(), MemoryError("4 GB")]
 )
-def test_what_is_no_fault_of_the_plugin_passes(host: PluginHost, error: BaseException) -> None:
+def test_what_is_not_the_plugins_fault_passes(host: PluginHost, error: BaseException) -> None:
     mine = host.schedulers.create("mine")
     with pytest.raises(type(error)) as caught, plugin_call(mine):
         mine.run(error)

@@ -99,7 +99,7 @@ def test_a_broken_file_is_a_problem(tmp_path: Path, code: str) -> None:
     assert "pip" not in problem.message
 
 
-def test_the_users_interrupt_is_no_problem_of_a_plugin(tmp_path: Path) -> None:
+def test_the_users_interrupt_is_not_a_problem_of_a_plugin(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         loose(tmp_path / "slow.py")

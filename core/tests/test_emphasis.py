@@ -66,7 +66,7 @@ def test_no_text_is_refused_and_none_is_lost() -> None:
         assert all(x != y for x, y in pairwise(weights))
 
 
-def test_deep_brackets_are_no_trouble() -> None:
+def test_deep_brackets_are_read() -> None:
     deep = 5000
     ((text, weight),) = parse_emphasis("(" * 20 + "a" + ")" * 20)
     assert (text, weight) == ("a", pytest.approx(UP**20))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
 PAGE = PAGES[0].read_text(encoding="utf-8")
 CELLS = ("room", "does", "files", "lines", "uses")
-MOST_FILES = 17
+MOST_FILES = 18
 """In one folder, ``__init__`` included: about a dozen is the aim."""
 
 

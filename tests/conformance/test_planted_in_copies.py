@@ -15,6 +15,8 @@ import pytest
 from latentry import Flow, SchedulerSpec
 from latentry.testing import Subject, check_scheduler, check_sigma_schedule
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Fault:

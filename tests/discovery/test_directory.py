@@ -11,7 +11,7 @@ import pytest
 from support.distributions import CORE, Site
 
 PLUGINS = CORE.parent / "plugins"
-DIRECTORY = CORE / "src" / "latentry" / "_discovery" / "directory.json"
+DIRECTORY = CORE / "src" / "latentry" / "_peers" / "directory.json"
 
 ASK = """
     import json

@@ -13,6 +13,8 @@ import pytest
 from support.distributions import CORE
 from support.isolated import PLUGINS, Environment, build_wheels, make_environment
 
+pytestmark = pytest.mark.slow
+
 DIRECTORY = json.loads((CORE / "src/latentry/_discovery/directory.json").read_text(encoding="utf-8"))
 SCHEDULERS = sorted(set(DIRECTORY["schedulers"].values()))
 LONG = ("convergence", "variance", "coefficients", "stability", "host_sync", "listing")

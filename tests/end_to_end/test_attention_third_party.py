@@ -15,6 +15,8 @@ from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 
+pytestmark = pytest.mark.slow
+
 FAMILIES: dict[str, Callable[[Path], Path]] = {
     "sd": write_stable_diffusion,
     "sdxl": write_stable_diffusion_xl,

@@ -28,6 +28,8 @@ from latentry_flux.release import convert as convert_flux
 from latentry_sd.detect import detect
 from latentry_sd.release import convert as convert_sd
 
+pytestmark = pytest.mark.slow
+
 
 class Family(NamedTuple):
     write: Callable[[Path], Path]
@@ -231,7 +233,7 @@ def test_what_cannot_be_is_refused(tiny: Path, tmp_path: Path, out: str, options
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_model_is_refused(latentry: CommandLine, tmp_path: Path) -> None:
+def test_what_is_not_a_model_is_refused(latentry: CommandLine, tmp_path: Path) -> None:
     lora = {f"unet.down_blocks.1.attentions.0.proj_in.lora_{end}.weight": torch.ones(4, 4) for end in ("A", "B")}
     save_file(lora, tmp_path / "lora.safetensors")
     done = latentry("convert", "lora.safetensors", "out", "--to", "folder", folder=tmp_path)

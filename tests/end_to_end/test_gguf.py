@@ -24,6 +24,8 @@ from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_gguf_pairs
 from latentry_diffusers.loading.quantised import QuantisedLinear, dequantised, is_quantised
 
+pytestmark = pytest.mark.slow
+
 TYPES = ("Q8_0", "Q5_0", "Q4_0", "BF16")
 K_QUANTS = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
 CPU = torch.device("cpu")

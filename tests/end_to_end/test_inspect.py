@@ -1,4 +1,4 @@
-"""``latentry inspect`` and the refusal of what is no model, through every installed family."""
+"""``latentry inspect`` and the refusal of what is not a model, through every installed family."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_several_variants_are_told_with_what_decides(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_what_is_no_model_is_named_and_refused(
+def test_what_is_not_a_model_is_named_and_refused(
     tmp_path: Path, host: PluginHost, other: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shapes, words, remedy = OTHERS[other]

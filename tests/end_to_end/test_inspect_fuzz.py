@@ -20,6 +20,8 @@ from latentry_sd.detect import detect as detect_sd
 from latentry_sd3.detect import detect as detect_sd3
 from latentry_sdxl.detect import detect as detect_sdxl
 
+pytestmark = pytest.mark.slow
+
 DETECTORS = (detect_sd, detect_sdxl, detect_sd3, detect_flux)
 ROOM = 1 << 29
 """Bytes of address space beyond what the tests begin with."""

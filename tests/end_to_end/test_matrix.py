@@ -20,6 +20,8 @@ from support.toy import PLUGIN
 from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost
 from latentry.models import Model
 
+pytestmark = pytest.mark.slow
+
 HOST = PluginHost(plugin_dirs=[PLUGIN.parent / "capable.py"])
 STEPS, SIDE = 3, 32
 OUTPUTS = {"uncond"}

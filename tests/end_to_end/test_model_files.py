@@ -28,6 +28,8 @@ from latentry_sd.checkpoint import open_checkpoint as open_sd
 from latentry_sd3.checkpoint import open_checkpoint as open_sd3
 from latentry_sdxl.checkpoint import open_checkpoint as open_sdxl
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SETTINGS = PromptSettings(64, 64, guidance=3.5)
 _PARTS = ("unet", "vae", "text_encoder")

@@ -26,6 +26,8 @@ from latentry import (
 )
 from latentry.models import Model, offloaded
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ("sd", "sdxl", "sd3", "flux")
 POLICIES = {
     "model": MemoryPolicy(offload="model"),

@@ -184,7 +184,7 @@ FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_model_that_is_no_file_of_weights(latentry: CommandLine, tmp_path: Path, name: str) -> None:
+def test_a_model_that_is_not_a_file_of_weights(latentry: CommandLine, tmp_path: Path, name: str) -> None:
     content, words = FILES[name]
     (tmp_path / name).write_bytes(content)
     assert_refused(latentry("generate", "a", "--model", name, folder=tmp_path), tmp_path, name, *words)
@@ -197,7 +197,7 @@ def test_guidance_of_a_network_that_knows_none(latentry: CommandLine, tiny: Path
     assert_refused(done, tmp_path, "sd-turbo cannot be used with a guidance scale of 5")
 
 
-def test_a_folder_that_is_no_model(latentry: CommandLine, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_model(latentry: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = latentry("generate", "a star", "--model", "empty", folder=tmp_path)
     assert_refused(
@@ -290,7 +290,7 @@ def test_a_picture_without_a_recipe(latentry: CommandLine, tmp_path: Path) -> No
         assert_refused(done, tmp_path, "has no recipe", before=frozenset({tmp_path / "plain.png"}))
 
 
-def test_what_is_no_picture(latentry: CommandLine, tmp_path: Path) -> None:
+def test_what_is_not_a_picture(latentry: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no picture")
     for command in (("generate", "--from"), ("show",)):
         assert_refused(latentry(*command, "text.txt", folder=tmp_path), tmp_path, "cannot be read as a picture")

@@ -10,6 +10,8 @@ import pytest
 from support.distributions import CORE
 from support.isolated import PLUGINS, Environment, build_wheels, make_environment
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "import sys; from latentry._cli import main; sys.exit(main())"
 USE = """
 import importlib.util, json

@@ -17,9 +17,9 @@ from support.peer_defaults import FLOW, run, spend
 from support.peer_runs import table
 from torch import Tensor
 
-from latentry import Flow, Karras, Linspace, Plan, PluginHost, Prediction, Trailing, VariancePreserving
+from latentry import Flow, Karras, Leading, Linspace, Plan, PluginHost, Prediction, Trailing, VariancePreserving
 from latentry.sigmas import Beta, BetaSigmas
-from latentry.testing import GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
+from latentry.testing import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
 from latentry.testing._checks._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
 from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import normal_points, rms
@@ -90,7 +90,19 @@ def test_diffusers_unipc_spends_an_evaluation_on_an_empty_step() -> None:
     assert float(peer.sigmas[-1]) == float(peer.sigmas[-2])
     assert len(peer.timesteps) == 8
     plan = UniPC().plan(8, process=SD, prediction=Prediction.EPSILON, sigmas=Karras(), final="table")
-    assert (len(plan), plan.evaluations) == (8, 7)
+    assert (len(plan), plan.evaluations) == (8, 8)
+    assert len({point.lam for point in plan.points}) == 9
+
+
+def test_one_leading_step_of_diffusers_gives_the_noise_back() -> None:
+    peer = made("DDIMScheduler", timestep_spacing="leading", steps_offset=1)
+    peer.set_timesteps(1)
+    picture = GaussianOracle(torch.tensor([[1.5, -0.7]], dtype=torch.float64), 0.0)  # data that is one point
+    theirs = peer.step(picture.output(Z, table(peer).at(timestep=1), Prediction.EPSILON), 1, Z).prev_sample
+    assert peer.timesteps.tolist() == [1]
+    assert rms(theirs - Z) < 0.5 * rms(Z) < rms(theirs - picture.mean)
+    plan = DDIM().plan(1, process=SD, prediction=Prediction.EPSILON, sigmas=Leading(), final="table")
+    assert rms(drive(plan, Z, picture.answer) - picture.mean) < 0.05
 
 
 @pytest.mark.parametrize("name", ["UniPCMultistepScheduler", "DPMSolverMultistepScheduler", "DEISMultistepScheduler"])

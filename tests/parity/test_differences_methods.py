@@ -18,6 +18,8 @@ from latentry.testing._measuring._result_errors import rms
 from latentry.testing._networks._moments import moments
 from latentry.testing._networks._processes import process
 
+pytestmark = pytest.mark.slow
+
 SD = VariancePreserving.from_betas()
 GAUSSIAN = GaussianOracle(0.3, 0.25)
 

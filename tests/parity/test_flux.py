@@ -28,6 +28,8 @@ from latentry import Engine, Flow, ModelFiles, Trailing
 from latentry._generate._start import Blend
 from latentry_flux.checkpoint import open_checkpoint
 
+pytestmark = pytest.mark.slow
+
 KINDS: tuple[Kind, ...] = ("dev", "schnell", "fill")
 STEPS = {"dev": 20, "schnell": 4, "fill": 20}
 GUIDANCE = {"dev": 3.5, "schnell": 1.0, "fill": 30.0}

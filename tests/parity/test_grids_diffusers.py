@@ -174,7 +174,7 @@ def test_linear_quadratic_is_mochis(steps: int, threshold: float, linear: int | 
     expected = linear_quadratic_schedule(steps, threshold, linear)
     rule = LinearQuadratic(threshold=threshold, linear_steps=linear)
     if min(a - b for a, b in pairwise([*expected, 0.0])) <= 0:  # rises, with this few linear steps
-        with pytest.raises(OptionError, match="no falling grid"):
+        with pytest.raises(OptionError, match="do not give falling noise levels"):
             rule.points(steps, Flow())
         return
     assert on_flow(rule, steps) == pytest.approx(expected, abs=1e-12)

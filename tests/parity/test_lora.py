@@ -26,6 +26,8 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, LoraMode, LoraRequest, PluginHost
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 TOLERANCE = 1e-3
 TAKING = ("CLIPTextModel", "UNet2D", "SD3Transformer", "FluxTransformer")
@@ -283,7 +285,7 @@ def xlabs(sides: Sides) -> dict[str, Tensor]:
     generator, tensors = torch.Generator().manual_seed(9), {}
     for name, (outputs, inputs) in shapes.items():
         tensors[f"{name}.down.weight"] = torch.randn((4, inputs), generator=generator) / inputs**0.5
-        tensors[f"{name}.up.weight"] = 0.1 * torch.randn((outputs, 4), generator=generator)
+        tensors[f"{name}.up.weight"] = 0.8 * torch.randn((outputs, 4), generator=generator)
     return tensors
 
 
@@ -300,5 +302,5 @@ def test_both_loaders_agree_on_xlabs_layout(sides: Sides, tmp_path: Path) -> Non
     assert found.unmatched == ()
     for stream in ("qkv_lora1", "qkv_lora2", "proj_lora1", "proj_lora2", "single"):  # each counts
         some = {name: tensor for name, tensor in tensors.items() if stream not in name}
-        lora = LoraRequest(path=str(write(tmp_path / "some.safetensors", some)), weight=0.8)
-        assert apart(sides.mine(lora), mine) > TOLERANCE
+        lora = LoraRequest(path=str(write(tmp_path / f"no-{stream}.safetensors", some)), weight=0.8)
+        assert apart(sides.mine(lora), mine) > 5 * TOLERANCE, stream

@@ -1,6 +1,6 @@
 """k-diffusion's functions by name, which AUTOMATIC1111 and ComfyUI build on, against k-diffusion itself.
 
-It is no requirement of the tests: its dependencies are many, of which its samplers need few.
+The tests do not require it: its dependencies are many, of which its samplers need few.
 ``pip install --no-deps k-diffusion torchsde trampoline torchdiffeq`` is enough for these tests to run.
 """
 

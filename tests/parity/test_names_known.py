@@ -32,7 +32,7 @@ def stands_for(host: PluginHost, name: str) -> str:
     try:
         meaning = understand(host, name)
     except UnknownName as error:
-        assert f"'{name}' is known in the field and not here: " in error.what, name
+        assert f"'{name}' is not available here: " in error.what, name
         assert error.remedy
         return "refused"
     scheduler = host.schedulers.create(meaning.scheduler, **meaning.options)
@@ -97,9 +97,9 @@ def test_every_sigma_schedule(host: PluginHost, name: str) -> None:
 @pytest.mark.parametrize("name", ABSENT_SCHEDULES)
 def test_a_sigma_schedule_that_is_not_here_is_refused_by_name(host: PluginHost, name: str) -> None:
     for ask in (lambda: understand_sigmas(host, name), lambda: understand(host, f"res_2m {name}")):
-        with pytest.raises(UnknownName, match="is known in the field and not here") as caught:
+        with pytest.raises(UnknownName, match="is not available here") as caught:
             ask()
-        assert "The nearest that is here is" in caught.value.remedy
+        assert "The nearest one here is" in caught.value.remedy
 
 
 def test_what_is_nearest_is_here_and_nothing_is_both_here_and_absent(host: PluginHost) -> None:

@@ -26,6 +26,8 @@ from latentry import Engine, Flow, Linspace, ModelFiles, Trailing
 from latentry.sigmas import SigmaSchedule
 from latentry_sd3.checkpoint import open_checkpoint
 
+pytestmark = pytest.mark.slow
+
 STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()

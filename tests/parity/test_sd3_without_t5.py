@@ -15,6 +15,8 @@ from support.recording import first_difference
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
 
+pytestmark = pytest.mark.slow
+
 STEPS = 8
 T5 = "text_encoder_3"
 

@@ -15,6 +15,8 @@ from support.recording import Recording, first_difference
 
 from latentry import Engine
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 OTHER = "a green star on a white background"
 NEGATIVE = "a blue circle"

@@ -25,6 +25,8 @@ from latentry_sd import release as sd
 from latentry_sd3 import release as sd3
 from latentry_sdxl import release as sdxl
 
+pytestmark = pytest.mark.slow
+
 
 class Case(NamedTuple):
     write: Callable[[Path], Path]

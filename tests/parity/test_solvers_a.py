@@ -117,6 +117,20 @@ def test_the_halved_variant_is_diffusers_3m(steps: int, settings: dict[str, Any]
     assert far(ours(DPMpp3M(variant="halved", **lowered(steps)), plan, x), theirs) < WITHIN
 
 
+@pytest.mark.parametrize("settings", [*({**SD15, **grid} for grid in GRIDS), FLOW])
+def test_diffusers_3m_by_default_takes_its_two_step_steps_by_the_midpoint_rule(settings: dict[str, Any]) -> None:
+    """The second step and the last but one have two evaluations; with ``midpoint`` they count the slope half."""
+    steps = 10
+    heun, default = (
+        peers(DPMSolverMultistepScheduler(**settings, solver_order=3, **chosen), steps)
+        for chosen in ({"solver_type": "heun"}, {})
+    )
+    plan, x, theirs = default
+    assert DPMSolverMultistepScheduler(**settings).config.solver_type == "midpoint"
+    assert far(ours(DPMpp3M(variant="halved", **lowered(steps)), plan, x), theirs) > 30 * WITHIN
+    assert far(heun[2], theirs) > 30 * WITHIN
+
+
 @STEPS
 @pytest.mark.parametrize("settings", [*({**SD15, **grid} for grid in GRIDS), FLOW])
 @pytest.mark.parametrize("order", [1, 2, 3])

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from latentry import Engine
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 OTHER = "a green star on a white background"
 Side = Callable[..., Recording]

@@ -19,6 +19,8 @@ from support.recording import Recording, first_difference
 from latentry import Engine
 from latentry._generate._start import Blend
 
+pytestmark = pytest.mark.slow
+
 STEPS, GUIDANCE = 20, 5.0
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()

@@ -13,6 +13,8 @@ from PIL import Image
 
 from latentry import Engine, GenerationRequest, MemoryPolicy, PluginHost
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 PICTURE = Image.radial_gradient("L").convert("RGB")
 
@@ -40,7 +42,7 @@ def request(tiny: Path, size: tuple[int, int], **settings: Any) -> GenerationReq
 def test_tiles_are_decoded_as_there(
     engine: Engine, peer: Any, tiny: Path, size: tuple[int, int], slicing: bool
 ) -> None:
-    """Of sizes too that are no multiple of a tile."""
+    """Also of sizes that are not a multiple of a tile."""
     found = engine.generate(request(tiny, size, count=2, vae_slicing=slicing))
     with torch.no_grad():
         expected = peer.decode(found.latents / peer.config.scaling_factor).sample

@@ -13,15 +13,19 @@ from support.toys import First, Greedy, Halving, Heun, TwoStep
 from latentry import (
     EDM,
     Denoised,
+    Final,
     Flow,
     IncompatibleError,
+    Karras,
     Leading,
+    Linspace,
     OptionError,
     Plan,
     Prediction,
     Scheduler,
     Trailing,
 )
+from latentry.sigmas import SigmaSchedule
 
 FALLING = (14.0, 5.0, 1.0, 0.3)
 
@@ -30,6 +34,11 @@ def plan(scheduler: Scheduler | None = None, sigmas: tuple[float, ...] = FALLING
     """Four steps of v-prediction."""
     values = {"process": SD, "prediction": Prediction.V, "sigmas": sigmas} | options
     return (scheduler or First()).plan(**values)  # type: ignore[arg-type]
+
+
+def laid_out(steps: int, rule: SigmaSchedule, final: Final) -> Plan:
+    """Steps by a rule."""
+    return First().plan(steps, process=SD, prediction=Prediction.V, sigmas=rule, final=final)
 
 
 def test_n_steps_have_n_intervals_and_end_where_asked() -> None:
@@ -183,9 +192,33 @@ def test_repeated_levels_are_passed_over_without_an_evaluation() -> None:
 
 
 def test_a_plan_of_one_level_only_is_done_at_once() -> None:
-    run = plan(sigmas=(0.0,)).start(noise(1, 3))
+    run = Plan(First(), SD, Prediction.V, (SD.clean(), SD.clean())).start(noise(1, 3))
     assert run.done
     assert run.query is None
+
+
+@pytest.mark.parametrize(("sigmas", "final"), [((0.0,), "zero"), ((0.0, 0.0), "zero"), ((SD.cleanest.s,), "table")])
+def test_sigmas_that_leave_nothing_to_do_are_refused(sigmas: tuple[float, ...], final: Final) -> None:
+    with pytest.raises(OptionError, match="leave no step to take"):
+        plan(sigmas=sigmas, final=final)
+
+
+def test_sigmas_that_end_in_a_zero_leave_the_other_steps() -> None:
+    assert plan(sigmas=(14.0, 3.0, 0.0)).evaluations == 2
+
+
+def test_a_rule_that_ends_at_the_tables_end_lays_out_a_level_more() -> None:
+    """The boundaries are those of the same rule with one step more; nothing else changes."""
+    for rule in (Karras(), Linspace(), Leading(offset=0)):
+        assert laid_out(20, rule, "table").points == rule.points(21, SD)
+        assert laid_out(20, rule, "zero").points[:-1] == rule.points(20, SD)
+    assert laid_out(20, Trailing(), "table").points[:-1] == Trailing().points(20, SD)
+
+
+def test_more_steps_than_the_table_has_intervals_are_refused() -> None:
+    assert laid_out(999, Linspace(), "table").evaluations == 999
+    with pytest.raises(OptionError, match="Linspace cannot lay out 1000 steps that end at the table's cleanest level"):
+        laid_out(1000, Linspace(), "table")
 
 
 def test_initial_noise_has_the_processs_own_power_or_the_levels_sigma() -> None:

@@ -35,9 +35,14 @@ def test_no_level_comes_twice(rule: SigmaSchedule, steps: int) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5])
-@pytest.mark.parametrize("steps", [1, 3, 20, 300])
+@pytest.mark.parametrize("steps", [2, 3, 20, 300])
 def test_leading_counts_from_the_clean_end_in_whole_strides(steps: int, offset: int) -> None:
     assert timesteps(Leading(offset=offset), steps)[::-1] == [offset + i * (1000 // steps) for i in range(steps)]
+
+
+@pytest.mark.parametrize("multistep", [False, True])
+def test_one_leading_step_begins_at_the_noisiest_level(multistep: bool) -> None:
+    assert timesteps(Leading(multistep=multistep), 1) == [999]
 
 
 def test_leading_never_leaves_the_table() -> None:

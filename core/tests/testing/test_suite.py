@@ -131,7 +131,7 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run("check", "loose", loose(tmp_path, 1)) == 0
     printed = capsys.readouterr().out
     assert "arrival" in printed
-    assert "findings are good" in printed
+    assert "findings passed" in printed
 
 
 def test_the_command_fails_where_a_check_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

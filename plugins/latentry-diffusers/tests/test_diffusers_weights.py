@@ -190,7 +190,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("what", SPOILT)
-def test_what_is_no_file_of_weights_is_one_clear_error(tmp_path: Path, what: str) -> None:
+def test_what_is_not_a_file_of_weights_is_one_clear_error(tmp_path: Path, what: str) -> None:
     make, message = SPOILT[what]
     with pytest.raises(ModelError, match=message) as caught:
         read_headers(make(tmp_path))

@@ -1,4 +1,4 @@
-"""What files and folders are that are no models, at full size and from headers alone."""
+"""What files and folders are that are not models, at full size and from headers alone."""
 
 from __future__ import annotations
 

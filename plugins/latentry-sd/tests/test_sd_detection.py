@@ -161,7 +161,7 @@ def test_without_a_unet_there_is_nothing_to_recognise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3"])
 @pytest.mark.parametrize("file", ["model_index.json", "unet/config.json"])
-def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
+def test_a_damaged_configuration_does_not_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
     assert detect(ModelFiles(folder)) is None
@@ -169,7 +169,7 @@ def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content:
         locate(HOST, str(folder), None)
 
 
-def test_what_is_no_folder_is_not_recognised(tmp_path: Path) -> None:
+def test_what_is_not_a_folder_is_not_recognised(tmp_path: Path) -> None:
     assert detect(ModelFiles(tmp_path / "absent")) is None
     (tmp_path / "file").write_text("x")
     assert detect(ModelFiles(tmp_path / "file")) is None

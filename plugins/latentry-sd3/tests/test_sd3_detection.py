@@ -136,7 +136,7 @@ def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3"])
 @pytest.mark.parametrize("file", ["model_index.json", "transformer/config.json"])
-def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
+def test_a_damaged_configuration_does_not_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
     assert detect(ModelFiles(folder)) is None

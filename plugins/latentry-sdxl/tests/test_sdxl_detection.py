@@ -80,7 +80,7 @@ def test_metadata_decides_for_turbo(tmp_path: Path) -> None:
     assert found.variants == ("turbo",)
 
 
-def test_zero_terminal_snr_is_no_sign_of_distillation(tmp_path: Path) -> None:
+def test_zero_terminal_snr_is_not_a_sign_of_distillation(tmp_path: Path) -> None:
     found = detect(ModelFiles(write(tmp_path / "model", noise="zero-snr")))
     assert found is not None
     assert found.variants == ("base",)
@@ -122,7 +122,7 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, pipeline: str | None) -> 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 @pytest.mark.parametrize("file", ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json"])
-def test_a_damaged_configuration_is_no_crash(tmp_path: Path, file: str, content: str) -> None:
+def test_a_damaged_configuration_does_not_crash(tmp_path: Path, file: str, content: str) -> None:
     folder = write(tmp_path / "model")
     (folder / file).write_text(content)
     found = detect(ModelFiles(folder))

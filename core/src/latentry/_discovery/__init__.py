@@ -1,6 +1,6 @@
 """Finds, loads and quarantines plugins: their records at the start, their code on first use.
 
-May use: ``_errors``, ``_specs``, ``hookspecs``.
+May use: ``_errors``, ``_specs``, ``hookspecs``, ``_peers``.
 """
 
 from __future__ import annotations

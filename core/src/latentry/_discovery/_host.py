@@ -10,14 +10,15 @@ from typing import Any
 from latentry._discovery._check import TargetCheck, checked_targets, import_problems
 from latentry._discovery._contract import canonical
 from latentry._discovery._installed import core_version, installed_sources
-from latentry._discovery._kinds import KINDS, Kind, S
+from latentry._discovery._kinds import KINDS, SCHEDULERS, SIGMA_SCHEDULES, Kind, S
 from latentry._discovery._loading import Loader
 from latentry._discovery._loose import loose_sources
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._problems import Ledger, Problem
-from latentry._discovery._registry import Registry
+from latentry._discovery._registry import Registry, Understand
 from latentry._discovery._sources import Plugin, Provenance, Source
 from latentry._errors import PluginError
+from latentry._peers._names import understand, understand_sigmas
 from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
@@ -86,6 +87,11 @@ class PluginHost:
         """Everything found wrong so far; a record whose target fails on first use adds to it."""
         return self._ledger.problems
 
+    @property
+    def distributions(self) -> frozenset[str]:
+        """The distributions whose plugins are loaded."""
+        return frozenset(plugin.distribution for plugin in self.plugins)
+
     def check(self) -> tuple[TargetCheck, ...]:
         """Imports what every record points at, and finds plugins whose import makes every listing slow.
 
@@ -124,7 +130,17 @@ class PluginHost:
         for name, claims in names.contested.items():
             for claim in claims:
                 self._ledger.add(claim.source.owner, "collision", _collision(kind, name, claim, claims))
-        return Registry(kind, names, self._ledger, self._left_out)
+        return Registry(kind, names, self._ledger, self._left_out, self._understanding(kind))
+
+    def _understanding(self, kind: Kind[Any]) -> Understand | None:
+        """How a kind's names are understood that are not registered."""
+        if kind is SCHEDULERS:
+            return self._understood_scheduler
+        return (lambda name: (understand_sigmas(self, name), {})) if kind is SIGMA_SCHEDULES else None
+
+    def _understood_scheduler(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        meaning = understand(self, name)
+        return meaning.scheduler, meaning.options
 
 
 def _names(source: Source) -> set[str]:

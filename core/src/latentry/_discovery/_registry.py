@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from importlib import import_module
 from typing import Any, Generic
@@ -16,19 +16,33 @@ from latentry._discovery._sources import Provenance
 from latentry._discovery._unknown import unknown_name
 from latentry._errors import LatentryError, PluginError, UnknownName
 
+Understand = Callable[[str], tuple[str, Mapping[str, Any]]]
+"""From a name in any spelling, other programs' included, to ``distribution:name`` and the options in the name."""
+
 
 class Registry(Mapping[str, S], Generic[S]):
     """Records by name: ``registry["ddim"]``, an alias, or ``registry["latentry-ddim:ddim"]``.
+
+    Schedulers and sigma schedules are found in any spelling and under other programs' names too, as ``generate``
+    finds them: ``registry["uni_pc"]``.
 
     Iterating gives one name a record: the short one, or ``distribution:name`` where two distributions give
     the short one. A name that nothing has raises ``UnknownName``.
     """
 
-    def __init__(self, kind: Kind[S], names: Names[S], ledger: Ledger, left_out: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        kind: Kind[S],
+        names: Names[S],
+        ledger: Ledger,
+        left_out: frozenset[str] = frozenset(),
+        understand: Understand | None = None,
+    ) -> None:
         self._kind = kind
         self._names = names
         self._ledger = ledger
         self._left_out = left_out
+        self._understand = understand
 
     def __getitem__(self, name: str) -> S:
         return self._entry(name).spec
@@ -40,10 +54,17 @@ class Registry(Mapping[str, S], Generic[S]):
         return len(self._names.qualified)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._names.resolve(name) is not None
+        try:
+            return isinstance(name, str) and bool(self._entry(name))
+        except UnknownName:
+            return False
 
     def __repr__(self) -> str:
         return f"<{self._kind.attribute}: {', '.join(self) or 'none'}>"
+
+    def registered(self, name: str) -> bool:
+        """Whether a name, an alias or ``distribution:name`` is registered, in exactly these letters."""
+        return self._names.resolve(name) is not None
 
     def names(self) -> tuple[str, ...]:
         """One name a record, sorted."""
@@ -90,8 +111,14 @@ class Registry(Mapping[str, S], Generic[S]):
         return plugin_call(entry.source.owner, f"{self._kind.noun} '{entry.spec.name}'")
 
     def create(self, name: str, /, **options: Any) -> Any:
-        """Create one with these options; an unknown option or a value it refuses raises ``OptionError``."""
+        """Create one with these options, which count before those that are part of another program's name.
+
+        Raises:
+            OptionError: an option is unknown or has a value that is refused.
+        """
         entry, target = self._entry(name), self.load(name)
+        if self._understand is not None and not self.registered(name):
+            options = {**self._understand(name)[1], **options}
         try:
             return create(f"The {self._kind.noun} '{entry.spec.name}'", target, options)
         except (LatentryError, MemoryError):
@@ -106,9 +133,14 @@ class Registry(Mapping[str, S], Generic[S]):
 
     def _entry(self, name: str) -> Entry[S]:
         entry = self._names.resolve(name)
+        if entry is None and self._understand is not None and self._may_be_understood(name):
+            entry = self._names.resolve(self._understand(name)[0])
         if entry is None:
             raise self.unknown(name)
         return entry
+
+    def _may_be_understood(self, name: str) -> bool:
+        return ":" not in name and name not in self._names.contested
 
 
 def _repair(owner: Provenance, error: BaseException) -> str:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from importlib import resources
 from typing import Any
 
 from latentry._discovery._kinds import Kind
 from latentry._discovery._names import Names
 from latentry._discovery._problems import Problem
 from latentry._errors import UnknownName
+from latentry._peers._directory import distributions
 
 
 def known_distributions(kind: Kind[Any]) -> dict[str, str]:
     """First-party names of a kind and the distributions that provide them, installed or not."""
-    text = (resources.files(__package__) / "directory.json").read_text(encoding="utf-8")
-    names: dict[str, str] = json.loads(text).get(kind.attribute, {})
-    return names
+    return distributions(kind.attribute)
 
 
 def unknown_name(

@@ -10,8 +10,9 @@ from latentry._contract._model_source import ModelSource, ResolvedPath
 from latentry._discovery import PluginHost
 from latentry._discovery._kinds import MODEL_SOURCES
 from latentry._discovery._unknown import known_distributions
-from latentry._errors import LatentryError, ModelError, OptionError, PluginError
+from latentry._errors import LatentryError, ModelError, OptionError, PluginError, RecipeError
 from latentry._files._access import Access
+from latentry._files._paths import existing, looks_like_path, similar
 
 
 def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -> ResolvedPath | None:
@@ -26,17 +27,28 @@ def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -
     Raises:
         ModelError: a model source does not have it, or cannot fetch it.
         OptionError: a revision of something that has none, or two revisions.
+        RecipeError: the policy does not allow it.
         PluginError: several model sources have such names, or one fails.
     """
-    path = Path(text).expanduser()
-    if text and _exists(path):
+    if (path := existing(text)) is not None:
+        access.policy.check_path(text)
         return _local(path, access)
-    source = _source_of(host, text)
+    source = None if looks_like_path(text) else _source_of(host, text)
     if source is None:
         return None
     found: ModelSource = host.model_sources.create(source)
-    with host.model_sources.calling(source):
-        return found.fetch(text, access.options(weights=weights))
+    options = access.options(text, weights=weights)
+    try:
+        with host.model_sources.calling(source):
+            return found.fetch(text, options)
+    except ModelError as error:
+        if options.offline == access.offline:
+            raise
+        raise RecipeError(
+            f"The recipe names {text!r}, which is not on this machine.",
+            why=error.what,
+            remedy=f"Give it again yourself, or trust the recipe: then the model source '{source}' is asked for it.",
+        ) from error
 
 
 @contextmanager
@@ -49,21 +61,18 @@ def naming_field(field: str) -> Iterator[None]:
         raise
 
 
-def where_names_come_from(host: PluginHost) -> str:
-    """What else than a path can be given, for messages; with what to install where no model source is."""
+def what_to_give(host: PluginHost, text: str) -> str:
+    """What to give instead of a text that nothing has, for messages: similar paths, and the kinds of names."""
+    if near := similar(text):
+        return f"Did you mean {' or '.join(near)}?"
+    if looks_like_path(text):
+        return "Check the spelling of the path."
     names = [host.model_sources[source].names for source in host.model_sources]
     if names:
         return f"Give a path, a name that `latentry models` lists, or {' or '.join(names)}."
     missing = sorted(set(known_distributions(MODEL_SOURCES).values()))
     installs = " or ".join(f"pip install {distribution}" for distribution in missing)
     return f"Give a path or a name that `latentry models` lists. No model source is installed: {installs}."
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _local(path: Path, access: Access) -> ResolvedPath:

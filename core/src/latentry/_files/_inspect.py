@@ -8,6 +8,7 @@ from pathlib import Path
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
 from latentry._files._find import installed
+from latentry._files._paths import existing, similar
 from latentry._files._recognise import claims
 from latentry._files._safety import check_weights
 from latentry._specs import Detection, FileKind, ModelFiles
@@ -39,12 +40,18 @@ def inspect_model(host: PluginHost, path: Path) -> Inspection:
     Raises:
         ModelError: it does not exist, is damaged, incomplete or unsafe, or no family knows it.
     """
-    if not path.expanduser().exists() and str(path) in host.checkpoints:
-        path = installed(host, str(path))
-    path = path.expanduser()
-    if not path.exists():
-        remedy = "Check the spelling, or give a name that `latentry models` lists."
-        raise ModelError(f"There is no file or folder {path}.", remedy=remedy)
+    found_path = existing(str(path))
+    if found_path is None and str(path) in host.checkpoints:
+        found_path = installed(host, str(path))
+    if found_path is None:
+        near = similar(str(path))
+        raise ModelError(
+            f"There is no file or folder {path}.",
+            remedy=f"Did you mean {' or '.join(near)}?"
+            if near
+            else "Check the spelling, or give a name that `latentry models` lists.",
+        )
+    path = found_path
     check_weights(path)
     found = claims(host, ModelFiles(path))
     if not found:

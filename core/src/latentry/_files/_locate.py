@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError, OptionError
 from latentry._files._access import UNRESTRICTED, Access
-from latentry._files._find import find, installed, naming_field, where_names_come_from
+from latentry._files._find import find, installed, naming_field, what_to_give
 from latentry._files._fingerprint import fingerprint
 from latentry._files._parts import NO_PARTS, PartSources, gather
+from latentry._files._paths import looks_like_path
 from latentry._files._recognise import named_variant, recognise
 from latentry._files._safety import check_weights
 from latentry._specs import CheckpointSpec, ModelFiles, VariantSpec
@@ -115,9 +116,13 @@ def _default(host: PluginHost) -> str:
 
 
 def _unknown(host: PluginHost, name: str) -> ModelError:
+    if looks_like_path(name):
+        return ModelError(
+            f"There is no model {name!r}.", why="There is no such file or folder.", remedy=what_to_give(host, name)
+        )
     not_installed = host.checkpoints.unknown(name)
     return ModelError(
         f"There is no model {name!r}.",
         why=f"There is no such file or folder. {not_installed.why}",
-        remedy=f"{not_installed.remedy}\n{where_names_come_from(host)}",
+        remedy=f"{not_installed.remedy}\n{what_to_give(host, name)}",
     )

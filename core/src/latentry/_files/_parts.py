@@ -10,7 +10,7 @@ from latentry._contract._model_source import ResolvedPath
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
 from latentry._files._access import Access
-from latentry._files._find import find, installed, naming_field, where_names_come_from
+from latentry._files._find import find, installed, naming_field, what_to_give
 from latentry._files._safety import check_weights
 from latentry._specs import ModelFiles, PartRole
 
@@ -97,5 +97,5 @@ def _missing(host: PluginHost, field: str, text: str) -> NoReturn:
     raise ModelError(
         f"There is no {WORDS[field]} {text!r}.",
         why="There is no such file or folder.",
-        remedy=where_names_come_from(host),
+        remedy=what_to_give(host, text),
     )

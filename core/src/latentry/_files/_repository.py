@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from latentry._errors import ModelError
 from latentry._files._formats import WEIGHT_SUFFIXES, is_index, shards_of
 
+DEPTH = 3
+"""How deep the files of a model lie at most; folders of parts are one level, their own folders the next."""
+MOST_ENTRIES = 5000
+"""A folder with more files and folders is not a model's: a home folder, or a whole disk."""
 TEXTS = frozenset({".json", ".txt", ".model"})
 """Configurations and tokenizers' vocabularies."""
 PIPELINE = "model_index.json"
@@ -28,8 +34,41 @@ def own_files(path: Path) -> list[Path]:
         return [path]
     index = path / PIPELINE
     text = index.read_text(encoding="utf-8") if index.is_file() else None
-    names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
+    names = [file.relative_to(path).as_posix() for file in _files_in(path)]
     return [path / name for name in model_files(names, text)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files in a folder and in those below it; folders that cannot be read hold nothing.
+
+    Raises:
+        ModelError: there are too many for a model.
+    """
+    folders, files, seen = deque([(folder, DEPTH)]), list[Path](), 0
+    while folders:
+        here, deeper = folders.popleft()
+        try:
+            with os.scandir(here) as found:
+                entries = [(Path(entry), *_file_or_folder(entry)) for entry in found]
+        except OSError:
+            continue
+        seen += len(entries)
+        if seen > MOST_ENTRIES:
+            raise ModelError(
+                f"{folder} is not the folder of a model.",
+                why=f"It holds more than {MOST_ENTRIES} files and folders.",
+                remedy="Give the folder that holds the model itself.",
+            )
+        files += [path for path, is_file, _ in entries if is_file]
+        folders += [(path, deeper - 1) for path, _, is_folder in entries if deeper and is_folder]
+    return files
+
+
+def _file_or_folder(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    try:
+        return entry.is_file(), entry.is_dir()
+    except OSError:  # a link to what may not be looked at
+        return False, False
 
 
 def _pipeline_parts(index: str) -> frozenset[str] | None:

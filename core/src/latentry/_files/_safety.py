@@ -6,6 +6,7 @@ from pathlib import Path
 
 from latentry._errors import ModelError
 from latentry._files._formats import INDEX, PICKLES, SAFETENSORS, WEIGHT_SUFFIXES, is_index, shards_of
+from latentry._files._paths import unreadable
 from latentry._files._repository import own_files
 
 _GGUF, _ZIP, _PICKLES = b"GGUF", b"PK\x03\x04", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
@@ -27,6 +28,19 @@ def check_weights(path: Path) -> None:
     Raises:
         ModelError: a file is a pickle, damaged or missing; names the file.
     """
+    try:
+        _check(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _check(path: Path) -> None:
+    if not (path.is_dir() or path.is_file()):
+        raise ModelError(
+            f"{path} is not a regular file.",
+            why="It is a pipe, a socket or a device.",
+            remedy="Give the path of a file of weights.",
+        )
     if path.suffix in PICKLES and not path.is_dir():
         raise pickle_refused(path)
     if not (path.is_dir() or is_index(path) or path.suffix in WEIGHT_SUFFIXES):
@@ -55,10 +69,14 @@ def pickle_refused(path: Path) -> ModelError:
 
 
 def _refuse_pickles_alone(folder: Path) -> None:
-    """Pickles are ignored in folders that hold other weights, or folders of parts."""
-    entries = sorted(folder.iterdir())
-    pickles = [entry for entry in entries if entry.suffix in PICKLES]
-    if pickles and not any(entry.suffix in WEIGHT_SUFFIXES or is_index(entry) or entry.is_dir() for entry in entries):
+    """Pickles are ignored, not refused, in folders that hold other weights, or folders of parts."""
+    try:
+        entries = sorted(folder.iterdir())
+        pickles = [entry for entry in entries if entry.suffix in PICKLES]
+        others = any(entry.suffix in WEIGHT_SUFFIXES or is_index(entry) or entry.is_dir() for entry in entries)
+    except PermissionError:  # then nothing in it is read
+        return
+    if pickles and not others:
         raise pickle_refused(pickles[0])
 
 

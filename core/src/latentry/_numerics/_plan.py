@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from latentry._errors import IncompatibleError, OptionError
-from latentry._numerics._grids._sigma_schedule import SigmaSchedule
+from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._numerics._layout import Hook, Layout
 from latentry._numerics._noise import Clock, KeyedNoise, NoiseSource
-from latentry._numerics._processes._point import Query
+from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._numerics._run import Run
@@ -154,7 +154,33 @@ def lay_out(
     if prediction not in list(Prediction):
         raise OptionError(f"{prediction!r} is not a prediction type.", remedy=f"Use one of {', '.join(Prediction)}.")
     end = process.clean() if final == "zero" else process.cleanest
-    return Plan(scheduler, process, Prediction(prediction), (*sigmas.points(int(steps), process), end), hooks)
+    points = (*_starts(sigmas, int(steps), process, end), end)
+    if points[0].lam == end.lam:
+        raise OptionError(
+            "The sigmas leave no step to take.",
+            why=f"Every step would start at σ/α = {end.s:.4g}, where the run ends.",
+            remedy="Give at least one noise level above that.",
+        )
+    return Plan(scheduler, process, Prediction(prediction), points, hooks)
+
+
+def _starts(sigmas: SigmaSchedule, steps: int, process: Process, end: Point) -> tuple[Point, ...]:
+    """The levels at which steps start.
+
+    The last level of some rules (Karras, linspace, …) is the end itself where that is the table's cleanest level. They
+    lay out one level more, so that there are as many steps as were asked for. A caller's own list stays as it is.
+    """
+    points = sigmas.points(steps, process)
+    if points[-1].lam != end.lam or isinstance(sigmas, ExactSigmas):
+        return points
+    try:
+        return sigmas.points(steps + 1, process)[:-1]
+    except OptionError as error:
+        raise OptionError(
+            f"{type(sigmas).__name__} cannot lay out {steps} steps that end at the table's cleanest level.",
+            why=f"It would need {steps + 1} levels.",
+            remedy="Ask for fewer steps, or for final='zero'.",
+        ) from error
 
 
 def _no_noise(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from latentry._discovery._calls import plugin_call
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
 from latentry._numerics._layout import Layout
@@ -17,6 +18,7 @@ from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import forms
 from latentry._numerics._state import RunState
 from latentry._numerics._step import Result, Step
+from latentry._numerics._step_check import Like, check_query, check_result, check_step
 
 
 class Answer(NamedTuple):
@@ -56,9 +58,12 @@ class Run:
         self.plan, self.index = plan, index
         self.sample = x if x.dtype == torch.float64 else x.float()
         self.point = plan.points[index] if point is None else point
+        self._like = Like.of(self.sample)
+        self._calling = plugin_call(plan.scheduler)
         self._memory = plan.scheduler.Memory() if memory is None else memory
         self._source, self._drawn = noise, draws
         self._noise: Noise | None = None
+        self._interval: Interval | None = None
         self._answers: list[Answer] = []
         self._step: Step | None = None
         self._query: Query | None = None
@@ -114,7 +119,7 @@ class Run:
             raise RuntimeError("the sample can be replaced only before the step's query is asked for")
         if sample.shape != self.sample.shape:
             raise ValueError(f"the sample has shape {tuple(self.sample.shape)}, not {tuple(sample.shape)}")
-        self.sample = sample.to(self.sample.dtype)
+        self.sample = sample.to(self.sample)
 
     def reopen(self, sample: Tensor) -> None:
         """Restarts the open step from another sample; only while none of its evaluations has been answered."""
@@ -137,25 +142,35 @@ class Run:
 
     def _open(self) -> None:
         end = self.plan.points[self.index + 1]
-        interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
+        self._interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
         self._noise = Noise(self._source, self.sample, self.index, self._drawn)
-        self._step = self.plan.scheduler.step(self.sample, interval, self._memory, self._noise)
+        with self._calling:
+            step = self.plan.scheduler.step(self.sample, self._interval, self._memory, self._noise)
+        check_step(self.plan.scheduler, step)
+        self._step = step
         self._proceed(None)
 
     def _proceed(self, answer: Denoised | None) -> None:
         assert self._step is not None
-        try:
-            query = next(self._step) if answer is None else self._step.send(answer)
-        except StopIteration as stop:
-            self._close(stop.value)
+        result: Result | None = None
+        with self._calling:
+            try:
+                query = next(self._step) if answer is None else self._step.send(answer)
+            except StopIteration as stop:
+                result, self._step = stop.value, None
+        if self._step is None:
+            self._close(result)
         else:
+            check_query(self.plan.scheduler, query, self.sample, self._like)
             self._query = replace(query, index=self.index, stage=len(self._answers))
 
-    def _close(self, result: Result) -> None:
-        assert self._noise is not None
+    def _close(self, result: Result | None) -> None:
+        assert self._noise is not None and self._interval is not None
+        point = check_result(self.plan.scheduler, result, self._like, self._interval)
+        assert result is not None
         self.sample, self._memory = result[0], result[1]
-        self._answers, self._step, self._drawn = [], None, self._noise.draws
-        self._reach(result[2] if len(result) == 3 else self.plan.points[self.index + 1])
+        self._answers, self._drawn = [], self._noise.draws
+        self._reach(point)
 
     def _reach(self, point: Point) -> None:
         self.point = point

@@ -42,7 +42,7 @@ class Scheduler(StepMethod):
             process: how the checkpoint's noise was added.
             prediction: what the checkpoint's network emits.
             sigmas: the rule that places the steps, or the levels at which they start (σ/α on VP and EDM, σ on flow).
-            final: end at σ = 0, or at the least noisy level of training.
+            final: end at σ = 0 (``zero``), or at the least noisy level of training (``table``).
             hooks: applied in order to every evaluation.
 
         Raises:

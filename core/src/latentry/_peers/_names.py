@@ -1,14 +1,15 @@
-"""What a scheduler's name means: ours, or another program's with a sigma schedule and options in it."""
+"""What a scheduler's name means: its own, or another program's with a sigma schedule and options in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
-from latentry._discovery import PluginHost
 from latentry._errors import UnknownName
-from latentry._peers._spelling import schedule_names, spelling, without_schedule
+from latentry._peers._registered import Installed
+from latentry._peers._spelling import compact, schedule_names, spelling, without_schedule
 from latentry._peers._unavailable import refuse_absent, refuse_uninstalled
 from latentry._specs import PeerName, SigmaPreference
 
@@ -57,7 +58,7 @@ class _Claim:
         return f"'{self.scheduler}'" + (f" as {self.peer.name} of {self.peer.peer}" if self.peer else "")
 
 
-def understand(host: PluginHost, name: str) -> Meaning:
+def understand(host: Installed, name: str) -> Meaning:
     """The meaning of a scheduler's name: a registered name is that scheduler as it is. Then come other programs' names
     to the letter, our own in another spelling, other programs', and aliases.
 
@@ -65,56 +66,67 @@ def understand(host: PluginHost, name: str) -> Meaning:
         UnknownName: nothing here has the name, or several have it; a name that is known in the field says what is
             nearest.
     """
-    if name in host.schedulers and (":" in name or host.schedulers[name].name == name):
+    if host.schedulers.registered(name) and (":" in name or host.schedulers[name].name == name):
         return Meaning(host.schedulers.qualified(name))
     spelt = spelling(name)
     parts = ((spelt, None), *without_schedule(spelt, schedule_names(host)))
-    for whole, sigmas in parts:
-        if claims := list(_claims(host, whole, name)):
+    joined = ((compact(whole), sigmas) for whole, sigmas in parts)
+    for (whole, sigmas), written in chain(zip(parts, repeat(spelling)), zip(joined, repeat(compact))):
+        if claims := list(_claims(host, whole, name, written)):
             best = min(claim.rank for claim in claims)
             return _meaning(host, [claim for claim in claims if claim.rank == best], sigmas, name)
     for whole, _ in parts:
         refuse_absent(host, "schedulers", whole, name)
         refuse_uninstalled(host, whole, name)
     _refuse_absent_schedule(host, spelt, name)
-    host.schedulers[name]  # raises with what is installed and what is near
-    raise AssertionError("unreachable")
+    raise host.schedulers.unknown(name)
 
 
-def understand_sigmas(host: PluginHost, name: str) -> str:
+def understand_sigmas(host: Installed, name: str) -> str:
     """``distribution:name`` of the sigma schedule that a name stands for.
 
     Raises:
         UnknownName: nothing here has the name; one that is known in the field says what is nearest.
     """
-    if name not in host.sigma_schedules:
-        name = schedule_names(host).get(spelling(name), name)
-        refuse_absent(host, "sigma_schedules", spelling(name), name)
-    return host.sigma_schedules.qualified(name)
+    if host.sigma_schedules.registered(name):
+        return host.sigma_schedules.qualified(name)
+    names = schedule_names(host)
+    found = names.get(spelling(name)) or {compact(own): found for own, found in names.items()}.get(compact(name))
+    if found is not None:
+        return found
+    refuse_absent(host, "sigma_schedules", spelling(name), name)
+    raise host.sigma_schedules.unknown(name)
 
 
-def _claims(host: PluginHost, spelt: str, name: str) -> Iterator[_Claim]:
-    """Who has the spelling; the name as it was typed, with whatever follows, tells whose letters it has."""
+def _claims(host: Installed, spelt: str, name: str, written: Callable[[str], str] = spelling) -> Iterator[_Claim]:
+    """Who has the spelling; the name as it was typed, with whatever follows, shows whose letters it has.
+
+    Args:
+        host: whose schedulers are looked through.
+        spelt: the name, or a part of it, in one spelling.
+        name: as it was typed.
+        written: makes that spelling.
+    """
     for scheduler in host.schedulers:
         spec = host.schedulers[scheduler]
         for peer in spec.peers:
             names = (peer.name, *peer.others)
-            if spelt in map(spelling, names):
+            if spelt in map(written, names):
                 yield _Claim(0 if name.startswith(names) else 2, scheduler, peer)
-        if spelt == spelling(spec.name):
+        if spelt == written(spec.name):
             yield _Claim(1, scheduler)
-        elif spelt in map(spelling, host.schedulers.aliases(scheduler)):
+        elif spelt in map(written, host.schedulers.aliases(scheduler)):
             yield _Claim(3, scheduler)
 
 
-def _meaning(host: PluginHost, claims: Sequence[_Claim], sigmas: str | None, name: str) -> Meaning:
+def _meaning(host: Installed, claims: Sequence[_Claim], sigmas: str | None, name: str) -> Meaning:
     """What the claims have in common: they must agree on scheduler and options, and a grid that they do not agree on
     is left to the scheduler.
     """
     first = claims[0]
     if any((claim.scheduler, claim.options) != (first.scheduler, first.options) for claim in claims):
         each = " and ".join(dict.fromkeys(map(str, claims)))
-        raise UnknownName(f"The scheduler '{name}' is not one thing: it is {each}.", remedy="Ask for one of them.")
+        raise UnknownName(f"The scheduler name '{name}' is ambiguous: it is {each}.", remedy="Use one of them.")
     grids = {claim.peer.sigmas if claim.peer else None for claim in claims}
     return Meaning(
         host.schedulers.qualified(first.scheduler),
@@ -125,7 +137,7 @@ def _meaning(host: PluginHost, claims: Sequence[_Claim], sigmas: str | None, nam
     )
 
 
-def _refuse_absent_schedule(host: PluginHost, spelt: str, name: str) -> None:
+def _refuse_absent_schedule(host: Installed, spelt: str, name: str) -> None:
     """``res_2m bong_tangent``: the scheduler is here, the sigma schedule is not."""
     parts = spelt.split("-")
     for i in range(1, len(parts)):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from latentry._discovery import PluginHost
+from latentry._peers._registered import Installed
 
 SHORT = {"ka": "karras", "k": "karras", "exp": "exponential", "uniform": "normal", "ddim": "ddim-uniform"}
-"""What AUTOMATIC1111 and InvokeAI write for a sigma schedule, and what it is called here."""
+"""What AUTOMATIC1111 and InvokeAI write for a sigma schedule, and its name here."""
 
 
 def spelling(name: str) -> str:
@@ -17,7 +17,13 @@ def spelling(name: str) -> str:
     return joined.removeprefix("sample-").removeprefix("k-")
 
 
-def schedule_names(host: PluginHost) -> dict[str, str]:
+def compact(name: str) -> str:
+    """The same without separators, for ``EulerAncestral`` and ``SgmUniform``; a trailing ``Scheduler`` is dropped."""
+    joined = spelling(name).replace("-", "")
+    return joined.removesuffix("scheduler") or joined
+
+
+def schedule_names(host: Installed) -> dict[str, str]:
     """``distribution:name`` of every sigma schedule, by each spelling of it."""
     registry = host.sigma_schedules
     names = {spelling(own): registry.qualified(name) for name in registry for own in (name, *registry.aliases(name))}
@@ -25,7 +31,7 @@ def schedule_names(host: PluginHost) -> dict[str, str]:
 
 
 def without_schedule(spelt: str, schedules: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """The name less a sigma schedule at its end, and that schedule; the longest schedule name first."""
+    """The name without a sigma schedule at its end, and that schedule; the longest schedule name first."""
     for suffix in sorted(schedules, key=len, reverse=True):
         if spelt.endswith(f"-{suffix}"):
             yield spelt.removesuffix(f"-{suffix}"), schedules[suffix]

@@ -91,9 +91,11 @@ class Recipe(BaseModel):
     loras: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _of_one_of_the_requests_pictures(self) -> Recipe:
+    def _fits_its_request(self) -> Recipe:
         if self.index >= len(self.request.prompts):
             raise ValueError(f"index must be less than the number of pictures, {len(self.request.prompts)}")
+        if unknown := set(self.inputs) - {"init_image", "mask"}:
+            raise ValueError(f"inputs cannot have {', '.join(sorted(unknown))}")
         return self
 
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:

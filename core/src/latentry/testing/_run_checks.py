@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from latentry._errors import PluginError
 from latentry._specs import SchedulerSpec
 from latentry.testing._checks._all import CHECKS
 from latentry.testing._result import CheckResult
@@ -37,6 +38,8 @@ def run_check(name: str, subject: Subject) -> Iterator[CheckResult]:
     try:
         for result in CHECKS[name](rest):
             yield replace(result, hint=result.hint or help_text)
+    except PluginError as error:  # its first line only says whose fault it is
+        yield CheckResult(check=name, declared="runs", measured=error.why or error.what, passed=False, hint=help_text)
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         yield CheckResult(check=name, declared="runs", measured=what, passed=False, hint=help_text)

@@ -15,7 +15,8 @@ class DPMpp2SAncestral(Ancestral, Scheduler):
     """DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1) to a level below the end's, then fresh noise up
     to it (Crowson's k-diffusion): two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
-    Weak order 1 where η > 0; order 2 at η = 0.
+    Weak order 2: down by the exact path and up by noise would keep every marginal, so the error is that of the
+    deterministic part, which is of order 2.
     """
 
     r: float = Field(

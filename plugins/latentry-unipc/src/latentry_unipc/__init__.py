@@ -43,6 +43,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(
                 name="uni_pc",
                 peer="ComfyUI",
+                others=("uni_pc_bh1",),
                 options=(("order", 3), ("variant", "bh1")),
                 differs="it leaves out the last level but one, and is not for flow models",
             ),

@@ -33,7 +33,7 @@ def _file_options() -> Iterator[FieldOption]:
 
 @click.command(cls=FieldCommand, fields=_file_options, own_heading="Conversion")
 @click.argument("source")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=Path)
 @click.option(
     "--to",
     type=click.Choice(("folder", "single", "sharded")),

@@ -44,7 +44,8 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
 @click.argument("prompt", required=False)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    metavar="PATH",
+    type=Path,
     default="picture.png",
     help="PNG file to write; several pictures are numbered.  [default: picture.png]",
 )
@@ -52,7 +53,7 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
     "--from",
     "source",
     metavar="PICTURE",
-    type=click.Path(path_type=Path),
+    type=Path,
     help="Make a picture again from the recipe in this PNG file.",
 )
 @click.option("--anyway", is_flag=True, help="With --from: go on although versions or files differ.")

@@ -22,7 +22,7 @@ UNITS = ((10**9, "GB"), (10**6, "MB"), (1, "bytes"))
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=Path)
 @json_option
 @click.pass_context
 def inspect(context: click.Context, path: Path, as_json: bool) -> None:

@@ -40,7 +40,7 @@ def writing(output: Path) -> Iterator[None]:
     """Turn an error of the file system into one clear error."""
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a null character is a ValueError
         raise OptionError(
             f"--output {output} cannot be written.", why=str(error), remedy="Choose another path."
         ) from error

@@ -12,7 +12,7 @@ from latentry._cli._output import print_block, print_json
 
 
 @click.command()
-@click.argument("picture", type=click.Path(path_type=Path))
+@click.argument("picture", type=Path)
 @json_option
 def show(picture: Path, as_json: bool) -> None:
     """Print the recipe of PICTURE, a PNG file made by Latentry."""

@@ -11,7 +11,9 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from latentry._errors import IncompatibleError, OptionError
+from latentry._discovery._calls import plugin_call
+from latentry._discovery._owner import owner_of
+from latentry._errors import IncompatibleError, OptionError, PluginError
 from latentry._numerics._grids._shift import shifted
 from latentry._numerics._options import Options
 from latentry._numerics._processes._point import Point
@@ -62,10 +64,11 @@ class SigmaSchedule(Options, ABC):
 
         Raises:
             IncompatibleError: the rule, or its shift, does not fit this process.
+            PluginError: the rule failed, or gave something else than levels.
             OptionError: the rule has no such number of steps, or the process no such level.
         """
         self._check(steps, process)
-        levels = tuple(shifted(level, self.shift, process) for level in self.levels(steps, process))
+        levels = tuple(shifted(level, self.shift, process) for level in self._placed(steps, process))
         if self.shift != 1.0 and levels[0].lam < process.noisiest.lam - 1e-9:
             raise IncompatibleError(
                 f"A time shift of {self.shift:g} leaves the noise levels that the model was trained on.",
@@ -77,6 +80,20 @@ class SigmaSchedule(Options, ABC):
                 f"{type(self).__name__} cannot lay out {steps} steps with these options.",
                 why="Its noise levels would rise from one step to the next.",
                 remedy="Change the number of steps or the options.",
+            )
+        return levels
+
+    def _placed(self, steps: int, process: Process) -> tuple[Point, ...]:
+        """What the rule gives: a plugin's code, whose mistakes are errors that name it."""
+        with plugin_call(self):
+            levels = tuple(self.levels(steps, process))
+        if len(levels) != steps or not all(type(level) is Point for level in levels):
+            owner = owner_of(self)
+            found = f"{len(levels)} levels" if len(levels) != steps else "something else than points"
+            raise PluginError(
+                f"The {owner.record} of {owner.provenance.label} does not do what a sigma schedule must.",
+                why=f"levels() returned {found} for {steps} steps.",
+                remedy="Return one point of the process for each step, made by process.at(...).",
             )
         return levels
 

@@ -15,7 +15,10 @@ from latentry._specs import ProcessKind
 
 
 class Leading(SigmaSchedule):
-    """Every ⌊T/N⌋-th timestep counted from the clean end: Stable Diffusion's own grid; begins short of T − 1."""
+    """Every ⌊T/N⌋-th timestep counted from the clean end: Stable Diffusion's own grid; begins short of T − 1.
+
+    A single step begins at T − 1: at the first timestep from the clean end it would give the noise back.
+    """
 
     kinds: ClassVar[frozenset[ProcessKind]] = frozenset({"vp"})
     discrete: ClassVar[bool] = True
@@ -29,6 +32,8 @@ class Leading(SigmaSchedule):
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""
         total = trained_timesteps(self, process)
+        if steps == 1:
+            return (process.noisiest,)
         skipped = int(self.multistep)
         stride = total // (steps + skipped)
         wanted = ((i + skipped) * stride + self.offset for i in reversed(range(steps)))

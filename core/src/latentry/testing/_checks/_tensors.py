@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentry._errors import PluginError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
 from latentry.testing._checks._arrival import descent
@@ -65,8 +66,8 @@ def host_sync(subject: Subject) -> Iterator[CheckResult]:
         try:
             end = drive(plan, x, lambda query, _: torch.empty_like(query.x))
             fault = "" if end.device.type == "meta" else f"the result is on {end.device}"
-        except (RuntimeError, NotImplementedError, TypeError) as error:
-            fault = str(error).splitlines()[0]
+        except PluginError as error:
+            fault = error.why.splitlines()[0]
         declared = "runs without values"
         yield CheckResult(
             check="host_sync", case=case.label, declared=declared, measured=fault or "as declared", passed=not fault

@@ -16,6 +16,8 @@ Kinds = Mapping[str, type | tuple[type, ...]]
 def read_json(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where there is no such file, or it holds something else."""
     try:
+        if not file.is_file():  # a pipe would keep its reader waiting
+            return None
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

@@ -1,6 +1,6 @@
-"""Every shipped model through diffusers' own pipelines and through ours: 20 steps from the same noise.
+"""Every shipped model in diffusers' own pipelines and in ours: 20 steps from the same noise.
 
-What a model is asked for follows from its record and its variant's, so that those of new families are met, too.
+The tests of a model follow from its record and its variant's, so that models of new families are tested too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 STEPS = 20
 LAID_OUT, STRENGTH = 25, 0.8
-"""From a picture: as many steps are taken."""
+"""From a picture: with this strength, 20 of 25 steps are taken."""
 PICTURE, MASK = drawing()
 PIPELINES: Mapping[Task, Any] = {
     "text-to-image": AutoPipelineForText2Image,
@@ -46,13 +46,13 @@ class Shipped:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Those of its network, and inpainting by blending."""
+        """The tasks of its network, and inpainting by blending."""
         blended: tuple[Task, ...] = ("inpainting",) if "image-to-image" in self.variant.tasks else ()
         return (*self.variant.tasks, *blended)
 
     @property
     def guidance(self) -> float:
-        """The scale where none is asked for."""
+        """The guidance scale that is used if a request gives none."""
         return self.variant.guidance if self.spec.guidance is None else self.spec.guidance
 
 
@@ -77,7 +77,7 @@ SKIPPING = [pytest.param(model, id=model.spec.name) for model in SHIPPED if mode
 
 
 def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **settings: Any) -> Recording:
-    """Latentry's side; a guidance of None leaves it to the model."""
+    """What Latentry does. A guidance of None leaves the scale to the model."""
     pictures = {"text-to-image": {}, "image-to-image": {"init_image": PICTURE}}
     strength = {"image-to-image": STRENGTH, "inpainting": 1.0}.get(task)
     channels = 16 if model.flow else 4
@@ -96,7 +96,7 @@ def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **s
 
 
 def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **options: Any) -> Recording:
-    """diffusers' side; not every pipeline takes the size, nor has T5's window and a grid of its own."""
+    """What diffusers does. Not every pipeline takes the size, sigmas or the length of T5's sequence."""
     pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
     steps = LAID_OUT if task == "image-to-image" else STEPS
     given = {
@@ -143,7 +143,7 @@ def test_both_pipelines_agree_with_skip_layer_guidance(engine: Engine, peers: Pe
 
 @pytest.mark.parametrize("model", [pytest.param(model, id=model.spec.name) for model in SHIPPED])
 def test_both_loaders_agree_on_a_lora(engine: Engine, peers: Peers, model: Shipped, tmp_path: Path) -> None:
-    """Of every linear layer and every convolution of the denoiser."""
+    """A LoRA of every linear layer and every convolution of the denoiser."""
     task = model.tasks[0]
     pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
     part = "transformer" if model.flow else "unet"
@@ -162,8 +162,8 @@ def test_both_loaders_agree_on_a_lora(engine: Engine, peers: Peers, model: Shipp
 
 
 @pytest.mark.parametrize("model", [pytest.param(model, id=model.spec.name) for model in SHIPPED])
-def test_the_comparison_would_notice(engine: Engine, peers: Peers, model: Shipped) -> None:
-    """Another scale, at the first task of each."""
+def test_the_comparison_notices_another_guidance_scale(engine: Engine, peers: Peers, model: Shipped) -> None:
+    """At the first task of each model."""
     task = model.tasks[0]
     recorded = peer(peers, model, task, model.guidance)
     apart = first_difference(mine(engine, model, task, model.guidance + 0.5), recorded)

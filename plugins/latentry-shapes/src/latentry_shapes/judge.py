@@ -154,7 +154,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(words)
     if not (_folder(args.model) / "model_index.json").is_file():
-        parser.error(f"{args.model} is not a shipped model, and not a diffusers folder: it has no model_index.json")
+        parser.error(f"{args.model} is neither a shipped model nor a diffusers folder: it has no model_index.json")
     return args
 
 

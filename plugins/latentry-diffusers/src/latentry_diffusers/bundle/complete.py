@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from latentry import Detection, ModelFiles
+from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import Config, PartSpec, Role, common_name
 from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.files.headers import is_weights
@@ -17,6 +18,8 @@ from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.recognise import UNPUBLISHED, UNSUPPORTED
 
+FEW = 0.01
+"""The share of tensors that is less than any block."""
 OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
 
 
@@ -32,7 +35,7 @@ def check_complete(
     An incomplete denoiser cannot be run; any other incomplete network is missing, and can be given apart.
 
     Args:
-        found: what the header seems to be; returned as it is for folders, for shapes that are not published, and for
+        found: what the header seems to be; returned as it is for folders, where configurations are given, and for
             what is not a model.
         files: the checkpoint.
         specs: the networks of a variant.
@@ -42,20 +45,44 @@ def check_complete(
     Raises:
         ModelError: the file is damaged.
     """
-    if found is None or not found.variants or found.score <= UNPUBLISHED or not is_weights(files.path) or files.config:
+    if found is None or not found.variants or not is_weights(files.path) or files.config:
         return found
     weights, given, variant = read_headers(files.path), {role for role, _ in files.parts}, found.variants[0]
     configs = published(variant)
+    if found.score <= UNPUBLISHED:
+        denoiser = next(spec for spec in specs(variant) if spec.role is None)
+        fault = _nearly_published(
+            next(find_parts(denoiser, configs[denoiser.name], files.path, weights), None), weights
+        )
+        return _not_runnable(found, fault) if fault else found
     for spec in specs(variant):
         if spec.role in given:
             continue
         part = next(find_parts(spec, configs[spec.name], files.path, weights), None)
         fault = _fault(spec, part, weights, parameters[variant])
         if fault and spec.role is None:
-            return replace(found, variants=(), possible=(), score=UNSUPPORTED, evidence=(*found.evidence, fault))
+            return _not_runnable(found, fault)
         if fault and spec.role is not None:
             found = replace(found, missing=(*found.missing, f"{fault}: give {OPTIONS[spec.role]}"))
     return found
+
+
+def _not_runnable(found: Detection, fault: str) -> Detection:
+    return replace(found, variants=(), possible=(), missing=(), score=UNSUPPORTED, evidence=(*found.evidence, fault))
+
+
+def _nearly_published(part: Part | None, weights: WeightFiles) -> str | None:
+    """What a denoiser lacks that has a shape of its own only because a few tensors are missing.
+
+    Networks that really are of another shape lack whole blocks of the published one, or hold others.
+    """
+    if part is None:
+        return None
+    expected = set(_expected(part).values())
+    own = {name for name in weights.tensors if name.startswith(part.prefix) and not is_useless(name)}
+    lacking = sorted(expected - own)
+    few = 0 < len(lacking) < FEW * len(expected)
+    return f"its {part.spec.name} lacks {_listed(lacking)}" if few and own <= expected else None
 
 
 def _fault(spec: PartSpec, part: Part | None, weights: WeightFiles, parameters: int) -> str | None:
@@ -66,8 +93,7 @@ def _fault(spec: PartSpec, part: Part | None, weights: WeightFiles, parameters: 
     expected = _expected(part)
     lacking = [key for name, key in expected.items() if key not in weights.tensors and name not in part.implied]
     if lacking:
-        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        return f"its {spec.name} lacks {lacking[0]}{more}"
+        return f"its {spec.name} lacks {_listed(lacking)}"
     count = sum(math.prod(weights.tensors[key].shape) for key in set(expected.values()) if key in weights.tensors)
     if spec.role is None and count != parameters:
         return f"its {spec.name} has {count:,} parameters, and the published network has {parameters:,}"
@@ -82,3 +108,7 @@ def _expected(part: Part) -> Mapping[str, str]:
     pairs = part.spec.network.layouts[0].pairs(part.config)
     names = [common_name(name) for pair in pairs for name in pair.diffusers]
     return {name: part.sources[name].key if name in part.sources else part.prefix + name for name in names}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from latentry._discovery._contract import _simple_miss, _thorough_miss, check_api, check_requirements
+from latentry._discovery._loading._contract import _simple_miss, _thorough_miss, check_api, check_requirements
 from latentry._errors import PluginError
 from latentry._specs import API, Spec
 
@@ -78,7 +78,7 @@ def test_any_other_api_is_refused(api: tuple[int, int], upgrade: str) -> None:
 def test_the_usual_case_leaves_packaging_alone() -> None:
     code = """if True:
         import sys
-        from latentry._discovery._contract import check_requirements
+        from latentry._discovery._loading._contract import check_requirements
         check_requirements("a", ["torch>=2; extra == 'x'", "latentry>=1,<2"], "1.5")
         sys.exit("packaging" in sys.modules)
     """

@@ -7,10 +7,10 @@ from itertools import permutations
 import pytest
 
 from latentry._discovery._kinds import SCHEDULERS
+from latentry._discovery._loading._sources import Provenance, Source
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._problems import Ledger
 from latentry._discovery._registry import Registry
-from latentry._discovery._sources import Provenance, Source
 from latentry._errors import UnknownName
 from latentry._specs import SchedulerSpec
 

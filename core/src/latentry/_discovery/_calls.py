@@ -8,9 +8,9 @@ from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar
 
+from latentry._discovery._loading._sources import Provenance
 from latentry._discovery._owner import Owner, owner_of
 from latentry._discovery._problems import cause
-from latentry._discovery._sources import Provenance
 from latentry._errors import LatentryError, PluginError
 
 P = ParamSpec("P")

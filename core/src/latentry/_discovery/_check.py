@@ -8,8 +8,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from latentry._discovery._kinds import KINDS
+from latentry._discovery._loading._sources import Plugin
 from latentry._discovery._problems import Ledger
-from latentry._discovery._sources import Plugin
 from latentry._errors import PluginError
 
 if TYPE_CHECKING:

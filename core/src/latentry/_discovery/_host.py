@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from latentry._discovery._check import TargetCheck, checked_targets, import_problems
-from latentry._discovery._contract import canonical
-from latentry._discovery._installed import core_version, installed_sources
 from latentry._discovery._kinds import KINDS, SCHEDULERS, SIGMA_SCHEDULES, Kind, S
-from latentry._discovery._loading import Loader
-from latentry._discovery._loose import loose_sources
+from latentry._discovery._loading._contract import canonical
+from latentry._discovery._loading._installed import core_version, installed_sources
+from latentry._discovery._loading._loader import Loader
+from latentry._discovery._loading._loose import loose_sources
+from latentry._discovery._loading._sources import Plugin, Provenance, Source
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._problems import Ledger, Problem
 from latentry._discovery._registry import Registry, Understand
-from latentry._discovery._sources import Plugin, Provenance, Source
 from latentry._errors import PluginError
 from latentry._peers._names import understand, understand_sigmas
 from latentry._specs import (

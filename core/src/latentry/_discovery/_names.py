@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from latentry._discovery._contract import canonical
 from latentry._discovery._kinds import S
-from latentry._discovery._sources import Source
+from latentry._discovery._loading._contract import canonical
+from latentry._discovery._loading._sources import Source
 
 
 @dataclass(frozen=True)

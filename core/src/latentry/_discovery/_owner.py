@@ -10,10 +10,10 @@ from typing import Any
 
 import importlib_metadata
 
-from latentry._discovery._contract import canonical
 from latentry._discovery._kinds import KINDS
-from latentry._discovery._loose import PREFIX
-from latentry._discovery._sources import Provenance
+from latentry._discovery._loading._contract import canonical
+from latentry._discovery._loading._loose import PREFIX
+from latentry._discovery._loading._sources import Provenance
 from latentry.hookspecs import GROUP
 
 

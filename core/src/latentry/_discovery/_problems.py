@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from latentry._discovery._sources import Provenance, Source
+from latentry._discovery._loading._sources import Provenance, Source
 from latentry._errors import LatentryError, PluginError
 
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from typing import Any, Generic
 
 from latentry._discovery._calls import plugin_call
 from latentry._discovery._kinds import Kind, S
+from latentry._discovery._loading._sources import Provenance
 from latentry._discovery._names import Entry, Names
 from latentry._discovery._options import create
 from latentry._discovery._problems import Ledger, cause
-from latentry._discovery._sources import Provenance
 from latentry._discovery._unknown import unknown_name
 from latentry._errors import LatentryError, PluginError, UnknownName
 

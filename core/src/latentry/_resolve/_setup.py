@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from latentry._contract._conditioning import PromptSettings
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
-from latentry._discovery._installed import core_version
+from latentry._discovery._loading._installed import core_version
 from latentry._files._locate import Located
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._refiner import Refiner

@@ -8,13 +8,13 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from latentry._discovery import _hooks
-from latentry._discovery._contract import check_api, check_requirements
 from latentry._discovery._kinds import KINDS, Kind
+from latentry._discovery._loading import _hooks
+from latentry._discovery._loading._contract import check_api, check_requirements
+from latentry._discovery._loading._records import check_record, check_type
+from latentry._discovery._loading._sources import Plugin, Source
 from latentry._discovery._names import Entry
 from latentry._discovery._problems import Ledger
-from latentry._discovery._records import check_record, check_type
-from latentry._discovery._sources import Plugin, Source
 from latentry._errors import PluginError
 from latentry._specs import Spec
 

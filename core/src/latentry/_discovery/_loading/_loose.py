@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from latentry._discovery._sources import Provenance, Source
+from latentry._discovery._loading._sources import Provenance, Source
 from latentry._errors import PluginError
 
 PREFIX = "_latentry_loose_"

@@ -8,9 +8,9 @@ from typing import Any
 
 import importlib_metadata
 
-from latentry._discovery._contract import CORE, canonical
+from latentry._discovery._loading._contract import CORE, canonical
+from latentry._discovery._loading._sources import Provenance, Source
 from latentry._discovery._problems import Ledger
-from latentry._discovery._sources import Provenance, Source
 from latentry._errors import PluginError
 from latentry.hookspecs import GROUP
 

@@ -1,0 +1,1 @@
+"""From an installed distribution or a loose file to checked records: contract, import, hooks, records."""

@@ -58,7 +58,8 @@ class BrownianNoise(KeyedNoise):
         second, on_second = self._descend(end, origin, known | on_first)
         self._known = on_first | on_second
         length = abs(_time(end) - _time(begin))
-        return ((second - first) / math.sqrt(length)).to(device=like.device, dtype=like.dtype)
+        increment = (second - first) / math.sqrt(length)
+        return increment.to(like.dtype).to(like.device)  # in this order: not every device has float64
 
     def _descend(self, place: int, origin: Tensor, known: Mapping[int, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
         """W at a place, and at every place on the way to it; those in ``known`` are not drawn again."""

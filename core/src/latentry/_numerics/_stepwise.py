@@ -94,7 +94,8 @@ class Stepwise:
 
     def add_noise(self, original: Tensor, noise: Tensor, timestep: Tensor | float) -> Tensor:
         """α·original + σ·noise at the level of a timestep, or of one timestep for each row of the batch."""
-        wanted = torch.as_tensor(timestep, dtype=torch.float64).flatten().tolist()
+        # no conversion to float64: a timestep may be on a device that does not have it
+        wanted = timestep.flatten().tolist() if isinstance(timestep, Tensor) else [float(timestep)]
         points = [self._level(t) for t in wanted]
         if len(points) == 1:
             return points[0].mix(original, noise)

@@ -187,6 +187,17 @@ def test_a_source_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
     assert "one.py:13, in claims" in caught.value.why
 
 
+def test_what_the_hosts_report_raises_cancels_a_fetch(tmp_path: Path) -> None:
+    class Cancel(Exception):
+        """The host's own."""
+
+    def cancel(line: str) -> None:
+        raise Cancel
+
+    with pytest.raises(Cancel):
+        locate(shelf(tmp_path, "one"), "shelf:toy", None, access=Access(report=cancel))
+
+
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="several model sources: one, two"):
         locate(shelf(tmp_path, "one", "two"), "shelf:toy", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latentry._contract._model_source import FetchOptions, Report, silent_report
+from latentry._discovery import host_callback
 from latentry._files._policy import ANYTHING, Policy
 
 
@@ -27,7 +28,7 @@ class Access:
     def options(self, text: str, *, weights: bool) -> FetchOptions:
         """What a model source is given to fetch a text."""
         offline = self.offline or not self.policy.allows_network(text)
-        return FetchOptions(self.revision, weights, offline, self.report)
+        return FetchOptions(self.revision, weights, offline, host_callback(self.report))
 
 
 UNRESTRICTED = Access()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from latentry._contract._conversion import Conversion
-from latentry._discovery import PluginHost
+from latentry._discovery import PluginHost, host_callback
 from latentry._errors import IncompatibleError
 from latentry._files._locate import Located
 from latentry._specs import ModelFiles
@@ -38,5 +39,6 @@ def convert(host: PluginHost, located: Located, conversion: Conversion) -> tuple
             remedy="Use the files as they are.",
         )
     converter: Converter = host.families.load(located.family, "converter")
+    cancelling = replace(conversion, progress=host_callback(conversion.progress))
     with host.families.calling(located.family):
-        return converter(located.files, located.variant.name, conversion)
+        return converter(located.files, located.variant.name, cancelling)

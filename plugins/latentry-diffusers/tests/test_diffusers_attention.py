@@ -254,3 +254,19 @@ def test_a_guard_is_a_backend_like_any_other() -> None:
     guard: AttentionGuard = AttentionSubject.of(type(spy)).guarded
     with routing(bare).set(guard, "vae"):
         assert torch.allclose(bare.run(), own, rtol=1e-5, atol=1e-5)
+
+
+def test_a_text_encoder_that_transformers_lets_nobody_serve_has_no_role() -> None:
+    """T5 before transformers 5.15: its attention has no interface, and it runs as it came."""
+
+    class Old(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.config = type("Config", (), {"_attn_implementation": "eager"})()
+            self.attention = nn.Linear(2, 2)
+
+    network = Old()
+    routing = Routing({}, text=[network])
+    assert routing.roles == ()
+    with routing.set(EagerAttention(), None):
+        assert network.config._attn_implementation == "eager"

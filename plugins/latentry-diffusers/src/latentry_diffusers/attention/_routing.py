@@ -42,7 +42,8 @@ class Routing:
 
     def __init__(self, networks: Mapping[str, nn.Module], text: Sequence[nn.Module] = ()) -> None:
         self._networks = (*networks.values(), *text)
-        self._slots: list[Slot] = [TextEncoder(network, number) for number, network in enumerate(text, start=1)]
+        encoders = [TextEncoder(network, number) for number, network in enumerate(text, start=1)]
+        self._slots: list[Slot] = [encoder for encoder in encoders if encoder.can_be_served]
         for part, network in networks.items():
             self._slots += _layers(part, network)
 

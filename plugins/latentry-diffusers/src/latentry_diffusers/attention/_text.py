@@ -43,6 +43,11 @@ class TextEncoder:
         self.label = f"the attention of text encoder {number}"
 
     @property
+    def can_be_served(self) -> bool:
+        """Whether this version of transformers lets a backend serve it; older ones do not for T5."""
+        return bool(self._layers)
+
+    @property
     def demand(self) -> AttentionDemand:
         """What is known of its calls; T5's have a bias and no scale."""
         layer = self._layers[0]

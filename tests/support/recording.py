@@ -34,7 +34,7 @@ class Recording:
     """
 
     ids: dict[str, list[Tensor]] = field(default_factory=dict)
-    told: dict[str, Tensor] = field(default_factory=dict)
+    conditioning: dict[str, Tensor] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
     skipped: list[tuple[int, ...]] = field(default_factory=list)

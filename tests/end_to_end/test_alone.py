@@ -15,7 +15,7 @@ from support.isolated import PLUGINS, Environment, build_wheels, make_environmen
 
 pytestmark = pytest.mark.slow
 
-DIRECTORY = json.loads((CORE / "src/latentry/_discovery/directory.json").read_text(encoding="utf-8"))
+DIRECTORY = json.loads((CORE / "src/latentry/_peers/directory.json").read_text(encoding="utf-8"))
 SCHEDULERS = sorted(set(DIRECTORY["schedulers"].values()))
 LONG = ("convergence", "variance", "coefficients", "stability", "host_sync", "listing")
 RUN = """

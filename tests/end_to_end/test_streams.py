@@ -34,7 +34,7 @@ def test_an_output_that_is_full_is_one_message(command: list[str]) -> None:
     assert done.stderr.decode().splitlines() == ["error: The output cannot be written: No space left on device."]
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
+def test_a_reader_that_leaves_is_not_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

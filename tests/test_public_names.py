@@ -41,6 +41,7 @@ TOP = [
     "LoraRequest",
     "MemoryPolicy",
     "ModelError",
+    "NonFiniteError",
     "ModelFamilySpec",
     "ModelFiles",
     "NoMemory",

@@ -14,8 +14,7 @@ from support.commandline import CommandLine
 from support.models import write_stable_diffusion
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, GenerationResult, MemoryPolicy, PluginHost, read_recipe
-from latentry._errors import NonFiniteError
+from latentry import Engine, GenerationRequest, GenerationResult, MemoryPolicy, NonFiniteError, PluginHost, read_recipe
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latentry._contract._conversion import Conversion
     from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
-    from latentry._contract._model import Checkpoint, LoadReport, Model
+    from latentry._contract._model import Checkpoint, ChecksConditioning, LoadReport, Model
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._files._fingerprint import fingerprint
@@ -31,6 +31,7 @@ else:
             "parse_emphasis": "_contract._emphasis",
             "LoraMatch": "_contract._lora",
             "Checkpoint": "_contract._model",
+            "ChecksConditioning": "_contract._model",
             "LoadReport": "_contract._model",
             "Model": "_contract._model",
             "FetchOptions": "_contract._model_source",
@@ -51,6 +52,7 @@ else:
 __all__ = [
     "WEIGHT_SUFFIXES",
     "Checkpoint",
+    "ChecksConditioning",
     "Conditioning",
     "Conversion",
     "FetchOptions",

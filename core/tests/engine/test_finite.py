@@ -11,8 +11,7 @@ import torch
 from support.toy import PLUGIN
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
-from latentry._errors import NonFiniteError
+from latentry import Engine, GenerationRequest, NonFiniteError, PluginHost, ProgressEvent
 
 PLUGIN_OF_NAN = """
 from latentry import Scheduler, SchedulerSpec, SigmaPreference, hookimpl

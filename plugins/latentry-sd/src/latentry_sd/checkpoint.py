@@ -27,7 +27,7 @@ class StableDiffusionCheckpoint(UNetCheckpoint):
     """A Stable Diffusion checkpoint whose configurations and headers have been read."""
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.ChecksConditioning``."""
+        """See ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, [self.bundle.config("text_encoder")])
 
     def load(

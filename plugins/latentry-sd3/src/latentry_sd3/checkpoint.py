@@ -59,7 +59,7 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.ChecksConditioning``."""
+        """See ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, [self.bundle.config(part) for part in CLIPS], usual=1)
 
     def load(

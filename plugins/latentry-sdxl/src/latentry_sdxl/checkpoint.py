@@ -42,7 +42,7 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
         return int(extra // width) if extra % width == 0 else 0
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.ChecksConditioning``."""
+        """See ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, self.encoders.values(), usual=1)
 
     def load(

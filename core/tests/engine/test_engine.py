@@ -210,6 +210,23 @@ def test_the_evaluations_of_a_scheduler_that_chooses_its_steps_are_counted(engin
     assert engine.generate(wanted).evaluations == asked > 3
 
 
+def test_a_scheduler_that_chooses_its_steps_draws_one_picture_at_a_time(engine: Engine, model: str) -> None:
+    """In a batch it would choose the steps of one picture by the errors of the others."""
+    sizes: list[int] = []
+
+    def listen(event: ProgressEvent) -> None:
+        if event.run is not None:
+            sizes.append(len(event.run.sample))
+
+    wanted = request(model, scheduler="halving", count=3, batch=3, steps=2, seed=4)
+    together = engine.generate(wanted, progress=listen)
+    assert set(sizes) == {1}
+    alone = engine.generate(wanted.model_copy(update={"batch": 1}))
+    assert torch.equal(together.latents, alone.latents)
+    again = engine.reproduce(together.recipes[2])
+    assert torch.equal(again.latents, together.latents[2:])
+
+
 def test_raising_in_progress_cancels(engine: Engine, model: str) -> None:
     class Enough(Exception):
         pass

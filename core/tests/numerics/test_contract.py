@@ -60,15 +60,15 @@ def test_every_run_from_pure_noise_arrives_exactly(scheduler: Scheduler, process
 @pytest.mark.parametrize("process", [SD, Flow(), EDM()], ids=["vp", "flow", "edm"])
 @pytest.mark.parametrize("scheduler", [First(), Heun(), TwoStep(), Halving()], ids=str)
 def test_a_constant_x0_is_solved_exactly(scheduler: Scheduler, process: Process) -> None:
-    x0 = noise(8, seed=3)
+    x0 = noise(1, 8, seed=3)
     plan = scheduler.plan(process=process, prediction=Prediction.X0, sigmas=(0.9, 0.4, 0.1))
-    run = plan.start(noise(8), noise=lambda like, *_: torch.zeros_like(like))
+    run = plan.start(noise(1, 8), noise=lambda like, *_: torch.zeros_like(like))
     assert torch.allclose(finish(run, lambda query: x0), x0, rtol=1e-12, atol=1e-12)
 
 
 def test_an_adaptive_run_reaches_every_boundary_and_knows_its_level() -> None:
     plan = Halving(least=0.5).plan(process=SD, prediction=Prediction.V, sigmas=(14.0, 1.0))
-    run, levels = plan.start(noise(4)), []
+    run, levels = plan.start(noise(1, 4)), []
     while (query := run.query) is not None:
         levels.append(query.point.lam)
         assert query.point == run.point

@@ -24,6 +24,11 @@ def plan(scheduler: Scheduler, prediction: Prediction = Prediction.V) -> Plan:
     return scheduler.plan(process=SD, prediction=prediction, sigmas=LEVELS)
 
 
+def begin(scheduler: Scheduler) -> Tensor:
+    """A batch of two; of one for an adaptive scheduler."""
+    return noise(1 if scheduler.adaptive else 2, 3)
+
+
 def crooked(query: Query) -> Tensor:
     """A network that is not linear, so that every input shows in the result."""
     return torch.sin(query.x * 1.7 + query.timestep / 300) * 0.8
@@ -34,7 +39,7 @@ def crooked(query: Query) -> Tensor:
 def test_a_run_saved_at_any_evaluation_goes_on_bit_for_bit(
     scheduler: Scheduler, dtype: torch.dtype, tmp_path: Path
 ) -> None:
-    whole, x, file = plan(scheduler), noise(2, 3).to(dtype), tmp_path / "run.safetensors"
+    whole, x, file = plan(scheduler), begin(scheduler).to(dtype), tmp_path / "run.safetensors"
     expected = finish(whole.start(x, seed=3), crooked)
     run, moments = whole.start(x, seed=3), 0
     while run.query is not None:
@@ -120,7 +125,7 @@ def test_what_cannot_be_saved_without_pickle_is_refused() -> None:
 
 @SCHEDULERS
 def test_the_same_seed_gives_the_same_bits(scheduler: Scheduler) -> None:
-    whole, x = plan(scheduler), noise(2, 3)
+    whole, x = plan(scheduler), begin(scheduler)
     assert torch.equal(finish(whole.start(x, seed=8), crooked), finish(whole.start(x, seed=8), crooked))
 
 
@@ -134,13 +139,23 @@ def test_another_seed_or_sample_gives_others(scheduler: Scheduler) -> None:
     assert not torch.equal(results[0], results[2])
 
 
-@SCHEDULERS
+@pytest.mark.parametrize("scheduler", [First(), Heun(), TwoStep(), Noisy()], ids=repr)
 def test_a_sample_does_not_depend_on_its_batch(scheduler: Scheduler) -> None:
     whole, x = plan(scheduler), noise(3, 4)
     together = finish(whole.start(x, seed=2), crooked)
     for i in range(3):
         alone = finish(whole.start(x[i : i + 1], seed=2, samples=(i,)), crooked)
         assert torch.equal(alone[0], together[i])
+
+
+def test_an_adaptive_scheduler_takes_one_sample_at_a_time() -> None:
+    """It would choose the steps of all by the errors of all."""
+    whole, x = plan(Halving()), noise(2, 3)
+    with pytest.raises(IncompatibleError, match="Halving takes one sample at a time, and this batch has 2") as caught:
+        whole.start(x)
+    assert "samples=[i]" in caught.value.remedy
+    first, second = (finish(whole.start(x[i : i + 1], samples=[i]), crooked) for i in range(2))
+    assert first.shape == second.shape == (1, 3)
 
 
 def test_an_adaptive_step_draws_new_noise_each_time_within_an_interval() -> None:
@@ -179,7 +194,7 @@ def test_latents_are_at_least_float32(scheduler: Scheduler, given: torch.dtype, 
 def test_nothing_is_written_in_place(scheduler: Scheduler, name: str) -> None:
     process, prediction = PROCESSES[name]
     levels = (0.9, 0.5, 0.2) if isinstance(process, Flow) else LEVELS
-    run = scheduler.plan(process=process, prediction=prediction, sigmas=levels).start(noise(2, 3))
+    run = scheduler.plan(process=process, prediction=prediction, sigmas=levels).start(begin(scheduler))
     network = Gaussian().network(prediction, process.data_std)
     held: list[tuple[Tensor, Tensor]] = [(run.sample, run.sample.clone())]
     while run.query is not None:
@@ -205,11 +220,11 @@ def test_a_step_never_waits_for_the_device(scheduler: Scheduler, name: str) -> N
         return torch.empty_like(like)
 
     run = scheduler.plan(process=process, prediction=prediction, sigmas=levels).start(
-        torch.empty(2, 3, device="meta"), noise=meta
+        torch.empty_like(begin(scheduler), device="meta"), noise=meta
     )
     result = finish(run, lambda query: torch.empty_like(query.input))
     assert result.is_meta
-    assert result.shape == (2, 3)
+    assert result.shape == begin(scheduler).shape
 
 
 def test_the_sample_can_be_replaced_until_the_step_is_opened() -> None:

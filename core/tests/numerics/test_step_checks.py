@@ -73,7 +73,8 @@ def plan(scheduler: Scheduler, process: Process = SD) -> Plan:
 
 
 def go(scheduler: Scheduler, x: Tensor | None = None) -> Tensor:
-    run = plan(scheduler).start(noise(2, 3) if x is None else x)
+    begin = noise(1 if scheduler.adaptive else 2, 3)
+    run = plan(scheduler).start(begin if x is None else x)
     while (query := run.query) is not None:
         run.advance(crooked(query))
     return run.sample
@@ -183,10 +184,10 @@ def test_right_steps_pass(process: Process) -> None:
     for scheduler in (First(), TwoStep(), Halving()):
         whole = plan(scheduler, process)
         for each in (whole, whole[1:3].reversed()):
-            run: Run = each.start(noise(2, 3))
+            run: Run = each.start(noise(1 if scheduler.adaptive else 2, 3))
             while (query := run.query) is not None:
                 run.advance(crooked(query))
-            assert run.sample.shape == (2, 3)
+            assert run.sample.shape[1:] == (3,)
 
 
 def test_a_subclass_of_tensor_is_a_tensor() -> None:

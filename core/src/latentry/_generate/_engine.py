@@ -210,7 +210,9 @@ class Engine:
         progress: Progress,
     ) -> GenerationResult:
         """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
-        batch, steps, model = setup.request.batch, len(setup.plan), loaded[0].model
+        # an adaptive scheduler would choose the steps of one picture by the errors of the others
+        batch = 1 if setup.plan.scheduler.adaptive else setup.request.batch
+        steps, model = len(setup.plan), loaded[0].model
         batches = [indices[i : i + batch] for i in range(0, len(indices), batch)]
         drawn: list[Drawn] = []
         failure: NonFiniteError | None = None

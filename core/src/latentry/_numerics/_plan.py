@@ -65,6 +65,9 @@ class Plan(Layout):
             seed: seed of the run's noise.
             samples: the index of each row within the request, part of its noise's key; 0, 1, … by default.
             noise: the caller's own source of noise instead.
+
+        Raises:
+            IncompatibleError: an adaptive scheduler was given more than one sample.
         """
         return Run(self, x, noise or self._keyed(x, seed, samples))
 

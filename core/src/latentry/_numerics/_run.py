@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentry._discovery._calls import plugin_call
+from latentry._errors import IncompatibleError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
 from latentry._numerics._layout import Layout
@@ -58,6 +59,12 @@ class Run:
         self.plan, self.index = plan, index
         self.sample = x if x.dtype == torch.float64 else x.float()
         self.point = plan.points[index] if point is None else point
+        if plan.scheduler.adaptive and len(self.sample) != 1:
+            raise IncompatibleError(
+                f"{type(plan.scheduler).__name__} takes one sample at a time, and this batch has {len(self.sample)}.",
+                why="It chooses its steps by the error it sees, so that each result would depend on the whole batch.",
+                remedy="Start a run for each sample: plan.start(x[i : i + 1], samples=[i]).",
+            )
         self._like = Like.of(self.sample)
         self._calling = plugin_call(plan.scheduler)
         self._memory = plan.scheduler.Memory() if memory is None else memory

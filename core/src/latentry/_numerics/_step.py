@@ -27,7 +27,8 @@ class StepMethod(Options, ABC):
 
     Class attributes:
         Memory: a NamedTuple type, constructible without arguments, of tensors, points, nodes, tuples and plain values.
-        adaptive: the step may return how far it got, so the number of evaluations is not known beforehand.
+        adaptive: the step may return how far it got, so the number of evaluations is not known beforehand. Such a
+            scheduler is given one sample at a time.
         needs: what an answer must carry beyond the guided output: ``uncond``.
     """
 

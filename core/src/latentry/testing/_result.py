@@ -45,6 +45,11 @@ class CheckResult:
         return {**asdict(self), "verdict": self.verdict}
 
 
+def not_run(check: str, reason: str) -> CheckResult:
+    """The finding of a check that does not apply, with the reason."""
+    return CheckResult(check=check, case="all", declared="does not apply", measured="not run", exempt=reason)
+
+
 def failures(results: Iterable[CheckResult]) -> str:
     """The failed findings as text; empty if none failed."""
     failed = [result for result in results if not result.passed]

@@ -20,8 +20,11 @@ def _proves(name: str) -> Callable[[Any], None]:
         subject = self.subject()
         if reason := exemptions(name, subject.spec).get(""):
             raise SkipTest(f"exempt: {reason}")
-        if failed := failures(run_check(name, subject)):
+        results = list(run_check(name, subject))
+        if failed := failures(results):
             raise AssertionError(failed)
+        if results and all(result.exempt for result in results):
+            raise SkipTest(results[0].exempt)
 
     test.__name__, test.__doc__ = f"test_{name}", CHECKS[name].__doc__
     return test
@@ -52,6 +55,7 @@ class SchedulerSuite:
     test_arrival = _proves("arrival")
     test_edges = _proves("edges")
     test_stability = _proves("stability")
+    test_unguided = _proves("unguided")
     test_one_answer = _proves("one_answer")
     test_model_time = _proves("model_time")
     test_coefficients = _proves("coefficients")

@@ -16,6 +16,7 @@ from latentry.testing._checks._record import listing, options, record_faults, su
 from latentry.testing._checks._repeatable import batch, determinism, resume
 from latentry.testing._checks._stability import stability
 from latentry.testing._checks._tensors import dtypes, host_sync, in_place
+from latentry.testing._checks._unguided import unguided
 from latentry.testing._checks._variance import variance
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Subject
@@ -41,6 +42,7 @@ _ALL: tuple[Check, ...] = (
     arrival,
     edges,
     stability,
+    unguided,
     one_answer,
     model_time,
     coefficients,

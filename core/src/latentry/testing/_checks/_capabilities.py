@@ -15,7 +15,7 @@ from latentry.testing._networks._draws import LAMS, draws
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import GaussianOracle
 from latentry.testing._networks._processes import plan_on, process
-from latentry.testing._result import CheckResult
+from latentry.testing._result import CheckResult, not_run
 from latentry.testing._subject import Case, Subject
 
 
@@ -64,6 +64,7 @@ def off_grid(subject: Subject) -> Iterator[CheckResult]:
     option, give that option a ``SchedulerCase``, so that it can be seen.
     """
     if subject.spec.adaptive:
+        yield not_run("off_grid", "its grid is chosen at run time, so that no boundary is known beforehand")
         return
     known = [_off_grid(_plan(subject, case)) for case in subject.cases]
     found = next((query for query in known if query), "")

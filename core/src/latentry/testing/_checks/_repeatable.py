@@ -14,7 +14,7 @@ from torch import Tensor
 from latentry._numerics._plan import Plan
 from latentry._numerics._state import RunState
 from latentry.testing._checks._arrival import descent
-from latentry.testing._networks._drive import answer, drive, finish
+from latentry.testing._networks._drive import answer, drive, finish, start
 from latentry.testing._networks._oracles import SpectrumOracle
 from latentry.testing._networks._processes import process
 from latentry.testing._result import CheckResult
@@ -62,7 +62,7 @@ def resume(subject: Subject) -> Iterator[CheckResult]:
     and plain values; nothing may be kept in the scheduler.
     """
     for case in subject.cases:
-        plan, x = _plan(subject, case), _start()[:2]
+        plan, x = _plan(subject, case), _start()[: 1 if subject.spec.adaptive else 2]
         run = plan.start(x, seed=SEED)
         states: list[RunState] = []
         while (query := run.query) is not None:
@@ -92,7 +92,7 @@ def _start() -> Tensor:
 
 
 def _some(plan: Plan, x: Tensor, rows: list[int]) -> Tensor:
-    return finish(plan.start(x[rows], seed=SEED, samples=rows), ORACLE.answer)
+    return torch.cat([finish(run, ORACLE.answer) for run in start(plan, x[rows], seed=SEED, samples=rows)])
 
 
 def _resumed(plan: Plan, state: RunState) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from latentry._numerics._noise import NoiseSource
@@ -28,7 +29,22 @@ def drive(plan: Plan, x: Tensor, network: Network, *, noise: NoiseSource | None 
         noise: where a stochastic scheduler draws from; by default keyed by ``seed``.
         seed: of the noise.
     """
-    return finish(plan.start(x, seed=seed, noise=noise), network)
+    return torch.cat([finish(run, network) for run in start(plan, x, noise=noise, seed=seed)])
+
+
+def start(
+    plan: Plan,
+    x: Tensor,
+    *,
+    noise: NoiseSource | None = None,
+    seed: int = 0,
+    samples: Sequence[int] | None = None,
+) -> list[Run]:
+    """The runs of a batch: one, or one for each sample where the scheduler is adaptive."""
+    indices = range(len(x)) if samples is None else samples
+    if not plan.scheduler.adaptive:
+        return [plan.start(x, seed=seed, samples=indices, noise=noise)]
+    return [plan.start(x[i : i + 1], seed=seed, samples=[index], noise=noise) for i, index in enumerate(indices)]
 
 
 def finish(run: Run, network: Network) -> Tensor:

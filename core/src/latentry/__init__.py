@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from latentry import attention, models, sigmas, solvers
 from latentry._discovery import Plugin, PluginHost, Problem, Provenance, Registry
 from latentry._errors import (
     IncompatibleError,
@@ -51,6 +50,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from latentry import attention, models, sigmas, solvers
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
@@ -88,6 +88,7 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
+            **dict.fromkeys(("attention", "models", "sigmas", "solvers"), ""),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Progress": "_contract._progress",

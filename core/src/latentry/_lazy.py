@@ -22,7 +22,8 @@ def lazy_exports(module_name: str, exports: Mapping[str, str]) -> tuple[Callable
 
     Args:
         module_name: the module's ``__name__``.
-        exports: for each name, the module that defines it, relative to the package that ``module_name`` is or is in.
+        exports: for each name, the module that defines it, relative to the package that ``module_name`` is or is in;
+            an empty text where the name is itself a module of that package.
     """
     module = sys.modules[module_name]
     package = module_name if hasattr(module, "__path__") else module_name.rpartition(".")[0]
@@ -30,7 +31,8 @@ def lazy_exports(module_name: str, exports: Mapping[str, str]) -> tuple[Callable
     def get(name: str) -> Any:
         if name not in exports:
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{exports[name]}"), name)
+        home = exports[name]
+        value = getattr(import_module(f"{package}.{home}"), name) if home else import_module(f"{package}.{name}")
         setattr(module, name, value)
         return value
 

@@ -146,7 +146,7 @@ def test_k_quants_are_read(type: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", Q8_0, indirect=True, ids="-".join)
-def test_loras_are_computed_beside_it_and_not_merged(case: Case, tmp_path: Path) -> None:
+def test_loras_run_unmerged_and_are_not_merged(case: Case, tmp_path: Path) -> None:
     loaded, plain = model(case, case.files), model(case, ModelFiles(case.folder))
     lora = random_lora({"transformer": plain.transformer}, lambda _, name: ".attn.to_" in name)
     file = write(tmp_path / "lora.safetensors", kohya(lora, lambda part, name: f"lora_{part}_{name.replace('.', '_')}"))

@@ -212,7 +212,7 @@ def test_a_file_that_is_another_part_is_refused_before_weights_load(plain: Path,
         open_sd(ModelFiles(files["unet"], twice, plain), "sd15")
 
 
-def test_what_is_left_of_a_file_whose_parts_are_replaced_is_counted(plain: Path, tmp_path: Path) -> None:
+def test_tensors_of_replaced_parts_are_counted_as_ignored(plain: Path, tmp_path: Path) -> None:
     file = write_single(plain, tmp_path / "model.safetensors", places("sd"), extra=torch.zeros(1))
     report = open_sd(ModelFiles(file, (("vae", plain / "vae"),), plain), "sd15").load(CPU, torch.float32).report
     assert report.unexpected == ("extra",)
@@ -232,7 +232,7 @@ def test_marks_in_a_file_say_what_the_network_predicts(plain: Path, tmp_path: Pa
     assert "say that it predicts epsilon, and it holds the mark v_pred" in caught.value.why
 
 
-def test_a_zero_snr_mark_counts_beside_configurations_and_is_said(
+def test_a_zero_snr_mark_counts_despite_configurations_and_warns(
     plain: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = write_single(plain, tmp_path / "model.safetensors", places("sd"), ztsnr=torch.zeros(0))

@@ -135,7 +135,7 @@ def test_both_pipelines_agree_with_skip_layer_guidance(
     assert float((mine.latents[0] - plain.latents[0]).abs().max()) > 0.01
 
 
-def test_the_grid_of_diffusers_left_to_itself_can_be_had_by_name(ours: Side, theirs: Side) -> None:
+def test_the_grid_of_diffusers_default_can_be_chosen_by_name(ours: Side, theirs: Side) -> None:
     mine = ours("3.5", PROMPT, sigmas="linspace", sigma_options=AS_PEER)
     recorded = theirs(StableDiffusion3Pipeline, "3.5", PROMPT, latents=start(), own_grid=True)
     assert first_difference(mine, recorded) == ""

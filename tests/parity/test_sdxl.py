@@ -82,7 +82,7 @@ def test_both_pipelines_agree_on_clip_skip(ours: Side, theirs: Side) -> None:
     assert first_difference(mine, theirs("ddim", draw(), guidance_scale=1.0)).startswith("given encoder_hidden_states")
 
 
-def test_both_pipelines_agree_on_what_is_told_of_sizes(ours: Side, theirs: Side) -> None:
+def test_both_pipelines_agree_on_the_sizes_they_pass(ours: Side, theirs: Side) -> None:
     told = {"original_size": (72, 80), "crop": (3, 5), "target_size": (96, 64)}
     negative = {"negative_original_size": (32, 40), "negative_crop": (1, 2), "negative_target_size": (48, 56)}
     mine = ours("ddim", draw(), guidance=5.0, conditioning=told | negative)

@@ -130,7 +130,7 @@ def test_an_optional_part_may_be_absent_or_left_out(tmp_path: Path, vocabularies
     assert "text_encoder_3" not in opened(ModelFiles(whole, tokenizer, without=("text_encoder_3",))).parts
 
 
-def test_text_encoders_are_told_apart_by_their_shapes(tmp_path: Path, vocabularies: Path) -> None:
+def test_text_encoders_are_distinguished_by_their_shapes(tmp_path: Path, vocabularies: Path) -> None:
     """All under the same names, in files that say nothing else."""
     given = []
     for name, key, shape in (
@@ -151,7 +151,7 @@ def test_text_encoders_are_told_apart_by_their_shapes(tmp_path: Path, vocabulari
     assert "--config FOLDER" in caught.value.remedy
 
 
-def test_what_is_missing_is_said_with_the_option(tmp_path: Path, vocabularies: Path) -> None:
+def test_errors_name_missing_parts_with_their_options(tmp_path: Path, vocabularies: Path) -> None:
     main = written(tmp_path, "main.safetensors", "clip_g")
     with pytest.raises(ModelError, match="does not hold text_encoder, vae") as caught:
         opened(ModelFiles(main, (("tokenizer", vocabularies),)))

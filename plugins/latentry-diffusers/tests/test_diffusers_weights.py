@@ -198,7 +198,7 @@ def test_what_is_not_a_file_of_weights_is_one_clear_error(tmp_path: Path, what: 
     assert len(str(caught.value)) < 700
 
 
-def test_a_file_that_changes_after_its_header_was_read_is_told(file: Path) -> None:
+def test_a_file_that_changes_after_its_header_was_read_is_an_error(file: Path) -> None:
     weights = read_headers(file)
     file.write_bytes(b"")
     with pytest.raises(ModelError, match="is damaged"):

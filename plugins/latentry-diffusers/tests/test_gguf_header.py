@@ -79,7 +79,7 @@ def test_tensors_are_where_ggufs_own_reader_finds_them(good: Path) -> None:
     }
 
 
-def test_metadata_is_read_and_arrays_are_passed_over(good: Path) -> None:
+def test_metadata_is_read_and_arrays_are_skipped(good: Path) -> None:
     assert parse(good.read_bytes()).metadata == {
         "general.architecture": "flux",
         "a.bool": "True",
@@ -157,7 +157,7 @@ def test_a_length_beyond_the_file_is_refused(of: str) -> None:
         parse(LENGTHS[of])
 
 
-def test_a_header_without_end_is_refused() -> None:
+def test_an_endless_header_is_refused() -> None:
     texts = head(0, 1) + text("k") + struct.pack("<IIQ", 9, 8, HUGE) + bytes(HEADER)
     with pytest.raises(Malformed, match="header of more than"):
         parse(texts)

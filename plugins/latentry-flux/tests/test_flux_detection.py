@@ -61,7 +61,7 @@ def test_the_network_decides_whatever_the_pipeline(tmp_path: Path, pipeline: str
     ],
     ids=str,
 )
-def test_other_networks_are_seen_but_not_taken(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
+def test_other_networks_are_recognised_and_not_run(tmp_path: Path, pipeline: str, transformer: dict[str, Any]) -> None:
     folder = write(tmp_path / "model", pipeline=pipeline, **transformer)
     found = detect(ModelFiles(folder))
     assert found is not None

@@ -90,7 +90,7 @@ def test_kontext_has_the_tensors_of_dev_and_is_not_taken(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("channels", [96, 128])
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path, channels: int) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path, channels: int) -> None:
     found = seen(write_sparse(tmp_path / "t.safetensors", {**bare("dev"), "img_in.weight": (3072, channels)}))
     assert found.variants == ()
     assert any(f"takes {channels} channels and gives 64" in sentence for sentence in found.evidence)

@@ -26,7 +26,7 @@ def test_t5s_states_and_clips_summary(model: Flux) -> None:
         assert torch.allclose(found[name], expected, atol=1e-6)
 
 
-def test_the_guidance_is_told_where_the_network_takes_it(models: dict[str, Flux]) -> None:
+def test_the_conditioning_has_the_guidance_scale_where_the_network_takes_it(models: dict[str, Flux]) -> None:
     for variant in ("dev", "fill"):
         assert models[variant].encode_prompt(["a", "b"], SETTINGS)["guidance"].tolist() == [3.5, 3.5]
         with pytest.raises(OptionError, match="No guidance scale"):

@@ -164,7 +164,7 @@ def test_settings_nest(model: StableDiffusion) -> None:
             assert len(outer.shapes) == sum(layers(model).values())
 
 
-def test_without_a_with_it_stays_until_it_is_set_anew(model: StableDiffusion) -> None:
+def test_without_a_with_block_it_stays_until_it_is_set_again(model: StableDiffusion) -> None:
     with untouched(model):
         spy = Spy()
         model.set_attention(spy)

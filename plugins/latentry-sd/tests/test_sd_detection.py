@@ -90,7 +90,7 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, index: dict[str, Any]) ->
     assert str(index.get("_class_name", "not named")) in caught.value.why
 
 
-def test_what_files_cannot_tell_apart_needs_to_be_said(tmp_path: Path) -> None:
+def test_the_variant_must_be_named_where_files_do_not_tell(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", cross_attention_dim=1024, scheduler=TRAILING)
     found = detect(ModelFiles(folder))
     assert found is not None
@@ -134,7 +134,7 @@ def test_the_variant_that_is_asked_for_counts_where_the_shapes_allow_it(
             locate(HOST, str(folder), other)
 
 
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", in_channels=8)
     found = detect(ModelFiles(folder))
     assert found is not None

@@ -131,7 +131,7 @@ def test_a_first_generation_network_may_predict_v(
 
 
 @pytest.mark.parametrize("channels", [5, 8])
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path, channels: int) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path, channels: int) -> None:
     shapes = {**whole("sd15"), "model.diffusion_model.input_blocks.0.0.weight": (320, channels, 3, 3)}
     file = write_sparse(tmp_path / "model.safetensors", shapes)
     assert seen(file).variants == ()
@@ -141,7 +141,7 @@ def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path, chann
     assert "only networks with 4 channels, or 9 for inpainting" in caught.value.why
 
 
-def test_a_network_that_is_told_pictures_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_conditioned_on_pictures_is_recognised_and_not_run(tmp_path: Path) -> None:
     shapes = {**whole("sd21"), "model.diffusion_model.label_emb.0.0.weight": (1280, 2048)}
     found = seen(write_sparse(tmp_path / "model.safetensors", shapes))
     assert found.variants == ()
@@ -156,7 +156,7 @@ def test_a_network_that_is_told_pictures_is_seen_but_not_taken(tmp_path: Path) -
         ("edm_vpred.sigma_max", (), "its noise process is EDM's, as the mark edm_vpred.sigma_max says"),
     ],
 )
-def test_a_network_of_another_making_is_seen_but_not_taken(
+def test_a_network_of_another_kind_is_recognised_and_not_run(
     tmp_path: Path, name: str, shape: tuple[int, ...], reason: str
 ) -> None:
     found = seen(write_sparse(tmp_path / "model.safetensors", {**whole("sd15"), name: shape}))
@@ -164,7 +164,7 @@ def test_a_network_of_another_making_is_seen_but_not_taken(
     assert reason in found.evidence[-1]
 
 
-def test_packed_weights_are_seen_but_not_taken(tmp_path: Path) -> None:
+def test_packed_weights_are_recognised_and_not_run(tmp_path: Path) -> None:
     name = "model.diffusion_model.middle_block.1.proj_in.weight"
     found = seen(write_sparse(tmp_path / "model.safetensors", {**whole("sd21"), f"{name}.absmax": (64,)}))
     assert found.variants == ()

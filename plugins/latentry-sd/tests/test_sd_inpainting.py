@@ -39,7 +39,7 @@ def right_half() -> torch.Tensor:
     return mask
 
 
-def test_the_mask_and_the_picture_without_its_masked_part_are_told(painting: StableDiffusion) -> None:
+def test_the_network_takes_the_mask_and_the_masked_picture(painting: StableDiffusion) -> None:
     told = painting.inpainting(pixels(), right_half())
     assert told["mask"].shape == (1, 1, 16, 16)
     assert told["mask"][..., :8].eq(0).all()

@@ -124,7 +124,7 @@ def test_other_pipelines_are_not_taken(tmp_path: Path, name: str | None) -> None
     assert detect(ModelFiles(folder)) is None
 
 
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", in_channels=33)
     found = detect(ModelFiles(folder))
     assert found is not None

@@ -96,7 +96,7 @@ def test_metadata_decides_where_headers_cannot(
     assert "modelspec.architecture" in caught.value.why
 
 
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path) -> None:
     shapes = {**whole("sd3-medium"), "model.diffusion_model.x_embedder.proj.weight": (1536, 33, 2, 2)}
     found = seen(write_sparse(tmp_path / "model.safetensors", shapes))
     assert found.variants == ()

@@ -59,17 +59,17 @@ def test_an_empty_negative_prompt_is_zeros_where_it_was_so_in_training(models: M
     assert models["refiner"].encode_prompt([""], NEGATIVE)["text"].any()
 
 
-def test_sizes_are_told_height_first(models: Models) -> None:
+def test_sizes_are_given_height_first(models: Models) -> None:
     assert models["base"].encode_prompt(["a"], SETTINGS)["time_ids"].tolist() == [[64, 96, 0, 0, 64, 96]]
     assert models["base"].encode_prompt(["a"], NEGATIVE)["time_ids"].tolist() == [[64, 96, 0, 0, 64, 96]]
 
 
-def test_the_refiner_is_told_a_score_in_place_of_the_target(models: Models) -> None:
+def test_the_refiner_takes_a_score_in_place_of_the_target(models: Models) -> None:
     assert models["refiner"].encode_prompt(["a"], SETTINGS)["time_ids"].tolist() == [[64, 96, 0, 0, 6.0]]
     assert models["refiner"].encode_prompt(["a"], NEGATIVE)["time_ids"].tolist() == [[64, 96, 0, 0, 2.5]]
 
 
-def test_each_side_can_be_told_something_else() -> None:
+def test_each_side_can_have_its_own_numbers() -> None:
     micro = MicroConditioning(original_size=(1, 2), crop=(3, 4), target_size=(5, 6), aesthetic_score=7.0)
     assert micro.time_ids((9, 9), 6, negative=False) == (2, 1, 4, 3, 6, 5)
     assert micro.time_ids((9, 9), 6, negative=True) == (2, 1, 4, 3, 6, 5)
@@ -83,7 +83,7 @@ def test_each_side_can_be_told_something_else() -> None:
 
 @pytest.mark.parametrize("kind", ["base", "refiner"])
 @pytest.mark.parametrize("name", ["text", "pooled", "time_ids"])
-def test_the_unet_heeds_everything_it_is_told(models: Models, kind: str, name: str) -> None:
+def test_every_input_changes_the_output(models: Models, kind: str, name: str) -> None:
     told = models[kind].encode_prompt(["a red circle"], SETTINGS)
     other = Conditioning({**told.tensors, name: told[name] + 1.0})
     x = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(0))

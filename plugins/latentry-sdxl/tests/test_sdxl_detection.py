@@ -90,7 +90,7 @@ def test_zero_terminal_snr_is_not_a_sign_of_distillation(tmp_path: Path) -> None
     ("unet", "reason"),
     [({"in_channels": 8}, "only networks with 4 channels"), ({"time_cond_proj_dim": 256}, "guidance")],
 )
-def test_what_it_cannot_run_is_seen_but_not_taken(tmp_path: Path, unet: dict[str, Any], reason: str) -> None:
+def test_networks_that_cannot_run_are_recognised(tmp_path: Path, unet: dict[str, Any], reason: str) -> None:
     folder = write(tmp_path / "model", **unet)
     found = detect(ModelFiles(folder))
     assert found is not None

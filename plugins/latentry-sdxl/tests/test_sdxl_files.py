@@ -103,14 +103,14 @@ def test_metadata_decides_where_headers_cannot(
     assert caught.value.field == "variant"
 
 
-def test_a_network_that_is_told_the_scale_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_that_takes_the_scale_is_recognised_and_not_run(tmp_path: Path) -> None:
     shapes = {**shapes_of(built("base")["unet"]), "time_embedding.cond_proj.weight": (320, 256)}
     found = seen(write_sparse(tmp_path / "unet.safetensors", shapes))
     assert found.variants == ()
     assert any("time_cond_proj_dim" in sentence for sentence in found.evidence)
 
 
-def test_a_network_of_other_channels_is_seen_but_not_taken(tmp_path: Path) -> None:
+def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path) -> None:
     shapes = {**whole("base"), "model.diffusion_model.input_blocks.0.0.weight": (320, 8, 3, 3)}
     found = seen(write_sparse(tmp_path / "model.safetensors", shapes))
     assert found.variants == ()
@@ -127,7 +127,7 @@ def test_shapes_of_its_own_need_configurations(tmp_path: Path, kind: Any) -> Non
     assert seen(file, config=folder).variants == (kind,)
 
 
-def test_stable_diffusion_2_that_is_told_pictures_is_not_taken(tmp_path: Path) -> None:
+def test_stable_diffusion_2_conditioned_on_pictures_is_not_taken(tmp_path: Path) -> None:
     shapes = {**whole("base"), "cond_stage_model.model.positional_embedding": (77, 1024)}
     assert detect(ModelFiles(write_sparse(tmp_path / "model.safetensors", shapes))) is None
 

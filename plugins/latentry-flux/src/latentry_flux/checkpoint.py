@@ -76,9 +76,9 @@ def _check(checkpoint: FluxCheckpoint) -> None:
     pooled = bundle.config("text_encoder")["hidden_size"]
     width = bundle.config("text_encoder_2")["d_model"]
     latents = checkpoint.vae["latent_channels"]
-    shown = 2 * latents + checkpoint.factor**2 if variant == "fill" else latents
+    channels = 2 * latents + checkpoint.factor**2 if variant == "fill" else latents
     claims: dict[str, tuple[object, str, object]] = {
-        "the transformer's in_channels": (transformer["in_channels"], f"what {variant} needs", PATCH**2 * shown),
+        "the transformer's in_channels": (transformer["in_channels"], f"what {variant} needs", PATCH**2 * channels),
         "the transformer's guidance_embeds": (transformer["guidance_embeds"], f"{variant}'s", variant != "schnell"),
         "the transformer's joint_attention_dim": (transformer["joint_attention_dim"], "T5's d_model", width),
         "the transformer's pooled_projection_dim": (

@@ -53,14 +53,14 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionCheckpoin
         variance_preserving_settings(bundle.scheduler),
     )
     latents = checkpoint.vae["latent_channels"]
-    shown = 2 * latents + 1 if variant.endswith("inpainting") else latents
+    channels = 2 * latents + 1 if variant.endswith("inpainting") else latents
     claims = {
         "the width of the UNet's cross-attention": (
             checkpoint.unet["cross_attention_dim"],
             "that of the text states",
             bundle.config("text_encoder")["hidden_size"],
         ),
-        "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", shown),
+        "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", channels),
     }
     check_agreement(files.path, claims)
     return checkpoint

@@ -71,14 +71,14 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionXLCheckpo
         bool(bundle.index.get("force_zeros_for_empty_prompt", bool(bundle.index) or variant != "refiner")),
     )
     latents = checkpoint.vae["latent_channels"]
-    shown = 2 * latents + 1 if variant == "inpainting" else latents
+    channels = 2 * latents + 1 if variant == "inpainting" else latents
     claims = {
         "the width of the UNet's cross-attention": (
             checkpoint.unet["cross_attention_dim"],
             "that of the text states",
             sum(config["hidden_size"] for config in checkpoint.encoders.values()),
         ),
-        "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", shown),
+        "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", channels),
         "the number of time ids": (checkpoint.time_ids, "what is known", 5 if checkpoint.time_ids == 5 else 6),
     }
     check_agreement(files.path, claims)

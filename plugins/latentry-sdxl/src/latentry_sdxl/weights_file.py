@@ -26,7 +26,7 @@ NOT_STATED = (
 def find_in_file(weights: WeightFiles) -> FileFinding | None:
     """Stable Diffusion XL in a file of weights; None where there is no such network."""
     unet = find_unet(weights.tensors)
-    # Stable Diffusion 2 with unCLIP has an added embedding as well, beside SD's own text encoder
+    # Stable Diffusion 2 with unCLIP has an added embedding as well, and SD's own text encoder
     if (
         unet is None
         or unet.shape.added is None

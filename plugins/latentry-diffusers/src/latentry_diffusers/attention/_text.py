@@ -104,8 +104,8 @@ def _attend(
     if backend is None:  # its model shares the configuration of one that is served
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        told = {"scaling": scaling, "is_causal": is_causal, "position_bias": position_bias}
-        own: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **told, **rest)
+        options = {"scaling": scaling, "is_causal": is_causal, "position_bias": position_bias}
+        own: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options, **rest)
         return own
     causal = attention_mask is None and bool(module.is_causal if is_causal is None else is_causal)
     mask = attention_mask if position_bias is None else _with_bias(attention_mask, position_bias)

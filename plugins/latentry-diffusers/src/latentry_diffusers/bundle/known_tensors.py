@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from latentry import ModelError
-from latentry_diffusers.files.scales import BESIDE, unreadable
+from latentry_diffusers.files.scales import WITH_WEIGHTS, unreadable
 from latentry_diffusers.files.weight_files import WeightFiles
 
 _DIFFUSION = (
@@ -31,7 +31,7 @@ _USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _T5,
 
 def is_useless(name: str) -> bool:
     """Whether a tensor of that name can be ignored without saying so."""
-    return _USELESS.fullmatch(name) is not None or BESIDE.fullmatch(name) is not None
+    return _USELESS.fullmatch(name) is not None or WITH_WEIGHTS.fullmatch(name) is not None
 
 
 def check_readable(part: str, where: Path, weights: WeightFiles, prefix: str) -> None:

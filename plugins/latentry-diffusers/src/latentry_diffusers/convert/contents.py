@@ -51,8 +51,8 @@ class Contents:
 
     def _entry(self, pair: Pair) -> Entry:
         empty = {name: self._empty(common_name(name)) for name in pair.diffusers}
-        shown = backward(pair, empty)
-        return Entry(pair.original, tuple(shown.shape), shown.dtype, partial(self._read, pair))
+        written = backward(pair, empty)
+        return Entry(pair.original, tuple(written.shape), written.dtype, partial(self._read, pair))
 
     def _empty(self, name: str) -> Tensor:
         dtype = _torch(self.part, name, self.dtype)

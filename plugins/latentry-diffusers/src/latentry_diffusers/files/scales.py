@@ -1,7 +1,7 @@
 """Float8 weights with scales, and weights that are packed in ways that are not read.
 
-A layer's scale lies beside its weight: ``scale_weight`` in files that hold the mark ``scaled_fp8``, ``weight_scale`` in
-those that hold ``comfy_quant`` for each layer. The values are weight · scale, with one scale for the whole weight or
+A layer's scale is named like its weight: ``scale_weight`` in files that hold the mark ``scaled_fp8``, ``weight_scale``
+in those that hold ``comfy_quant`` for each layer. The values are weight · scale, with one scale for the whole weight or
 one for each row.
 """
 
@@ -26,7 +26,7 @@ BYTES = frozenset({"U8", "I8", "F8_E8M0", "F4"})
 """Dtypes in which no weight is stored as its values."""
 MARK = "scaled_fp8"
 """A tensor that says that all float8 weights under its prefix have scales."""
-BESIDE = re.compile(r"(.*\.)?(scale_weight|weight_scale|scale_input|input_scale|scaled_fp8|comfy_quant)")
+WITH_WEIGHTS = re.compile(r"(.*\.)?(scale_weight|weight_scale|scale_input|input_scale|scaled_fp8|comfy_quant)")
 """Tensors that come with scaled weights. Scales of inputs are for computing in float8, which is not done here."""
 _PACKED = re.compile(r"(.*\.)?(absmax|qweight|qzeros|SCB|weight_scale_(2|inv))|.*\.quant_state\..*")
 """Tables of bitsandbytes, GPTQ and of formats with a scale for each block."""

@@ -14,7 +14,7 @@ from latentry_diffusers.bundle.open import Bundle
 
 @dataclass(frozen=True)
 class BundledCheckpoint(ABC):
-    """A checkpoint whose configurations and headers have been read; see ``latentry.Checkpoint``.
+    """A checkpoint whose configurations and headers have been read; see ``latentry.models.Checkpoint``.
 
     A family adds the picture sizes its networks draw, the time shift, and loading.
 

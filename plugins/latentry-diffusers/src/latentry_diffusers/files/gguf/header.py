@@ -100,10 +100,10 @@ def _info(cursor: Cursor) -> _Info:
 
 def _aligned(end: int, metadata: Mapping[str, str]) -> int:
     """Where the tensors begin."""
-    told = metadata.get("general.alignment", "32")
-    step = int(told) if told.isdecimal() and len(told) < 8 else 0
+    stated = metadata.get("general.alignment", "32")
+    step = int(stated) if stated.isdecimal() and len(stated) < 8 else 0
     if step not in (1 << power for power in range(3, 17)):
-        raise Malformed(f"wants its tensors at multiples of {told[:20]!r}")
+        raise Malformed(f"wants its tensors at multiples of {stated[:20]!r}")
     return -(-end // step) * step
 
 

@@ -87,23 +87,23 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "no T5 tokenizer": (lambda f: [each.unlink() for each in (f / "tokenizer_2").iterdir()], "tokenizer_2"),
     "T5 of another width": (
         lambda f: edit(f / "text_encoder_2" / "config.json", d_model=64),
-        "joint_attention_dim is 48, and T5's d_model 64",
+        "joint_attention_dim is 48, and T5's d_model is 64",
     ),
     "CLIP of another width": (
         lambda f: edit(f / "text_encoder" / "config.json", hidden_size=64),
-        "pooled_projection_dim is 32, and CLIP's hidden_size 64",
+        "pooled_projection_dim is 32, and CLIP's hidden_size is 64",
     ),
     "autoencoder of another model": (
         lambda f: edit(f / "vae" / "config.json", latent_channels=4),
-        "in_channels is 64, and what dev needs 16",
+        "in_channels is 64, and what dev needs is 16",
     ),
     "Fill under dev's name": (
         lambda f: edit(f / "transformer" / "config.json", in_channels=192),
-        "in_channels is 192, and what dev needs 64",
+        "in_channels is 192, and what dev needs is 64",
     ),
     "schnell under dev's name": (
         lambda f: edit(f / "transformer" / "config.json", guidance_embeds=False),
-        "guidance_embeds is False, and dev's True",
+        "guidance_embeds is False, and dev's is True",
     ),
     "no transformer configuration": (
         lambda f: (f / "transformer" / "config.json").unlink(),
@@ -129,7 +129,7 @@ def test_a_spoilt_checkpoint_is_one_clear_error(folder: Path, tmp_path: Path, wh
 def test_a_shift_that_is_none_is_refused(folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
     spoilt = copied(folder, tmp_path / "spoilt")
     edit(spoilt / "scheduler" / "scheduler_config.json", **changes)
-    with pytest.raises(ModelError, match="no time shift"):
+    with pytest.raises(ModelError, match="does not give a time shift"):
         open_checkpoint(ModelFiles(spoilt), "dev").shift(64, 64)
 
 

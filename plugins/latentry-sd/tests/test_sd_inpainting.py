@@ -78,7 +78,7 @@ def test_without_a_mask_it_is_refused_before_loading(painter: Path, given: tuple
         engine.prepare(
             GenerationRequest(prompt="a", model=str(painter)), **{name: Image.new("RGB", (64, 64)) for name in given}
         )
-    assert "--init-image and --mask" in caught.value.remedy
+    assert "a picture and a mask" in caught.value.remedy
 
 
 def test_turbo_takes_no_guidance(folder: Path, tmp_path: Path) -> None:

@@ -121,11 +121,11 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "no scheduler configuration": (lambda f: (f / "scheduler" / "scheduler_config.json").unlink(), "scheduler_config"),
     "an inpainting network under another name": (
         lambda f: edit(f / "unet" / "config.json", in_channels=9),
-        "in_channels is 9, and what sd15 needs 4",
+        "in_channels is 9, and what sd15 needs is 4",
     ),
     "text states of another width": (
         lambda f: edit(f / "unet" / "config.json", cross_attention_dim=64),
-        "cross-attention is 64, and that of the text states 32",
+        "cross-attention is 64, and that of the text states is 32",
     ),
     "unknown betas": (lambda f: edit(f / "scheduler" / "scheduler_config.json", beta_schedule="odd"), "odd"),
     "a shard that is not there": (lambda f: _shard(f / UNET), "unet"),

@@ -86,7 +86,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "no T5 tokenizer": (lambda f: [each.unlink() for each in (f / "tokenizer_3").iterdir()], "tokenizer_3"),
     "T5 of another width": (
         lambda f: edit(f / "text_encoder_3" / "config.json", d_model=64),
-        "joint_attention_dim is 96, and T5's d_model 64",
+        "joint_attention_dim is 96, and T5's d_model is 64",
     ),
     "CLIP-L of another width": (
         lambda f: edit(f / "text_encoder" / "config.json", projection_dim=768),
@@ -98,7 +98,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     ),
     "autoencoder of another model": (
         lambda f: edit(f / "vae" / "config.json", latent_channels=4),
-        "in_channels is 16, .* latent_channels 4",
+        "in_channels is 16, .* latent_channels is 4",
     ),
     "no transformer configuration": (
         lambda f: (f / "transformer" / "config.json").unlink(),
@@ -129,7 +129,7 @@ def test_a_shift_that_is_none_is_refused(folder: Path, tmp_path: Path, shift: ob
     if shift is None:  # absent: diffusers' default
         assert checkpoint.shift(64, 64) == 1.0
         return
-    with pytest.raises(ModelError, match="no time shift"):
+    with pytest.raises(ModelError, match="does not give a time shift"):
         checkpoint.shift(64, 64)
 
 
@@ -153,7 +153,7 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: 
     words = caught.value.remedy.replace(";", "").split()
     near = int(words[words.index("--width") + 1]), int(words[words.index("--height") + 1])
     assert len(checkpoint.latent_shape(*near)) == 3
-    assert "128 at most" in caught.value.why  # 16 positions of 2 latents of 4 pixels
+    assert "at most 128" in caught.value.why  # 16 positions of 2 latents of 4 pixels
 
 
 def test_pictures_go_to_latents_and_back_in_the_same_units(model: StableDiffusion3) -> None:

@@ -92,7 +92,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "no weights": (lambda f: (f / "text_encoder_2" / TRANSFORMERS).unlink(), "text_encoder_2 holds no weights"),
     "no second tokenizer": (
         lambda f: (f / "tokenizer_2" / "tokenizer.json").unlink(),
-        "tokenizer_2 holds no vocabulary",
+        "tokenizer_2 does not hold a vocabulary",
     ),
     "a tokenizer of another model": (
         lambda f: edit(f / "tokenizer_2" / "tokenizer.json", added_tokens=[_token(i) for i in range(900, 1900)]),
@@ -100,7 +100,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     ),
     "a text encoder of another model": (
         lambda f: edit(f / "text_encoder" / "config.json", hidden_size=64),
-        "do not belong together(.|\n)*cross-attention is 80, and that of the text states 112",
+        "do not belong together(.|\n)*cross-attention is 80, and that of the text states is 112",
     ),
     "a projection of another model": (
         lambda f: edit(f / "text_encoder_2" / "config.json", projection_dim=40),

@@ -156,7 +156,7 @@ def test_the_command_line_takes_roles_and_options(latentry: CommandLine, tiny: P
     settings = ["--model", tiny, "--steps", 2, "--attention", "vae=sliced", "--attention-set", "size=5"]
     done = latentry("generate", PROMPT, *settings, "--output", "a.png", folder=tmp_path)
     assert done.code == 0, done.err
-    again = latentry("generate", "--from", "a.png", "--output", "b.png", folder=tmp_path)
+    again = latentry("generate", "--from", "a.png", "--trust", "--output", "b.png", folder=tmp_path)
     assert again.code == 0, again.err
     shown = latentry("show", "b.png", "--json", folder=tmp_path).out
     assert "vae=latentry-attention-sliced:sliced" in shown

@@ -60,7 +60,7 @@ def test_a_picture_shows_its_recipe_and_is_made_again(
     assert (told.code, told.err) == (0, "")
     assert PROMPT in told.out
     for name in ("a-001.png", "a-002.png"):
-        again = latentry("generate", "--from", name, "--output", "again.png", "--quiet", folder=tmp_path)
+        again = latentry("generate", "--from", name, "--trust", "--output", "again.png", "--quiet", folder=tmp_path)
         assert (again.code, again.out, again.err) == (0, "", "")
         assert np.array_equal(pixels(tmp_path / "again.png"), pixels(tmp_path / name))
         assert read_recipe(tmp_path / "again.png") == read_recipe(tmp_path / name)
@@ -79,16 +79,30 @@ def test_a_part_of_a_picture_is_drawn_anew_and_made_again(latentry: CommandLine,
     assert recipe.request.init_image == str(tmp_path / "init.png")
     assert recipe.request.guidance_interval == (0.0, 0.7)
     assert set(recipe.inputs) == {"init_image", "mask"}
-    again = latentry("generate", "--from", "a.png", "--output", "b.png", folder=tmp_path)
+    once_more = ("generate", "--from", "a.png", "--model", tiny)
+    again = latentry(*once_more, "--output", "b.png", folder=tmp_path)
     assert again.code == 0, again.err
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
     (tmp_path / "init.png").rename(tmp_path / "moved.png")
-    lost = latentry("generate", "--from", "a.png", "--output", "c.png", folder=tmp_path)
-    assert (lost.code, "no such file" in lost.err) == (2, True)
-    found = latentry("generate", "--from", "a.png", "--init-image", "moved.png", "--output", "c.png", folder=tmp_path)
+    lost = latentry(*once_more, "--output", "c.png", folder=tmp_path)
+    assert (lost.code, "There is no file" in lost.err) == (2, True)
+    found = latentry(
+        "generate",
+        "--from",
+        "a.png",
+        "--model",
+        tiny,
+        "--init-image",
+        "moved.png",
+        "--output",
+        "c.png",
+        folder=tmp_path,
+    )
     assert found.code == 0, found.err
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "c.png"))
-    other = latentry("generate", "--from", "a.png", "--init-image", "mask.png", "--output", "d.png", folder=tmp_path)
+    other = latentry(
+        "generate", "--from", "a.png", "--model", tiny, "--init-image", "mask.png", "--output", "d.png", folder=tmp_path
+    )
     assert (other.code, "is not the one" in other.err) == (2, True)
 
 
@@ -142,10 +156,13 @@ def test_a_loose_scheduler_draws_and_is_named_when_it_is_missing(
 ) -> None:
     command = ["generate", PROMPT, "--model", tiny, "--steps", 2, "--scheduler", "toy:noisy", "-q"]
     assert latentry(*command, "--plugin-dir", PLUGIN, folder=tmp_path).code == 0
-    gone = latentry("generate", "--from", "picture.png", "--output", "b.png", folder=tmp_path)
+    once_more = ("generate", "--from", "picture.png", "--trust", "--output", "b.png")
+    gone = latentry(*once_more, folder=tmp_path)
     assert gone.code == 2
     assert f"toy:noisy is missing: --plugin-dir {PLUGIN}" in gone.err
-    again = latentry("generate", "--from", "picture.png", "--output", "b.png", "--plugin-dir", PLUGIN, folder=tmp_path)
+    again = latentry(
+        "generate", "--from", "picture.png", "--trust", "--output", "b.png", "--plugin-dir", PLUGIN, folder=tmp_path
+    )
     assert again.code == 0, again.err
     assert np.array_equal(pixels(tmp_path / "picture.png"), pixels(tmp_path / "b.png"))
 

@@ -27,7 +27,7 @@ class FieldOption(click.Option):
     """The option of one or more fields. Its value is text, which the field converts and checks."""
 
     def __init__(self, fields: Sequence[str], info: FieldInfo, declared: Option) -> None:
-        self.fields, self.panel, self._read = tuple(fields), declared.panel, declared.read
+        self.fields, self.panel, self.needs, self._read = tuple(fields), declared.panel, declared.needs, declared.read
         flag = bool in _members(info.annotation) and not declared.metavar
         super().__init__(
             [fields[0], spelling(fields[0], declared)],
@@ -114,11 +114,14 @@ def typed_fields(context: click.Context) -> dict[str, Any]:
     """The fields that were given on the command line; all others keep their defaults.
 
     Raises:
-        OptionError: a text cannot be read.
+        OptionError: a text cannot be read, or an option has no effect without another.
     """
     fields: dict[str, Any] = {}
     for option, typed in _typed_options(context):
         fields |= option.values(typed)
+    for option, typed in _typed_options(context):
+        if option.needs and option.needs not in fields:
+            raise OptionError(f"{option.as_typed(typed)}: it has no effect without {spelled(context, option.needs)}.")
     return fields
 
 
@@ -146,6 +149,12 @@ def _typed_options(context: click.Context) -> Iterator[tuple[FieldOption, Any]]:
     for option in context.command.field_options:
         if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
             yield option, context.params[option.name]
+
+
+def spelled(context: click.Context, field: str) -> str:
+    """The option that sets a field."""
+    assert isinstance(context.command, FieldCommand)
+    return next(option.opts[0] for option in context.command.field_options if field in option.fields)
 
 
 def spelling(field: str, declared: Option) -> str:

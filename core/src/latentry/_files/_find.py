@@ -10,9 +10,10 @@ from latentry._contract._model_source import ModelSource, ResolvedPath
 from latentry._discovery import PluginHost
 from latentry._discovery._kinds import MODEL_SOURCES
 from latentry._discovery._unknown import known_distributions
-from latentry._errors import LatentryError, ModelError, OptionError, PluginError, RecipeError
+from latentry._errors import LatentryError, ModelError, OptionError, PluginError
 from latentry._files._access import Access
 from latentry._files._paths import existing, looks_like_path, similar
+from latentry._files._policy import NotTrusted
 
 
 def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -> ResolvedPath | None:
@@ -27,7 +28,7 @@ def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -
     Raises:
         ModelError: a model source does not have it, or cannot fetch it.
         OptionError: a revision of something that has none, or two revisions.
-        RecipeError: the policy does not allow it.
+        NotTrusted: the policy does not allow it.
         PluginError: several model sources have such names, or one fails.
     """
     if (path := existing(text)) is not None:
@@ -44,7 +45,7 @@ def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -
     except ModelError as error:
         if options.offline == access.offline:
             raise
-        raise RecipeError(
+        raise NotTrusted(
             f"The recipe names {text!r}, which is not on this machine.",
             why=error.what,
             remedy=f"Give it again yourself, or trust the recipe: then the model source '{source}' is asked for it.",

@@ -8,6 +8,12 @@ from pathlib import Path
 from latentry._errors import RecipeError
 
 
+class NotTrusted(RecipeError):
+    """A recipe names something that the policy does not allow to open or to ask for."""
+
+    code = "not_trusted"
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which files may be opened, and whether model sources may be asked over the network.
@@ -37,14 +43,14 @@ class Policy:
             field: the request's field that it is in.
 
         Raises:
-            RecipeError: it is not allowed.
+            NotTrusted: it is not allowed.
         """
         if self.roots is None or text in self.typed:
             return
         path = Path(text).expanduser().resolve()
         if not any(path.is_relative_to(root.expanduser().resolve()) for root in self.roots):
             roots = ", ".join(map(str, self.roots)) or "none"
-            raise RecipeError(
+            raise NotTrusted(
                 f"The recipe names the path {text!r}, which is not opened without your consent.",
                 why=f"It is outside the allowed folders: {roots}.",
                 remedy="Give the path again yourself, or trust the recipe: then the file is opened.",

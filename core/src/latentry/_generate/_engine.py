@@ -20,11 +20,12 @@ from latentry._contract._model import Model
 from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
+from latentry._files._policy import ANYTHING, Policy
 from latentry._generate._decode import Drawn, autoencoder_of, decode, in_float32, to_result
 from latentry._generate._finite import non_finite
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampling
-from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same
+from latentry._generate._reproduction import check_files, check_inputs, check_plugins, check_revision, check_same
 from latentry._generate._shared_setting import SharedSetting
 from latentry._generate._start import AutoencoderOverflow, choose_start
 from latentry._memory._offload import offloaded
@@ -123,6 +124,7 @@ class Engine:
         latents: Tensor | None = None,
         noise: NoiseSource | None = None,
         anyway: bool = False,
+        policy: Policy = ANYTHING,
         progress: Progress | None = None,
     ) -> GenerationResult:
         """Makes the one picture of a recipe again, in the same batch as then, on which its last bit depends.
@@ -134,6 +136,7 @@ class Engine:
             latents: what ``generate`` was given, for all pictures of the request.
             noise: likewise.
             anyway: continue where versions, files or input pictures differ, and with them the pixels.
+            policy: what may be opened on the recipe's word; give one for pictures that come from strangers.
             progress: as in ``generate``.
 
         Raises:
@@ -142,9 +145,10 @@ class Engine:
         pictures = {"init_image": init_image, "mask": mask}
         given = GivenNoise(latents, noise)
         check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
+        check_files(recipe, policy)
         if not anyway:
             check_plugins(recipe, self.host)
-        setup = self._prepare(recipe.request, pictures, progress, strict=False)
+        setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)
         given.check((len(recipe.request.prompts), *setup.latent_shape))
         if not anyway:
             check_revision(recipe, setup)
@@ -167,8 +171,12 @@ class Engine:
         progress: Progress | None,
         *,
         strict: bool = True,
+        opening: Policy = ANYTHING,
     ) -> Setup:
-        return prepare(self.host, request, pictures, self._backends, progress or silent, self.memory, strict=strict)
+        backends, policy = self._backends, self.memory
+        return prepare(
+            self.host, request, pictures, backends, progress or silent, policy, strict=strict, opening=opening
+        )
 
     def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
         """The model, and after it its refiner where there is one."""

@@ -102,12 +102,12 @@ class GenerationRequest(BaseModel):
     skip_layers: Annotated[tuple[int, ...], Option(Panel.GUIDANCE, metavar="LAYERS", read=_reading.whole_numbers)] = (
         Field(default=(), description="Layers that skip-layer guidance leaves out, e.g. 7,8,9.")
     )
-    skip_layer_scale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
+    skip_layer_scale: Annotated[float, Option(Panel.GUIDANCE, needs="skip_layers")] = Field(
         default=2.8, ge=0.0, le=1000.0, description="Scale of skip-layer guidance."
     )
-    skip_layer_interval: Annotated[Shares, Option(Panel.GUIDANCE, metavar=SHARES, read=_reading.interval)] = Field(
-        default=(0.01, 0.2), description="Steps with skip-layer guidance, as shares of all steps."
-    )
+    skip_layer_interval: Annotated[
+        Shares, Option(Panel.GUIDANCE, metavar=SHARES, needs="skip_layers", read=_reading.interval)
+    ] = Field(default=(0.01, 0.2), description="Steps with skip-layer guidance, as shares of all steps.")
     conditioning: Annotated[
         dict[str, Any],
         Option(Panel.PROMPT, spelling="--condition", metavar=PAIR, repeatable=True, read=_reading.named_values),
@@ -115,29 +115,29 @@ class GenerationRequest(BaseModel):
     refiner: Annotated[str | None, Option(Panel.MODEL)] = Field(
         default=None, description="Model that takes over for the last steps; given like the model."
     )
-    switch: Annotated[float, Option(Panel.MODEL)] = Field(
+    switch: Annotated[float, Option(Panel.MODEL, needs="refiner")] = Field(
         default=0.8, gt=0.0, lt=1.0, description="Share of the noise levels that come before the refiner."
     )
     loras: Annotated[
         tuple[LoraRequest, ...],
         Option(Panel.LORA, spelling="--lora", metavar="FILE[:WEIGHT]", repeatable=True, read=_reading.weighted_files),
     ] = Field(default=(), description="LoRA and its weight, 1 if not given.")
-    lora_mode: Annotated[LoraMode, Option(Panel.LORA)] = Field(
+    lora_mode: Annotated[LoraMode, Option(Panel.LORA, needs="loras")] = Field(
         default="unmerged", description="Compute LoRAs next to the layers, or merge them into the weights."
     )
     init_image: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
         default=None, description="Picture to start from."
     )
-    mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
+    mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH", needs="init_image")] = Field(
         default=None, description="Mask of the picture's size; white parts are drawn anew."
     )
-    mask_feather: Annotated[int, Option(Panel.PICTURE)] = Field(
+    mask_feather: Annotated[int, Option(Panel.PICTURE, needs="mask")] = Field(
         default=0, ge=0, description="Width in pixels of the soft edge between kept and drawn parts, on the drawn side."
     )
-    strength: Annotated[float | None, Option(Panel.PICTURE)] = Field(
+    strength: Annotated[float | None, Option(Panel.PICTURE, needs="init_image")] = Field(
         default=None, gt=0.0, le=1.0, description="How much to change the picture; at 1 nothing of it is left."
     )
-    strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE)] = Field(
+    strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE, needs="strength")] = Field(
         default="cut", description="Take that share of the steps, or all of them from that noise level on."
     )
     seed: Annotated[int | None, Option(Panel.OUTPUT)] = Field(

@@ -33,7 +33,7 @@ class MemoryPolicy(BaseModel):
         default="none",
         description="What waits in main memory while it is not used: nothing, whole networks, or blocks of them.",
     )
-    blocks_per_group: Annotated[int, Option(Panel.DEVICE)] = Field(
+    blocks_per_group: Annotated[int, Option(Panel.DEVICE, needs="offload")] = Field(
         default=1, ge=1, description="Number of blocks that move together with --offload blocks."
     )
     vae_tiling: Tiling = "auto"

@@ -30,6 +30,7 @@ class Option:
         spelling: the option as it is typed; empty: the field's name with dashes. Fields of one spelling are one option.
         metavar: what stands for the value in the help; empty: taken from the field's type.
         repeatable: whether it can be given several times.
+        needs: the field without which this one has no effect; given alone, the option is refused.
         read: makes the field's value from the text, or from all texts where it is repeatable; for an option of several
             fields, a mapping of their values by name. None: the text itself is the value, and the field converts it.
             A ``ValueError`` says what the text must be.
@@ -39,4 +40,5 @@ class Option:
     spelling: str = ""
     metavar: str = ""
     repeatable: bool = False
+    needs: str = ""
     read: Callable[..., object] | None = None

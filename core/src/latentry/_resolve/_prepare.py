@@ -16,6 +16,7 @@ from latentry._errors import OptionError
 from latentry._files._access import Access
 from latentry._files._locate import Located, locate
 from latentry._files._parts import PartSources
+from latentry._files._policy import ANYTHING, Policy
 from latentry._guidance._refiner import choose_refiner
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
@@ -44,6 +45,7 @@ def prepare(
     policy: MemoryPolicy,
     *,
     strict: bool = True,
+    opening: Policy = ANYTHING,
 ) -> Setup:
     """Everything that does not fit is refused here, in one error.
 
@@ -55,11 +57,14 @@ def prepare(
         progress: called while something is downloaded.
         policy: how the host saves memory.
         strict: refuse options without effect; recipes of earlier versions may have them.
+        opening: what may be opened, where the request's names come from somebody else.
 
     Raises:
         LatentryError: see the choosers.
     """
-    access = Access(request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)))
+    access = Access(
+        request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)), opening
+    )
     located, checkpoint = _open(host, request, access)
     canvas = _canvas(request, located, checkpoint, pictures)
     refiner = choose_refiner(

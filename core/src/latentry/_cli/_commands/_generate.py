@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._commands._saving import check_output, report, writing
 from latentry._cli._common_options import json_option, quiet_option
-from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, typed_fields
+from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, spelled, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._progress import following
 from latentry._errors import NonFiniteError, OptionError
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from latentry._generate._engine import Engine
     from latentry._request._result import GenerationResult
 
+TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
 POLICY = ("offload", "blocks_per_group")
 """Fields of the memory policy that are options here; its others are fields of a request too."""
-REPLACEABLE = frozenset({"init_image", "mask", "offline"})
-"""Fields of a request that can be given with ``--from``."""
+PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask")
+"""Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
 
 
 def _fields() -> Iterator[FieldOption]:
@@ -57,6 +58,11 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
     help="Make a picture again from the recipe in this PNG file.",
 )
 @click.option("--anyway", is_flag=True, help="With --from: go on although versions or files differ.")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help=f"With --from: {TRUST}.",
+)
 @click.option("--clip-skip", hidden=True, expose_value=False, callback=_clip_skip_moved)
 @quiet_option
 @json_option
@@ -68,12 +74,15 @@ def generate(
     output: Path,
     source: Path | None,
     anyway: bool,
+    trust: bool,
     quiet: bool,
     as_json: bool,
     **_: object,
 ) -> None:
     """Draw pictures of PROMPT, or make one again with --from."""
     check_output(output)
+    if source is None and (anyway or trust):
+        raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
     silent = quiet or as_json
     given = typed_fields(context)
     policy = {name: given.pop(name) for name in POLICY if name in given}
@@ -81,7 +90,7 @@ def generate(
         given["prompt"] = prompt
     try:
         if source is not None:
-            result = _again(context, source, given, policy, anyway=anyway, silent=silent)
+            result = _again(context, source, given, policy, anyway=anyway, trust=trust, silent=silent)
         else:
             result = _new(context, given, policy, silent=silent)
     except NonFiniteError as error:
@@ -119,20 +128,39 @@ def _again(
     policy: Mapping[str, Any],
     *,
     anyway: bool,
+    trust: bool,
     silent: bool,
 ) -> GenerationResult:
-    if refused := [name for name in given if name not in REPLACEABLE]:
+    if refused := [name for name in given if name not in (*PATHS, "offline")]:
         raise OptionError(
             f"--from takes everything from the picture, so {', '.join(refused)} cannot be given with it.",
             remedy="Leave it out, or read the settings with `latentry show` and give them without --from.",
         )
+    from latentry._files._policy import ANYTHING, NotTrusted, Policy
+    from latentry._request._generation_request import GenerationRequest
     from latentry._request._recipe import read_recipe
 
     recipe = read_recipe(source)
-    recipe = recipe.model_copy(update={"request": recipe.request.model_copy(update=given)})
+    request = build(context, GenerationRequest, {**recipe.request.model_dump(), **given})
+    recipe = recipe.model_copy(update={"request": request})
     engine = _engine(context, policy)
+    allowed = ANYTHING if trust else Policy(roots=(Path.cwd(),), typed=_typed_paths(given), network=False)
     with following(silent=silent) as progress:
-        return engine.reproduce(recipe, anyway=anyway, progress=progress)
+        try:
+            return engine.reproduce(recipe, anyway=anyway, policy=allowed, progress=progress)
+        except NotTrusted as error:
+            error.remedy = f"Add --trust, which {TRUST}."
+            if error.field in PATHS:
+                error.remedy = f"Give it again yourself with {spelled(context, error.field)}. Or: {error.remedy}"
+            raise
+
+
+def _typed_paths(given: Mapping[str, Any]) -> frozenset[str]:
+    paths: set[str] = set()
+    for name in PATHS:
+        value = given.get(name, ())
+        paths |= {value} if isinstance(value, str) else set(value)
+    return frozenset(paths)
 
 
 def _engine(context: click.Context, policy: Mapping[str, Any]) -> Engine:

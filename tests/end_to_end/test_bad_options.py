@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_origin
 
 import pytest
-from support.commandline import CommandLine
+from support.commandline import CommandLine, fresh
 
 from latentry import EDM, Flow, IncompatibleError, OptionError, PluginHost, Prediction, VariancePreserving
 
@@ -194,6 +194,15 @@ def test_so_does_check(latentry: CommandLine, tmp_path: Path, arguments: list[st
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
     assert [word for word in words if word not in done.err] == [], done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"), [("uni_pc", "unipc"), ("k_euler_a", "euler-ancestral"), ("Ddim", "ddim"), ("unipc", "unipc")]
+)
+def test_schedulers_takes_another_programs_name(typed: str, listed: str, tmp_path: Path) -> None:
+    done = fresh("schedulers", typed, "--json", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert [record["select"] for record in json.loads(done.out)] == [listed]
 
 
 def test_check_takes_another_programs_name(latentry: CommandLine, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ Findings = Mapping[str, "tuple[Measured, ...] | str"]
 def schedulers(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
     """List the schedulers, or those with the given names."""
     host = open_host(context)
-    names = names or list(host.schedulers)
+    names = [_listed(host, name) for name in names] or list(host.schedulers)
     records = [record(host.schedulers, one) for one in names]
     if not verbose:
         show(records, COLUMNS, "scheduler", as_json=as_json, verbose=False)
@@ -50,6 +50,12 @@ def schedulers(context: click.Context, names: Sequence[str], as_json: bool, verb
     else:
         for item in records:
             _print(item, findings[item["select"]])
+
+
+def _listed(host: PluginHost, name: str) -> str:
+    """The name under which a scheduler is listed; another program's name for it can be given too."""
+    qualified = host.schedulers.qualified(name)
+    return next(listed for listed in host.schedulers if host.schedulers.qualified(listed) == qualified)
 
 
 def _measured(host: PluginHost, names: Sequence[str]) -> Iterator[tuple[Measured, ...] | str]:

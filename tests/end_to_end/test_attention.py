@@ -171,7 +171,7 @@ def test_the_command_line_takes_roles_and_options(latentry: CommandLine, tiny: P
         (["--attention", "joint=sdpa"], "no attention role 'joint' here"),
         (["--attention", "sdpa", "--attention-set", "colour=red"], "no option 'colour'|unexpected keyword"),
         (["--attention", "sdpa", "--attention-set", "kernel=warp"], "no attention kernel 'warp'"),
-        (["--attention-set", "kernel=math"], "does not say whose option it is"),
+        (["--attention-set", "kernel=math"], "does not say which backend it is for"),
         (["--attention", "sdpa", "--attention-set", "sliced.size=3"], "have no effect"),
         (["--attention", "flash"], "no CUDA device|supports cuda"),
     ],

@@ -223,7 +223,7 @@ def test_what_is_there_is_not_overwritten(tiny: Path, latentry: CommandLine, tmp
         ("out", {"to": "sharded", "max_shard_size": "0GB"}, "5GB"),
         ("out", {"to": "sharded", "max_shard_size": "-1GB"}, "5GB"),
         ("out", {"to": "folder", "dtype": "int8"}, "float16"),
-        ("absent/out", {"to": "folder"}, "Make it"),
+        ("absent/out", {"to": "folder"}, "Create it"),
     ],
 )
 def test_what_cannot_be_is_refused(tiny: Path, tmp_path: Path, out: str, options: dict[str, Any], said: str) -> None:

@@ -28,6 +28,7 @@ def draw(engine: Engine, family: str, folder: Path, number: int) -> Tensor:
     """Short and long, weighted and negative prompts, with a picture and without, under two schedulers."""
     variant, picture = engine.host.families[family].variants[0], number % 3 == 0
     guided = variant.guidance_kind == "classifier-free"
+    skips = variant.skip_layers and number % 2
     request = GenerationRequest(
         prompt=WORDS[number % 4],
         negative=WORDS[(number + 1) % 4] if guided else "",
@@ -35,7 +36,7 @@ def draw(engine: Engine, family: str, folder: Path, number: int) -> Tensor:
         scheduler=("ddim", "euler-ancestral")[number % 2],
         strength=0.6 if picture else None,
         conditioning={"clip_skip": number // 4} if family in ("sd", "sdxl", "sd3") else {},
-        skip_layers=(number % 3,) if variant.skip_layers and number % 2 else (),
+        **({"skip_layers": (number % 3,), "skip_layer_interval": (0.0, 0.5)} if skips else {}),
         width=SIDE,
         height=SIDE,
         seed=number,

@@ -80,11 +80,11 @@ def test_a_wheel_holds_its_module_and_its_licence_only(wheels: dict[str, Path]) 
     from zipfile import ZipFile
 
     for name, wheel in wheels.items():
-        module = "latentry" if name == "core" else f"latentry_{name}"
+        modules = {"latentry", "latentry_main.py"} if name == "core" else {f"latentry_{name}"}
         with ZipFile(wheel) as opened:
             tops = {path.split("/")[0] for path in opened.namelist()}
             files = opened.namelist()
-        assert {top for top in tops if not top.endswith(".dist-info")} == {module}
+        assert {top for top in tops if not top.endswith(".dist-info")} == modules
         assert any(path.endswith("LICENSE") for path in files)
-        assert f"{module}/py.typed" in files
+        assert any(f"{module}/py.typed" in files for module in modules)
         assert not any("test" in path.split("/") or path.endswith(".pyc") for path in files)

@@ -134,7 +134,7 @@ def test_tiles_come_together_where_they_belong() -> None:
 
 @pytest.mark.parametrize("side", [0, 8, 40, -64])
 def test_tiles_that_cannot_be_are_refused(side: int) -> None:
-    with pytest.raises(OptionError, match=f"Tiles of {side} pixels"):
+    with pytest.raises(OptionError, match=f"Tiles cannot be {side} pixels wide"):
         made().tile(side)
 
 

@@ -18,7 +18,6 @@ from latentry._discovery._names import Entry, Names
 from latentry._discovery._problems import Ledger, Problem
 from latentry._discovery._registry import Registry, Understand
 from latentry._errors import PluginError
-from latentry._peers._names import understand, understand_sigmas
 from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
@@ -134,13 +133,18 @@ class PluginHost:
 
     def _understanding(self, kind: Kind[Any]) -> Understand | None:
         """How a kind's names are understood that are not registered."""
-        if kind is SCHEDULERS:
-            return self._understood_scheduler
-        return (lambda name: (understand_sigmas(self, name), {})) if kind is SIGMA_SCHEDULES else None
+        return {SCHEDULERS: self._understood_scheduler, SIGMA_SCHEDULES: self._understood_sigmas}.get(kind)
 
     def _understood_scheduler(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        from latentry._peers._names import understand  # on use: a listing names nothing
+
         meaning = understand(self, name)
         return meaning.scheduler, meaning.options
+
+    def _understood_sigmas(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        from latentry._peers._names import understand_sigmas
+
+        return understand_sigmas(self, name), {}
 
 
 def _names(source: Source) -> set[str]:

@@ -72,7 +72,7 @@ class PluginError(LatentryError):
 
 
 class UnknownName(PluginError, KeyError):
-    """Nothing that can be used is registered under a name."""
+    """No usable record is registered under a name."""
 
     code = "unknown_name"
 
@@ -81,13 +81,13 @@ class UnknownName(PluginError, KeyError):
 
 
 class OptionError(LatentryError, ValueError):
-    """An option is unknown or has a value it cannot have."""
+    """An option is unknown or has an invalid value."""
 
     code = "option"
 
 
 class IncompatibleError(LatentryError, ValueError):
-    """Two things that are each right do not go together."""
+    """Two valid choices cannot be combined."""
 
     code = "incompatible"
 
@@ -105,7 +105,7 @@ class RecipeError(LatentryError):
 
 
 class NonFiniteError(LatentryError):
-    """Values that are not finite arose, and no picture was made from them.
+    """Non-finite values occurred, and no picture was made from them.
 
     Attributes:
         finished: a ``GenerationResult`` with the pictures of the batches before; None where there are none.

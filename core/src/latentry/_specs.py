@@ -20,7 +20,7 @@ Final = Literal["zero", "table"]
 
 Task = Literal["text-to-image", "image-to-image", "inpainting"]
 GuidanceKind = Literal["classifier-free", "distilled", "none"]
-"""How a network is guided: by its output without the prompt, by a scale it is told, or not at all."""
+"""How a network is guided: by its output without the prompt, by a scale it takes as an input, or not at all."""
 
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
 

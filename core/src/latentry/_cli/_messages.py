@@ -18,7 +18,7 @@ def _parts(error: Exception) -> tuple[str, ...]:
         return error.what, error.why, error.remedy
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "latentry"
-        return error.format_message(), f"`{command} --help` lists what can be given."
+        return error.format_message(), f"`{command} --help` lists the options and arguments."
     if isinstance(error, click.ClickException):
         return (error.format_message(),)
     if isinstance(error, OSError) and error.filename is None:

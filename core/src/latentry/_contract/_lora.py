@@ -15,7 +15,7 @@ LoraMode = Literal["unmerged", "merged"]
 
 
 class LoraRequest(BaseModel):
-    """One LoRA and how much of it."""
+    """One LoRA and its weight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -132,7 +132,7 @@ class PluginHost:
         return Registry(kind, names, self._ledger, self._left_out, self._understanding(kind))
 
     def _understanding(self, kind: Kind[Any]) -> Understand | None:
-        """How a kind's names are understood that are not registered."""
+        """How names of a kind that are not registered are resolved."""
         return {SCHEDULERS: self._understood_scheduler, SIGMA_SCHEDULES: self._understood_sigmas}.get(kind)
 
     def _understood_scheduler(self, name: str) -> tuple[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Faults as values: what went wrong, with whom, and what to do about it."""
+"""Faults as values: what went wrong, in which plugin, and what to do about it."""
 
 from __future__ import annotations
 

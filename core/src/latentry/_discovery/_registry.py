@@ -84,7 +84,7 @@ class Registry(Mapping[str, S], Generic[S]):
         return self._entry(name).source.owner
 
     def unknown(self, name: str) -> UnknownName:
-        """The error for a name that nothing has: lists what is installed, similar names, and what to install."""
+        """The error for an unknown name: lists what is installed, similar names, and what to install."""
         return unknown_name(self._kind, name, self._names, self._ledger.problems, self._left_out)
 
     def load(self, name: str, field: str = "target") -> Any:

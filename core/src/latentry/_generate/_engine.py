@@ -74,7 +74,7 @@ class Engine:
         Args:
             request: what is wanted.
             init_image: the picture to begin from, instead of the file that the request names.
-            mask: likewise; the picture is drawn anew where the mask is white.
+            mask: likewise; the picture is redrawn where the mask is white.
             progress: called while something is downloaded; an exception raised in it cancels.
 
         Raises:

@@ -32,7 +32,7 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
 
 
 class Change(NamedTuple):
-    """What the engine has drawn differently since a revision.
+    """A change in what the engine draws, since a revision.
 
     Attributes:
         revision: the first that draws the new way.

@@ -16,13 +16,13 @@ from latentry._numerics._processes._process import Process
 Form = Literal["x0", "eps", "v"]
 
 CROWDED = 0.01
-"""Evaluations closer than this part of a step say nothing of the slope over it: what noise, correction or rounding
+"""Evaluations closer than this part of a step say nothing about the slope over it: what noise, correction or rounding
 moved between them would be multiplied by the inverse.
 """
 
 STABLE = ((4, 3 / 10), (3, 6 / 11))
 """The part of s that a step of Adams and Bashforth's methods may cover, by order: their intervals of absolute stability
-on dx̄/ds = x̄/s, the slope where noise rules. Order 2 bears any part.
+on dx̄/ds = x̄/s, the slope where noise rules. Order 2 is stable over any part.
 """
 
 FARTHEST = 3.0

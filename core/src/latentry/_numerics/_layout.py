@@ -58,7 +58,7 @@ class Layout:
             )
         if self.prediction is Prediction.X0 and any(point.sigma == 0.0 for point in starts):
             raise IncompatibleError(
-                "A model that predicts x₀ cannot be asked about the noise at σ = 0.",
+                "A model that predicts x₀ cannot give the noise at σ = 0.",
                 remedy="Begin at a level with some noise.",
             )
 

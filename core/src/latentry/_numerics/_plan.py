@@ -48,7 +48,7 @@ class Plan(Layout):
         """The plan of some consecutive steps: ``plan[5:]`` leaves out the five noisiest."""
         start, stop, stride = steps.indices(len(self))
         if stride != 1:
-            raise ValueError("a plan can be cut, not thinned: the slice's step must be 1")
+            raise ValueError("a plan can only be sliced with a step of 1")
         return replace(self, points=self.points[start : stop + 1])
 
     def reversed(self) -> Plan:

@@ -54,7 +54,7 @@ def refuse_uninstalled(host: Installed, spelt: str, name: str) -> None:
 
 def _remedy(registry: Registered[Any], nearest: str | None, more: str) -> str:
     if nearest is None:
-        return more or "There is nothing similar here."
+        return more or "Nothing similar is available here."
     advice = f"The nearest one here is '{nearest}'."
     distribution = distributions("schedulers").get(nearest)
     if not registry.registered(nearest) and distribution is not None:

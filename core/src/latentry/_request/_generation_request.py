@@ -111,7 +111,7 @@ class GenerationRequest(BaseModel):
     conditioning: Annotated[
         dict[str, Any],
         Option(Panel.PROMPT, spelling="--condition", metavar=PAIR, repeatable=True, read=_reading.named_values),
-    ] = Field(default_factory=dict, description="The model family's own option for prompts.")
+    ] = Field(default_factory=dict, description="Conditioning option of the model family, e.g. clip_skip=1.")
     refiner: Annotated[str | None, Option(Panel.MODEL)] = Field(
         default=None, description="Model that takes over for the last steps; given like the model."
     )
@@ -129,7 +129,7 @@ class GenerationRequest(BaseModel):
         default=None, description="Picture to start from."
     )
     mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH", needs="init_image")] = Field(
-        default=None, description="Mask of the picture's size; white parts are drawn anew."
+        default=None, description="Mask of the picture's size; white parts are redrawn."
     )
     mask_feather: Annotated[int, Option(Panel.PICTURE, needs="mask")] = Field(
         default=0, ge=0, description="Width in pixels of the soft edge between kept and drawn parts, on the drawn side."

@@ -58,7 +58,7 @@ def _with_old_clip_skip(target: type[BaseModel] | None, checkpoints: Sequence[Ch
     return create_model(
         "Conditioning" if target is None else target.__name__,
         __base__=target or _Frozen,
-        clip_skip=(int, Field(0, ge=0, le=min(most), description="last layers of CLIP to leave out")),
+        clip_skip=(int, Field(0, ge=0, le=min(most), description="number of last CLIP layers to skip")),
     )
 
 

@@ -70,7 +70,7 @@ def read_inputs(pictures: Mapping[str, Picture | None], files: Mapping[str, str 
     if image is not None and mask is not None and image.size != mask.size:
         raise OptionError(
             f"The mask is {_size(mask)}, and the picture is {_size(image)}.",
-            why="A mask says for each pixel of the picture whether it is drawn anew.",
+            why="A mask says for each pixel of the picture whether it is redrawn.",
             remedy="Use a mask of the picture's size.",
             field="mask",
         )

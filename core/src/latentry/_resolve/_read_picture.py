@@ -104,7 +104,7 @@ def read_mask(picture: Picture, note: Note) -> Picture:
         return light
     visible = np.asarray(light)[np.asarray(alpha) > 0]
     if visible.size == 0 or visible.min() == visible.max():
-        note("The mask was read from its alpha channel: opaque parts are drawn anew.")
+        note("The mask was read from its alpha channel: opaque parts are redrawn.")
         return alpha
     return Image.composite(light, Image.new("L", light.size, 0), alpha)
 

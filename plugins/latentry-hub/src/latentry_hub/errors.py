@@ -60,7 +60,7 @@ def explained(repository: str, revision: str | None, *, offline: bool) -> Iterat
     except (errors.HTTPError, OSError) as error:
         raise ModelError(
             f"{repository} cannot be downloaded from the Hub.",
-            why=f"There is no file or folder {repository!r} here, and the Hub does not answer as it should. "
+            why=f"There is no file or folder {repository!r} here, and the request to the Hub failed. "
             f"{constants.ENDPOINT}: {_first_line(error)}",
             remedy="If it is a path, check the spelling. If it is on the Hub, try again later, or offline if it was "
             "downloaded before.",

@@ -57,7 +57,7 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
     type=Path,
     help="Make a picture again from the recipe in this PNG file.",
 )
-@click.option("--anyway", is_flag=True, help="With --from: go on although versions or files differ.")
+@click.option("--anyway", is_flag=True, help="With --from: continue even if versions or files differ.")
 @click.option(
     "--trust",
     is_flag=True,

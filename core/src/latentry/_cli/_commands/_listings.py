@@ -27,7 +27,7 @@ sigmas = _listing(
     "sigmas",
     "sigma_schedules",
     "sigma schedule",
-    "List the sigma schedules: how the steps divide the noise.",
+    "List the sigma schedules, which set the noise level of each step.",
     {
         "aliases": field("aliases"),
         "processes": field("processes"),

@@ -23,9 +23,7 @@ class Beta(SigmaSchedule):
 
     alpha: float = Field(default=0.6, gt=0.0, le=100.0, description="α: the lower, the more steps at the clean end")
     beta: float = Field(default=0.6, gt=0.0, le=100.0, description="β: the lower, the more steps at the noisy end")
-    rounded: bool = Field(
-        default=False, description="to whole timesteps, as ComfyUI does; one that comes twice is passed over"
-    )
+    rounded: bool = Field(default=False, description="to whole timesteps, as ComfyUI does; a repeated one is skipped")
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:
         """See ``SigmaSchedule``."""

@@ -22,7 +22,7 @@ class LinearQuadratic(SigmaSchedule):
 
     kinds: ClassVar[frozenset[ProcessKind]] = frozenset({"flow"})
 
-    threshold: float = Field(default=0.025, gt=0.0, lt=1.0, description="τ: noise that the linear steps take off")
+    threshold: float = Field(default=0.025, gt=0.0, lt=1.0, description="τ: noise that the linear steps remove")
     linear_steps: int | None = Field(default=None, ge=1, description="L: how many steps are linear; by default ⌊N/2⌋")
 
     def levels(self, steps: int, process: Process) -> tuple[Point, ...]:

@@ -66,7 +66,7 @@ class Layer:
             raise IncompatibleError(
                 f"No backend can serve {self.label}.",
                 why=f"It has a processor of its own, {kind}.",
-                remedy="Take the adapter off, or leave the role to the network: native.",
+                remedy="Remove the adapter, or use the network's own attention for the role: native.",
             )
 
     def serve(self, backend: AttentionBackend | None) -> None:

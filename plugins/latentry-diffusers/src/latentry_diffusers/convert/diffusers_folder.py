@@ -43,7 +43,7 @@ def plan_weights(parts: Sequence[Contents], bundle: Bundle, release: Release, sh
         OptionError: ``shard`` is not a size.
     """
     if shard is not None and SIZE.fullmatch(shard) is None:
-        raise OptionError(f"{shard!r} is not a size of shards.", remedy="Give one such as 5GB or 500MB.")
+        raise OptionError(f"{shard!r} is not a valid shard size.", remedy="Give one such as 5GB or 500MB.")
     for contents in parts:
         spec, entries = contents.part.spec, {entry.name: entry for entry in contents.own()}
         metadata = {"format": "pt"} if spec.role else release.metadata(bundle)

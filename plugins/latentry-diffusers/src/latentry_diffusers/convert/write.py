@@ -50,7 +50,7 @@ def write_checkpoint(bundle: Bundle, release: Release, conversion: Conversion) -
     """
     out, single = conversion.out, conversion.to == "single"
     if single and out.suffix != ".safetensors":
-        raise OptionError(f"{out} is not a name for a single file.", remedy="Let it end in .safetensors.")
+        raise OptionError(f"{out} is not a name for a single file.", remedy="Use a name that ends in .safetensors.")
     dtype = _dtype(conversion.dtype)
     parts = [contents(part, dtype, remedy=UNFIT) for part in bundle.parts.values()]
     planned = _plan(parts, bundle, release, conversion)

@@ -133,9 +133,9 @@ def loose(tmp_path: Path) -> str:
 
 def test_verbose_measures_what_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedulers", "loose", "broken", "--verbose", "--json", loose(tmp_path)]) == 0
-    told, broken = json.loads(capsys.readouterr().out)
-    assert [one["process"] for one in told["measured"]] == ["edm", "flow", "vp"]
-    for one in told["measured"]:
+    measured, broken = json.loads(capsys.readouterr().out)
+    assert [one["process"] for one in measured["measured"]] == ["edm", "flow", "vp"]
+    for one in measured["measured"]:
         assert one["order"] == pytest.approx(1.0, abs=0.1)
         assert [spent["evaluations"] for spent in one["spent"]] == [5, 8, 10, 20, 40]
         assert [spent["steps"] for spent in one["spent"]] == [5, 8, 10, 20, 40]
@@ -155,5 +155,5 @@ def test_verbose_prints_fields_and_a_table(tmp_path: Path, capsys: pytest.Captur
 
 def test_without_verbose_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedulers", "loose", "--json", loose(tmp_path)]) == 0
-    (told,) = json.loads(capsys.readouterr().out)
-    assert "measured" not in told
+    (measured,) = json.loads(capsys.readouterr().out)
+    assert "measured" not in measured

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Any
 
 
@@ -19,5 +17,8 @@ def distributions(attribute: str) -> dict[str, str]:
 
 def read(file: str) -> dict[str, Any]:
     """One of this room's JSON files."""
+    import json
+    from importlib import resources  # on use: with what it brings it is a tenth of what ``import latentry`` loads
+
     content: dict[str, Any] = json.loads((resources.files(__package__) / file).read_text(encoding="utf-8"))
     return content

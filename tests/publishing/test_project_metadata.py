@@ -1,0 +1,57 @@
+"""What a package index and pip are told of each distribution."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.distributions import CORE
+
+ROOT = CORE.parent
+PROJECTS = [CORE / "pyproject.toml", *sorted((ROOT / "plugins").glob("*/pyproject.toml"))]
+PLACEHOLDER = "https://latentry.invalid/"
+"""There is no public address yet. RFC 2606 keeps ``.invalid`` from ever being one; a release puts the real one here."""
+
+
+def project(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return found
+
+
+every = pytest.mark.parametrize("file", PROJECTS, ids=lambda file: file.parent.name)
+
+
+@every
+def test_urls_are_below_one_address_and_name_the_distribution(file: Path) -> None:
+    urls = project(file)["urls"]
+    assert list(urls) == ["Documentation", "Source", "Changelog", "Issues"]
+    assert all(url.startswith(PLACEHOLDER) for url in urls.values())
+    assert urls["Source"] == f"{PLACEHOLDER}source/{file.parent.relative_to(ROOT).as_posix()}"
+
+
+@every
+def test_keywords_are_sorted_and_common_ones_are_there(file: Path) -> None:
+    keywords = project(file)["keywords"]
+    assert keywords == sorted(set(keywords))
+    assert {"diffusion", "image-generation", "latentry"} < set(keywords)
+
+
+@every
+def test_classifiers_give_status_audience_and_topic(file: Path) -> None:
+    classifiers = project(file)["classifiers"]
+    assert classifiers == sorted(classifiers)
+    tops = {text.partition(" :: ")[0] for text in classifiers}
+    assert {"Development Status", "Intended Audience", "Programming Language", "Topic", "Typing"} <= tops
+    assert "License" not in tops  # the licence is an SPDX expression, beside which the index takes no such classifier
+
+
+def test_every_distribution_has_the_same_version() -> None:
+    assert len({project(file)["version"] for file in PROJECTS}) == 1
+
+
+@every
+def test_the_licence_is_in_the_distribution(file: Path) -> None:
+    assert project(file)["license"] == "Apache-2.0"
+    assert (file.parent / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()

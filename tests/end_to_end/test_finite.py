@@ -34,9 +34,11 @@ def change(file: Path, name: str, edit: Callable[[Tensor], Tensor]) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
 
 
-def draw(engine: Engine, model: Path, **wanted: object) -> GenerationResult:
+def draw(
+    engine: Engine, model: Path, finished: Callable[[GenerationResult], None] | None = None, **wanted: object
+) -> GenerationResult:
     request = {"prompt": "a red circle", "model": str(model), "seed": 1, "steps": 2, "attention": "native"}
-    return engine.generate(GenerationRequest.model_validate(request | wanted))
+    return engine.generate(GenerationRequest.model_validate(request | wanted), finished=finished)
 
 
 def one_nan(weight: Tensor) -> Tensor:
@@ -86,7 +88,10 @@ def test_an_autoencoder_that_overflows_in_half_runs_again_in_float32(
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(picture)
     wanted = {"init_image": str(picture), "strength": 0.5, "count": 2, "batch": 1}
     engine = Engine(host, MemoryPolicy.model_validate({"offload": offload}))
-    found = draw(engine, model, dtype="float16", dtypes={"unet": "float32", "text_encoder": "float32"}, **wanted)
+    half = {"dtype": "float16", "dtypes": {"unet": "float32", "text_encoder": "float32"}}
+    given: list[GenerationResult] = []
+    found = draw(engine, model, given.append, **half, **wanted)
+    assert [image.tobytes() for each in given for image in each.images] == [image.tobytes() for image in found.images]
     assert "The autoencoder overflowed in float16 and was run again in float32." in found.notes
     expected = draw(Engine(host), model, **wanted)
     for image, other in zip(found.images, expected.images, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +18,13 @@ from latentry._generate._paste import paste_kept
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup
+
+Finished = Callable[[GenerationResult], None]
+"""Called with the result of each batch as soon as it is decoded."""
+
+
+def ignore(result: GenerationResult) -> None:
+    """Does nothing."""
 
 
 class Drawn(NamedTuple):
@@ -80,3 +87,9 @@ def to_result(
         notes=notes,
         loaded=model.report,
     )
+
+
+def hand_out(batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished) -> None:
+    """Gives the result of one batch away, unless it has no pictures."""
+    if batch.finite and finished is not ignore and (result := to_result([batch], setup, given, setup.notes, model)):
+        finished(result)

@@ -21,7 +21,7 @@ from latentry._contract._progress import BatchProgress, Progress, ProgressEvent,
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
 from latentry._files._policy import ANYTHING, Policy
-from latentry._generate._decode import Drawn, autoencoder_of, decode, in_float32, to_result
+from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
 from latentry._generate._finite import non_finite
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampling
@@ -95,6 +95,7 @@ class Engine:
         latents: Tensor | None = None,
         noise: NoiseSource | None = None,
         progress: Progress | None = None,
+        finished: Finished | None = None,
     ) -> GenerationResult:
         """The pictures of a request.
 
@@ -106,6 +107,7 @@ class Engine:
                 is scaled in the same way.
             noise: draws for stochastic schedulers; by default they are keyed by seed and picture.
             progress: called at every step; an exception raised in it cancels.
+            finished: called with the result of each batch as soon as it is decoded; an exception raised in it cancels.
 
         Raises:
             LatentryError: see ``prepare``; also where the checkpoint is damaged or memory runs out.
@@ -113,7 +115,7 @@ class Engine:
         setup = self.prepare(request, init_image=init_image, mask=mask, progress=progress)
         given = GivenNoise(latents, noise)
         given.check((len(request.prompts), *setup.latent_shape))
-        return self._run(setup, range(len(request.prompts)), given, progress or silent)
+        return self._run(setup, range(len(request.prompts)), given, progress or silent, finished or ignore)
 
     def reproduce(
         self,
@@ -197,15 +199,16 @@ class Engine:
         indices: Sequence[int],
         given: GivenNoise,
         progress: Progress,
+        finished: Finished = ignore,
     ) -> GenerationResult:
         progress(ProgressEvent("load", 0, 0, f"Loading {setup.located.name}"))
         loaded = self._load(setup)
         try:
-            return self._draw(setup, loaded, indices, given, progress)
+            return self._draw(setup, loaded, indices, given, progress, finished)
         except AutoencoderOverflow:
             setup = in_float32(setup, loaded[0].model)
         try:  # the picture is encoded at the start, so that starting again loses nothing
-            return self._draw(setup, loaded, indices, given, progress)
+            return self._draw(setup, loaded, indices, given, progress, finished)
         except AutoencoderOverflow:
             raise non_finite(autoencoder_of(loaded[0].model)) from None
 
@@ -216,6 +219,7 @@ class Engine:
         indices: Sequence[int],
         given: GivenNoise,
         progress: Progress,
+        finished: Finished,
     ) -> GenerationResult:
         """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
         # an adaptive scheduler would choose the steps of one picture by the errors of the others
@@ -234,13 +238,17 @@ class Engine:
                     sampled = sampling(pictures, reporting)
                     reporting("decode", steps, "Decoding")
                     drawn.append(decode(model, pictures, sampled))
+                    hand_out(drawn[-1], setup, given, model, finished)
             except NonFiniteError as error:
                 failure = error
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
         if not all(each.finite for each in drawn):
             try:
                 setup = in_float32(setup, model)
+                late = [number for number, each in enumerate(drawn) if not each.finite]
                 notes, drawn = (*notes, setup.notes[-1]), self._decode_again(setup, loaded, drawn)
+                for number in late:
+                    hand_out(drawn[number], setup, given, model, finished)
             except NonFiniteError as error:
                 failure = failure or error
             if failure is None and not all(each.finite for each in drawn):

@@ -26,11 +26,11 @@ _NAMES = {
     """,
 }
 MOVED = {name: module for module, names in _NAMES.items() for name in names.split()}
-"""The public module that each name is in now. The old places work while the contract's major version is 1."""
+"""The public module that each name is in now. The old places work until 2.0 (``docs/versions.md``)."""
 
 
 def moved(name: str) -> Any:
     """The value of ``latentry.NAME``, with a warning at the line that asked for it."""
-    message = f"latentry.{name} has moved: use latentry.{MOVED[name]}.{name}"
+    message = f"latentry.{name} has moved: use latentry.{MOVED[name]}.{name}. The old name goes in latentry 2.0"
     warnings.warn(message, DeprecationWarning, stacklevel=3)
     return getattr(import_module(f"latentry.{MOVED[name]}"), name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 API: tuple[int, int] = (1, 0)
-"""The contract version: a plugin made for another major, or for a newer minor, is quarantined."""
+"""The contract version: a plugin for another major or a newer minor is left out (``docs/versions.md``)."""
 
 ProcessKind = Literal["vp", "flow", "edm"]
 Final = Literal["zero", "table"]
@@ -35,7 +35,8 @@ class Spec:
         summary: one line for listings.
         aliases: further names; a name beats an alias, colliding aliases resolve to nothing.
         citation: the source, e.g. ``Song et al. 2020, arXiv:2010.02502``.
-        api: the contract version the record was written for.
+        api: the contract version the record was written for; by default that of the core at hand, so that what the
+            distribution requires of ``latentry`` decides alone.
     """
 
     name: str

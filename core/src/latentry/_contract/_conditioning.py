@@ -31,7 +31,8 @@ class PromptSettings:
     @property
     def clip_skip(self) -> int:
         """Deprecated: an option of the families that have CLIP; read it from ``own``."""
-        warn("PromptSettings.clip_skip is now an option of the family: use settings.own", DeprecationWarning, 2)
+        message = "PromptSettings.clip_skip is now an option of the family: use settings.own. It goes in latentry 2.0"
+        warn(message, DeprecationWarning, 2)
         return int(getattr(self.own, "clip_skip", 0))
 
 

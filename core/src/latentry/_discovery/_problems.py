@@ -86,6 +86,8 @@ class Problem:
             return self.error.remedy
         if not self.version:
             return "Correct the file."
+        if isinstance(self.error, ImportError) and (self.error.name or "").partition(".")[0] == "latentry":
+            return "If the plugin is for a newer version: pip install --upgrade latentry."
         if isinstance(self.error, ImportError):
             return f"Repair it with: pip install --upgrade --force-reinstall {self.distribution}."
         return f"Look for a newer release: pip install --upgrade {self.distribution}."

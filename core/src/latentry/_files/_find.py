@@ -110,18 +110,18 @@ def _source_of(host: PluginHost, text: str) -> str | None:
 
 
 def installed(host: PluginHost, name: str) -> Path:
-    """The folder of an installed model.
+    """The folder or file of an installed model.
 
     Raises:
-        ModelError: the folder does not exist any more.
+        ModelError: it does not exist any more.
     """
     target = host.checkpoints.load(name)
     with host.checkpoints.calling(name):
         path = Path(target())
-    if not path.is_dir():
+    if not path.exists():
         owner = host.checkpoints.provenance(name)
         raise ModelError(
-            f"The files of the installed model {name!r} are missing: there is no folder {path}.",
+            f"The files of the installed model {name!r} are missing: there is no {path}.",
             remedy=f"Install it again: pip install --force-reinstall {owner.distribution}."
             if owner.version
             else f"Correct the plugin {owner.distribution}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import ModuleType
@@ -15,6 +16,7 @@ from latentry._discovery._kinds import KINDS, Kind
 from latentry._errors import PluginError
 
 HOOKS = tuple(kind.hook for kind in KINDS)
+UNKNOWN_FIELD = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'.*")
 
 
 class HookSet:
@@ -73,8 +75,22 @@ def call(manager: pluggy.PluginManager, hooks: HookSet, kind: Kind[Any]) -> list
                 f"hook '{kind.hook}' returned {type(answer).__name__}, which is not iterable.",
                 remedy=f"It must yield {kind.record.__name__} records.",
             )
-        records.extend(answer)
+        try:
+            records.extend(answer)
+        except TypeError as error:
+            raise _unknown_field(error) or error from error
     return records
+
+
+def _unknown_field(error: TypeError) -> PluginError | None:
+    """What to say where a record was given a field that this core's class does not have."""
+    match = UNKNOWN_FIELD.fullmatch(str(error))
+    if match is None or match[1] not in {kind.record.__name__ for kind in KINDS}:
+        return None
+    return PluginError(
+        f"this version of latentry has no field '{match[2]}' in {match[1]}.",
+        remedy="If the plugin is for a newer version: pip install --upgrade latentry.",
+    )
 
 
 def _members(plugin: object) -> dict[str, object]:

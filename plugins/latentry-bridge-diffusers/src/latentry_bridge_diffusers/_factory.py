@@ -62,7 +62,7 @@ def scheduler(
         initial_noise=initial_noise,
         seed=seed,
     )
-    mu = 0.0 if made.config["use_dynamic_shifting"] else None
+    mu = 1.0 if made.config["use_dynamic_shifting"] else None
     made.set_timesteps(10, mu=mu)  # refuses now what a pipeline would otherwise find out in its loop
     return made
 

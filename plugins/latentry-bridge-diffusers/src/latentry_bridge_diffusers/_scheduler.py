@@ -287,40 +287,43 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         )
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """α·original + σ·noise at the level of each timestep (one, or one for each row)."""
+        """α·original + σ·noise, (batch, …), at the level of each timestep (one, or one for each row).
+
+        Shapes are broadcast: one picture at several levels, or one level for all.
+        """
         points = self._levels(timesteps)
         if len(points) == 1:
             return points[0].mix(original_samples, noise)
-        rows = (point.mix(original_samples[i : i + 1], noise[i : i + 1]) for i, point in enumerate(points))
-        return torch.cat(list(rows))
+        alpha, sigma = _by_row(points, original_samples)
+        return (alpha * original_samples + sigma * noise).to(original_samples.dtype)
 
     def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor:
         """``add_noise`` under the name, and in the order of arguments, that flow pipelines use."""
         return self.add_noise(sample, noise, timestep)
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """α·noise − σ·sample: what a v-prediction network is trained on."""
-        rows = [p.alpha * noise[i] - p.sigma * sample[i] for i, p in enumerate(self._levels(timesteps))]
-        return torch.stack(rows)
+        """α·noise − σ·sample: what a v-prediction network is trained on. Shapes as in ``add_noise``."""
+        points = self._levels(timesteps)
+        if len(points) == 1:
+            return points[0].alpha * noise - points[0].sigma * sample
+        alpha, sigma = _by_row(points, sample)
+        return (alpha * noise - sigma * sample).to(sample.dtype)
 
     def _levels(self, timesteps: Tensor) -> list[Point]:
         """The noise levels of timesteps; during a run on a device the run's own, so that no value is read there."""
         if timesteps.device.type != "cpu" and self._begin_index is not None:
             return [self._queries[self._start(self._begin_index if self._at is None else self._at)].point]
-        values = dict.fromkeys(timesteps.flatten().tolist())
-        levels = {value: self._level(value) for value in values}
         every = timesteps.flatten().tolist()
-        return [levels[every[0]]] if len(values) == 1 else [levels[value] for value in every]
+        levels = {value: self._level(value) for value in set(every)}
+        return [levels[every[0]]] if len(levels) == 1 else [levels[value] for value in every]
 
     def _level(self, timestep: float) -> Point:
-        for index, query in enumerate(self._queries_or_none()):
+        """The level of a timestep; where a run begins at it, that of the step that the run begins with."""
+        for index, query in enumerate(self._queries if self._begin_index is not None else ()):
             if math.isclose(query.timestep, timestep, rel_tol=1e-6, abs_tol=1e-6):
                 start = self._start(index)
                 return self._queries[start].point if start < len(self._queries) else self._laid_out.points[-1]
         return self._training.process.at(timestep=timestep)
-
-    def _queries_or_none(self) -> tuple[Query, ...]:
-        return self._queries if self._plan is not None else ()
 
 
 class LatentryEtaScheduler(LatentryScheduler):
@@ -344,6 +347,14 @@ class LatentryEtaScheduler(LatentryScheduler):
             self._solver = self._host.schedulers.create(self.config["scheduler"], **options)
             self._lay_out(self._request)
         return super().step(model_output, timestep, sample, generator, return_dict)
+
+
+def _by_row(points: Sequence[Point], like: Tensor) -> tuple[Tensor, Tensor]:
+    """α and σ of each row, shaped (rows, 1, …) to multiply tensors such as ``like``; in float32 or wider."""
+    dtype, shape = torch.promote_types(like.dtype, torch.float32), (len(points), *(1 for _ in like.shape[1:]))
+    scales = ([point.alpha for point in points], [point.sigma for point in points])
+    alpha, sigma = (torch.tensor(each, dtype=dtype).to(like.device).reshape(shape) for each in scales)
+    return alpha, sigma
 
 
 def _times(queries: Sequence[Query]) -> list[float]:

@@ -215,6 +215,14 @@ def test_what_is_there_is_not_overwritten(tiny: Path, latentry: CommandLine, tmp
     assert [file.name for file in tmp_path.iterdir()] == ["kept.safetensors"]
 
 
+@pytest.mark.parametrize("to", ["single", "folder"])
+def test_a_shards_size_without_shards_is_refused(tiny: Path, latentry: CommandLine, tmp_path: Path, to: str) -> None:
+    done = latentry("convert", tiny, "out.safetensors", "--to", to, "--max-shard-size", "1MB", folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "1MB has no effect" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("out", "options", "said"),
     [

@@ -38,3 +38,15 @@ def test_it_is_refused_alone(name: str, tmp_path: Path) -> None:
     done = fresh("generate", "a", option.opts[0], VALUES[name], folder=tmp_path)
     assert done.code == 2
     assert done.err.startswith(f"error: {option.opts[0]} {VALUES[name]}: it has no effect without --")
+
+
+def test_groups_of_blocks_are_refused_where_whole_networks_move(tmp_path: Path) -> None:
+    done = fresh("generate", "a", "--offload", "model", "--blocks-per-group", "2", folder=tmp_path)
+    assert done.code == 2
+    assert done.err.startswith("error: --blocks-per-group 2: it must be left out: offload is model")
+
+
+def test_a_strength_mode_needs_a_picture_and_no_strength(tmp_path: Path) -> None:
+    """The picture is missing here: what is refused is the file, and not the mode."""
+    done = fresh("generate", "a", "--init-image", "none.png", "--strength-mode", "full", folder=tmp_path)
+    assert (done.code, "none.png" in done.err, "no effect" in done.err) == (2, True, False)

@@ -108,7 +108,7 @@ def test_a_picture_from_a_picture_is_made_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = {name: Path(file).name for name, file in files.items()}
-    for wanted in ({"strength": 0.5}, {"strength_mode": "full"}, {"width": 64, "height": 64}):
+    for wanted in ({"strength": 0.5}, {"strength": 0.5, "strength_mode": "full"}, {"width": 64, "height": 64}):
         recipe, latents = made(engine, model, tmp_path, **names, **wanted)
         assert recipe.request.init_image == files["init_image"]
         monkeypatch.chdir("/")

@@ -193,7 +193,14 @@ def test_without_offload_nothing_happens(trio: Any) -> None:
 def test_a_policy_is_json_and_takes_nothing_unknown() -> None:
     policy = MemoryPolicy(offload="blocks", blocks_per_group=2, vae_tiling=256, dtypes={"vae": "float32"})
     assert MemoryPolicy.model_validate_json(policy.model_dump_json()) == policy
-    for wrong in ({"offload": "disk"}, {"blocks_per_group": 0}, {"dtypes": {"vae": "float8"}}, {"tiles": True}):
+    for wrong in (
+        {"offload": "disk"},
+        {"blocks_per_group": 0},
+        {"blocks_per_group": 2},
+        {"offload": "model", "blocks_per_group": 2},
+        {"dtypes": {"vae": "float8"}},
+        {"tiles": True},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             MemoryPolicy(**wrong)
 

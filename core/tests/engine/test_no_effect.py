@@ -10,6 +10,7 @@ from PIL import Image
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
+from latentry._request._option import declared_options
 
 PICTURE = Image.new("RGB", (32, 32), (200, 30, 40))
 MASK = Image.new("L", (32, 32), 255)
@@ -21,6 +22,16 @@ USELESS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a LoRA mode without LoRAs": ({"lora_mode": "merged"}, {}, "lora_mode"),
     "a strength without a picture": ({"strength": 0.5}, {}, "strength"),
     "a strength mode without a picture": ({"strength_mode": "full"}, {}, "strength_mode"),
+    "a strength mode where all steps are taken": (
+        {"strength": 1.0, "strength_mode": "full"},
+        {"init_image": PICTURE},
+        "strength_mode",
+    ),
+    "a strength mode at inpainting's own strength": (
+        {"strength_mode": "full"},
+        {"init_image": PICTURE, "mask": MASK},
+        "strength_mode",
+    ),
     "a mask without a picture": ({}, {"mask": MASK}, "init_image"),
     "a feather without a mask": ({"mask_feather": 3}, {"init_image": PICTURE}, "mask_feather"),
     "a noise scale with a picture": ({"initial_noise": "sigma"}, {"init_image": PICTURE}, "initial_noise"),
@@ -53,6 +64,7 @@ def test_an_option_without_effect_is_refused(host: PluginHost, tmp_path: Path, w
 
 USEFUL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "strength_mode": ({"strength": 0.5, "strength_mode": "full"}, {"init_image": PICTURE}),
+    "strength_mode at the task's own strength": ({"strength_mode": "full"}, {"init_image": PICTURE}),
     "mask_feather": ({"mask_feather": 3}, {"init_image": PICTURE, "mask": MASK}),
     "initial_noise": ({"initial_noise": "sigma"}, {}),
     "guidance_rescale": ({"guidance_rescale": 0.5}, {}),
@@ -69,6 +81,16 @@ def test_an_option_with_an_effect_is_accepted(host: PluginHost, tmp_path: Path, 
     model = str(write_toy(tmp_path / "model", variants=["layered"], layers=4))
     setup = Engine(host).prepare(GenerationRequest(prompt="a", model=model, steps=4, **wanted), **pictures)
     assert not [note for note in setup.notes if "no effect" in note]
+
+
+@pytest.mark.parametrize("field", [name for name, option in declared_options(GenerationRequest) if option.needs])
+def test_every_option_that_needs_another_is_refused_without_it(host: PluginHost, tmp_path: Path, field: str) -> None:
+    others = {"mask": str(tmp_path / "mask.png"), "strength": 0.5, "lora_mode": "merged", "strength_mode": "full"}
+    MASK.save(tmp_path / "mask.png")
+    value = others.get(field, {"mask_feather": 3, "switch": 0.5, "skip_layer_interval": (0.0, 0.5)}.get(field, 2.0))
+    model = str(write_toy(tmp_path / "model", variants=["layered"], layers=4, fails="loading"))
+    with pytest.raises(OptionError):
+        Engine(host).generate(GenerationRequest(prompt="a", model=model, steps=4, **{field: value}))
 
 
 def test_a_recipe_of_an_earlier_version_may_have_one(engine: Engine, model: str) -> None:

@@ -101,11 +101,13 @@ class FieldCommand(click.Command):
 
 def options_of(model: type[BaseModel], only: Container[str] | None = None) -> Iterator[FieldOption]:
     """The options of a model's fields, in their order; fields of one spelling make one option."""
+    from latentry._request._option import declared_options
+
     by_spelling: dict[str, list[str]] = {}
-    for name, declared in _declared(model):
+    options = dict(declared_options(model))
+    for name, declared in options.items():
         if only is None or name in only:
             by_spelling.setdefault(spelling(name, declared), []).append(name)
-    options = dict(_declared(model))
     for names in by_spelling.values():
         yield FieldOption(names, model.model_fields[names[0]], options[names[0]])
 
@@ -160,13 +162,6 @@ def spelled(context: click.Context, field: str) -> str:
 def spelling(field: str, declared: Option) -> str:
     """A field's option as it is typed."""
     return declared.spelling or f"--{field.replace('_', '-')}"
-
-
-def _declared(model: type[BaseModel]) -> Iterator[tuple[str, Option]]:
-    from latentry._request._option import Option
-
-    for name, info in model.model_fields.items():
-        yield from ((name, item) for item in info.metadata if isinstance(item, Option))
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

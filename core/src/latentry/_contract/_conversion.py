@@ -24,13 +24,13 @@ class Conversion:
         out: the folder or file to make; it must not exist yet.
         to: ``folder``: diffusers' layout, one file for each network; ``sharded``: the same in files of limited size,
             with an index; ``single``: one file in the layout in which the model was first published.
-        max_shard_size: of ``sharded``, such as ``5GB``.
+        max_shard_size: of ``sharded``, such as ``5GB``, which None stands for.
         dtype: of the weights, by torch's name; None keeps each tensor's own.
         progress: called after each tensor; an exception raised in it cancels the conversion.
     """
 
     out: Path
     to: Form
-    max_shard_size: str = "5GB"
+    max_shard_size: str | None = None
     dtype: str | None = None
     progress: Tell = ignore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentry._contract._conversion import Conversion
 from latentry._discovery import PluginHost, host_callback
-from latentry._errors import IncompatibleError
+from latentry._errors import IncompatibleError, OptionError
 from latentry._files._locate import Located
 from latentry._specs import ModelFiles
 
@@ -29,9 +29,15 @@ def convert(host: PluginHost, located: Located, conversion: Conversion) -> tuple
     Raises:
         IncompatibleError: its family cannot convert, or its weights are quantised.
         ModelError: its files are damaged or do not belong together.
-        OptionError: the target exists already, or an option is wrong.
+        OptionError: the target exists already, or an option is wrong or has no effect.
         ResourceError: the disk is too full.
     """
+    if conversion.max_shard_size is not None and conversion.to != "sharded":
+        raise OptionError(
+            f"A largest size of {conversion.max_shard_size} has no effect on the form {conversion.to!r}.",
+            why="Only the form 'sharded' is cut into several files.",
+            remedy="Leave the size out, or write the form 'sharded'.",
+        )
     if not host.families[located.family].converter:
         raise IncompatibleError(
             f"Models of the family {located.family} cannot be converted.",

@@ -137,7 +137,7 @@ class GenerationRequest(BaseModel):
     strength: Annotated[float | None, Option(Panel.PICTURE, needs="init_image")] = Field(
         default=None, gt=0.0, le=1.0, description="How much to change the picture; at 1 nothing of it is left."
     )
-    strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE, needs="strength")] = Field(
+    strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE, needs="init_image")] = Field(
         default="cut", description="Take that share of the steps, or all of them from that noise level on."
     )
     seed: Annotated[int | None, Option(Panel.OUTPUT)] = Field(

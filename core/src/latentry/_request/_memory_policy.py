@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from latentry._request._option import Option, Panel
 
@@ -20,7 +20,7 @@ class MemoryPolicy(BaseModel):
     Attributes:
         offload: ``model``: a network is on the device while it is used, and waits in main memory otherwise;
             ``blocks``: so does each group of a network's blocks, of which the device then never holds two.
-        blocks_per_group: how many blocks following one another move together.
+        blocks_per_group: how many blocks following one another move together; only with ``blocks``.
         vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
             own), or where it would take more than half of the device's memory (``auto``).
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
@@ -39,3 +39,10 @@ class MemoryPolicy(BaseModel):
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)
+
+    @field_validator("blocks_per_group")
+    @classmethod
+    def _only_with_blocks(cls, blocks: int, info: ValidationInfo) -> int:
+        if blocks > 1 and info.data.get("offload", "blocks") != "blocks":
+            raise ValueError(f"it must be left out: offload is {info.data['offload']}, and only blocks move in groups")
+        return blocks

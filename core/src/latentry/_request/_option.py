@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class Panel(StrEnum):
@@ -42,3 +46,9 @@ class Option:
     repeatable: bool = False
     needs: str = ""
     read: Callable[..., object] | None = None
+
+
+def declared_options(model: type[BaseModel]) -> Iterator[tuple[str, Option]]:
+    """The fields of a model that are options, in their order."""
+    for name, info in model.model_fields.items():
+        yield from ((name, item) for item in info.metadata if isinstance(item, Option))

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from latentry._errors import OptionError
 from latentry._guidance._guidance import Guidance
 from latentry._request._generation_request import GenerationRequest
+from latentry._request._option import declared_options
+from latentry._resolve._canvas import Canvas
 from latentry._resolve._guidance import steps_within
-from latentry._resolve._inputs import Inputs
 
 
 class NoEffect(NamedTuple):
@@ -23,23 +24,25 @@ class NoEffect(NamedTuple):
 
 
 def without_effect(
-    request: GenerationRequest, inputs: Inputs, guidance: Guidance, scale: float, steps: int
+    request: GenerationRequest, canvas: Canvas, guidance: Guidance, scale: float, steps: int
 ) -> tuple[NoEffect, ...]:
     """The fields that differ from their defaults and change nothing.
 
     Args:
         request: what is wanted.
-        inputs: the pictures that were given for it.
+        canvas: the pictures that were given for it, and the strength that applies.
         guidance: what was chosen for it.
         scale: the guidance scale.
         steps: how many are taken.
     """
-    given = {name for name, field in type(request).model_fields.items() if getattr(request, name) != field.default}
+    defaults = {
+        name: field.get_default(call_default_factory=True) for name, field in type(request).model_fields.items()
+    }
+    given = {name for name, default in defaults.items() if getattr(request, name) != default}
     candidates = (
-        *_about_pictures(request, inputs),
+        *_alone(request, canvas),
+        *_about_pictures(canvas),
         *_about_guidance(request, guidance, scale, steps),
-        (request.refiner is None, NoEffect("switch", "There is no refiner.")),
-        (not request.loras, NoEffect("lora_mode", "There are no LoRAs.")),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 
@@ -62,11 +65,19 @@ def refuse(found: tuple[NoEffect, ...]) -> None:
         )
 
 
-def _about_pictures(request: GenerationRequest, inputs: Inputs) -> Iterator[tuple[bool, NoEffect]]:
-    picture = inputs.image is not None
-    from_noise = not picture or (inputs.mask is not None and request.strength in (None, 1.0))
-    yield not picture, NoEffect("strength_mode", "There is no picture to start from.")
-    yield inputs.mask is None, NoEffect("mask_feather", "There is no mask.")
+def _alone(request: GenerationRequest, canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:
+    """Options without the one that they need."""
+    pictures = {"init_image": canvas.inputs.image, "mask": canvas.inputs.mask}  # the caller's or the request's
+    for field, option in declared_options(type(request)):
+        if needed := option.needs:
+            there = pictures[needed] is not None if needed in pictures else bool(getattr(request, needed))
+            yield not there, NoEffect(field, f"It needs {needed}, which was not given.")
+
+
+def _about_pictures(canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:
+    whole = canvas.strength == 1.0
+    from_noise = canvas.inputs.image is None or (canvas.inputs.mask is not None and whole)
+    yield whole, NoEffect("strength_mode", "At a strength of 1 all steps are taken.")
     yield not from_noise, NoEffect("initial_noise", "The run starts from the picture.")
 
 
@@ -77,8 +88,6 @@ def _about_guidance(
     yield scale == 1.0, NoEffect("guidance_rescale", unguided)
     yield scale == 1.0, NoEffect("guidance_interval", unguided)
     yield not guidance.unconditional, NoEffect("negative", unguided)
-    for field in ("skip_layer_scale", "skip_layer_interval"):
-        yield not request.skip_layers, NoEffect(field, "No layers are skipped.")
     yield request.skip_layer_scale == 0.0, NoEffect("skip_layers", "The scale of skip-layer guidance is 0.")
     intervals = {"guidance_interval": request.guidance_interval, "skip_layers": request.skip_layer_interval}
     for field, (start, stop) in intervals.items():

@@ -92,7 +92,7 @@ def prepare(
     plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
     options = _guidance_options(request, located)
     guidance = choose_guidance(options, located.variant, checkpoint, plan)
-    useless = without_effect(request, canvas.inputs, guidance, options.guidance, len(plan))
+    useless = without_effect(request, canvas, guidance, options.guidance, len(plan))
     if strict:
         refuse(useless)
 

@@ -62,20 +62,13 @@ def read_image(picture: Picture, note: Note) -> Picture:
     Raises:
         OptionError: greys outside the range of their mode.
     """
-    picture = ImageOps.exif_transpose(picture)
-    grey = _grey_of_many_bits(picture, "init_image")
-    if grey is not None:
-        return grey.convert("RGB")
-    if picture.mode == "CMYK":
-        return _from_cmyk(picture)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layered = picture.convert("RGBA")
-    if layered.getchannel("A").getextrema()[0] == 255:
-        return layered.convert("RGB")
-    note("The transparent parts of the picture were filled with white.")
-    white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, layered).convert("RGB")
+
+    def on_white(layered: Picture) -> Picture:
+        note("The transparent parts of the picture were filled with white.")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layered).convert("RGB")
+
+    return _in_mode("RGB", picture, "init_image", on_white)
 
 
 def read_mask(picture: Picture, note: Note) -> Picture:
@@ -91,22 +84,38 @@ def read_mask(picture: Picture, note: Note) -> Picture:
     Raises:
         OptionError: greys outside the range of their mode.
     """
+
+    def from_both(layered: Picture) -> Picture:
+        light, alpha = layered.convert("LA").split()
+        visible = np.asarray(light)[np.asarray(alpha) > 0]
+        if visible.size == 0 or visible.min() == visible.max():
+            note("The mask was read from its alpha channel: opaque parts are redrawn.")
+            return alpha
+        return Image.composite(light, Image.new("L", light.size, 0), alpha)
+
+    return _in_mode("L", picture, "mask", from_both)
+
+
+def _in_mode(mode: str, picture: Picture, name: str, without_alpha: Callable[[Picture], Picture]) -> Picture:
+    """A picture in a mode without alpha.
+
+    Args:
+        mode: RGB or L.
+        picture: in any mode.
+        name: the request's field, for errors.
+        without_alpha: makes the mode of RGBA with transparent pixels.
+    """
     picture = ImageOps.exif_transpose(picture)
-    grey = _grey_of_many_bits(picture, "mask")
+    grey = _grey_of_many_bits(picture, name)
     if grey is not None:
-        return grey
+        return grey.convert(mode)
     if picture.mode == "CMYK":
-        return _from_cmyk(picture).convert("L")
+        return _from_cmyk(picture).convert(mode)
     if not picture.has_transparency_data:
-        return picture.convert("L")
-    light, alpha = picture.convert("RGBA").convert("LA").split()
-    if alpha.getextrema()[0] == 255:
-        return light
-    visible = np.asarray(light)[np.asarray(alpha) > 0]
-    if visible.size == 0 or visible.min() == visible.max():
-        note("The mask was read from its alpha channel: opaque parts are redrawn.")
-        return alpha
-    return Image.composite(light, Image.new("L", light.size, 0), alpha)
+        return picture.convert(mode)
+    layered = picture.convert("RGBA")
+    transparent = layered.getchannel("A").getextrema()[0] != 255
+    return without_alpha(layered) if transparent else layered.convert(mode)
 
 
 def _grey_of_many_bits(picture: Picture, name: str) -> Picture | None:

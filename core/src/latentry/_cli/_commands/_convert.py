@@ -40,9 +40,7 @@ def _file_options() -> Iterator[FieldOption]:
     required=True,
     help="folder and sharded are diffusers' layout; single is one file in the layout of the original release.",
 )
-@click.option(
-    "--max-shard-size", metavar="SIZE", default="5GB", show_default=True, help="Largest file of a sharded model."
-)
+@click.option("--max-shard-size", metavar="SIZE", help="Largest file with --to sharded.  [default: 5GB]")
 @click.option("--dtype", metavar="DTYPE", help="float32, float16 or bfloat16; unchanged if not given.")
 @quiet_option
 @json_option
@@ -53,7 +51,7 @@ def convert(
     source: str,
     out: Path,
     to: Layout,
-    max_shard_size: str,
+    max_shard_size: str | None,
     dtype: str | None,
     quiet: bool,
     as_json: bool,

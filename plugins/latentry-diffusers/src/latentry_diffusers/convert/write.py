@@ -28,6 +28,8 @@ DTYPES: Mapping[str, torch.dtype] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+SHARD = "5GB"
+"""The largest file of the form ``sharded`` where the conversion does not say."""
 UNFIT = "Give --config FOLDER if its networks have shapes of their own, or download the checkpoint again."
 
 
@@ -70,7 +72,7 @@ def write_checkpoint(bundle: Bundle, release: Release, conversion: Conversion) -
 def _plan(parts: Sequence[Contents], bundle: Bundle, release: Release, conversion: Conversion) -> tuple[Planned, ...]:
     if conversion.to == "single":
         return tuple(plan_single(parts, bundle, release, PurePath(conversion.out.name)))
-    shard = conversion.max_shard_size if conversion.to == "sharded" else None
+    shard = (conversion.max_shard_size or SHARD) if conversion.to == "sharded" else None
     return tuple(plan_weights(parts, bundle, release, shard))
 
 

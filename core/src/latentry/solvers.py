@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latentry._numerics._solvers._churn import Churn
     from latentry._numerics._solvers._exponential import exponential_step
     from latentry._numerics._solvers._multistep import exponential_multistep
-    from latentry._numerics._solvers._slopes import slope_step
+    from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
     from latentry._numerics._solvers._thresholding import DynamicThreshold
     from latentry._numerics._solvers._weights import exponential_weights, midpoint_weights, polynomial_weights
 else:
@@ -36,6 +36,8 @@ else:
             "exponential_step": "_numerics._solvers._exponential",
             "exponential_multistep": "_numerics._solvers._multistep",
             "slope_step": "_numerics._solvers._slopes",
+            "time_of": "_numerics._solvers._slopes",
+            "velocity_step": "_numerics._solvers._slopes",
             "DynamicThreshold": "_numerics._solvers._thresholding",
             "exponential_weights": "_numerics._solvers._weights",
             "midpoint_weights": "_numerics._solvers._weights",
@@ -59,4 +61,6 @@ __all__ = [
     "midpoint_weights",
     "polynomial_weights",
     "slope_step",
+    "time_of",
+    "velocity_step",
 ]

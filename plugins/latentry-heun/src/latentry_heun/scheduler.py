@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Denoised, Interval, Noise, NoMemory, Point, Scheduler, Step
-from latentry.solvers import Churn, combine, slope_step
+from latentry.solvers import Churn, slope_step, time_of, velocity_step
 
 
 class Heun(Churn, Scheduler):
@@ -52,6 +52,5 @@ class Heun(Churn, Scheduler):
     @staticmethod
     def _in_t(x: Tensor, start: Point, end: Point, here: Denoised, there: Denoised) -> Tensor:
         """Line 11 on dx̃/dt = ε̂ − x̂₀ with x̃ = x/(α + σ), which on a flow is x itself."""
-        before, after = start.alpha + start.sigma, end.alpha + end.sigma
-        half = 0.5 * after * (end.sigma / after - start.sigma / before)
-        return combine((after / before, x), (half, here.v), (half, there.v))
+        half = 0.5 * (time_of(end) - time_of(start))
+        return velocity_step(x, start, end, (half, half), (here.v, there.v))

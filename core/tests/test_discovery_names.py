@@ -15,9 +15,9 @@ from latentry._errors import UnknownName
 from latentry._specs import SchedulerSpec
 
 
-def entry(distribution: str, name: str, *aliases: str) -> Entry[SchedulerSpec]:
+def entry(distribution: str, name: str, *aliases: str, moved_from: tuple[str, ...] = ()) -> Entry[SchedulerSpec]:
     owner = Provenance(distribution, distribution, "1.0")
-    spec = SchedulerSpec(name=name, target="a:B", summary="For a test.", aliases=aliases)
+    spec = SchedulerSpec(name=name, target="a:B", summary="For a test.", aliases=aliases, moved_from=moved_from)
     return Entry(spec, Source(owner, distribution, lambda: None))
 
 
@@ -50,6 +50,35 @@ def test_the_rules_hold_in_any_order() -> None:
         assert {name: one and one.qualified for name, one in found.items()} == MEANING
         assert names.listed() == ["d1:same", "d2:same", "fourth", "third"]
         assert {name: len(claims) for name, claims in names.contested.items()} == {"same": 2, "shared": 2}
+
+
+MOVED = (
+    entry("d1", "kept"),
+    entry("d2", "kept", moved_from=("d1",)),  # d1 registers it itself
+    entry("new", "moved", moved_from=("Old_One", "d1")),
+    entry("d3", "twice", moved_from=("d1",)),
+    entry("d4", "twice", moved_from=("d1",)),
+)
+
+NOW = {
+    "d1:kept": "d1:kept",
+    "old-one:moved": "new:moved",
+    "OLD.ONE:moved": "new:moved",
+    "d1:moved": "new:moved",
+    "new:moved": "new:moved",
+    "moved": "new:moved",
+    "d1:twice": None,  # two say that they had it
+    "d2:moved": None,
+    "old-one:kept": None,
+}
+
+
+def test_a_former_qualified_name_resolves_where_nothing_else_has_it() -> None:
+    for order in permutations(MOVED):
+        names = Names(order)
+        found = {name: names.resolve(name) for name in NOW}
+        assert {name: one and one.qualified for name, one in found.items()} == NOW
+        assert names.listed() == ["d1:kept", "d2:kept", "d3:twice", "d4:twice", "moved"]
 
 
 @pytest.fixture

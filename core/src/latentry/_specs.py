@@ -34,6 +34,8 @@ class Spec:
         target: ``package.module:attribute``, imported on first use.
         summary: one line for listings.
         aliases: further names; a name beats an alias, colliding aliases resolve to nothing.
+        moved_from: distributions that had this record before. ``distribution:name`` of each still resolves, so that old
+            recipes and preferences do, unless that distribution registers the name itself.
         citation: the source, e.g. ``Song et al. 2020, arXiv:2010.02502``.
         api: the contract version the record was written for; by default that of the core at hand, so that what the
             distribution requires of ``latentry`` decides alone.
@@ -43,6 +45,7 @@ class Spec:
     target: str
     summary: str
     aliases: tuple[str, ...] = ()
+    moved_from: tuple[str, ...] = ()
     citation: str = ""
     api: tuple[int, int] = API
 

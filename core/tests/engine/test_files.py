@@ -100,7 +100,7 @@ def test_parts_become_files_of_the_model(tmp_path: Path) -> None:
     [
         ({"model": ""}, "There is no model ''"),
         ({"model": "x" * 300}, "There is no model 'xxx"),
-        ({"model": "shapes-sdxl"}, "latentry-shapes provides 'shapes-sdxl'"),
+        ({"model": "shapes-sdxl"}, "latentry-shapes-sdxl provides 'shapes-sdxl'"),
         ({"vae": ""}, "There is no autoencoder ''"),
         ({"config": ""}, "There is no configuration folder ''"),
         ({"vae": "absent.safetensors"}, "There is no autoencoder 'absent.safetensors'"),

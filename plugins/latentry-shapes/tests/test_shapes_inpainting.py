@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentry_shapes._checkpoint import shapes_inpainting
 from latentry_shapes.edit_judge import MOST_CHANGE, measure
 from latentry_shapes.edits import held_out_edits
 from latentry_shapes.painters import Editor, pipeline_editor, reconstruction
+from latentry_shapes_inpainting import folder
 
 pytestmark = pytest.mark.slow
 COUNT = 24
@@ -23,7 +23,7 @@ COUNT = 24
 
 @pytest.fixture(scope="module")
 def network() -> Editor:
-    return pipeline_editor(shapes_inpainting(), steps=25, guidance=1.5)
+    return pipeline_editor(folder(), steps=25, guidance=1.5)
 
 
 @pytest.mark.parametrize("seed", [1201, 1202])
@@ -43,7 +43,7 @@ def test_a_mask_of_nothing_keeps_the_whole_picture(network: Editor) -> None:
 
 def test_the_autoencoder_alone_changes_less_than_the_bar() -> None:
     edits = held_out_edits(COUNT, 1204)
-    change = measure(edits, reconstruction(shapes_inpainting())([edit.picture for edit in edits])).change
+    change = measure(edits, reconstruction(folder())([edit.picture for edit in edits])).change
     assert 0 < change < MOST_CHANGE / 2
 
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from latentry_shapes import _latents, train
-from latentry_shapes._checkpoint import packaged
 from latentry_shapes._latents import BATCH, MASKS, Drawings, encode_drawings
 from latentry_shapes._model_folder import export
 from latentry_shapes._progress import Report, Show
@@ -26,6 +25,7 @@ from latentry_shapes.encoders import TEXT_ENCODERS, TOKENS, States
 from latentry_shapes.networks import autoencoder as untrained_autoencoder
 from latentry_shapes.scenes import random_scene
 from latentry_shapes.text_training import train_text_encoder
+from latentry_shapes_inpainting import folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 """Autocast gives PyTorch's norms bfloat16 input with float32 weights, which warns once per process."""
@@ -292,12 +292,12 @@ def test_a_finished_model_is_trained_further_from_the_command_line(tmp_path: Pat
         words = ["--model", "shapes-inpainting", "--start", "shapes-inpainting", "--further-steps", steps]
         assert train.main(["--out", str(out), *words, "--pictures", "4", "--batch", "2"]) == 0
         weights[steps] = [next((out / part).glob("*.safetensors")).read_bytes() for part in files]
-    shipped = [next((packaged()["shapes-inpainting"] / part).glob("*.safetensors")).read_bytes() for part in files]
+    shipped = [next((folder() / part).glob("*.safetensors")).read_bytes() for part in files]
     assert weights["0"] == shipped
     assert weights["1"][1:] == shipped[1:]
     assert weights["1"][0] != shipped[0]
     for config in ("vae/config.json", "unet/config.json", "text_encoder/config.json"):
-        assert (tmp_path / "1" / config).read_text() == (packaged()["shapes-inpainting"] / config).read_text()
+        assert (tmp_path / "1" / config).read_text() == (folder() / config).read_text()
 
 
 def test_only_stable_diffusion_models_are_trained_further(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

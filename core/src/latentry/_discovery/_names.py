@@ -28,7 +28,8 @@ class Entry(Generic[S]):
 class Names(Generic[S]):
     """The names of one kind of record.
 
-    - Qualified names always resolve.
+    - Qualified names always resolve. Where a record has moved to another distribution, its former qualified name does
+      too, if nothing else has or had it.
     - A short name resolves where one record has it; where two have it, neither does.
     - An alias resolves where no record has it as its name and no second one as an alias.
 
@@ -41,6 +42,12 @@ class Names(Generic[S]):
         aliases = _grouped(
             (alias, entry) for entry in entries for alias in dict.fromkeys(entry.spec.aliases) if alias not in names
         )
+        former = _grouped(
+            (f"{canonical(old)}:{entry.spec.name}", entry)
+            for entry in entries
+            for old in dict.fromkeys(entry.spec.moved_from)
+        )
+        self.former = {name: claims[0] for name, claims in former.items() if len(claims) == 1}
         self.short = {name: claims[0] for name, claims in names.items() if len(claims) == 1}
         self.aliases = {alias: claims[0] for alias, claims in aliases.items() if len(claims) == 1}
         self.contested = {name: claims for name, claims in (names | aliases).items() if len(claims) > 1}
@@ -51,7 +58,8 @@ class Names(Generic[S]):
             return None
         if ":" in name:
             distribution, _, short = name.partition(":")
-            return self.qualified.get(f"{canonical(distribution)}:{short}")
+            qualified = f"{canonical(distribution)}:{short}"
+            return self.qualified.get(qualified) or self.former.get(qualified)
         return self.short.get(name) or self.aliases.get(name)
 
     def listed(self) -> list[str]:

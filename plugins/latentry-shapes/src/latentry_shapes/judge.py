@@ -21,12 +21,12 @@ from PIL import Image
 from rich.console import Console
 
 from latentry import LatentryError, PluginHost
-from latentry_shapes._checkpoint import packaged
 from latentry_shapes._contact_sheet import contact_sheet, strips
 from latentry_shapes._detection import detect
 from latentry_shapes._progress import progress
 from latentry_shapes._report import as_data, as_table, edits_as_data, edits_as_table
 from latentry_shapes._scoring import COLUMNS, Score, Share, compare, count_right
+from latentry_shapes._shipped import folder_of, qualified
 from latentry_shapes.drawing import draw
 from latentry_shapes.edit_judge import NETWORK, EditReport, judge_edits
 from latentry_shapes.painters import (
@@ -51,8 +51,6 @@ BARS: Mapping[str, Mapping[str, float]] = {
     GENERATED: {"background": 95.0, "colours": 95.0, "relation": 90.0, "shapes": 80.0},
 }
 """What a shipped model has to reach, in percent."""
-DISTRIBUTION = "latentry-shapes"
-"""Qualifies the name of a shipped model, so that it cannot mean another package's."""
 SHEET = 16
 """Pictures on a contact sheet."""
 
@@ -120,10 +118,6 @@ def _positive(word: str) -> int:
     return number
 
 
-def _folder(model: str) -> Path:
-    return packaged().get(model) or Path(model)
-
-
 def _is_inpainting(folder: Path) -> bool:
     return "Inpaint" in str(json.loads((folder / "model_index.json").read_text()).get("_class_name"))
 
@@ -137,7 +131,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.judge", description=summary)
     parser.add_argument(
-        "--model", default="shapes", help="a shipped model or a diffusers folder (default: %(default)s)"
+        "--model", default="shapes", help="an installed model of ours or a diffusers folder (default: %(default)s)"
     )
     parser.add_argument("--prompts", type=_positive, default=200, help="number of prompts (default: %(default)s)")
     parser.add_argument(
@@ -153,16 +147,16 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(words)
-    if not (_folder(args.model) / "model_index.json").is_file():
-        parser.error(f"{args.model} is neither a shipped model nor a diffusers folder: it has no model_index.json")
+    if not (folder_of(args.model) / "model_index.json").is_file():
+        parser.error(f"{args.model} is not an installed model of ours, nor a diffusers folder with a model_index.json")
     return args
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Command line. Returns 0 if every bar is reached, 1 if one is missed, 2 if no pictures could be made."""
     args = _arguments(words)
-    model = f"{DISTRIBUTION}:{args.model}" if args.model in packaged() else args.model
-    folder = _folder(args.model)
+    model = qualified(args.model) or args.model
+    folder = folder_of(args.model)
     sampling = {"scheduler": args.scheduler, "steps": args.steps, "guidance": args.guidance}
     inpainting, reconstruct = _is_inpainting(folder), reconstruction(folder)
     edits: EditReport | None = None

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from latentry_shapes import networks
 from latentry_shapes._batches import Batches
-from latentry_shapes._checkpoint import packaged
 from latentry_shapes._latents import Drawings, encode_drawings, pictures
 from latentry_shapes._model_folder import export, load
 from latentry_shapes._progress import Show, progress
+from latentry_shapes._shipped import folder_of
 from latentry_shapes._stage import SAVE_EVERY, Stage
 from latentry_shapes.designs import DESIGNS, Design, Flux, StableDiffusion, adopt
 from latentry_shapes.distillation import Distillation
@@ -226,7 +226,7 @@ def main(words: Sequence[str] | None = None) -> int:
     training = Training(work, args)
     try:
         if args.start:
-            training.further(args.model, packaged().get(args.start) or Path(args.start), out)
+            training.further(args.model, folder_of(args.start), out)
         else:
             training.model(args.model, out)
     except KeyboardInterrupt:

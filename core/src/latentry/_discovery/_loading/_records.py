@@ -25,6 +25,7 @@ from latentry._specs import (
 NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 ALIAS = re.compile(r"[^\s:,]+")
 TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 QUALIFIED = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9_-]+")
 
 
@@ -54,6 +55,8 @@ def _faults(kind: Kind[Any], spec: Spec) -> Iterator[str]:
     for alias in spec.aliases:
         if not (isinstance(alias, str) and ALIAS.fullmatch(alias)):
             yield f"its alias {alias!r} is empty or contains a space, a colon or a comma"
+    if not isinstance(spec.moved_from, tuple) or not all(map(_is_distribution, spec.moved_from)):
+        yield f"moved_from must be a tuple of names of distributions, not {spec.moved_from!r}"
     if taken := kind.reserved & {spec.name, *spec.aliases}:
         yield f"the core has a {kind.noun} '{min(taken)}' of its own"
     for field in spec.TARGETS:
@@ -61,6 +64,10 @@ def _faults(kind: Kind[Any], spec: Spec) -> Iterator[str]:
     if not (isinstance(spec.summary, str) and spec.summary.strip() and "\n" not in spec.summary):
         yield "its summary must be one line of text"
     yield from _own_faults(spec)
+
+
+def _is_distribution(name: object) -> bool:
+    return isinstance(name, str) and DISTRIBUTION.fullmatch(name) is not None
 
 
 @singledispatch

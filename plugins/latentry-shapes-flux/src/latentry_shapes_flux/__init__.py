@@ -1,0 +1,29 @@
+"""A small FLUX.1 dev for Latentry that draws coloured shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from latentry import CheckpointSpec, hookimpl
+
+
+@hookimpl
+def latentry_checkpoints() -> Iterable[CheckpointSpec]:
+    """The trained model in this package."""
+    yield CheckpointSpec(
+        name="shapes-flux",
+        target="latentry_shapes_flux:folder",
+        summary="Coloured shapes, 64x64, by a small FLUX.1 dev that takes the guidance scale as an input.",
+        moved_from=("latentry-shapes",),
+        family="latentry-flux:flux",
+        variant="dev",
+        size=64,
+        licence="Apache-2.0",
+        guidance=3.0,
+    )
+
+
+def folder() -> Path:
+    """Where the model is, in diffusers' layout."""
+    return Path(__file__).parent / "model"

@@ -1,0 +1,11 @@
+"""The shipped model is there, complete, and what its record says."""
+
+from __future__ import annotations
+
+from support.shipped_model import ShippedModel
+
+import latentry_shapes_flux
+
+
+class TestShippedModel(ShippedModel):
+    module = latentry_shapes_flux

@@ -1,0 +1,29 @@
+"""A small inpainting Stable Diffusion for Latentry that draws coloured shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from latentry import CheckpointSpec, hookimpl
+
+
+@hookimpl
+def latentry_checkpoints() -> Iterable[CheckpointSpec]:
+    """The trained model in this package."""
+    yield CheckpointSpec(
+        name="shapes-inpainting",
+        target="latentry_shapes_inpainting:folder",
+        summary="Coloured shapes, 64x64: like shapes, for inpainting; it also gets a mask and the picture around it.",
+        moved_from=("latentry-shapes",),
+        family="latentry-sd:sd",
+        variant="sd15-inpainting",
+        size=64,
+        licence="Apache-2.0",
+        guidance=1.5,
+    )
+
+
+def folder() -> Path:
+    """Where the model is, in diffusers' layout."""
+    return Path(__file__).parent / "model"

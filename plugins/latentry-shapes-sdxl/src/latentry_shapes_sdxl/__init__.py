@@ -1,0 +1,29 @@
+"""A small Stable Diffusion XL for Latentry that draws coloured shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from latentry import CheckpointSpec, hookimpl
+
+
+@hookimpl
+def latentry_checkpoints() -> Iterable[CheckpointSpec]:
+    """The trained model in this package."""
+    yield CheckpointSpec(
+        name="shapes-sdxl",
+        target="latentry_shapes_sdxl:folder",
+        summary="Coloured shapes, 64x64, by a small Stable Diffusion XL with two text encoders.",
+        moved_from=("latentry-shapes",),
+        family="latentry-sdxl:sdxl",
+        variant="base",
+        size=64,
+        licence="Apache-2.0",
+        guidance=1.5,
+    )
+
+
+def folder() -> Path:
+    """Where the model is, in diffusers' layout."""
+    return Path(__file__).parent / "model"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 from support.distributions import CORE
 
 ROOT = CORE.parent
@@ -55,3 +58,34 @@ def test_every_distribution_has_the_same_version() -> None:
 def test_the_licence_is_in_the_distribution(file: Path) -> None:
     assert project(file)["license"] == "Apache-2.0"
     assert (file.parent / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+@every
+def test_the_readme_stands_alone(file: Path) -> None:
+    """It is read on a package index and in a wheel, where no other file of the repository is."""
+    text = (file.parent / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)", text)
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert text.startswith(f"# {project(file)['name']}\n")
+    assert len(text) > 400
+
+
+@every
+def test_the_readme_installs_all_that_is_needed_from_a_clone(file: Path) -> None:
+    """Nothing is on a package index yet: what is needed of this repository has to be named, and comes first."""
+    text = (file.parent / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = [line for line in text.splitlines() if line.startswith("pip install ")]
+    needed = {f"./plugins/{name}" for name in local_needs(file)} | {"./core"}
+    own = f"./{file.parent.relative_to(ROOT).as_posix()}"
+    for command in commands:
+        words = [re.sub(r"\[.*\]", "", word) for word in shlex.split(command)[2:]]
+        assert needed | {own} <= set(words), command
+        assert all((ROOT / word / "pyproject.toml").is_file() for word in words)
+    assert commands or not project(file).get("entry-points")
+
+
+def local_needs(file: Path) -> set[str]:
+    """The plugins of this repository that a distribution needs."""
+    names = {Requirement(text).name for text in project(file)["dependencies"]}
+    direct = [other for other in PROJECTS if other.parent.name in names]
+    return {other.parent.name for other in direct}.union(*map(local_needs, direct))

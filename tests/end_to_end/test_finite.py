@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def change(file: Path, name: str, edit: Callable[[Tensor], Tensor]) -> None:
 
 
 def draw(
-    engine: Engine, model: Path, finished: Callable[[GenerationResult], None] | None = None, **wanted: object
+    engine: Engine, model: Path, finished: Callable[[GenerationResult], None] | None = None, **wanted: Any
 ) -> GenerationResult:
     request = {"prompt": "a red circle", "model": str(model), "seed": 1, "steps": 2, "attention": "native"}
     return engine.generate(GenerationRequest.model_validate(request | wanted), finished=finished)
@@ -86,9 +87,9 @@ def test_an_autoencoder_that_overflows_in_half_runs_again_in_float32(
     change(model / VAE, part, lambda weight: weight / weight.abs().max() * 6e4)
     picture = tmp_path / "picture.png"
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(picture)
-    wanted = {"init_image": str(picture), "strength": 0.5, "count": 2, "batch": 1}
+    wanted: dict[str, Any] = {"init_image": str(picture), "strength": 0.5, "count": 2, "batch": 1}
     engine = Engine(host, MemoryPolicy.model_validate({"offload": offload}))
-    half = {"dtype": "float16", "dtypes": {"unet": "float32", "text_encoder": "float32"}}
+    half: dict[str, Any] = {"dtype": "float16", "dtypes": {"unet": "float32", "text_encoder": "float32"}}
     given: list[GenerationResult] = []
     found = draw(engine, model, given.append, **half, **wanted)
     assert [image.tobytes() for each in given for image in each.images] == [image.tobytes() for image in found.images]

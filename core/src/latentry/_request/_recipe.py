@@ -1,11 +1,9 @@
-"""A picture's recipe: everything needed to make it again, carried in the PNG."""
+"""A picture's recipe: everything needed to make it again, carried in its file."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from latentry._discovery import PluginHost, Registry
 from latentry._errors import RecipeError
+from latentry._pictures._reading import read_texts
+from latentry._pictures._writing import Texts, write_picture
 from latentry._request._generation_request import GenerationRequest
 
 if TYPE_CHECKING:
     from packaging.version import Version
     from PIL.Image import Image
 
-KEY = "latentry"
-"""Name of the PNG text chunk."""
 DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 """What the packaging rules allow as the name of a distribution."""
 UNVERSIONED = "unversioned"
@@ -146,32 +144,28 @@ def _parsed(version: str) -> Version | None:
         return None
 
 
-def save_picture(picture: Image, path: Path, recipe: Recipe) -> None:
-    """Write a PNG file with its recipe; a failure leaves no partial file."""
-    from PIL.PngImagePlugin import PngInfo
+def save_picture(picture: Image, path: Path, recipe: Recipe, *, overwrite: bool = True) -> None:
+    """Writes a picture with its recipe; a failure leaves no partial file.
 
-    about = PngInfo()
-    about.add_itxt(KEY, recipe.model_dump_json())
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        picture.save(part, format="PNG", pnginfo=about)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    Raises:
+        FileExistsError: there is a file, and ``overwrite`` is not wanted.
+        OSError: the folder cannot be written to.
+    """
+    write_picture(picture, path, Texts(recipe.model_dump_json()), overwrite=overwrite)
 
 
 def read_recipe(path: Path | str) -> Recipe:
-    """The recipe in a PNG file that Latentry wrote.
+    """The recipe in a picture that Latentry wrote.
 
     Raises:
         RecipeError: no such file, not a picture, or no recipe in it.
     """
-    text = _recipe_text(Path(path))
+    text = read_texts(Path(path)).recipe
     if text is None:
         raise RecipeError(
             f"{path} has no recipe.",
             why="It was not made by Latentry, or its metadata was removed.",
-            remedy="Give the original PNG file.",
+            remedy="Give the original file.",
         )
     try:
         return Recipe.model_validate_json(text)
@@ -181,34 +175,5 @@ def read_recipe(path: Path | str) -> Recipe:
             f"The recipe in {path} cannot be read.",
             why=f"Its {', '.join(filter(None, places[:5])) or 'JSON'} is not valid here; "
             "it may come from another version of Latentry.",
-            remedy="Upgrade Latentry, or look at the recipe with any viewer of PNG metadata.",
+            remedy="Upgrade Latentry, or look at the recipe with any viewer of picture metadata.",
         ) from error
-
-
-def _recipe_text(path: Path) -> str | None:
-    """The text chunk that holds the recipe; None if there is none."""
-    from PIL import Image
-
-    _check_regular(path)
-    try:
-        with Image.open(path) as picture:
-            picture.load()  # the chunk can stand after the pixels
-            text = picture.info.get(KEY)
-    except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
-        raise RecipeError(
-            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a PNG file made by Latentry."
-        ) from error
-    return text if isinstance(text, str) else None
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse what is not a regular file before it is opened: opening a pipe waits for its other end."""
-    remedy = "Give the path of a PNG file made by Latentry."
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        raise RecipeError(f"There is no file {path}.", remedy=remedy) from error
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{path} cannot be opened.", why=str(error), remedy=remedy) from error
-    if not stat.S_ISREG(mode):
-        raise RecipeError(f"{path} is not a regular file.", remedy=remedy)

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from latentry._contract._model import LoadReport
+from latentry._pictures._formats import format_of
 from latentry._request._recipe import Recipe, save_picture
 
 
@@ -33,13 +34,16 @@ class GenerationResult:
     loaded: LoadReport | None = None
 
     def save(self, output: Path | str) -> tuple[Path, ...]:
-        """Writes the pictures as PNG with their recipes; of several, each name ends in the picture's index.
+        """Writes the pictures with their recipes, over files of those names; of several, each name ends in its index.
+
+        Args:
+            output: ends in ``.png``, ``.jpg``, ``.webp`` or ``.avif``; ``.png`` is added to a name that does not.
 
         Raises:
             OSError: the folder cannot be written to.
         """
         base = Path(output)
-        base = base if base.suffix.lower() == ".png" else base.with_name(base.name + ".png")
+        base = base if format_of(base.suffix) else base.with_name(base.name + ".png")
         base.parent.mkdir(parents=True, exist_ok=True)
         several = len(self.images) > 1
         paths = []

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentry._cli._commands._saving import check_output, report, writing
 from latentry._cli._common_options import json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, spelled, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._progress import following
-from latentry._errors import NonFiniteError, OptionError
+from latentry._cli._saving._output import read_output
+from latentry._cli._saving._saver import Saver
+from latentry._errors import OptionError
 
 if TYPE_CHECKING:
+    from latentry._contract._progress import Progress
     from latentry._generate._engine import Engine
+    from latentry._request._generation_request import GenerationRequest
+    from latentry._request._recipe import Recipe
     from latentry._request._result import GenerationResult
 
 TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
@@ -46,16 +50,16 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
 @click.option(
     "--output",
     metavar="PATH",
-    type=Path,
-    default="picture.png",
-    help="PNG file to write; several pictures are numbered.  [default: picture.png]",
+    help="File, folder, or name with {seed}, {scheduler}, {index}, {model} or {date}; .png, .jpg, .webp or .avif; - is "
+    "standard output.  [default: picture.png; if it exists, picture-001.png, …]",
 )
+@click.option("--overwrite", is_flag=True, help="Write over files that exist.")
 @click.option(
     "--from",
     "source",
     metavar="PICTURE",
     type=Path,
-    help="Make a picture again from the recipe in this PNG file.",
+    help="Make a picture again from the recipe in this file.",
 )
 @click.option("--anyway", is_flag=True, help="With --from: continue even if versions or files differ.")
 @click.option(
@@ -71,7 +75,8 @@ def generate(
     context: click.Context,
     /,
     prompt: str | None,
-    output: Path,
+    output: str | None,
+    overwrite: bool,
     source: Path | None,
     anyway: bool,
     trust: bool,
@@ -80,33 +85,31 @@ def generate(
     **_: object,
 ) -> None:
     """Draw pictures of PROMPT, or make one again with --from."""
-    check_output(output)
     if source is None and (anyway or trust):
         raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
-    silent = quiet or as_json
     given = typed_fields(context)
     policy = {name: given.pop(name) for name in POLICY if name in given}
     if prompt is not None:
         given["prompt"] = prompt
+    recipe = None if source is None else _recipe(context, source, given)
+    request = _request(context, given) if recipe is None else recipe.request
+    where = read_output(output, len(request.prompts) if recipe is None else 1, overwrite=overwrite)
+    where.check(request, as_json=as_json)
+    save = Saver(where, overwrite=overwrite, quiet=quiet, as_json=as_json)
+    engine = _engine(context, policy)
     try:
-        if source is not None:
-            result = _again(context, source, given, policy, anyway=anyway, trust=trust, silent=silent)
-        else:
-            result = _new(context, given, policy, silent=silent)
-    except NonFiniteError as error:
-        if error.finished is not None:  # the pictures of the batches before
-            _save(error.finished, output, quiet=quiet, as_json=as_json)
-        raise
-    _save(result, output, quiet=quiet, as_json=as_json)
+        with following(silent=quiet or as_json) as progress:
+            if recipe is None:
+                result = engine.generate(request, progress=progress, finished=save)
+            else:
+                result = _again(context, engine, recipe, given, anyway=anyway, trust=trust, progress=progress)
+                save(result)
+        save.report(result)
+    finally:  # an error or Ctrl-C after some of the pictures
+        save.close()
 
 
-def _save(result: GenerationResult, output: Path, *, quiet: bool, as_json: bool) -> None:
-    with writing(output):
-        paths = result.save(output)
-    report(result, paths, quiet=quiet, as_json=as_json)
-
-
-def _new(context: click.Context, given: dict[str, Any], policy: Mapping[str, Any], *, silent: bool) -> GenerationResult:
+def _request(context: click.Context, given: dict[str, Any]) -> GenerationRequest:
     if not given.get("prompt"):
         raise OptionError(
             "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
@@ -115,44 +118,44 @@ def _new(context: click.Context, given: dict[str, Any], policy: Mapping[str, Any
 
     if options := given.get("attention_options"):
         given["attention_options"] = _by_backend(given.get("attention", "auto"), options)
-    request = build(context, GenerationRequest, given)
-    engine = _engine(context, policy)
-    with following(silent=silent) as progress:
-        return engine.generate(request, progress=progress)
+    return build(context, GenerationRequest, given)
 
 
-def _again(
-    context: click.Context,
-    source: Path,
-    given: Mapping[str, Any],
-    policy: Mapping[str, Any],
-    *,
-    anyway: bool,
-    trust: bool,
-    silent: bool,
-) -> GenerationResult:
+def _recipe(context: click.Context, source: Path, given: Mapping[str, Any]) -> Recipe:
+    """The recipe in a picture, with the paths that are given again."""
     if refused := [name for name in given if name not in (*PATHS, "offline")]:
         raise OptionError(
             f"--from takes everything from the picture, so {', '.join(refused)} cannot be given with it.",
             remedy="Leave it out, or read the settings with `latentry show` and give them without --from.",
         )
-    from latentry._files._policy import ANYTHING, NotTrusted, Policy
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._recipe import read_recipe
 
     recipe = read_recipe(source)
     request = build(context, GenerationRequest, {**recipe.request.model_dump(), **given})
-    recipe = recipe.model_copy(update={"request": request})
-    engine = _engine(context, policy)
+    return recipe.model_copy(update={"request": request})
+
+
+def _again(
+    context: click.Context,
+    engine: Engine,
+    recipe: Recipe,
+    given: Mapping[str, Any],
+    *,
+    anyway: bool,
+    trust: bool,
+    progress: Progress | None,
+) -> GenerationResult:
+    from latentry._files._policy import ANYTHING, NotTrusted, Policy
+
     allowed = ANYTHING if trust else Policy(roots=(Path.cwd(),), typed=_typed_paths(given), network=False)
-    with following(silent=silent) as progress:
-        try:
-            return engine.reproduce(recipe, anyway=anyway, policy=allowed, progress=progress)
-        except NotTrusted as error:
-            error.remedy = f"Add --trust, which {TRUST}."
-            if error.field in PATHS:
-                error.remedy = f"Give it again yourself with {spelled(context, error.field)}. Or: {error.remedy}"
-            raise
+    try:
+        return engine.reproduce(recipe, anyway=anyway, policy=allowed, progress=progress)
+    except NotTrusted as error:
+        error.remedy = f"Add --trust, which {TRUST}."
+        if error.field in PATHS:
+            error.remedy = f"Give it again yourself with {spelled(context, error.field)}. Or: {error.remedy}"
+        raise
 
 
 def _typed_paths(given: Mapping[str, Any]) -> frozenset[str]:

@@ -1,0 +1,110 @@
+"""Writing pictures as soon as they are decoded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentry._cli._output import print_json, say
+from latentry._cli._saving._output import Output, writing
+from latentry._cli._saving._template import values_of
+from latentry._cli._streams import print_error
+from latentry._errors import visible
+from latentry._pictures._writing import Texts, encode_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from latentry._request._recipe import Recipe
+    from latentry._request._result import GenerationResult
+
+
+class Saver:
+    """Writes the pictures of a command, and says where they are.
+
+    Paths are printed on standard output as pictures are written; all else that is said goes to standard error, so that
+    a pipe gets paths alone.
+
+    Args:
+        output: where to.
+        overwrite: files of the same names are written over.
+        quiet: nothing is printed.
+        as_json: what is printed is one JSON document at the end.
+    """
+
+    def __init__(self, output: Output, *, overwrite: bool, quiet: bool, as_json: bool) -> None:
+        self._output, self._overwrite, self._quiet, self._as_json = output, overwrite, quiet, as_json
+        self._entries: list[dict[str, Any]] = []
+        self._written: set[Path] = set()
+        self._drawn = 0
+
+    def __call__(self, result: GenerationResult) -> None:
+        """Write the pictures of a batch.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        loaded = None if result.loaded is None else asdict(result.loaded)
+        for image, recipe in zip(result.images, result.recipes, strict=True):
+            path = self._write(image, recipe)
+            if self._as_json:
+                text = json.loads(recipe.model_dump_json())
+                self._entries.append({"path": str(path), "recipe": text, "loaded": loaded})
+            elif not self._quiet and not self._output.streamed:
+                say(str(path))
+                sys.stdout.flush()
+            self._drawn += 1
+
+    def report(self, result: GenerationResult) -> None:
+        """Say how the pictures of a request were made."""
+        if self._quiet or self._as_json:
+            return
+        request = result.recipes[0].request
+        print_error(
+            f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
+            f"guidance {request.guidance:g}, seed {request.seed}"
+        )
+        for note in result.notes:
+            print_error(visible(f"note: {note}"))
+
+    def close(self) -> None:
+        """Print the JSON document of what was written, be it all or not."""
+        if self._entries:
+            print_json(self._entries)
+
+    def _write(self, image: Image, recipe: Recipe) -> Path:
+        if self._output.streamed:
+            self._stream(image, recipe)
+            return Path("-")
+        request = recipe.request
+        assert request.seed is not None
+        values = values_of(
+            seed=request.seed, scheduler=request.scheduler or "", index=self._drawn, model=request.model or ""
+        )
+        with writing(self._output.text):
+            path = next(path for path in self._output.paths(values) if self._take(path, image, recipe))
+        self._written.add(path)
+        return path
+
+    def _take(self, path: Path, image: Image, recipe: Recipe) -> bool:
+        """Write the file, unless its name is taken."""
+        from latentry._request._recipe import save_picture
+
+        if path in self._written or (not self._overwrite and path.exists()):
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_picture(image, path, recipe, overwrite=self._overwrite)
+        except FileExistsError:  # since the lines above
+            return False
+        return True
+
+    def _stream(self, image: Image, recipe: Recipe) -> None:
+        file = BytesIO()
+        encode_picture(image, file, self._output.format, Texts(recipe.model_dump_json()))
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.flush()

@@ -1,0 +1,4 @@
+"""Picture files: their formats, and the texts in them.
+
+May use: ``_errors``.
+"""

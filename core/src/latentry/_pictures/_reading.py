@@ -1,0 +1,91 @@
+"""Reading the texts in a picture file, which may be anybody's."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latentry._errors import RecipeError
+from latentry._pictures._writing import EXIF_IFD, MAKER_NOTE, NOTE_HEAD, PARAMETERS, RECIPE, UNICODE, USER_COMMENT
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
+LATIN, NOTHING = b"ASCII\0\0\0", bytes(8)
+"""Other heads of user comments."""
+
+
+@dataclass(frozen=True)
+class PictureTexts:
+    """What a picture file says about itself.
+
+    Attributes:
+        by_name: PNG text chunks by their names; what EXIF has in their place is under the same names.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    by_name: dict[str, str] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+
+    @property
+    def recipe(self) -> str | None:
+        """The text of our own recipe."""
+        return self.by_name.get(RECIPE)
+
+
+def read_texts(path: Path) -> PictureTexts:
+    """The texts in a picture file of any format that Pillow reads.
+
+    Raises:
+        RecipeError: it is not a regular file, or not a picture.
+    """
+    from PIL import Image
+
+    _check_regular(path)
+    try:
+        with Image.open(path) as picture:
+            picture.load()  # text chunks can stand after the pixels
+            chunks = {str(name): text for name, text in picture.info.items() if isinstance(text, str)}
+            return PictureTexts(_exif_texts(picture.getexif()) | chunks, *picture.size)
+    except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
+        raise RecipeError(
+            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a picture made by Latentry."
+        ) from error
+
+
+def _exif_texts(exif: Exif) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    own = exif.get_ifd(EXIF_IFD)
+    note = own.get(MAKER_NOTE)
+    if isinstance(note, bytes) and note.startswith(NOTE_HEAD):
+        texts[RECIPE] = note.removeprefix(NOTE_HEAD).decode("utf-8", "replace")
+    comment = own.get(USER_COMMENT)
+    if isinstance(comment, bytes) and (text := _comment(comment)):
+        texts[PARAMETERS] = text
+    return texts
+
+
+def _comment(comment: bytes) -> str:
+    """The text of a user comment, whose head says how it is encoded."""
+    head, body = comment[:8], comment[8:]
+    if head == UNICODE:
+        # EXIF leaves the order of bytes open; AUTOMATIC1111 writes the greater first
+        return body.decode("utf-16-le" if body[1::2].count(0) > body[::2].count(0) else "utf-16-be", "replace")
+    return (body if head in (LATIN, NOTHING) else comment).decode("utf-8", "replace").rstrip("\0")
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what is not a regular file before it is opened: opening a pipe waits for its other end."""
+    remedy = "Give the path of a picture made by Latentry."
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no file {path}.", remedy=remedy) from error
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{path} cannot be opened.", why=str(error), remedy=remedy) from error
+    if not stat.S_ISREG(mode):
+        raise RecipeError(f"{path} is not a regular file.", remedy=remedy)

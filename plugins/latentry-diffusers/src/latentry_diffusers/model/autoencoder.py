@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentry import OptionError
+from latentry_diffusers.model.first_weight import FirstWeight
 
 _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
 """Attributes in which an ``AutoencoderKL`` keeps its tiling."""
@@ -26,7 +27,7 @@ class Autoencoder:
     """
 
     def __init__(self, network: Any) -> None:
-        self.network = network
+        self.network, self._weight = network, FirstWeight(network)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -36,7 +37,7 @@ class Autoencoder:
             pixels: the pictures.
             noise: standard normal, of the latents' shape, for a sample of the posterior; None gives its mode.
         """
-        posterior = self.network.encode(pixels.to(self.network.device, self.network.dtype)).latent_dist
+        posterior = self.network.encode(pixels.to(self._weight.device, self._weight.dtype)).latent_dist
         raw: Tensor = posterior.mode().float()
         if noise is not None:
             raw = raw + posterior.std.float() * noise.to(raw.device)
@@ -46,9 +47,9 @@ class Autoencoder:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (batch, 3, H, W) in −1..1, float32, of latents (batch, c, h, w)."""
-        z = latents.to(self.network.device)
+        z = latents.to(self._weight.device)
         shift, scale = self._units(z)
-        pixels: Tensor = self.network.decode((z / scale + shift).to(self.network.dtype), return_dict=False)[0]
+        pixels: Tensor = self.network.decode((z / scale + shift).to(self._weight.dtype), return_dict=False)[0]
         return pixels.float()
 
     def tile(self, side: int | None) -> None:

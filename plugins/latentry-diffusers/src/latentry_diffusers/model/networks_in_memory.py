@@ -17,6 +17,7 @@ from latentry_diffusers.layouts import Pair
 from latentry_diffusers.lora import Adapters
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.first_weight import FirstWeight
 
 
 class NetworksInMemory:
@@ -45,6 +46,7 @@ class NetworksInMemory:
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
         self.denoiser: Any = next(network for part, network in others.items() if part != "vae")
+        self._weight = FirstWeight(self.denoiser)
         self.autoencoder = Autoencoder(networks["vae"])
         self.report = report
         self._attention = Routing(others, text=text)
@@ -63,14 +65,12 @@ class NetworksInMemory:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        device: torch.device = self.denoiser.device
-        return device
+        return self._weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype the networks run in; the autoencoder runs in float32 where it would overflow in float16."""
-        dtype: torch.dtype = self.denoiser.dtype
-        return dtype
+        return self._weight.dtype
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of one latent."""

@@ -176,3 +176,49 @@ def test_the_reason_of_every_backend_is_given() -> None:
 
 def test_an_unknown_property_of_a_call_is_not_compared() -> None:
     assert unmet(replace(SPEC, masks=False, max_head_size=8), AttentionDemand()) is None
+
+
+def test_records_are_asked_once_for_a_kind_of_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    own = Candidate.unmet
+    monkeypatch.setattr(Candidate, "unmet", lambda self, demand: asked.append(self.name) or own(self, demand))
+    first, second = Recorder(), Recorder()
+    served = guard(first, second, masks=False)
+    for _ in range(3):
+        served.attend(*tensors())
+        served.attend(*tensors(12))
+        served.attend(*tensors(), mask=MASK)
+        served.attend(*tensors(), scale=0.5)
+        served.attend(*tensors(), causal=True)
+    assert asked == ["one", "two"] * 5
+    assert (len(first.calls), len(second.calls)) == (12, 3)
+    assert [call["scale"] for call in first.calls] == [None, None, 0.5, None] * 3
+
+
+def test_what_is_remembered_of_a_kind_does_not_outlive_a_failure() -> None:
+    """The first backend fails at a kind of call that it has served before; another guard of the engine sees it too."""
+    failures: dict[str, str] = {}
+    first, second = Recorder(), Recorder()
+    served, sibling = guard(first, second, failures=failures), guard(first, second, failures=failures)
+    for each in (served, sibling):
+        each.attend(*tensors())
+    first.error = RuntimeError("lost")
+    served.attend(*tensors())
+    first.error = None
+    for each in (served, sibling):
+        each.attend(*tensors())
+    assert (len(first.calls), len(second.calls)) == (3, 3)
+    failures.clear()
+    served.attend(*tensors())
+    assert len(first.calls) == 4
+
+
+def test_a_refusal_of_one_call_is_not_remembered() -> None:
+    """A backend may refuse what its record cannot express, such as one shape."""
+    first, second = Recorder(), Recorder()
+    served = guard(first, second)
+    first.error = IncompatibleError("no", why="This shape is not supported.")
+    served.attend(*tensors())
+    first.error = None
+    served.attend(*tensors())
+    assert (len(first.calls), len(second.calls)) == (2, 1)

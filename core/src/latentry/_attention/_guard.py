@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from latentry._attention._demand import AttentionDemand, unmet
@@ -31,6 +33,24 @@ class Candidate:
         return None if self.spec is None else unmet(self.spec, demand)
 
 
+Kind = tuple[int, torch.dtype, torch.device, bool, float | None, bool]
+"""All that records speak of: head size, dtype, device, whether there is a mask, scale, causality."""
+
+
+class Able(NamedTuple):
+    """What the records say of one kind of call.
+
+    Attributes:
+        candidates: the backends that can serve it, best first. Whether one has failed is looked up at each call.
+        reasons: why the others cannot.
+        scale: to ask for; None for the default.
+    """
+
+    candidates: tuple[Candidate, ...]
+    reasons: Mapping[str, str]
+    scale: float | None
+
+
 class AttentionGuard:
     """A backend that sends each call to the first of several that can serve it.
 
@@ -45,6 +65,7 @@ class AttentionGuard:
     def __init__(self, candidates: Sequence[Candidate], failures: MutableMapping[str, str] | None = None) -> None:
         self._candidates = tuple(candidates)
         self._failures: MutableMapping[str, str] = {} if failures is None else failures
+        self._able: dict[Kind, Able] = {}
         self._notes: list[str] = []
         self._calls = {
             each.name: plugin_call(each.backend, f"attention backend {each.name!r}") for each in self._candidates
@@ -91,28 +112,43 @@ class AttentionGuard:
             IncompatibleError: no backend supports this call.
             PluginError: the only backend failed.
         """
-        shape = (*q.shape[:-1], v.shape[-1])
         if not q.numel() or not k.shape[2]:
-            return q.new_zeros(shape)  # torch's CPU kernel ends the process on empty input
-        if mask is not None:
+            # torch's CPU kernel ends the process on empty input
+            return q.new_zeros((*q.shape[:-1], v.shape[-1]))
+        if mask is not None and mask.dim() < 4:
             mask = mask[(None,) * (4 - mask.dim())]
-        demand = AttentionDemand.of(q, mask=mask, scale=scale, causal=causal)
-        asked = scale if demand.scale else None
+        kind = (q.shape[-1], q.dtype, q.device, mask is not None, scale, causal)
+        able = self._able.get(kind) or self._find_able(kind, q, mask, scale, causal)
         failures = self._failures if len(self._candidates) > 1 else {}
-        reasons: dict[str, str | None] = {}
-        for candidate in self._candidates:
-            reason = failures.get(candidate.name) or candidate.unmet(demand)
-            if reason is None:
-                try:
-                    with self._calls[candidate.name]:
-                        out = candidate.backend.attend(q, k, v, mask=mask, scale=asked, causal=causal)
-                        return _checked(out, shape, candidate.name)
-                except IncompatibleError as error:
-                    reason = error.why or error.what
-                except Exception as error:
-                    reason = self._failed(candidate, error)
-            reasons[candidate.name] = reason
-        raise self._refusal(reasons, f"attention of shape {tuple(q.shape)}, {demand.dtype}, on {demand.device}")
+        refused: dict[str, str] = {}
+        for candidate in able.candidates:
+            if candidate.name in failures:
+                continue
+            try:
+                with self._calls[candidate.name]:
+                    out = candidate.backend.attend(q, k, v, mask=mask, scale=able.scale, causal=causal)
+                    return _checked(out, (*q.shape[:-1], v.shape[-1]), candidate.name)
+            except IncompatibleError as error:
+                refused[candidate.name] = error.why or error.what
+            except Exception as error:
+                refused[candidate.name] = self._failed(candidate, error)
+        reasons = {
+            each.name: failures.get(each.name) or able.reasons.get(each.name) or refused[each.name]
+            for each in self._candidates
+        }
+        dtype = str(q.dtype).removeprefix("torch.")
+        raise self._refusal(reasons, f"attention of shape {tuple(q.shape)}, {dtype}, on {q.device.type}")
+
+    def _find_able(self, kind: Kind, q: Tensor, mask: Tensor | None, scale: float | None, causal: bool) -> Able:
+        """Which backends can serve a kind of call by their records: looked up once, since calls are many and alike."""
+        demand = AttentionDemand.of(q, mask=mask, scale=scale, causal=causal)
+        found = [(candidate, candidate.unmet(demand)) for candidate in self._candidates]
+        self._able[kind] = able = Able(
+            tuple(candidate for candidate, reason in found if reason is None),
+            {candidate.name: reason for candidate, reason in found if reason is not None},
+            scale if demand.scale else None,
+        )
+        return able
 
     def _failed(self, candidate: Candidate, error: Exception) -> str:
         """Records a failure and returns it in words; raises where no other backend could serve."""
@@ -127,7 +163,7 @@ class AttentionGuard:
         log.warning("%s", self._notes[-1])
         return reason
 
-    def _refusal(self, reasons: dict[str, str | None], layer: str) -> IncompatibleError:
+    def _refusal(self, reasons: Mapping[str, str | None], layer: str) -> IncompatibleError:
         first, *others = reasons
         if not others:
             remedy = f"Use auto, or {first},auto to let other backends serve what this one does not support."
@@ -146,7 +182,7 @@ class AttentionGuard:
 
 
 def _checked(out: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-    if tuple(out.shape) != shape:
+    if out.shape != shape:
         raise PluginError(
             f"The attention backend {name!r} returned the shape {tuple(out.shape)} instead of {shape}.",
             remedy="Report it to the plugin's author, or use another backend.",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from PIL.Image import Image
 
+from latentry._contract._inference import inference
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._generate._finite import Source, all_finite, dtype_of, non_finite
@@ -48,7 +49,7 @@ class Drawn(NamedTuple):
 
 def decode(model: Model, indices: Sequence[int], sampled: Sampled) -> Drawn:
     """Decodes one batch."""
-    with plugin_call(model):
+    with plugin_call(model), inference():
         pixels = model.decode(sampled.latents)
     return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels) if all_finite((pixels,)) else [])
 

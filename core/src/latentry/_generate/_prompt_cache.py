@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from threading import Lock
 
 from latentry._contract._conditioning import Conditioning, PromptSettings
+from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._generate._finite import check_encoded
@@ -42,10 +43,10 @@ class PromptCache:
         key = (prompt, settings, serving)
         with self._lock:
             if key not in self._kept:
-                with self._call:
+                with self._call, inference():
                     encoded = self._model.encode_prompt([prompt], settings)
                 check_encoded(encoded.tensors, self._model, prompt)
-                self._kept[key] = encoded
+                self._kept[key] = Conditioning({name: normal(tensor) for name, tensor in encoded.tensors.items()})
             self._kept.move_to_end(key)
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)

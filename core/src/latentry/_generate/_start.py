@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
+from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._generate._finite import all_finite
@@ -83,16 +84,18 @@ def choose_start(setup: Setup, model: Model) -> Start:
     if inputs.image is None:
         return Start(plan, scale)
     pixels = to_pixels([inputs.image]).to(setup.device)
-    with plugin_call(model):
+    with plugin_call(model), inference():
         clean = model.encode(pixels)
+    clean = normal(clean)
     conditioning: Mapping[str, Tensor] = {}
     if inputs.mask is None:
         start = Start(plan, scale, clean)
     else:
         mask = to_mask(inputs.mask).to(setup.device)
         if "inpainting" in setup.located.variant.tasks:
-            with plugin_call(model):
-                conditioning = model.inpainting(pixels, mask)
+            with plugin_call(model), inference():
+                shown = model.inpainting(pixels, mask)
+            conditioning = {name: normal(tensor) for name, tensor in shown.items()}
         # a latent is drawn where any of its pixels is: what the mask keeps is put back into the picture afterwards
         drawn = adaptive_max_pool2d(mask, clean.shape[-2:]) > 0.5
         from_noise = setup.request.strength == 1.0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
+from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._numerics._processes._point import Query
@@ -71,8 +72,9 @@ class BatchEvaluate:
         outputs: list[tuple[int, Tensor]] = []
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
-            with self._call:
+            with self._call, inference():
                 output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers)
+            output = normal(output)
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

@@ -87,12 +87,16 @@ class LayerChange:
         """The change where and in what the layer runs; moved at its first call there."""
         here = self._placed
         if here is None or here.device != device or here.dtype != dtype:
-            product, others = moved(self._change, device)
-            if product is not None:
-                product = LowRank(product.up.to(dtype), product.down.to(dtype))
-            bias = None if self._bias is None else self._bias.to(device, dtype)
-            self._placed = here = Placed(Joined(product, others), bias, device, dtype)
+            with torch.inference_mode(False), torch.no_grad():  # what is kept can be used under autograd later
+                self._placed = here = self._placed_on(device, dtype)
         return here
+
+    def _placed_on(self, device: torch.device, dtype: torch.dtype) -> Placed:
+        product, others = moved(self._change, device)
+        if product is not None:
+            product = LowRank(product.up.to(dtype), product.down.to(dtype))
+        bias = None if self._bias is None else self._bias.to(device, dtype)
+        return Placed(Joined(product, others), bias, device, dtype)
 
 
 class Placed(NamedTuple):

@@ -20,7 +20,10 @@ class FluxProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
+        takes: the names of what it can be given.
     """
+
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -55,4 +58,7 @@ class FluxProcessor:
         if encoder_hidden_states is None:
             return states
         text = encoder_hidden_states.shape[1]
-        return attn.to_out[1](attn.to_out[0](states[:, text:])), attn.to_add_out(states[:, :text])
+        picture: Tensor = attn.to_out[0](states[:, text:])
+        if attn.training:
+            picture = attn.to_out[1](picture)  # dropout
+        return picture, attn.to_add_out(states[:, :text])

@@ -15,7 +15,10 @@ class BackendProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
+        takes: the names of what it can be given.
     """
+
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -47,10 +50,11 @@ class BackendProcessor:
             rows = attn.prepare_attention_mask(attention_mask, context.shape[1], shape[0])
             mask = rows.view(shape[0], attn.heads, -1, rows.shape[-1])
         states = joined(self.backend.attend(q, k, v, mask=mask, scale=attn.scale), q.dtype)
-        out: Tensor = attn.to_out[1](attn.to_out[0](states))
+        out: Tensor = attn.to_out[0](states)
+        if attn.training:
+            out = attn.to_out[1](out)  # dropout
         if len(shape) == 4:
             out = out.transpose(1, 2).reshape(shape)
         if attn.residual_connection:
             out = out + residual
-        scaled: Tensor = out / attn.rescale_output_factor
-        return scaled
+        return out if attn.rescale_output_factor == 1.0 else out / attn.rescale_output_factor

@@ -18,7 +18,10 @@ class JointProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
+        takes: the names of what it can be given.
     """
+
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -47,7 +50,9 @@ class JointProcessor:
             last = text_heads(attn, encoder_hidden_states)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), last, strict=True))
         states = joined(self.backend.attend(q, k, v, mask=attention_mask), q.dtype)
-        out: Tensor = attn.to_out[1](attn.to_out[0](states[:, :picture]))
+        out: Tensor = attn.to_out[0](states[:, :picture])
+        if attn.training:
+            out = attn.to_out[1](out)  # dropout
         if encoder_hidden_states is None:
             return out
         text = states[:, picture:]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from latentry import IncompatibleError
 from latentry.attention import AttentionBackend, AttentionDemand
+from latentry_diffusers.attention._direct import call_as_diffusers, call_directly
 from latentry_diffusers.attention._flux import FluxProcessor
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
 
-PROCESSORS: Mapping[str, Callable[[AttentionBackend], object]] = MappingProxyType(
+PROCESSORS: Mapping[str, type[BackendProcessor | JointProcessor | FluxProcessor]] = MappingProxyType(
     {
         "AttnProcessor": BackendProcessor,
         "AttnProcessor2_0": BackendProcessor,
@@ -54,6 +55,10 @@ class Layer:
     @state.setter
     def state(self, processor: object) -> None:
         self._layer.set_processor(processor)
+        if isinstance(processor, tuple(PROCESSORS.values())):
+            call_directly(self._layer)
+        else:
+            call_as_diffusers(self._layer)
 
     def check(self) -> None:
         """Refuses a layer that does something else than plain attention, such as an adapter's.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from latentry import (
     RecipeError,
 )
 from latentry._files._access import Access
+from latentry._files._fingerprint import Fingerprints
 from latentry._files._locate import Located, locate
 from latentry._files._parts import NO_PARTS, PartSources
 from latentry._files._safety import check_weights
@@ -402,3 +405,54 @@ def test_other_parts_make_another_model_in_memory(tmp_path: Path) -> None:
     assert engine.load(engine.prepare(recipe.request)) is one
     other = str(vae.rename(tmp_path / "other.safetensors"))
     assert engine.load(engine.prepare(recipe.request.model_copy(update={"vae": other}))) is not one
+
+
+def test_fingerprints_are_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as ``fingerprint`` after every change, also one that keeps the size; without one, nothing is opened."""
+    folder = write_toy(tmp_path / "model")
+    file = weights(folder / "unet" / "model.safetensors", 1.0)
+    opened: list[Path] = []
+    own = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, *given, **options: opened.append(self) or own(self, *given, **options)
+    )
+    kept, files, found = Fingerprints(), ModelFiles(folder), []
+
+    def rewritten() -> None:
+        before = file.stat()
+        weights(file, 2.0)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 10))
+        assert file.stat().st_size == before.st_size
+
+    def replaced() -> None:
+        before, other = file.stat(), weights(tmp_path / "other.safetensors", 3.0)
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(file)
+
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        rewritten,
+        replaced,
+        lambda: weights(folder / "vae" / "model.safetensors"),
+        lambda: (folder / "vae" / "model.safetensors").unlink(),
+    ]
+    for change in changes:
+        change()
+        opened.clear()
+        found.append(kept(files))
+        assert opened
+        assert found[-1] == fingerprint(files)
+        opened.clear()
+        assert kept(files) == found[-1]
+        assert opened == []
+    assert found[4] == found[2]
+    assert len(set(found)) == 4
+
+
+def test_a_second_recipe_hashes_no_file(host: PluginHost, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(host)
+    request = GenerationRequest(prompt="a", model=model, steps=2, seed=1, count=3)
+    first, expected = engine.generate(request).recipes, fingerprint(ModelFiles(Path(model)))
+    monkeypatch.setattr("latentry._files._fingerprint._digest", None)
+    assert engine.generate(request).recipes == first
+    assert {recipe.model for recipe in first} == {expected}

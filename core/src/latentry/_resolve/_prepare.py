@@ -148,6 +148,7 @@ def prepare(
         dtype=dtype,
         memory=memory,
         plugins=plugins_used(host, located, scheduler, sigmas, attention),
+        core=host.core_version,
         notes=(
             *scheduler.notes,
             *(f"The option {each.field} has no effect here. {each.why}" for each in useless),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from latentry._contract._conditioning import PromptSettings
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
-from latentry._discovery._loading._installed import core_version
+from latentry._files._fingerprint import Fingerprints
 from latentry._files._locate import Located
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._refiner import Refiner
@@ -42,7 +42,9 @@ class Setup:
         dtype: what they run in.
         memory: how they are kept in memory.
         plugins: the plugins that take part, by role.
+        core: the core's version; empty where it was never installed.
         notes: what to tell the user, one sentence each.
+        fingerprints: of files; those that an engine keeps between requests.
         float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
 
@@ -60,7 +62,9 @@ class Setup:
     dtype: torch.dtype
     memory: ChosenMemory
     plugins: dict[str, UsedPlugin]
+    core: str
     notes: tuple[str, ...] = ()
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
     float32_autoencoder: bool = False
 
     @property
@@ -107,13 +111,13 @@ class Setup:
             request=self.request,
             index=index,
             plugins=self.plugins,
-            core=core_version() or UNVERSIONED,
+            core=self.core or UNVERSIONED,
             revision=REVISION,
-            model=self.located.fingerprint,
+            model=self.fingerprints(self.located.files),
             environment=where,
             inputs=self.inputs.digests,
             latents=given.digest(index),
             own_draws=given.draws is not None,
             loras=self.loras.digests,
-            refiner=self.refiner.located.fingerprint if self.refiner else "",
+            refiner=self.fingerprints(self.refiner.located.files) if self.refiner else "",
         )

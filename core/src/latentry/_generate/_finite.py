@@ -44,14 +44,15 @@ class FiniteCheck:
     def add(self, source: Source, values: Tensor) -> None:
         """Takes note of a tensor; does not wait for the device."""
         self._sources.append(source)
-        self._extremes.append(torch.stack(torch.aminmax(values)).float())
+        self._extremes += torch.aminmax(values)
 
     def first(self) -> Source | None:
         """The source of the first tensor that was not finite; None where all were. Waits for the device once."""
         if not self._extremes:
             return None
-        finite = torch.isfinite(torch.stack(self._extremes)).all(dim=1).tolist()
-        return next((source for source, good in zip(self._sources, finite, strict=True) if not good), None)
+        finite = torch.isfinite(torch.stack([extreme.float() for extreme in self._extremes])).tolist()
+        pairs = zip(finite[::2], finite[1::2], strict=True)
+        return next((source for source, pair in zip(self._sources, pairs, strict=True) if not all(pair)), None)
 
     def raise_first(self, steps: int | None = None) -> None:
         """Ends the run where a tensor was not finite.

@@ -15,7 +15,8 @@ from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.t5 import encode_t5
-from latentry_flux.packing import pack, positions, unpack
+from latentry_flux.packing import pack, unpack
+from latentry_flux.rotary import Rotary, RotaryTables, Size
 
 if TYPE_CHECKING:
     from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -45,6 +46,8 @@ class Flux(NetworksInMemory):
         self.clip, self.t5 = parts.clip, parts.t5
         encoders = {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
+        self.transformer.pos_embed = Rotary(self.transformer.pos_embed)
+        self._rotary = RotaryTables(self.transformer.pos_embed)
         self._config = checkpoint.bundle.config("transformer")
         super().__init__(checkpoint, networks, parts.report, lambda: flux_pairs(self._config))
 
@@ -74,6 +77,7 @@ class Flux(NetworksInMemory):
     ) -> Tensor:
         """The transformer's output, unpacked; Fill also takes the mask and the picture around it."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
+        text_rows, picture_rows = self._rotary(Size(text.shape[1], height, width, x.device))
         inputs = [x, *(conditioning[name] for name in ("masked", "mask") if name in conditioning)]
         output: Tensor = self.transformer(
             pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
@@ -81,8 +85,8 @@ class Flux(NetworksInMemory):
             guidance=conditioning.tensors.get("guidance"),
             encoder_hidden_states=text,
             pooled_projections=conditioning["pooled"],
-            txt_ids=torch.zeros((text.shape[1], 3), dtype=torch.int64, device=x.device),
-            img_ids=positions(height, width, x.device),
+            txt_ids=text_rows,
+            img_ids=picture_rows,
             return_dict=False,
         )[0]
         return unpack(output, height, width)

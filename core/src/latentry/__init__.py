@@ -1,8 +1,8 @@
 """Latentry: a plug-in framework for diffusion image generation.
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
-``latentry.sigmas``, ``latentry.attention`` and ``latentry.models``, and the conformance kit in ``latentry.testing``.
-Importing this package imports neither torch nor any plugin; most names are imported on first use.
+``latentry.sigmas``, ``latentry.attention``, ``latentry.guidance`` and ``latentry.models``, and the conformance kit in
+``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are imported on first use.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from latentry._specs import (
     ALL_PROCESSES,
     API,
     AttentionBackendSpec,
+    BranchKind,
     CheckpointSpec,
     CommandSpec,
     Detection,
     FileKind,
     Final,
     GuidanceKind,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelFiles,
     ModelSourceSpec,
@@ -50,7 +52,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, models, sigmas, solvers
+    from latentry import attention, guidance, models, sigmas, solvers
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
@@ -88,7 +90,7 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
-            **dict.fromkeys(("attention", "models", "sigmas", "solvers"), ""),
+            **dict.fromkeys(("attention", "guidance", "models", "sigmas", "solvers"), ""),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Progress": "_contract._progress",
@@ -141,6 +143,7 @@ __all__ = [
     "API",
     "EDM",
     "AttentionBackendSpec",
+    "BranchKind",
     "BrownianNoise",
     "CheckpointSpec",
     "CommandSpec",
@@ -153,6 +156,7 @@ __all__ = [
     "GenerationRequest",
     "GenerationResult",
     "GuidanceKind",
+    "GuidanceSpec",
     "History",
     "IncompatibleError",
     "Inspection",
@@ -210,6 +214,7 @@ __all__ = [
     "VariancePreserving",
     "VariantSpec",
     "attention",
+    "guidance",
     "hookimpl",
     "inspect_model",
     "lazy_exports",

@@ -1,10 +1,10 @@
-"""What the core itself registers, through its own entry point: the sigma schedules."""
+"""What the core itself registers, through its own entry point: sigma schedules, and classifier-free guidance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from latentry._specs import ALL_PROCESSES, ProcessKind, SigmaScheduleSpec
+from latentry._specs import ALL_PROCESSES, GuidanceSpec, ProcessKind, SigmaScheduleSpec
 from latentry.hookspecs import hookimpl
 
 _LIN = "Lin et al. 2023, arXiv:2305.08891, table 2"
@@ -27,6 +27,18 @@ def latentry_sigma_schedules() -> Iterable[SigmaScheduleSpec]:
     yield from _even()
     yield from _ranged()
     yield from _shaped()
+
+
+@hookimpl
+def latentry_guidance() -> Iterable[GuidanceSpec]:
+    """What a request gets that names no method."""
+    yield GuidanceSpec(
+        name="classifier-free",
+        aliases=("cfg",),
+        target="latentry._guidance._classifier_free:ClassifierFree",
+        summary="away from the output without the prompt, in proportion to the scale; the default",
+        citation="Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598",
+    )
 
 
 def _even() -> Iterable[SigmaScheduleSpec]:

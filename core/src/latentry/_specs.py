@@ -22,6 +22,9 @@ Task = Literal["text-to-image", "image-to-image", "inpainting"]
 GuidanceKind = Literal["classifier-free", "distilled", "none"]
 """How a network is guided: by its output without the prompt, by a scale it takes as an input, or not at all."""
 
+BranchKind = Literal["uncond", "skip-layers"]
+"""A way to evaluate a network besides plainly with the prompt: without it, or with layers left out."""
+
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
 
 
@@ -279,6 +282,32 @@ class AttentionBackendSpec(Spec):
     error: float = 0.0
     rank: int = 0
     extra: str = ""
+    exemptions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidanceSpec(Spec):
+    """A guidance method: makes one output of several; ``target`` is a ``GuidanceMethod`` class.
+
+    Attributes:
+        branches: what it asks for besides the output with the prompt.
+        kinds: the kinds of network it is for.
+        memory: it keeps something from one evaluation to the next.
+        neutral: the guidance scale at which it gives the output with the prompt, so that there is nothing to compute;
+            None where no scale does.
+        guidance: guidance scale that suits it, None for the checkpoint's or the variant's.
+        largest: the largest guidance scale that it takes, None for any.
+        revision: raised whenever results change under unchanged options.
+        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
+    """
+
+    branches: frozenset[BranchKind] = frozenset({"uncond"})
+    kinds: frozenset[GuidanceKind] = frozenset({"classifier-free"})
+    memory: bool = False
+    neutral: float | None = 1.0
+    guidance: float | None = None
+    largest: float | None = None
+    revision: int = 1
     exemptions: tuple[tuple[str, str], ...] = ()
 
 

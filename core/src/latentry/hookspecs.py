@@ -14,6 +14,7 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
     SchedulerSpec,
@@ -45,6 +46,11 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:  # type: ignore[empt
 @hookspec
 def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:  # type: ignore[empty-body]
     """Attention backends."""
+
+
+@hookspec
+def latentry_guidance() -> Iterable[GuidanceSpec]:  # type: ignore[empty-body]
+    """Guidance methods: how one output is made of those with the prompt, without it, and others."""
 
 
 @hookspec

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from support.toy import write_toy
+from support.toys import First
 from torch import Tensor
 
 from latentry import (
@@ -16,15 +17,20 @@ from latentry import (
     IncompatibleError,
     OptionError,
     PluginHost,
+    Prediction,
     Query,
     Setup,
+    Trailing,
     VariancePreserving,
 )
+from latentry._guidance._classifier_free import ClassifierFree
 from latentry._guidance._evaluate import COND, UNCOND, Branch
-from latentry._guidance._guidance import ClassifierFree, Guided, SkipLayer
+from latentry._guidance._guidance import ByMethod, Guidance, Guided, SkipLayer
 from latentry._resolve._guidance import steps_within
 
-POINT = VariancePreserving.from_betas().at(s=1.0)
+PROCESS = VariancePreserving.from_betas()
+POINT = PROCESS.at(s=1.0)
+PLAN = First().plan(8, process=PROCESS, prediction=Prediction.V, sigmas=Trailing())
 X = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(2))
 OUTPUTS = {
     branch: torch.randn(X.shape, generator=torch.Generator().manual_seed(seed)) * (1 + seed)
@@ -43,14 +49,18 @@ class Asked:
         return tuple(OUTPUTS[branch] for branch in branches)
 
 
-def guided(guidance: ClassifierFree | SkipLayer, step: int = 0) -> tuple[Guided, list[tuple[Branch, ...]]]:
+def plain(scale: float, active: range, rescale: float = 0.0, *, always: bool = False) -> ByMethod:
+    return ByMethod(ClassifierFree(), scale, active, PLAN, rescale, always)
+
+
+def guided(guidance: Guidance, step: int = 0) -> tuple[Guided, list[tuple[Branch, ...]]]:
     asked = Asked()
-    return guidance(asked, Query(X, POINT, 1.0, index=step)), asked.passes
+    return guidance(asked, Query(X, POINT, 1.0, index=step), guidance.empty), asked.passes
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.4, 1.0, 1.5, 7.5])
 def test_guidance_is_the_line_through_both_outputs(scale: float) -> None:
-    found, passes = guided(ClassifierFree(scale, range(1), always=True))
+    found, passes = guided(plain(scale, range(1), always=True))
     expected = OUTPUTS[UNCOND] + scale * (OUTPUTS[COND] - OUTPUTS[UNCOND])
     assert torch.allclose(found.output, expected, atol=1e-5)
     assert found.uncond is OUTPUTS[UNCOND]
@@ -60,9 +70,9 @@ def test_guidance_is_the_line_through_both_outputs(scale: float) -> None:
 @pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
 def test_rescaling_brings_back_the_spread_of_each_sample(share: float) -> None:
     """Lin et al. 2023, eq. 15 and 16, sample by sample."""
-    plain = guided(ClassifierFree(6.0, range(1)))[0].output
-    found = guided(ClassifierFree(6.0, range(1), rescale=share))[0].output
-    for row, (cfg, cond) in enumerate(zip(plain, OUTPUTS[COND], strict=True)):
+    unscaled = guided(plain(6.0, range(1)))[0].output
+    found = guided(plain(6.0, range(1), rescale=share))[0].output
+    for row, (cfg, cond) in enumerate(zip(unscaled, OUTPUTS[COND], strict=True)):
         rescaled = cfg * (cond.std() / cfg.std())
         assert torch.allclose(found[row], share * rescaled + (1 - share) * cfg, atol=1e-5)
     if share == 1.0:
@@ -70,7 +80,7 @@ def test_rescaling_brings_back_the_spread_of_each_sample(share: float) -> None:
 
 
 def test_outside_its_interval_nothing_is_guided_or_evaluated() -> None:
-    guidance = ClassifierFree(6.0, range(2, 4), rescale=0.5)
+    guidance = plain(6.0, range(2, 4), rescale=0.5)
     for step in (0, 1, 4):
         found, passes = guided(guidance, step)
         assert found.output is OUTPUTS[COND]
@@ -80,7 +90,7 @@ def test_outside_its_interval_nothing_is_guided_or_evaluated() -> None:
 
 
 def test_a_scheduler_that_needs_the_unguided_output_has_it_at_every_step() -> None:
-    found, passes = guided(ClassifierFree(6.0, range(2, 4), always=True), 0)
+    found, passes = guided(plain(6.0, range(2, 4), always=True), 0)
     assert found.output is OUTPUTS[COND]
     assert found.uncond is OUTPUTS[UNCOND]
     assert passes == [(UNCOND, COND)]
@@ -88,7 +98,7 @@ def test_a_scheduler_that_needs_the_unguided_output_has_it_at_every_step() -> No
 
 @pytest.mark.parametrize("scale", [1.0, 5.0])
 def test_skip_layer_guidance_moves_away_from_the_weakened_output(scale: float) -> None:
-    inner = ClassifierFree(scale, range(4))
+    inner = plain(scale, range(4))
     found, passes = guided(SkipLayer(inner, (1, 2), 2.8, range(1, 3)), 1)
     weak = OUTPUTS[Branch(skip_layers=(1, 2))]
     expected = guided(inner, 1)[0].output + 2.8 * (OUTPUTS[COND] - weak)
@@ -170,10 +180,10 @@ def test_the_network_is_evaluated_only_within_the_interval(engine: Engine, model
 def test_skipped_layers_reach_the_network(host: PluginHost, tmp_path: Path) -> None:
     """The toy's colour pales with each layer left out, so the picture moves away from grey."""
     engine, model = Engine(host), str(write_toy(tmp_path / "model", variants=["layered"], layers=3))
-    plain = GenerationRequest(prompt="a", model=model, seed=1, steps=6, guidance=1)
-    skipping = plain.model_copy(update={"skip_layers": (0, 2), "skip_layer_interval": (0.5, 1.0)})
-    loaded: Any = engine.load(engine.prepare(plain))
-    before = engine.generate(plain).latents
+    without = GenerationRequest(prompt="a", model=model, seed=1, steps=6, guidance=1)
+    skipping = without.model_copy(update={"skip_layers": (0, 2), "skip_layer_interval": (0.5, 1.0)})
+    loaded: Any = engine.load(engine.prepare(without))
+    before = engine.generate(without).latents
     loaded.calls.clear()
     after = engine.generate(skipping).latents
     assert len(loaded.calls) == 6 + 3

@@ -19,6 +19,7 @@ COMMANDS = {
     "sigmas": "_listings",
     "families": "_listings",
     "models": "_listings",
+    "guidance": "_listings",
     "attention": "_attention",
     "check": "_check",
     "plugins": "_plugins",

@@ -22,6 +22,7 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
     SchedulerSpec,
@@ -45,14 +46,15 @@ class PluginHost:
     Attributes:
         core_version: the installed core's version; empty where the core was never installed.
         plugins: what loaded.
-        schedulers, sigma_schedules, families, attention_backends, checkpoints, model_sources, commands: the records
-            by name, a registry for each of ``KINDS``.
+        schedulers, sigma_schedules, families, attention_backends, guidance, checkpoints, model_sources, commands: the
+            records by name, a registry for each of ``KINDS``.
     """
 
     schedulers: Registry[SchedulerSpec]
     sigma_schedules: Registry[SigmaScheduleSpec]
     families: Registry[ModelFamilySpec]
     attention_backends: Registry[AttentionBackendSpec]
+    guidance: Registry[GuidanceSpec]
     checkpoints: Registry[CheckpointSpec]
     model_sources: Registry[ModelSourceSpec]
     commands: Registry[CommandSpec]

@@ -9,6 +9,7 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
     SchedulerSpec,
@@ -40,7 +41,7 @@ class Kind(Generic[S]):
 
 CORE_COMMANDS = frozenset(
     {
-        *("attention", "check", "convert", "families", "generate", "inspect"),
+        *("attention", "check", "convert", "families", "generate", "guidance", "inspect"),
         *("models", "plugins", "schedulers", "show", "sigmas"),
     }
 )
@@ -52,6 +53,7 @@ FAMILIES = Kind("families", "latentry_model_families", ModelFamilySpec, "model f
 ATTENTION_BACKENDS = Kind(
     "attention_backends", "latentry_attention_backends", AttentionBackendSpec, "attention backend"
 )
+GUIDANCE = Kind("guidance", "latentry_guidance", GuidanceSpec, "guidance method")
 CHECKPOINTS = Kind("checkpoints", "latentry_checkpoints", CheckpointSpec, "model")
 MODEL_SOURCES = Kind("model_sources", "latentry_model_sources", ModelSourceSpec, "model source")
 COMMANDS = Kind("commands", "latentry_commands", CommandSpec, "command", CORE_COMMANDS)
@@ -61,6 +63,7 @@ KINDS: tuple[Kind[Any], ...] = (
     SIGMA_SCHEDULES,
     FAMILIES,
     ATTENTION_BACKENDS,
+    GUIDANCE,
     CHECKPOINTS,
     MODEL_SOURCES,
     COMMANDS,

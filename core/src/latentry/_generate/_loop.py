@@ -83,11 +83,12 @@ class Sampling:
 
     def _solve(self, run: Run, evaluate: Evaluate, initial: Tensor, check: FiniteCheck, progress: BatchProgress) -> int:
         """Takes a run to its end and returns the number of its evaluations."""
-        evaluations = 0
+        evaluations, memory = 0, self.setup.guidance.empty
         while (query := run.query) is not None:
             level, evaluations = run.point, evaluations + 1
             with self.guiding:
-                guided = self.setup.guidance(evaluate, query)
+                guided = self.setup.guidance(evaluate, query, memory)
+            memory = guided.memory
             check.add(Source("guidance", query.index), guided.output)
             run.advance(guided.output, uncond=guided.uncond)
             if run.point != level:

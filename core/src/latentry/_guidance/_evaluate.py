@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._numerics._processes._point import Query
+from latentry._specs import BranchKind
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Branch:
 
     negative: bool = False
     skip_layers: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> BranchKind | Literal["cond"]:
+        """What it is called in records."""
+        return "skip-layers" if self.skip_layers else "uncond" if self.negative else "cond"
 
 
 COND = Branch()

@@ -21,7 +21,7 @@ Shares = tuple[float, float]
 
 Level = Annotated[float, Field(allow_inf_nan=True)]
 """A noise level. σ/α is infinite where a flow model starts."""
-INFINITE = ("sigmas", "sigma_options", "scheduler_options")
+INFINITE = ("sigmas", "sigma_options", "scheduler_options", "guidance_options")
 """Fields whose numbers can be infinite on purpose."""
 PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask")
 LARGEST = 65_536
@@ -93,6 +93,20 @@ class GenerationRequest(BaseModel):
     guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
         default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."
     )
+    guidance_method: Annotated[str | None, Option(Panel.GUIDANCE)] = Field(
+        default=None, description="Guidance method; `latentry guidance` lists them. Classifier-free if not given."
+    )
+    guidance_options: Annotated[
+        dict[str, Any],
+        Option(
+            Panel.GUIDANCE,
+            spelling="--guidance-set",
+            metavar=PAIR,
+            repeatable=True,
+            needs="guidance_method",
+            read=_reading.named_values,
+        ),
+    ] = Field(default_factory=dict, description="Option of the guidance method, e.g. momentum=-0.5.")
     guidance_rescale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
         default=0.0, ge=0.0, le=1.0, description="How far to rescale the guided output to the unguided one's spread."
     )
@@ -246,7 +260,7 @@ class GenerationRequest(BaseModel):
         """ComfyUI and AUTOMATIC1111 write −1 for a seed that is to be drawn."""
         return None if seed == -1 else seed
 
-    @field_validator("scheduler_options", "sigma_options")
+    @field_validator("scheduler_options", "sigma_options", "guidance_options")
     @classmethod
     def _with_infinities(cls, options: dict[str, Any]) -> dict[str, Any]:
         """JSON has no infinite numbers: pydantic writes them as words, which are read here again."""

@@ -104,6 +104,7 @@ class Recipe(BaseModel):
             "family": host.families,
             "attention": host.attention_backends,
             "checkpoint": host.checkpoints,
+            "guidance": host.guidance,
         }
         found = []
         if (here := host.core_version or UNVERSIONED) != self.core:

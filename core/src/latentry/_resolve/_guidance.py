@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from latentry._contract._model import Checkpoint
 from latentry._errors import IncompatibleError, OptionError
-from latentry._guidance._guidance import ClassifierFree, Guidance, SkipLayer
+from latentry._guidance._guidance import ByMethod, Guidance, SkipLayer
 from latentry._numerics._plan import Plan
+from latentry._resolve._guidance_method import ChosenMethod
 from latentry._specs import VariantSpec
 
 WHOLE = (0.0, 1.0)
@@ -32,11 +33,14 @@ class GuidanceOptions:
     skip_layer_interval: tuple[float, float]
 
 
-def choose_guidance(options: GuidanceOptions, variant: VariantSpec, checkpoint: Checkpoint, plan: Plan) -> Guidance:
-    """Classifier-free guidance, and skip-layer guidance on top of it where layers are named.
+def choose_guidance(
+    options: GuidanceOptions, chosen: ChosenMethod, variant: VariantSpec, checkpoint: Checkpoint, plan: Plan
+) -> Guidance:
+    """A method, and skip-layer guidance on top of it where layers are named.
 
     Args:
         options: of the request.
+        chosen: the method.
         variant: says which kind of guidance it takes.
         checkpoint: says how many layers can be skipped.
         plan: of the steps that are taken.
@@ -45,14 +49,18 @@ def choose_guidance(options: GuidanceOptions, variant: VariantSpec, checkpoint: 
         IncompatibleError: the variant cannot be guided so.
         OptionError: there is no such layer.
     """
-    always = "uncond" in plan.scheduler.needs
-    guidance: Guidance
-    if variant.guidance_kind == "classifier-free":
-        active = steps_within(options.guidance_interval, len(plan))
-        guidance = ClassifierFree(options.guidance, active, options.guidance_rescale, always)
-    else:
-        _refuse_classifier_free(options, variant)
-        guidance = ClassifierFree(1.0, (), always=always)
+    guidance: Guidance = ByMethod(
+        chosen.method,
+        scale=options.guidance if variant.guidance_kind == "classifier-free" else 1.0,
+        active=steps_within(options.guidance_interval, len(plan)),
+        plan=plan,
+        rescale=options.guidance_rescale,
+        always="uncond" in plan.scheduler.needs,
+        neutral=chosen.spec.neutral,
+        asks=chosen.spec.branches,
+    )
+    if variant.guidance_kind != "classifier-free":
+        _refuse_what_is_distilled(options, guidance, variant)
     if not options.skip_layers:
         return guidance
     _check_layers(options.skip_layers, variant, checkpoint)
@@ -66,12 +74,12 @@ def steps_within(interval: tuple[float, float], steps: int) -> range:
     return range(start, stop)
 
 
-def _refuse_classifier_free(options: GuidanceOptions, variant: VariantSpec) -> None:
-    """Refuses what needs an unconditional output, for a distilled network."""
+def _refuse_what_is_distilled(options: GuidanceOptions, guidance: Guidance, variant: VariantSpec) -> None:
+    """Refuses what needs an unconditional output, for a distilled network without a method that asks for it."""
     requested = {
-        "negative": ("a negative prompt", bool(options.negative)),
-        "guidance_rescale": ("rescaled guidance", options.guidance_rescale > 0.0),
-        "guidance_interval": ("a guidance interval", options.guidance_interval != WHOLE),
+        "negative": ("a negative prompt", bool(options.negative) and not guidance.guided),
+        "guidance_rescale": ("rescaled guidance", options.guidance_rescale > 0.0 and not guidance.guided),
+        "guidance_interval": ("a guidance interval", options.guidance_interval != WHOLE and not guidance.guided),
         "guidance": (
             f"a guidance scale of {options.guidance:g}",
             variant.guidance_kind == "none" and options.guidance not in (0.0, 1.0),

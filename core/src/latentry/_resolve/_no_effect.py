@@ -23,16 +23,13 @@ class NoEffect(NamedTuple):
     why: str
 
 
-def without_effect(
-    request: GenerationRequest, canvas: Canvas, guidance: Guidance, scale: float, steps: int
-) -> tuple[NoEffect, ...]:
+def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidance, steps: int) -> tuple[NoEffect, ...]:
     """The fields that differ from their defaults and change nothing.
 
     Args:
         request: what is wanted.
         canvas: the pictures that were given for it, and the strength that applies.
         guidance: what was chosen for it.
-        scale: the guidance scale.
         steps: how many are taken.
     """
     defaults = {
@@ -42,7 +39,7 @@ def without_effect(
     candidates = (
         *_alone(request, canvas),
         *_about_pictures(canvas),
-        *_about_guidance(request, guidance, scale, steps),
+        *_about_guidance(request, guidance, steps),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 
@@ -81,12 +78,10 @@ def _about_pictures(canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:
     yield not from_noise, NoEffect("initial_noise", "The run starts from the picture.")
 
 
-def _about_guidance(
-    request: GenerationRequest, guidance: Guidance, scale: float, steps: int
-) -> Iterator[tuple[bool, NoEffect]]:
+def _about_guidance(request: GenerationRequest, guidance: Guidance, steps: int) -> Iterator[tuple[bool, NoEffect]]:
     unguided = "The guidance scale is 1."
-    yield scale == 1.0, NoEffect("guidance_rescale", unguided)
-    yield scale == 1.0, NoEffect("guidance_interval", unguided)
+    for field in ("guidance_method", "guidance_rescale", "guidance_interval"):
+        yield not guidance.guided, NoEffect(field, unguided)
     yield not guidance.unconditional, NoEffect("negative", unguided)
     yield request.skip_layer_scale == 0.0, NoEffect("skip_layers", "The scale of skip-layer guidance is 0.")
     intervals = {"guidance_interval": request.guidance_interval, "skip_layers": request.skip_layer_interval}

@@ -8,6 +8,7 @@ from latentry._attention._choice import ChosenAttention
 from latentry._discovery import PluginHost, Registry
 from latentry._files._locate import Located
 from latentry._request._recipe import UNVERSIONED, UsedPlugin
+from latentry._resolve._guidance_method import ChosenMethod
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._resolve._sigmas import ChosenSigmas
 
@@ -17,12 +18,14 @@ def plugins_used(
     located: Located,
     scheduler: ChosenScheduler,
     sigmas: ChosenSigmas,
+    method: ChosenMethod,
     attention: ChosenAttention,
 ) -> dict[str, UsedPlugin]:
     """By role; several attention backends are ``attention``, ``attention 2`` and so on, each with why it was taken."""
     roles: list[tuple[str, Registry[Any], str | None]] = [
         ("scheduler", host.schedulers, scheduler.name),
         ("sigmas", host.sigma_schedules, sigmas.name),
+        ("guidance", host.guidance, method.name),
         ("family", host.families, located.family),
         ("checkpoint", host.checkpoints, located.name if located.checkpoint else None),
     ]

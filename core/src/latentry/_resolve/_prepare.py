@@ -24,6 +24,7 @@ from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
+from latentry._resolve._guidance_method import ChosenMethod, choose_method
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
@@ -90,9 +91,10 @@ def prepare(
         shift=shift,
     )
     plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
-    options = _guidance_options(request, located)
-    guidance = choose_guidance(options, located.variant, checkpoint, plan)
-    useless = without_effect(request, canvas, guidance, options.guidance, len(plan))
+    method = choose_method(host, located.variant, request.guidance_method, request.guidance_options, request.guidance)
+    options = _guidance_options(request, located, method)
+    guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
+    useless = without_effect(request, canvas, guidance, len(plan))
     if strict:
         refuse(useless)
 
@@ -130,6 +132,7 @@ def prepare(
         "steps": steps,
         **scheduler.decided,
         **sigmas.decided,
+        **method.decided,
         **canvas.decided,
         **memory.decided,
     }
@@ -147,7 +150,7 @@ def prepare(
         device=device,
         dtype=dtype,
         memory=memory,
-        plugins=plugins_used(host, located, scheduler, sigmas, attention),
+        plugins=plugins_used(host, located, scheduler, sigmas, method, attention),
         core=host.core_version,
         notes=(
             *scheduler.notes,
@@ -191,12 +194,13 @@ def _canvas(
     )
 
 
-def _guidance_options(request: GenerationRequest, located: Located) -> GuidanceOptions:
-    """The scale is the request's, else that of the shipped checkpoint's record, else the variant's."""
+def _guidance_options(request: GenerationRequest, located: Located, method: ChosenMethod) -> GuidanceOptions:
+    """The scale is the request's, else the method's, else that of the shipped checkpoint's record or the variant's."""
     own = located.checkpoint.guidance if located.checkpoint else None
-    scale = request.guidance if request.guidance is not None else own
+    free = located.variant.guidance_kind == "classifier-free"
+    wanted = (request.guidance, method.spec.guidance if free else None, own, located.variant.guidance)
     return GuidanceOptions(
-        guidance=located.variant.guidance if scale is None else scale,
+        guidance=next(scale for scale in wanted if scale is not None),
         negative=request.negative,
         guidance_rescale=request.guidance_rescale,
         guidance_interval=request.guidance_interval,

@@ -1,4 +1,6 @@
-"""A loose plugin for the tests: two families without networks, schedulers, and attention backends of every temper."""
+"""A loose plugin for the tests: two families without networks, schedulers, guidance, and attention backends of every
+temper.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Any
 from latentry import (
     AttentionBackendSpec,
     CheckpointSpec,
+    GuidanceSpec,
     ModelFamilySpec,
     ProcessKind,
     SchedulerSpec,
@@ -96,6 +99,26 @@ def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:
             dtypes=frozenset({"float32"}),
             rank=rank,
         )
+
+
+@hookimpl
+def latentry_guidance() -> Iterable[GuidanceSpec]:
+    """Those of ``support.toy_guidance``."""
+    yield GuidanceSpec(
+        name="carrying",
+        target="support.toy_guidance:Carrying",
+        summary="For a test.",
+        memory=True,
+        guidance=2.5,
+        largest=9,
+    )
+    yield GuidanceSpec(
+        name="beside",
+        target="support.toy_guidance:Beside",
+        summary="For a test.",
+        kinds=frozenset({"distilled", "none"}),
+        neutral=None,
+    )
 
 
 @hookimpl

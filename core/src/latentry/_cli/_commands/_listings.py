@@ -1,4 +1,4 @@
-"""``latentry sigmas``, ``families`` and ``models``: what is installed."""
+"""``latentry sigmas``, ``families``, ``models`` and ``guidance``: what is installed."""
 
 from __future__ import annotations
 
@@ -58,6 +58,19 @@ models = _listing(
         "size": field("size"),
         "licence": field("licence"),
         "default": field("default"),
+        "summary": field("summary"),
+    },
+)
+guidance = _listing(
+    "guidance",
+    "guidance",
+    "guidance method",
+    "List the guidance methods, which make one output of those with and without the prompt.",
+    {
+        "aliases": field("aliases"),
+        "networks": field("kinds"),
+        "branches": field("branches"),
+        "memory": field("memory"),
         "summary": field("summary"),
     },
 )

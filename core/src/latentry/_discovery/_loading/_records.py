@@ -11,7 +11,10 @@ from latentry._discovery._kinds import Kind, S
 from latentry._errors import PluginError
 from latentry._specs import (
     AttentionBackendSpec,
+    BranchKind,
     CheckpointSpec,
+    GuidanceKind,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
     ProcessKind,
@@ -109,6 +112,14 @@ def _(spec: AttentionBackendSpec) -> Iterator[str]:
 
 
 @_own_faults.register
+def _(spec: GuidanceSpec) -> Iterator[str]:
+    yield from _choice_faults("branches", spec.branches, BranchKind, empty=True)
+    yield from _choice_faults("kinds", spec.kinds, GuidanceKind)
+    if spec.guidance is not None and spec.largest is not None and spec.guidance > spec.largest:
+        yield "the guidance scale that suits it must be at most its largest"
+
+
+@_own_faults.register
 def _(spec: CheckpointSpec) -> Iterator[str]:
     yield from _reference_faults("family", spec.family)
 
@@ -133,6 +144,11 @@ def _reference_faults(field: str, name: object) -> Iterator[str]:
 
 
 def _process_faults(processes: object) -> Iterator[str]:
-    known = set(get_args(ProcessKind))
-    if not (isinstance(processes, frozenset) and processes and processes <= known):
-        yield f"its processes must be a frozenset of {', '.join(sorted(known))}, not {processes!r}"
+    yield from _choice_faults("processes", processes, ProcessKind)
+
+
+def _choice_faults(field: str, chosen: object, choices: Any, *, empty: bool = False) -> Iterator[str]:
+    """What is wrong with a set of words, each one of a literal's."""
+    known = set(get_args(choices))
+    if not (isinstance(chosen, frozenset) and (chosen or empty) and chosen <= known):
+        yield f"its {field} must be a frozenset of {', '.join(sorted(known))}, not {chosen!r}"

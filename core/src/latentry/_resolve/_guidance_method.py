@@ -1,0 +1,89 @@
+"""Which guidance method a request gets: the one it names, else classifier-free guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentry._discovery import PluginHost
+from latentry._errors import IncompatibleError, OptionError
+from latentry._guidance._classifier_free import ClassifierFree
+from latentry._guidance._method import GuidanceMethod
+from latentry._specs import GuidanceSpec, VariantSpec
+
+OUTPUTS = frozenset({"uncond"})
+"""The branches that the engine can evaluate on every network."""
+PLAIN = GuidanceSpec(name="classifier-free", target="", summary="")
+
+
+@dataclass(frozen=True)
+class ChosenMethod:
+    """A guidance method with its options.
+
+    Attributes:
+        name: ``distribution:name``; None where the request names none.
+        method: the object.
+        spec: its record.
+    """
+
+    name: str | None
+    method: GuidanceMethod
+    spec: GuidanceSpec
+
+    @property
+    def decided(self) -> dict[str, Any]:
+        """The fields of a request for this method."""
+        return {"guidance_method": self.name, "guidance_options": self.method.model_dump() if self.name else {}}
+
+
+def choose_method(
+    host: PluginHost, variant: VariantSpec, name: str | None, options: Mapping[str, Any], scale: float | None
+) -> ChosenMethod:
+    """The requested method, else plain classifier-free guidance.
+
+    Args:
+        host: what is installed.
+        variant: says how its network is guided.
+        name: a method's name, or None.
+        options: of the method.
+        scale: the request's guidance scale.
+
+    Raises:
+        UnknownName, OptionError: the name or an option is not known.
+        IncompatibleError: it is not made for such networks, or needs a branch that nothing provides.
+    """
+    if name is None:
+        return ChosenMethod(None, ClassifierFree(), PLAIN)
+    spec = host.guidance[name]
+    _check_fit(host, spec, variant)
+    if scale is not None and spec.largest is not None and scale > spec.largest:
+        raise OptionError(
+            f"The guidance method {spec.name!r} cannot be used with a guidance scale of {scale:g}.",
+            why=f"Its scales go up to {spec.largest:g}.",
+            remedy="Use a smaller scale" + ("." if spec.guidance is None else f", e.g. {spec.guidance:g}."),
+            field="guidance",
+        )
+    return ChosenMethod(host.guidance.qualified(name), host.guidance.create(name, **options), spec)
+
+
+def _check_fit(host: PluginHost, spec: GuidanceSpec, variant: VariantSpec) -> None:
+    can = OUTPUTS | ({"skip-layers"} if variant.skip_layers else set())
+    if (kind := variant.guidance_kind) not in spec.kinds:
+        distilled = kind != "classifier-free" and "uncond" in spec.branches
+        why = (
+            f"It needs the output without the prompt, and guidance was distilled into the network of {variant.name}."
+            if distilled
+            else f"It is for networks whose guidance is {', '.join(sorted(spec.kinds))}; here it is {kind}."
+        )
+    elif lacking := spec.branches - can:
+        why = f"It needs the branches {', '.join(sorted(lacking))}; this network provides {', '.join(sorted(can))}."
+    else:
+        return
+    fitting = [name for name, each in host.guidance.items() if kind in each.kinds and each.branches <= can]
+    raise IncompatibleError(
+        f"The guidance method {spec.name!r} cannot be used with {variant.name}.",
+        why=why,
+        remedy=f"Use one of: {', '.join(fitting)}." if fitting else "Leave it out.",
+        field="guidance_method",
+    )

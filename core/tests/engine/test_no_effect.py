@@ -85,9 +85,15 @@ def test_an_option_with_an_effect_is_accepted(host: PluginHost, tmp_path: Path, 
 
 @pytest.mark.parametrize("field", [name for name, option in declared_options(GenerationRequest) if option.needs])
 def test_every_option_that_needs_another_is_refused_without_it(host: PluginHost, tmp_path: Path, field: str) -> None:
-    others = {"mask": str(tmp_path / "mask.png"), "strength": 0.5, "lora_mode": "merged", "strength_mode": "full"}
+    others: dict[str, Any] = {
+        "mask": str(tmp_path / "mask.png"),
+        "strength": 0.5,
+        "lora_mode": "merged",
+        "strength_mode": "full",
+    }
     MASK.save(tmp_path / "mask.png")
-    value = others.get(field, {"mask_feather": 3, "switch": 0.5, "skip_layer_interval": (0.0, 0.5)}.get(field, 2.0))
+    others |= {"mask_feather": 3, "switch": 0.5, "skip_layer_interval": (0.0, 0.5), "guidance_options": {"part": 0.2}}
+    value = others.get(field, 2.0)
     model = str(write_toy(tmp_path / "model", variants=["layered"], layers=4, fails="loading"))
     with pytest.raises(OptionError):
         Engine(host).generate(GenerationRequest(prompt="a", model=model, steps=4, **{field: value}))

@@ -5,11 +5,13 @@ A record says what a thing is and can do; its ``target`` (``package.module:attri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
+
+Found = TypeVar("Found")
 
 API: tuple[int, int] = (1, 0)
 """The contract version: a plugin for another major or a newer minor is left out (``docs/versions.md``)."""
@@ -366,12 +368,29 @@ class ModelFiles:
         config: a diffusers folder whose configurations and tokenizers describe networks of unpublished shape; its
             weights are not read.
         without: optional parts that are left out though they are there.
+        found: what was found out about them so far; see ``once``.
     """
 
     path: Path
     parts: tuple[tuple[PartRole, Path], ...] = ()
     config: Path | None = None
     without: tuple[str, ...] = ()
+    found: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, what: Hashable, find: Callable[[], Found]) -> Found:
+        """What ``find`` gives, called the first time that this is asked for.
+
+        The detectors of all families, and the checkpoint that is opened afterwards, are given the same object. Families
+        that share code read each header once that way.
+
+        Args:
+            what: names the question, the file included.
+            find: answers it; what it raises is not kept.
+        """
+        if what not in self.found:
+            self.found[what] = find()
+        answer: Found = self.found[what]
+        return answer
 
 
 class FileKind(StrEnum):

@@ -309,7 +309,7 @@ def test_a_folder_with_a_configuration_is_named_by_its_class(
     tmp_path: Path, config: dict[str, Any], words: str | None
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = kind_of_folder(tmp_path)
+    found = kind_of_folder(tmp_path, read_headers)
     assert (found.words if found else None) == words
 
 
@@ -320,7 +320,7 @@ def test_other_folders_are_named(tmp_path: Path) -> None:
         return tmp_path / name
 
     def words(path: Path) -> str | None:
-        found = kind_of_folder(path)
+        found = kind_of_folder(path, read_headers)
         return found.words if found else None
 
     upscaler = '{"_class_name": "StableDiffusionUpscalePipeline"}'

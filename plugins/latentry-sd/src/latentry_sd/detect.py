@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.bundle.complete import check_complete
 from latentry_diffusers.files.configs import read_json
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.recognise.metadata import folder_architecture
 from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
@@ -44,11 +46,11 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    found = recognise(files, Family("sd", _in_folder, find_in_file))
+    found = recognise(files, Family("sd", partial(_in_folder, read=shared_reader(files)), find_in_file))
     return check_complete(found, files, specs, published, PARAMETERS)
 
 
-def _in_folder(path: Path) -> Detection | None:
+def _in_folder(path: Path, read: Read) -> Detection | None:
     found = read_pipeline(path, "unet", begins="StableDiffusion")
     if found is None or "text_encoder_2" in found.listed or found.name.startswith(OTHERS):
         return None
@@ -61,11 +63,11 @@ def _in_folder(path: Path) -> Detection | None:
     )
     if (reason := why_not_config(unet)) is not None:
         return Detection((), UNSUPPORTED, (*evidence, reason), missing)
-    variants, sign, prediction, possible = _by_configurations(path, channels, width)
+    variants, sign, prediction, possible = _by_configurations(path, read, channels, width)
     return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction, possible=possible)
 
 
-def _by_configurations(path: Path, channels: object, width: object) -> Finding:
+def _by_configurations(path: Path, read: Read, channels: object, width: object) -> Finding:
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     predicts = str(noise.get("prediction_type", "epsilon"))
     if channels == 9:
@@ -75,7 +77,7 @@ def _by_configurations(path: Path, channels: object, width: object) -> Finding:
         return Finding(("sd21",), "it predicts v", predicts, SECOND if width == 1024 else ("sd21", "sd15"))
     if width != 1024:
         return Finding(("sd15",), f"it predicts {predicts}", predicts, ("sd15",))
-    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES)):
+    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES, read)):
         return Finding(("sd-turbo",), f"its architecture is {named}", predicts, SECOND)
     if noise.get("timestep_spacing") == "trailing":
         sign = "its scheduler has trailing spacing, which fits 2.1 base and Turbo"

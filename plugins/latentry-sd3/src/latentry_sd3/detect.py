@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.bundle.complete import check_complete
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.recognise.metadata import folder_architecture
 from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
@@ -35,11 +37,11 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    found = recognise(files, Family("sd3", _in_folder, find_in_file))
+    found = recognise(files, Family("sd3", partial(_in_folder, read=shared_reader(files)), find_in_file))
     return check_complete(found, files, lambda variant: specs(), published, PARAMETERS)
 
 
-def _in_folder(path: Path) -> Detection | None:
+def _in_folder(path: Path, read: Read) -> Detection | None:
     found = read_pipeline(path, "transformer", begins="StableDiffusion3")
     if found is None:
         return None
@@ -57,7 +59,7 @@ def _in_folder(path: Path) -> Detection | None:
     )
     variants = possible
     if len(possible) > 1:
-        variants, more = narrow_down(folder_architecture(path, "transformer", REPOSITORIES))
+        variants, more = narrow_down(folder_architecture(path, "transformer", REPOSITORIES, read))
         sign = f"{sign}; {more}" if more else sign
     return Detection(variants, SURE, (*evidence, sign), missing, prediction="flow_prediction", possible=possible)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.bundle.complete import check_complete
 from latentry_diffusers.files.configs import read_json
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.recognise.metadata import folder_architecture
 from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
@@ -34,11 +36,11 @@ def detect(files: ModelFiles) -> Detection | None:
     Raises:
         ModelError: a file is damaged or unsafe.
     """
-    found = recognise(files, Family("sdxl", _in_folder, find_in_file))
+    found = recognise(files, Family("sdxl", partial(_in_folder, read=shared_reader(files)), find_in_file))
     return check_complete(found, files, specs, published, PARAMETERS)
 
 
-def _in_folder(path: Path) -> Detection | None:
+def _in_folder(path: Path, read: Read) -> Detection | None:
     found = read_pipeline(path, "unet", begins="StableDiffusionXL")
     if found is None:
         return None
@@ -49,7 +51,7 @@ def _in_folder(path: Path) -> Detection | None:
     evidence = (f"model_index.json names {pipeline}", f"the UNet takes {channels} channels")
     if (reason := why_not_config(unet)) is not None:
         return Detection((), UNSUPPORTED, (*evidence, reason), missing)
-    possible, variants, sign = _variants(path, refiner, channels)
+    possible, variants, sign = _variants(path, read, refiner, channels)
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     prediction = str(noise.get("prediction_type", "epsilon"))
     return Detection(variants, SURE, (*evidence, sign), missing, prediction=prediction, possible=possible)
@@ -61,13 +63,13 @@ def _refines(index: Mapping[str, Any]) -> bool:
     return bool(index.get("requires_aesthetics_score")) or without
 
 
-def _variants(path: Path, refiner: bool, channels: object) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+def _variants(path: Path, read: Read, refiner: bool, channels: object) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """Those that the shapes allow, those that the configurations leave, and the evidence."""
     if refiner:
         return ("refiner",), ("refiner",), "it has no first text encoder, or takes an aesthetic score"
     if channels == 9:
         return ("inpainting",), ("inpainting",), INPAINTING
-    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES)):
+    if "turbo" in (named := folder_architecture(path, "unet", REPOSITORIES, read)):
         return EITHER, ("turbo",), f"its architecture is {named}"
     noise = read_json(path / "scheduler" / "scheduler_config.json") or {}
     name, spacing = noise.get("_class_name", "not named"), noise.get("timestep_spacing", "none")

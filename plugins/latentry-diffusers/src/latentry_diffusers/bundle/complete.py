@@ -14,7 +14,7 @@ from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import Config, PartSpec, Role, common_name
 from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.files.headers import is_weights
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.recognise import UNPUBLISHED, UNSUPPORTED
 
@@ -47,7 +47,8 @@ def check_complete(
     """
     if found is None or not found.variants or not is_weights(files.path) or files.config:
         return found
-    weights, given, variant = read_headers(files.path), {role for role, _ in files.parts}, found.variants[0]
+    weights, variant = shared_reader(files)(files.path), found.variants[0]
+    given = {role for role, _ in files.parts}
     configs = published(variant)
     if found.score <= UNPUBLISHED:
         denoiser = next(spec for spec in specs(variant) if spec.role is None)

@@ -47,10 +47,13 @@ def describe(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[st
     index = (read_json(described / "model_index.json") or {}) if described else {}
     listed = frozenset(spec.name for spec in specs if not spec.optional or _is_named(index.get(spec.name)))
     given = {role for role, _ in files.parts}
-    configs: dict[str, Config] = {}
-    for spec in specs:
-        file = _config_file(spec, files.config, own if spec.name in listed else None, apart=spec.role in given)
-        configs[spec.name] = published[spec.name] if file is None else read_config(file, spec.kinds)
+    places = [
+        (spec, _config_file(spec, files.config, own if spec.name in listed else None, apart=spec.role in given))
+        for spec in specs
+    ]
+    configs = {
+        spec.name: published[spec.name] if file is None else read_config(file, spec.kinds) for spec, file in places
+    }
     folder = files.config or own
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json") if folder else published["scheduler"]
     return Description(specs, configs, scheduler, index, listed)

@@ -14,7 +14,7 @@ from latentry_diffusers.bundle.networks import Config, PartSpec, Role
 from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.bundle.tokenizers import Tokenizer, find_tokenizer
 from latentry_diffusers.files.configs import read_config
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import ZERO_SNR, ZERO_SNR_MARK, noise_marks
 
@@ -61,15 +61,14 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     Raises:
         ModelError: a part, a configuration or a vocabulary is missing or damaged.
     """
-    described = describe(files, specs, published)
-    given = _given_parts(files, described)
+    described, read = describe(files, specs, published), shared_reader(files)
+    given = _given_parts(files, described, read)
     rest = [spec for spec in described.specs if spec.name not in given]
     scheduler = described.scheduler
     if files.path.is_dir():
-        listed = [spec for spec in rest if spec.name in described.listed]
-        own = {spec.name: _part_in_folder(files.path, spec, described.configs[spec.name]) for spec in listed}
+        own = _parts_in_folder(files.path, [spec for spec in rest if spec.name in described.listed], described, read)
     else:
-        weights = read_headers(files.path)
+        weights = read(files.path)
         own = _parts_in_file(files.path, weights, rest, described.configs)
         if files.config is None:
             _check_published(own)
@@ -104,7 +103,7 @@ def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) ->
     return {**scheduler, ZERO_SNR: True}
 
 
-def _given_parts(files: ModelFiles, described: Description) -> dict[str, Part]:
+def _given_parts(files: ModelFiles, described: Description, read: Read) -> dict[str, Part]:
     """The parts given apart, by name. Text encoders are told apart by their layouts and shapes, in any order.
 
     Raises:
@@ -115,23 +114,20 @@ def _given_parts(files: ModelFiles, described: Description) -> dict[str, Part]:
         if role == "tokenizer":
             continue
         candidates = [spec for spec in described.specs if spec.role == role and spec.name not in parts]
-        part = _given_part(path, candidates, described.configs)
+        part = _given_part(path, candidates, described.configs, read)
         if part is None:
             raise _not_a_part(path, role, candidates, described.configs)
         parts[part.spec.name] = part
     return parts
 
 
-def _given_part(path: Path, candidates: Sequence[PartSpec], configs: Mapping[str, Config]) -> Part | None:
+def _given_part(path: Path, candidates: Sequence[PartSpec], configs: Mapping[str, Config], read: Read) -> Part | None:
     """The part in a file, in a folder of its own, or in the folder of a whole checkpoint; None where it is another."""
-    read: dict[Path, WeightFiles] = {}
     for spec in candidates:
         folder = path / spec.name if (path / spec.name).is_dir() else path
         if (folder / "model_index.json").is_file():
             continue  # a whole checkpoint that lacks this part
-        if folder not in read:
-            read[folder] = read_headers(folder)
-        found = find_parts(spec, configs[spec.name], folder, read[folder])
+        found = find_parts(spec, configs[spec.name], folder, read(folder))
         if (part := next((part for part in found if part.check_witness() is None), None)) is not None:
             own = folder / "config.json"
             return replace(part, config=read_config(own, spec.kinds)) if own.is_file() else part
@@ -149,11 +145,11 @@ def _not_a_part(path: Path, role: Role, candidates: Sequence[PartSpec], configs:
     )
 
 
-def _part_in_folder(checkpoint: Path, spec: PartSpec, config: Config) -> Part:
-    folder = checkpoint / spec.name
-    weights = read_headers(folder)
+def _parts_in_folder(path: Path, specs: Sequence[PartSpec], described: Description, read: Read) -> dict[str, Part]:
+    weights = {spec.name: read(path / spec.name) for spec in specs}
     # without its witness, the loader says what is missing, as for any other tensor
-    return next(find_parts(spec, config, folder, weights), Part(spec, config, folder, weights))
+    bare = [Part(spec, described.configs[spec.name], path / spec.name, weights[spec.name]) for spec in specs]
+    return {part.spec.name: next(find_parts(part.spec, part.config, part.origin, part.weights), part) for part in bare}
 
 
 def _parts_in_file(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from latentry import ModelError
+from latentry import ModelError, ModelFiles
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.errors import PICKLES, damaged, pickle_refused
 from latentry_diffusers.files.gguf.file import read_gguf
 from latentry_diffusers.files.part_folder import find_weights
 from latentry_diffusers.files.safetensors_file import open_safetensors, read_safetensors
-from latentry_diffusers.files.scales import find_scales
 from latentry_diffusers.files.weight_files import WeightFiles
+
+Read = Callable[[Path], WeightFiles]
+"""``read_headers``, or a ``shared_reader``."""
 
 
 def read_headers(path: Path) -> WeightFiles:
@@ -22,11 +25,30 @@ def read_headers(path: Path) -> WeightFiles:
     Raises:
         ModelError: there is no such file, or it is a pickle, empty, cut short, or lacks a shard or a key of its index.
     """
-    if path.is_dir():
-        path = find_weights(path)
-    if not path.is_file():
-        raise ModelError(f"There is no file {path}.", remedy="Download the checkpoint again, with all its files.")
-    return _read_index(path) if path.suffix == ".json" else _read_file(path)
+    return shared_reader(ModelFiles(path))(path)
+
+
+def shared_reader(files: ModelFiles) -> Read:
+    """``read_headers``, which reads each file once for all who are given the same ``ModelFiles``.
+
+    Those are the detectors of all families, and the checkpoint that is opened afterwards.
+    """
+
+    def one(file: Path) -> WeightFiles:
+        return files.once(("headers", file), lambda: _read_file(file))
+
+    def read(path: Path) -> WeightFiles:
+        file = _file_at(path)
+        return files.once(("headers", file), lambda: _read_index(file, one)) if file.suffix == ".json" else one(file)
+
+    return read
+
+
+def _file_at(path: Path) -> Path:
+    file = find_weights(path) if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(f"There is no file {file}.", remedy="Download the checkpoint again, with all its files.")
+    return file
 
 
 def _read_file(path: Path) -> WeightFiles:
@@ -43,7 +65,7 @@ def _read_file(path: Path) -> WeightFiles:
     return read_safetensors(path)
 
 
-def _read_index(path: Path) -> WeightFiles:
+def _read_index(path: Path, read_one: Read) -> WeightFiles:
     content = read_json(path) or {}
     places = content.get("weight_map")
     if not isinstance(places, dict) or not places or not all(map(_is_plain_name, places.values())):
@@ -60,7 +82,7 @@ def _read_index(path: Path) -> WeightFiles:
                 why=f"{path.name} places {sum(name == shard.name for name in places.values()):,} tensors there.",
                 remedy="Download the checkpoint again, with all its files.",
             )
-    read = {name: _read_file(shard) for name, shard in shards.items()}
+    read = {name: read_one(shard) for name, shard in shards.items()}
     for key, name in places.items():
         if key not in read[name].tensors:
             raise ModelError(
@@ -71,8 +93,7 @@ def _read_index(path: Path) -> WeightFiles:
     metadata = {key: value for one in read.values() for key, value in one.metadata.items()}
     tensors = {key: read[name].tensors[key] for key, name in places.items()}
     files = {key: shards[name] for key, name in places.items()}
-    scales = find_scales(tensors)  # a scale may lie in another shard than its weight
-    return WeightFiles(tuple(shards.values()), tensors, files, metadata, "safetensors", open_safetensors, scales)
+    return WeightFiles(tuple(shards.values()), tensors, files, metadata, "safetensors", open_safetensors)
 
 
 def _is_plain_name(name: object) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from latentry_diffusers.files.errors import damaged
-from latentry_diffusers.files.scales import find_scales
 from latentry_diffusers.files.tensor_header import TensorHeader
 from latentry_diffusers.files.weight_files import WeightFiles
 
@@ -33,8 +32,7 @@ def read_safetensors(path: Path) -> WeightFiles:
             metadata = dict(file.metadata() or {})
     except Exception as error:  # safetensors' own errors, OSError, or a dtype that this version does not know
         raise damaged(path, error) from error
-    places, scales = dict.fromkeys(tensors, path), find_scales(tensors)
-    return WeightFiles((path,), tensors, places, metadata, "safetensors", open_safetensors, scales)
+    return WeightFiles((path,), tensors, dict.fromkeys(tensors, path), metadata, "safetensors", open_safetensors)
 
 
 def open_safetensors(path: Path) -> Any:

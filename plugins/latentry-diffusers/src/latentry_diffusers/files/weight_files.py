@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from latentry import ModelError
 from latentry_diffusers.files.errors import damaged
-from latentry_diffusers.files.scales import scaled
+from latentry_diffusers.files.scales import find_scales, scaled
 from latentry_diffusers.files.tensor_header import TensorHeader
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ class WeightFiles:
         metadata: what the files say of themselves.
         format: of the files.
         open: maps one of the files into memory.
-        scales: the names of scales by those of the float8 weights they belong to.
     """
 
     files: tuple[Path, ...]
@@ -47,8 +47,12 @@ class WeightFiles:
     metadata: Mapping[str, str]
     format: Literal["safetensors", "gguf"]
     open: Callable[[Path], MappedFile] = field(repr=False, compare=False)
-    scales: Mapping[str, str] = field(default_factory=dict)
     _mappings: dict[Path, tuple[MappedFile, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def scales(self) -> Mapping[str, str]:
+        """The names of scales by those of the float8 weights they belong to, which may lie in another shard."""
+        return find_scales(self.tensors)
 
     def read(self, name: str) -> Tensor:
         """A tensor on the CPU in the file's dtype, as a view of the memory-mapped file, which writing never changes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latentry import FileKind
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import Read
 from latentry_diffusers.recognise.kinds import Kind, kind_of
 
 CLASSES = (
@@ -28,14 +28,14 @@ LORAS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 """The names under which diffusers and PEFT save a LoRA in a folder."""
 
 
-def kind_of_folder(path: Path) -> Kind | None:
+def kind_of_folder(path: Path, read: Read) -> Kind | None:
     """What the folder is; None for a model, and for what is not known here."""
     index = read_json(path / "model_index.json")
     if index is not None:
         pipeline = str(index.get("_class_name", ""))
         return Kind("an upscaler", f"model_index.json names {pipeline}") if "Upscale" in pipeline else None
     if (lora := lora_in(path)) is not None:
-        return kind_of(read_headers(lora))
+        return kind_of(read(lora))
     if (path / "tokenizer_config.json").is_file() and not (path / "config.json").is_file():
         return Kind("a tokenizer", "it holds tokenizer_config.json")
     return _by_class(path)

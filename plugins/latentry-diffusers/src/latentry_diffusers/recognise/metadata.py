@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import Read
 from latentry_diffusers.files.weight_files import WeightFiles
 
 V_MARK, ZERO_SNR_MARK = "v_pred", "ztsnr"
@@ -33,7 +33,7 @@ def architecture(weights: WeightFiles) -> str:
     return weights.metadata.get("modelspec.architecture", "").strip().lower()
 
 
-def folder_architecture(path: Path, part: str, repositories: Mapping[str, str]) -> str:
+def folder_architecture(path: Path, part: str, repositories: Mapping[str, str], read: Read) -> str:
     """The architecture of a folder in the diffusers layout, in lower case; empty where nothing says it.
 
     From the metadata of a part's weights, else from the repository that the folder was saved from: ``_name_or_path`` of
@@ -43,11 +43,12 @@ def folder_architecture(path: Path, part: str, repositories: Mapping[str, str]) 
         path: the folder.
         part: name of the folder in it that holds the denoiser.
         repositories: architectures by the name of the published repository, without its owner.
+        read: reads headers.
 
     Raises:
         ModelError: a file of weights is damaged.
     """
-    stated = (architecture(read_headers(file)) for file in sorted((path / part).glob("*.safetensors")))
+    stated = (architecture(read(file)) for file in sorted((path / part).glob("*.safetensors")))
     if found := next(filter(None, stated), ""):
         return found
     for config in (read_json(path / "model_index.json"), read_json(path / part / "config.json")):

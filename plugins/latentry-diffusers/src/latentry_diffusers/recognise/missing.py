@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from latentry import ModelFiles
 from latentry_diffusers.files.headers import Headers, is_weights
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.files.scales import unreadable
 from latentry_diffusers.recognise.text_encoders import text_encoder
 
@@ -62,7 +62,8 @@ def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]
 def _encoders(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> list[str]:
     """The published names of missing text encoders; a given one of unpublished shape can stand for any."""
     lacking = [need for need in needs if not _has(tensors, need.prefixes)]
-    given = [_name(path) for role, path in files.parts if role == "text-encoder"]
+    read = shared_reader(files)
+    given = [_name(path, read) for role, path in files.parts if role == "text-encoder"]
     lacking = [need for need in lacking if need.name not in given and not need.optional]
     return [need.name for need in lacking[given.count(None) :]]
 
@@ -72,8 +73,8 @@ def _has(tensors: Headers, prefixes: tuple[str, ...]) -> bool:
     return any(name.startswith(prefixes) for name in tensors) and unreadable(tensors, prefixes) is None
 
 
-def _name(path: Path) -> str | None:
+def _name(path: Path, read: Read) -> str | None:
     if not is_weights(path):
         return None
-    found = text_encoder(read_headers(path).tensors)
+    found = text_encoder(read(path).tensors)
     return None if found is None else found.name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from latentry import Detection, ModelFiles
 from latentry_diffusers.files.headers import denoiser_prefix, dtypes, is_weights, parameters
-from latentry_diffusers.files.read import read_headers
+from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.files.scales import unreadable
 from latentry_diffusers.files.tensor_header import TensorHeader
 from latentry_diffusers.files.weight_files import WeightFiles
@@ -75,28 +75,32 @@ def recognise(files: ModelFiles, family: Family) -> Detection | None:
 
 
 def _folder(files: ModelFiles, family: Family) -> Detection | None:
-    if (kind := kind_of_folder(files.path)) is not None:
-        return _not_a_model(kind, family, _headers([lora_in(files.path) or files.path]))
+    read = shared_reader(files)
+    if (kind := kind_of_folder(files.path, read)) is not None:
+        return _not_a_model(kind, family, _headers([lora_in(files.path) or files.path], read))
     found = family.in_folder(files.path)
     if found is None:
         return None
     missing = missing_from_folder(files, found.missing)
     score = min(found.score, INCOMPLETE if missing else SURE)
-    return _measured(replace(found, score=score, missing=missing), _headers(files.path / part for part in NETWORKS))
+    return _measured(
+        replace(found, score=score, missing=missing), _headers((files.path / part for part in NETWORKS), read)
+    )
 
 
-def _headers(places: Iterable[Path]) -> list[TensorHeader]:
+def _headers(places: Iterable[Path], read: Read) -> list[TensorHeader]:
     """Of all tensors in files and in folders; a folder may hold no weights."""
     kept = [place for place in places if is_weights(place) or any(is_weights(file) for file in place.glob("*"))]
-    return [header for place in kept for header in read_headers(place).tensors.values()]
+    return [header for place in kept for header in read(place).tensors.values()]
 
 
 def _file(files: ModelFiles, family: Family) -> Detection | None:
     if not files.path.is_file():
         return None
-    weights = read_headers(files.path)
+    weights = shared_reader(files)(files.path)
     headers = list(weights.tensors.values())
-    if (kind := kind_of(weights)) is not None:
+    # of a hundred thousand names, for each family, this is most of the work
+    if (kind := files.once(("kind", files.path), lambda: kind_of(weights))) is not None:
         return _not_a_model(kind, family, headers)
     finding = family.in_file(weights)
     if finding is None:

@@ -82,6 +82,10 @@ class _Denoiser:
         time = given[1] if len(given) > 1 else named.pop("timestep")
         own = module.config.out_channels or module.config.in_channels
         shown = sample[:, own:] if sample.ndim == 4 else sample[..., own:]
+        if "img_ids" in named:
+            # the positions as the network uses them: our side gives what comes of them
+            ids = torch.cat([named.pop("txt_ids"), named.pop("img_ids")])
+            named["rotary"] = torch.stack(module.pos_embed(ids))
         given_first = {
             **named,
             **(named.get("added_cond_kwargs") or {}),

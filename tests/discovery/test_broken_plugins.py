@@ -26,17 +26,21 @@ def test_the_core_is_a_plugin_like_any_other(report: Report, crowd: Site) -> Non
 
 
 @pytest.mark.parametrize(
-    ("distribution", "cause"),
+    ("distribution", "cause", "remedy"),
     [
-        ("latentry-crash", "RuntimeError: no luck today"),
-        ("latentry-exits", "SystemExit: 3"),
-        ("latentry-lacks", "ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
+        ("latentry-crash", "RuntimeError: no luck today", "Look for a newer release of latentry-crash."),
+        ("latentry-exits", "SystemExit: 3", "Look for a newer release of latentry-exits."),
+        (
+            "latentry-lacks",
+            "ModuleNotFoundError: No module named 'a_module_that_nobody_has'",
+            "Install latentry-lacks again, with its dependencies.",
+        ),
     ],
 )
-def test_a_failed_import_is_a_problem(report: Report, distribution: str, cause: str) -> None:
+def test_a_failed_import_is_a_problem(report: Report, distribution: str, cause: str, remedy: str) -> None:
     problem = only(report, distribution)
     assert (problem["stage"], problem["why"]) == ("import", cause)
-    assert "pip install --upgrade" in problem["remedy"]
+    assert problem["remedy"] == remedy
     assert not report.loaded(distribution)
 
 
@@ -44,13 +48,13 @@ def test_a_plugin_for_a_newer_core_is_not_imported(report: Report) -> None:
     problem = only(report, "latentry-newer")  # its import would raise, and give stage "import"
     assert problem["stage"] == "contract"
     assert "requires latentry>=99; this is latentry 0." in problem["what"]
-    assert 'Upgrade the core: pip install --upgrade "latentry>=99"' in problem["remedy"]
+    assert "Upgrade the core to latentry>=99." in problem["remedy"]
 
 
 def test_a_plugin_for_an_older_core_is_not_imported(report: Report) -> None:
     problem = only(report, "latentry-older")
     assert problem["stage"] == "contract"
-    assert "Upgrade the plugin: pip install --upgrade latentry-older" in problem["remedy"]
+    assert "Upgrade the plugin, latentry-older" in problem["remedy"]
 
 
 def test_a_requirement_for_another_python_does_not_count(report: Report) -> None:
@@ -62,14 +66,14 @@ def test_a_record_for_a_newer_contract_quarantines_its_plugin(report: Report) ->
     problem = only(report, "latentry-api-newer")
     assert problem["stage"] == "contract"
     assert "contract 1.99; this version of latentry has 1.0" in problem["what"]
-    assert "Upgrade the core: pip install --upgrade latentry." in problem["remedy"]
+    assert "Upgrade the core, latentry." in problem["remedy"]
     assert "by-api-newer" not in report.names["sigma_schedules"]
     assert not report.loaded("latentry-api-newer")
 
 
 def test_a_record_for_another_major_contract_quarantines_its_plugin(report: Report) -> None:
     problem = only(report, "latentry-api-older")
-    assert "Upgrade the plugin: pip install --upgrade latentry-api-older." in problem["remedy"]
+    assert "Upgrade the plugin, latentry-api-older." in problem["remedy"]
     assert "api-older" not in report.names["schedulers"]
 
 

@@ -97,7 +97,7 @@ def test_a_plugin_of_1_0_is_refused_by_contract_2_before_it_is_imported(
     code = "import sys; from latentry import PluginHost; print(PluginHost(load=['frozen']).problems[0].message)"
     told = site.python(code + "; print('latentry_frozen' in sys.modules)").splitlines()
     assert "it requires latentry<2,>=0.1; this is latentry 2.0.0." in told[0]
-    assert "Upgrade the plugin: pip install --upgrade latentry-frozen." in told[1]
+    assert "Upgrade the plugin, latentry-frozen." in told[1]
     assert told[2] == "False"
 
 
@@ -128,6 +128,6 @@ def test_what_a_plugin_is_told_that_uses_what_this_core_lacks(core: Path, tmp_pa
     assert "this version of latentry has no field 'warmth' in SchedulerSpec" in later["what"]
     assert "SomethingOfTomorrow" in name["why"]
     for told in (later, name):
-        assert "newer version: pip install --upgrade latentry." in told["remedy"]
+        assert "newer version: upgrade latentry." in told["remedy"]
     assert call["why"].startswith("TypeError: 'int' object")  # a mistake of the plugin's own stays one
-    assert "pip install --upgrade latentry-broken-call" in call["remedy"]
+    assert "newer release of latentry-broken-call" in call["remedy"]

@@ -111,7 +111,7 @@ def test_attention_says_what_is_not_here_and_how_to_have_it(sound: Site) -> None
     *_, last = sound.latentry("attention", **ONLY).stdout.splitlines()
     assert last.startswith("Not installed: ")
     for name in ("sdpa", "sliced", "flash"):
-        assert f"{name} (pip install latentry-attention-{name})" in last
+        assert f"{name} (latentry-attention-{name})" in last
     assert "ready" not in last
 
 

@@ -232,7 +232,7 @@ def test_without_the_models_family(latentry: CommandLine, tiny: Path, tmp_path: 
 def test_without_the_preferred_schedulers(latentry: CommandLine, tiny: Path, tmp_path: Path) -> None:
     only = {"LATENTRY_PLUGINS": "latentry,latentry-sd"}
     done = latentry("generate", "a", "--model", tiny, folder=tmp_path, environment=only)
-    assert_refused(done, tmp_path, "None of the schedulers that sd15 prefers", "pip install latentry-ddim")
+    assert_refused(done, tmp_path, "None of the schedulers that sd15 prefers", "pip install ./plugins/latentry-ddim")
 
 
 def test_without_any_model(latentry: CommandLine, tmp_path: Path) -> None:
@@ -264,14 +264,14 @@ def with_recipe(picture: Path, path: Path, change: Callable[[dict[str, Any]], ob
 RECIPES: dict[str, tuple[Callable[[dict[str, Any]], object], tuple[str, ...]]] = {
     "a newer plugin": (
         lambda r: r["plugins"]["scheduler"].update(version="0.0.1"),
-        ("latentry-ddim:ddim is newer here", "pip install latentry-ddim==0.0.1", "--anyway"),
+        ("latentry-ddim:ddim is newer here", "install latentry-ddim==0.0.1", "--anyway"),
     ),
     "an older plugin": (lambda r: r["plugins"]["family"].update(version="9.9"), ("latentry-sd:sd is older here",)),
     "a missing plugin": (
         lambda r: r["plugins"]["scheduler"].update(
             name="latentry-gone:gone", distribution="latentry-gone", version="1.0"
         ),
-        ("latentry-gone:gone is missing", "pip install latentry-gone==1.0"),
+        ("latentry-gone:gone is missing", "install latentry-gone==1.0"),
     ),
     "another checkpoint": (lambda r: r.update(model="0" * 16), ("not the one that the picture was made with",)),
     "a checkpoint that went": (lambda r: r["request"].update(model="/gone/away"), ("no model '/gone/away'",)),

@@ -72,7 +72,7 @@ def test_the_core_alone_says_what_it_lacks(environment: Environment, tmp_path: P
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: No model was given and none is installed.")
-    assert "pip install latentry-shapes" in done.stderr
+    assert "./plugins/latentry-sd ./plugins/latentry-shapes in a clone" in done.stderr
     assert not (tmp_path / "a.png").exists()
 
 

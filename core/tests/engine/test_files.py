@@ -138,7 +138,7 @@ def test_a_revision_is_for_model_sources_alone(tmp_path: Path) -> None:
 def test_without_a_model_source_it_says_what_to_install() -> None:
     with pytest.raises(ModelError, match="There is no model 'owner/name'") as caught:
         located("owner/name")
-    assert "No model source is installed: pip install latentry-hub." in caught.value.remedy
+    assert "No model source is installed: pip install ./plugins/latentry-hub in" in caught.value.remedy
     assert caught.value.field == "model"
 
 

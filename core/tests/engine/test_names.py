@@ -128,13 +128,16 @@ def test_a_known_name_of_a_plugin_that_is_not_installed_says_what_to_install(nam
     with pytest.raises(UnknownName) as caught:
         understand(toy_host(), name)
     assert "latentry-unipc" in str(caught.value)
-    assert "pip install latentry-unipc" in caught.value.remedy
+    assert "pip install ./plugins/latentry-unipc" in caught.value.remedy
 
 
 def test_a_name_that_is_absent_everywhere_names_the_nearest_and_how_to_get_it() -> None:
     with pytest.raises(UnknownName, match="'Restart Karras' is not available here") as caught:
         understand(toy_host(), "Restart Karras")
-    assert caught.value.remedy == "The nearest is 'euler': pip install latentry-euler."
+    assert (
+        caught.value.remedy
+        == "The nearest is 'euler': pip install ./plugins/latentry-euler in a clone of Latentry's repository."
+    )
 
 
 def test_a_name_of_nothing_lists_what_there_is(host: PluginHost) -> None:

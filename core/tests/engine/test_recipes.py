@@ -73,7 +73,7 @@ def test_a_missing_plugin_is_named_with_its_version(engine: Engine, model: str) 
     changed = recipe.model_copy(update={"plugins": {**recipe.plugins, "scheduler": used}})
     with pytest.raises(RecipeError, match="cannot be made again") as caught:
         engine.reproduce(changed)
-    assert "The scheduler latentry-absent:absent is missing: pip install latentry-absent==1.2.3" in caught.value.why
+    assert "The scheduler latentry-absent:absent is missing: install latentry-absent==1.2.3" in caught.value.why
 
 
 def test_a_missing_loose_plugin_is_named_with_its_path(engine: Engine, model: str) -> None:
@@ -93,7 +93,7 @@ def test_another_version_is_named_with_its_side(engine: Engine, model: str, then
     with pytest.raises(RecipeError) as caught:
         engine.reproduce(changed)
     assert f"The sigmas latentry:trailing is {side} here" in caught.value.why
-    assert f"pip install latentry=={then}" in caught.value.why
+    assert f"install latentry=={then}" in caught.value.why
     assert "--anyway" in caught.value.remedy
     assert torch.equal(engine.reproduce(changed, anyway=True).latents, engine.reproduce(recipe).latents)
 
@@ -104,7 +104,7 @@ def test_another_core_is_named_with_its_side(engine: Engine, model: str, then: s
     with pytest.raises(RecipeError) as caught:
         engine.reproduce(recipe.model_copy(update={"core": then}))
     assert f"The core is {side} here" in caught.value.why
-    assert f"pip install latentry=={then}" in caught.value.why
+    assert f"install latentry=={then}" in caught.value.why
 
 
 def own_latents(engine: Engine, request: GenerationRequest) -> Tensor:
@@ -279,8 +279,8 @@ def test_any_text_can_stand_for_a_version(engine: Engine, host: PluginHost, mode
 @pytest.mark.parametrize(
     ("distribution", "version", "command"),
     [
-        ("latentry-ddim", "0.1.0", "pip install latentry-ddim==0.1.0"),
-        ("Latentry.DDIM_2", "1.0rc1", "pip install Latentry.DDIM_2==1.0rc1"),
+        ("latentry-ddim", "0.1.0", "install latentry-ddim==0.1.0"),
+        ("Latentry.DDIM_2", "1.0rc1", "install Latentry.DDIM_2==1.0rc1"),
         ("evil; rm -rf ~", "1.0", ""),
         ("-r", "1.0", ""),
         ("evil", "1.0; rm -rf ~", ""),

@@ -84,7 +84,7 @@ def _plugin_error(subject: object, record: str, error: BaseException, traceback:
     return PluginError(
         f"The {record or owner.record} of {who.label} failed.",
         why=f"{cause(error)}{place}",
-        remedy=f"Report it to the plugin's author, or upgrade: pip install --upgrade {who.distribution}."
+        remedy=f"Report it to the plugin's author, or look for a newer release of {who.distribution}."
         if who.version
         else "Correct the code there.",
     )

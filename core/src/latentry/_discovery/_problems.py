@@ -87,10 +87,10 @@ class Problem:
         if not self.version:
             return "Correct the file."
         if isinstance(self.error, ImportError) and (self.error.name or "").partition(".")[0] == "latentry":
-            return "If the plugin is for a newer version: pip install --upgrade latentry."
+            return "If the plugin is for a newer version: upgrade latentry."
         if isinstance(self.error, ImportError):
-            return f"Repair it with: pip install --upgrade --force-reinstall {self.distribution}."
-        return f"Look for a newer release: pip install --upgrade {self.distribution}."
+            return f"Install {self.distribution} again, with its dependencies."
+        return f"Look for a newer release of {self.distribution}."
 
 
 def cause(error: BaseException) -> str:

@@ -147,5 +147,5 @@ def _repair(owner: Provenance, error: BaseException) -> str:
     if not owner.version:
         return "Correct the file."
     if isinstance(error, ModuleNotFoundError):
-        return f"Install its dependencies: pip install --upgrade --force-reinstall {owner.distribution}."
-    return f"Look for a newer release: pip install --upgrade {owner.distribution}."
+        return f"Install {owner.distribution} again, with its dependencies."
+    return f"Look for a newer release of {owner.distribution}."

@@ -11,6 +11,7 @@ from latentry._discovery._names import Names
 from latentry._discovery._problems import Problem
 from latentry._errors import UnknownName
 from latentry._peers._directory import distributions
+from latentry._peers._install import how_to_install
 
 
 def known_distributions(kind: Kind[Any]) -> dict[str, str]:
@@ -78,4 +79,4 @@ def _installable(
         if distribution in left_out:
             yield f"{distribution} provides '{name}'. It is installed but switched off (load, block)."
         else:
-            yield f"{distribution} provides '{name}': pip install {distribution}"
+            yield f"{distribution} provides '{name}': {how_to_install(distribution)}."

@@ -14,6 +14,7 @@ from latentry._errors import LatentryError, ModelError, OptionError, PluginError
 from latentry._files._access import Access
 from latentry._files._paths import existing, looks_like_path, similar
 from latentry._files._policy import NotTrusted
+from latentry._peers._install import how_to_install
 
 
 def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -> ResolvedPath | None:
@@ -72,7 +73,7 @@ def what_to_give(host: PluginHost, text: str) -> str:
     if names:
         return f"Give a path, a name that `latentry models` lists, or {' or '.join(names)}."
     missing = sorted(set(known_distributions(MODEL_SOURCES).values()))
-    installs = " or ".join(f"pip install {distribution}" for distribution in missing)
+    installs = " or ".join(map(how_to_install, missing))
     return f"Give a path or a name that `latentry models` lists. No model source is installed: {installs}."
 
 
@@ -122,7 +123,7 @@ def installed(host: PluginHost, name: str) -> Path:
         owner = host.checkpoints.provenance(name)
         raise ModelError(
             f"The files of the installed model {name!r} are missing: there is no {path}.",
-            remedy=f"Install it again: pip install --force-reinstall {owner.distribution}."
+            remedy=f"Install {owner.distribution} again."
             if owner.version
             else f"Correct the plugin {owner.distribution}.",
         )

@@ -13,6 +13,7 @@ from latentry._files._parts import NO_PARTS, PartSources, gather
 from latentry._files._paths import looks_like_path
 from latentry._files._recognise import named_variant, recognise
 from latentry._files._safety import check_weights
+from latentry._peers._install import how_to_install
 from latentry._specs import CheckpointSpec, ModelFiles, VariantSpec
 
 
@@ -110,7 +111,7 @@ def _default(host: PluginHost) -> str:
             return name
     raise ModelError(
         "No model was given and none is installed.",
-        remedy="Give the path of a model, or pip install latentry-shapes.",
+        remedy=f"Give the path of a model, or {how_to_install('latentry-shapes')}.",
         field="model",
     )
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from latentry._errors import UnknownName
 from latentry._peers._directory import distributions, read
+from latentry._peers._install import how_to_install
 from latentry._peers._registered import Installed, Registered
 from latentry._peers._spelling import spelling
 
@@ -48,7 +49,7 @@ def refuse_uninstalled(host: Installed, spelt: str, name: str) -> None:
         raise UnknownName(
             f"There is no scheduler '{name}'.",
             why=f"{owner} provides it; it is not installed, broken or switched off.",
-            remedy=f"pip install {owner}; `latentry plugins` lists what is broken.",
+            remedy=f"To have it: {how_to_install(owner)}. `latentry plugins` lists what is broken.",
         )
 
 
@@ -58,5 +59,5 @@ def _remedy(registry: Registered[Any], nearest: str | None, more: str) -> str:
     advice = f"The nearest one here is '{nearest}'."
     distribution = distributions("schedulers").get(nearest)
     if not registry.registered(nearest) and distribution is not None:
-        advice = f"The nearest is '{nearest}': pip install {distribution}."
+        advice = f"The nearest is '{nearest}': {how_to_install(distribution)}."
     return f"{advice} {more}".strip()

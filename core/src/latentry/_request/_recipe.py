@@ -49,10 +49,10 @@ class UsedPlugin(BaseModel):
 
     @property
     def remedy(self) -> str:
-        """How to install it. A recipe is a stranger's text: what is not a name and a version makes no command."""
+        """How to install it. A recipe is a stranger's text: only names and versions are repeated."""
         if self.version == UNVERSIONED:
             return f"--plugin-dir {shlex.quote(self.distribution)}"
-        return install_command(self.distribution, self.version)
+        return what_to_install(self.distribution, self.version)
 
 
 class Recipe(BaseModel):
@@ -108,7 +108,7 @@ class Recipe(BaseModel):
         }
         found = []
         if (here := host.core_version or UNVERSIONED) != self.core:
-            found.append(f"The core is {_compared(here, self.core)}: {install_command('latentry', self.core)}")
+            found.append(f"The core is {_compared(here, self.core)}: {what_to_install('latentry', self.core)}")
         for role, used in self.plugins.items():
             registry, pinned = registries.get(role.partition(" ")[0]), used.remedy  # attention 2
             if registry is None or used.name not in registry:
@@ -122,12 +122,12 @@ class Recipe(BaseModel):
         return tuple(found)
 
 
-def install_command(distribution: str, version: str) -> str:
-    """The pip command for a version of a distribution, if both follow the packaging rules."""
+def what_to_install(distribution: str, version: str) -> str:
+    """A version of a distribution as pip spells it, if both follow the packaging rules."""
     parsed = _parsed(version)
     if DISTRIBUTION.fullmatch(distribution) is None or parsed is None:
-        return "its name or version is not valid, so there is no command to install it"
-    return f"pip install {distribution}=={parsed}"
+        return "its name or version is not valid, so it cannot be installed"
+    return f"install {distribution}=={parsed}"
 
 
 def _compared(here: str, then: str) -> str:

@@ -10,6 +10,7 @@ from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, PluginError
 from latentry._files._locate import Located
 from latentry._numerics._scheduler import Scheduler
+from latentry._peers._install import how_to_install
 from latentry._peers._names import understand
 from latentry._specs import SchedulerSpec, SigmaPreference
 
@@ -92,6 +93,6 @@ def _preferred(host: PluginHost, located: Located) -> str:
     raise PluginError(
         f"None of the schedulers that {located.variant.name} prefers is installed.",
         why=installed,
-        remedy=f"Run `pip install {' '.join(list(distributions)[:1])}`, or name another scheduler.",
+        remedy=f"Name another scheduler, or {how_to_install(next(iter(distributions), 'one'))}.",
         field="scheduler",
     )

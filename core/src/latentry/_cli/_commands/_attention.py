@@ -73,7 +73,7 @@ def limits(item: Any) -> str:
 
 
 def elsewhere(host: PluginHost) -> list[str]:
-    """Known backends that are not installed, with what to install."""
+    """Known backends that are not installed, with the distribution of each."""
     (kind,) = (kind for kind in KINDS if kind.attribute == "attention_backends")
     known = known_distributions(kind)
-    return [f"{name} (pip install {where})" for name, where in known.items() if name not in host.attention_backends]
+    return [f"{name} ({where})" for name, where in known.items() if name not in host.attention_backends]

@@ -44,9 +44,7 @@ def check_api(distribution: str, spec: Spec) -> None:
     newer = (major, minor) > API
     raise PluginError(
         f"'{spec.name}' is for plugin contract {wanted}; this version of latentry has {offered}.",
-        remedy=f"Upgrade the core: pip install --upgrade {CORE}."
-        if newer
-        else f"Upgrade the plugin: pip install --upgrade {distribution}.",
+        remedy=f"Upgrade the core, {CORE}." if newer else f"Upgrade the plugin, {distribution}.",
     )
 
 
@@ -111,7 +109,5 @@ def _refuse(distribution: str, requirement: str, core: str, operator: str, bound
     wanted = requirement.partition(";")[0].strip()
     raise PluginError(
         f"it requires {wanted}; this is {CORE} {core}.",
-        remedy=f'Upgrade the core: pip install --upgrade "{wanted}".'
-        if core_is_older
-        else f"Upgrade the plugin: pip install --upgrade {distribution}.",
+        remedy=f"Upgrade the core to {wanted}." if core_is_older else f"Upgrade the plugin, {distribution}.",
     )

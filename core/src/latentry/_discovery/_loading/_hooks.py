@@ -89,7 +89,7 @@ def _unknown_field(error: TypeError) -> PluginError | None:
         return None
     return PluginError(
         f"this version of latentry has no field '{match[2]}' in {match[1]}.",
-        remedy="If the plugin is for a newer version: pip install --upgrade latentry.",
+        remedy="If the plugin is for a newer version: upgrade latentry.",
     )
 
 
@@ -137,5 +137,5 @@ def _check_hook(name: str, function: Callable[..., object]) -> None:
         raise PluginError(
             f"hook '{hook}' has the parameter {', '.join(map(repr, asked))}, which latentry does not pass.",
             why=f"The hook is called without arguments: {hook}().",
-            remedy="If the plugin is for a newer version: pip install --upgrade latentry.",
+            remedy="If the plugin is for a newer version: upgrade latentry.",
         )

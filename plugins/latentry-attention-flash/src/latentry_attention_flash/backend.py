@@ -16,7 +16,7 @@ Version = Literal["auto", "2", "3"]
 AMPERE, HOPPER = (8, 0), (9, 0)
 INSTALL = {
     "2": "pip install latentry-attention-flash[cuda]",
-    "3": "pip install flash-attn-3, from torch's index or built from its repository",
+    "3": "install flash-attn-3, from torch's index or built from its repository",
 }
 MODULES = {"2": "flash_attn", "3": "flash_attn_interface"}
 

@@ -1,8 +1,9 @@
 """Latentry: a plug-in framework for diffusion image generation.
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
-``latentry.sigmas``, ``latentry.attention``, ``latentry.guidance`` and ``latentry.models``, and the conformance kit in
-``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are imported on first use.
+``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance`` and ``latentry.models``, and the
+conformance kit in ``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are imported on first
+use.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, guidance, models, sigmas, solvers
+    from latentry import attention, guidance, models, sigmas, solvers, tables
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
@@ -90,7 +91,7 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
-            **dict.fromkeys(("attention", "guidance", "models", "sigmas", "solvers"), ""),
+            **dict.fromkeys(("attention", "guidance", "models", "sigmas", "solvers", "tables"), ""),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Progress": "_contract._progress",
@@ -224,4 +225,5 @@ __all__ = [
     "sigma_preferences",
     "sigmas",
     "solvers",
+    "tables",
 ]

@@ -309,7 +309,7 @@ def test_asking_twice_opens_the_step_once() -> None:
             opened.append(1)
             return super().step(*arguments)
 
-    run = plan(Counted()).start(noise(1, 3))
+    run = plan(Counted()).start(noise(1, 3), table=False)
     assert run.query is run.query
     assert opened == [1]
 

@@ -13,6 +13,8 @@ from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._numerics._step import StepMethod
+from latentry._numerics._table._record import Recording, record
+from latentry._numerics._table._table import NoTable, Table
 
 Hook = Callable[[Denoised], Denoised]
 """Applied to every evaluation before the solver sees it: thresholding, blending."""
@@ -64,6 +66,24 @@ class Layout:
 
     def __len__(self) -> int:
         return len(self.points) - 1
+
+    def table(self) -> Table | NoTable:
+        """The plan as numbers: for each evaluation the combination that makes its query, and for each step the one
+        that makes the next sample.
+
+        Recorded once, by running the scheduler's generators on symbols. A ``NoTable`` (false) says why there is none:
+        hooks and thresholding are not linear, and adaptive schedulers have no fixed grid. It holds for real answers:
+        a run that is given one that a step cache made up goes on without it.
+        """
+        recording = self.recording
+        return recording.table if isinstance(recording, Recording) else recording
+
+    @cached_property
+    def recording(self) -> Recording | NoTable:
+        """What a run walks."""
+        if self.hooks:
+            return NoTable("The plan has hooks on its evaluations, which need not be linear.")
+        return record(self.scheduler, self.process, self.prediction, self.points)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 Term = tuple[float, Tensor]
@@ -18,7 +19,7 @@ def combine(*terms: Term) -> Tensor:
     """
     live = [(c, t) for c, t in terms if c != 0.0]
     if not live:
-        return terms[0][1].new_zeros(terms[0][1].shape)
+        return torch.zeros_like(terms[0][1])
     (first, total), *rest = live
     if not rest:
         return total * first

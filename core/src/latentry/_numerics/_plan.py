@@ -23,6 +23,7 @@ from latentry._numerics._processes._process import Process
 from latentry._numerics._run import Run
 from latentry._numerics._state import RunState
 from latentry._numerics._step import StepMethod
+from latentry._numerics._table._table import Table
 from latentry._specs import Final
 
 InitialNoise = Literal["unit", "sigma"]
@@ -56,7 +57,13 @@ class Plan(Layout):
         return replace(self, points=self.points[::-1])
 
     def start(
-        self, x: Tensor, *, seed: int = 0, samples: Sequence[int] | None = None, noise: NoiseSource | None = None
+        self,
+        x: Tensor,
+        *,
+        seed: int = 0,
+        samples: Sequence[int] | None = None,
+        noise: NoiseSource | None = None,
+        table: bool = True,
     ) -> Run:
         """A run from a sample at the plan's first level.
 
@@ -65,16 +72,25 @@ class Plan(Layout):
             seed: seed of the run's noise.
             samples: the index of each row within the request, part of its noise's key; 0, 1, … by default.
             noise: the caller's own source of noise instead.
+            table: False runs the scheduler's generators where the plan is a table too; the result is the same.
 
         Raises:
             IncompatibleError: an adaptive scheduler was given more than one sample.
         """
-        return Run(self, x, noise or self._keyed(x, seed, samples))
+        return Run(self, x, noise or self._keyed(x, seed, samples), table=table)
 
     def resume(
-        self, state: RunState, *, seed: int = 0, samples: Sequence[int] | None = None, noise: NoiseSource | None = None
+        self,
+        state: RunState,
+        *,
+        seed: int = 0,
+        samples: Sequence[int] | None = None,
+        noise: NoiseSource | None = None,
+        table: bool = True,
     ) -> Run:
         """Continues a run from ``Run.state()``: bit for bit the same result, given the same noise.
+
+        Arguments as for ``start``.
 
         Raises:
             IncompatibleError: the state belongs to another plan.
@@ -87,7 +103,17 @@ class Plan(Layout):
             )
         x, memory, draws, answers = state.unpack(self.scheduler.Memory)
         source = noise or self._keyed(x, seed, samples)
-        return Run(self, x, source, index=state.index, point=state.point, memory=memory, draws=draws, answers=answers)
+        return Run(
+            self,
+            x,
+            source,
+            index=state.index,
+            point=state.point,
+            memory=memory,
+            draws=draws,
+            answers=answers,
+            table=table,
+        )
 
     @staticmethod
     def _keyed(x: Tensor, seed: int, samples: Sequence[int] | None) -> NoiseSource:
@@ -104,12 +130,15 @@ class Plan(Layout):
 
     @cached_property
     def queries(self) -> tuple[Query, ...] | None:
-        """Every evaluation in order, found by a dry run on one number; None if the grid is chosen at run time."""
+        """Every evaluation in order, its sample one number 0; None if the grid is chosen at run time."""
         if self.scheduler.adaptive:
             return None
+        table = self.table()
+        if isinstance(table, Table):
+            return _queries(table)
         # v is the one prediction that is defined at both ends
         dry = replace(self, prediction=Prediction.V, hooks=())
-        run = Run(dry, torch.zeros(1, dtype=torch.float64), _no_noise)
+        run = Run(dry, torch.zeros(1, dtype=torch.float64), _no_noise, table=False)
         found: list[Query] = []
         while (query := run.query) is not None:
             found.append(query)
@@ -184,6 +213,15 @@ def _starts(sigmas: SigmaSchedule, steps: int, process: Process, end: Point) -> 
             why=f"It would need {steps + 1} levels.",
             remedy="Ask for fewer steps, or for final='zero'.",
         ) from error
+
+
+def _queries(table: Table) -> tuple[Query, ...]:
+    zero = torch.zeros(1, dtype=torch.float64)
+    return tuple(
+        Query(zero, asked.point, asked.timestep, step.index, stage)
+        for step in table.steps
+        for stage, asked in enumerate(step.evaluations)
+    )
 
 
 def _no_noise(like: Tensor, interval: int, draw: int, clock: Clock | None) -> Any:

@@ -19,7 +19,9 @@ from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import forms
 from latentry._numerics._state import RunState
 from latentry._numerics._step import Result, Step
-from latentry._numerics._step_check import Like, check_query, check_result, check_step
+from latentry._numerics._step_check import Like, check_query, check_result, check_sample, check_step
+from latentry._numerics._table._record import Recording
+from latentry._numerics._table._walk import Walk
 
 
 class Answer(NamedTuple):
@@ -36,6 +38,9 @@ class Run:
     The host reads ``query``, evaluates the network when it likes and in a batch with whatever it likes, and calls
     ``advance``; at the end ``query`` is None and ``sample`` is the result. A step opens only when its query is read:
     until then the host may ``replace`` the sample. A run belongs to one request and to one thread at a time.
+
+    Where the plan is a table (``Plan.table``) the run walks that; where not, and from an answer on that a step cache
+    made up, it runs the scheduler's generators. Both give the same bits, the same queries and the same states.
 
     Attributes:
         plan: what is being run; the ``Plan`` that started it.
@@ -55,6 +60,7 @@ class Run:
         memory: Any = None,
         draws: int = 0,
         answers: Sequence[Answer] = (),
+        table: bool = True,
     ) -> None:
         self.plan, self.index = plan, index
         self.sample = x if x.dtype == torch.float64 else x.float()
@@ -68,6 +74,8 @@ class Run:
         self._like = Like.of(self.sample)
         self._calling = plugin_call(plan.scheduler)
         self._memory = plan.scheduler.Memory() if memory is None else memory
+        self._walk: Walk | None = None
+        self._looks_for_table = table and draws == 0  # a table has whole steps only
         self._source, self._drawn = noise, draws
         self._noise: Noise | None = None
         self._interval: Interval | None = None
@@ -111,6 +119,12 @@ class Run:
         needed = self.plan.scheduler.needs
         if "uncond" in needed and uncond is None:
             raise ValueError(f"{type(self.plan.scheduler).__name__} needs the unguided output too: pass uncond=")
+        self._pending()  # opens the step, and with it the table
+        if self._walk is not None and not real:
+            self._leave_table()
+        if self._walk is not None:
+            self._walk_on(output, uncond)
+            return
         answer = self.denoise(output, uncond=uncond, real=real)
         self._answers.append(Answer(output, uncond, real))
         self._query = None
@@ -138,7 +152,8 @@ class Run:
     def state(self) -> RunState:
         """Everything that is needed to continue later. Outputs given within an open step are saved and replayed."""
         answers = tuple(tuple(answer) for answer in self._answers)
-        value = (self.sample, self._memory, self._drawn, answers)
+        memory = self._memory if self._walk is None else self._walk.memory(self.index)
+        value = (self.sample, memory, self._drawn, answers)
         return RunState.pack(self.plan.fingerprint, self.index, self.point, value)
 
     def _pending(self) -> Query:
@@ -148,6 +163,41 @@ class Run:
         return query
 
     def _open(self) -> None:
+        if self._looks_for_table:
+            self._look_for_table()
+        if self._walk is None:
+            self._open_generator()
+        else:
+            with self._calling:
+                self._query = self._walk.open(self.index, self.sample)
+
+    def _look_for_table(self) -> None:
+        self._looks_for_table = False
+        recording = self.plan.recording
+        if isinstance(recording, Recording):
+            self._walk = Walk.begin(recording, self.index, self._memory, self._source)
+
+    def _walk_on(self, output: Tensor, uncond: Tensor | None) -> None:
+        assert self._walk is not None
+        x = self._pending().x
+        self._answers.append(Answer(output, uncond))
+        with self._calling:
+            self._query = self._walk.answer(output.to(x.dtype), None if uncond is None else uncond.to(x.dtype))
+        if self._query is None:
+            sample = self._walk.close()
+            check_sample(self.plan.scheduler, sample, self._like)
+            self.sample, self._answers = sample, []
+            self._reach(self.plan.points[self.index + 1])
+
+    def _leave_table(self) -> None:
+        """Goes on with the generators, in the middle of a step too: what was answered there is answered again."""
+        assert self._walk is not None
+        self._memory, self._walk = self._walk.memory(self.index), None
+        answers, self._answers, self._query = self._answers, [], None
+        for output, uncond, real in answers:
+            self.advance(output, uncond=uncond, real=real)
+
+    def _open_generator(self) -> None:
         end = self.plan.points[self.index + 1]
         self._interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
         self._noise = Noise(self._source, self.sample, self.index, self._drawn)

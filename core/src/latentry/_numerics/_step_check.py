@@ -63,9 +63,7 @@ def check_result(scheduler: StepMethod, result: Any, like: Like, interval: Inter
     """
     if type(result) is not tuple or not 2 <= len(result) <= 3 or not isinstance(result[1], scheduler.Memory):
         _check_form(scheduler, result)
-    x = result[0]
-    if type(x) is not Tensor or x.shape != like.shape or x.dtype is not like.dtype or x.device != like.device:
-        _check_tensor(scheduler, "step() returned", x, like)
+    check_sample(scheduler, result[0], like)
     if len(result) == 2:
         return interval.end
     reached = result[2]
@@ -79,6 +77,12 @@ def check_result(scheduler: StepMethod, result: Any, like: Like, interval: Inter
             f"The step goes from λ = {interval.start.lam:.4g} to λ = {interval.end.lam:.4g}.",
         )
     return reached
+
+
+def check_sample(scheduler: StepMethod, x: object, like: Like) -> None:
+    """A step's next sample is like the run's."""
+    if type(x) is not Tensor or x.shape != like.shape or x.dtype is not like.dtype or x.device != like.device:
+        _check_tensor(scheduler, "step() returned", x, like)
 
 
 def _check_form(scheduler: StepMethod, result: Any) -> None:

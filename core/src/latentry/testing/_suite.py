@@ -65,6 +65,7 @@ class SchedulerSuite:
     test_determinism = _proves("determinism")
     test_batch = _proves("batch")
     test_resume = _proves("resume")
+    test_table = _proves("table")
     test_dtypes = _proves("dtypes")
     test_host_sync = _proves("host_sync")
     test_in_place = _proves("in_place")

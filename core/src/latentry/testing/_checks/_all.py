@@ -15,6 +15,7 @@ from latentry.testing._checks._one_answer import model_time, one_answer
 from latentry.testing._checks._record import listing, options, record_faults, summed
 from latentry.testing._checks._repeatable import batch, determinism, resume
 from latentry.testing._checks._stability import stability
+from latentry.testing._checks._table import table
 from latentry.testing._checks._tensors import dtypes, host_sync, in_place
 from latentry.testing._checks._unguided import unguided
 from latentry.testing._checks._variance import variance
@@ -52,6 +53,7 @@ _ALL: tuple[Check, ...] = (
     determinism,
     batch,
     resume,
+    table,
     dtypes,
     host_sync,
     in_place,

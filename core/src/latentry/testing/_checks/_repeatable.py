@@ -63,7 +63,7 @@ def resume(subject: Subject) -> Iterator[CheckResult]:
     """
     for case in subject.cases:
         plan, x = _plan(subject, case), _start()[: 1 if subject.spec.adaptive else 2]
-        run = plan.start(x, seed=SEED)
+        run = plan.start(x, seed=SEED, table=False)
         states: list[RunState] = []
         while (query := run.query) is not None:
             answer(run, ORACLE.answer(query, plan))
@@ -96,7 +96,7 @@ def _some(plan: Plan, x: Tensor, rows: list[int]) -> Tensor:
 
 
 def _resumed(plan: Plan, state: RunState) -> Tensor:
-    return finish(plan.resume(state, seed=SEED), ORACLE.answer)
+    return finish(plan.resume(state, seed=SEED, table=False), ORACLE.answer)
 
 
 def _through_file(state: RunState) -> RunState:

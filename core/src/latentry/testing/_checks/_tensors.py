@@ -43,7 +43,7 @@ def dtypes(subject: Subject) -> Iterator[CheckResult]:
 def _type_fault(subject: Subject, case: Case, given: torch.dtype, kept: torch.dtype) -> str:
     name = str(given).removeprefix("torch.")
     plan = _plan(subject, case)
-    run = plan.start(_start(plan).to(given))
+    run = plan.start(_start(plan).to(given), table=False)
     while (query := run.query) is not None:
         if query.x.dtype != kept:
             return f"{name}: a query is {query.x.dtype}"
@@ -96,7 +96,7 @@ def in_place(subject: Subject) -> Iterator[CheckResult]:
 def _written(plan: Plan) -> set[str]:
     """What a run changed: every tensor it was given is compared with a copy made beforehand."""
     start = _start(plan)
-    run = plan.start(start)
+    run = plan.start(start, table=False)
     watched = {"the start": [(start, start.clone())]}
     changed: set[str] = set()
     while (query := run.query) is not None:

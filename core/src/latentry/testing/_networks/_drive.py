@@ -1,4 +1,4 @@
-"""Running plans on oracles."""
+"""Running plans on oracles, by the scheduler's own generators: the check ``table`` proves that tables do the same."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ def start(
     """The runs of a batch: one, or one for each sample where the scheduler is adaptive."""
     indices = range(len(x)) if samples is None else samples
     if not plan.scheduler.adaptive:
-        return [plan.start(x, seed=seed, samples=indices, noise=noise)]
-    return [plan.start(x[i : i + 1], seed=seed, samples=[index], noise=noise) for i, index in enumerate(indices)]
+        return [plan.start(x, seed=seed, samples=indices, noise=noise, table=False)]
+    rows = ((x[i : i + 1], index) for i, index in enumerate(indices))
+    return [plan.start(row, seed=seed, samples=[index], noise=noise, table=False) for row, index in rows]
 
 
 def finish(run: Run, network: Network) -> Tensor:

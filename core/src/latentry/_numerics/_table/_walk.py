@@ -1,0 +1,108 @@
+"""Walking a recording: what a run does in place of running the scheduler's generators, to the same bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry._numerics._noise import NoiseSource
+from latentry._numerics._processes._point import Query
+from latentry._numerics._table._record import Recorded, Recording
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Term
+from latentry._numerics._table._tree import filled, matched
+
+
+def combined(terms: Sequence[Term], tensors: dict[str, Tensor], like: Tensor) -> Tensor:
+    """The sum of coefficient · tensor, added up in order, as a new tensor; zeros like ``like`` without terms."""
+    if not terms:
+        return torch.zeros_like(like)
+    factor, name = terms[0]
+    total = tensors[name]
+    at = 1
+    # in the kernels that ``combine`` uses: the first two terms in one where the first coefficient is 1
+    if factor == 1.0 and len(terms) > 1:
+        second, name = terms[1]
+        total = total.add(tensors[name], alpha=second)
+        at = 2
+    else:
+        total = total * factor
+    for factor, name in terms[at:]:
+        total.add_(tensors[name], alpha=factor)
+    return total
+
+
+class Walk:
+    """A run's way through the steps of a recording: the tensors that are needed still, by name.
+
+    Args:
+        recording: of the run's plan.
+        noise: the run's noise.
+        tensors: those of the memory that the first step is given.
+    """
+
+    def __init__(self, recording: Recording, noise: NoiseSource, tensors: dict[str, Tensor]) -> None:
+        self._recording, self._noise, self._tensors = recording, noise, tensors
+        self._recorded: Recorded | None = None
+        self._sample: Tensor | None = None
+        self._evaluation: Evaluate | None = None
+        self._at = self._stage = 0
+
+    @classmethod
+    def begin(cls, recording: Recording, index: int, memory: Any, noise: NoiseSource) -> Walk | None:
+        """A walk from a step on; None if its memory is not the one that was recorded there."""
+        tensors: dict[str, Tensor] = {}
+        if not matched(recording.steps[index].before, memory, tensors):
+            return None
+        return cls(recording, noise, tensors)
+
+    def memory(self, index: int) -> Any:
+        """The scheduler's memory as it was when step ``index`` began."""
+        steps = self._recording.steps
+        tree = steps[index].before if index in steps else steps[max(steps)].after
+        return filled(tree, self._tensors)
+
+    def open(self, index: int, sample: Tensor) -> Query:
+        """Begins a step, again if it is open: its first query."""
+        self._recorded, self._sample = self._recording.steps[index], sample
+        self._tensors[self._recorded.step.sample] = sample
+        self._at = self._stage = 0
+        query = self._proceed()
+        assert query is not None
+        return query
+
+    def answer(self, output: Tensor, uncond: Tensor | None) -> Query | None:
+        """Takes the outputs for the last query; the next one, or None where the step is done and has a result."""
+        assert self._evaluation is not None
+        self._tensors[self._evaluation.into] = output
+        if self._evaluation.uncond is not None:
+            assert uncond is not None
+            self._tensors[self._evaluation.uncond] = uncond
+        self._stage += 1
+        return self._proceed()
+
+    def close(self) -> Tensor:
+        """The next sample. Keeps what the memory holds and lets go of the rest."""
+        recorded, tensors = self._recorded, self._tensors
+        assert recorded is not None
+        result = tensors[recorded.step.result]
+        self._tensors = {name: tensors[name] for name in recorded.kept}
+        self._recorded = self._sample = self._evaluation = None
+        return result
+
+    def _proceed(self) -> Query | None:
+        assert self._recorded is not None and self._sample is not None
+        step, tensors, sample = self._recorded.step, self._tensors, self._sample
+        while self._at < len(step.operations):
+            operation = step.operations[self._at]
+            self._at += 1
+            if isinstance(operation, Combine):
+                tensors[operation.into] = combined(operation.terms, tensors, sample)
+            elif isinstance(operation, Draw):
+                tensors[operation.into] = self._noise(sample, step.index, operation.number, operation.clock)
+            else:
+                self._evaluation = operation
+                return Query(tensors[operation.x], operation.point, operation.timestep, step.index, self._stage)
+        return None

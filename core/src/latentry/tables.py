@@ -1,0 +1,36 @@
+"""Plans as numbers: what ``Plan.table`` gives.
+
+Names are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentry._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from latentry._numerics._table._table import Combine, Draw, Evaluate, NoTable, Table, TableStep, Term
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "Combine": "_numerics._table._table",
+            "Draw": "_numerics._table._table",
+            "Evaluate": "_numerics._table._table",
+            "NoTable": "_numerics._table._table",
+            "Table": "_numerics._table._table",
+            "TableStep": "_numerics._table._table",
+            "Term": "_numerics._table._table",
+        },
+    )
+
+__all__ = [
+    "Combine",
+    "Draw",
+    "Evaluate",
+    "NoTable",
+    "Table",
+    "TableStep",
+    "Term",
+]

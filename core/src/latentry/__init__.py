@@ -2,8 +2,8 @@
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
 ``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance`` and ``latentry.models``, and the
-conformance kit in ``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are imported on first
-use.
+conformance kit in ``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are
+imported on first use.
 """
 
 from __future__ import annotations

@@ -58,13 +58,18 @@ def create(label: str, target: Callable[..., Any], options: Mapping[str, Any]) -
         raise option_error(label, fields, cause) from cause
 
 
-def describe(field: FieldInfo) -> str:
-    """What an option accepts: type or choices, range, default, meaning."""
+def accepts(field: FieldInfo) -> str:
+    """The values of an option: type or choices, and range."""
     words = [_type_name(field.annotation)]
     for bound, phrase in BOUNDS.items():
         words += [f"{phrase} {getattr(m, bound)}" for m in field.metadata if getattr(m, bound, None) is not None]
-    words.append("required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}")
-    return ", ".join(words) + (f". {field.description}" if field.description else "")
+    return ", ".join(words)
+
+
+def describe(field: FieldInfo) -> str:
+    """What an option accepts: type or choices, range, default, meaning."""
+    default = "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)!r}"
+    return f"{accepts(field)}, {default}" + (f". {field.description}" if field.description else "")
 
 
 def option_error(label: str, fields: Mapping[str, FieldInfo], error: ValidationError) -> OptionError:

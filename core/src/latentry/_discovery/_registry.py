@@ -79,6 +79,11 @@ class Registry(Mapping[str, S], Generic[S]):
         """``distribution:name``, which no other plugin can take over."""
         return self._entry(name).qualified
 
+    def listed(self, name: str) -> str:
+        """The name under which iterating gives a record that has this name, alias or ``distribution:name``."""
+        entry = self._entry(name)
+        return next(one for one in self if self._entry(one) is entry)
+
     def provenance(self, name: str) -> Provenance:
         """Who registered a record."""
         return self._entry(name).source.owner

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from latentry._cli._common_options import json_option, verbose_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import say
-from latentry._cli._records import record
-from latentry._cli._tables import field, show
+from latentry._cli._listing._others import print_attention
+from latentry._cli._listing._records import record
+from latentry._cli._listing._tables import field, show
+from latentry._cli._output import Column, print_prose, say
 from latentry._discovery import PluginHost, Registry
 from latentry._discovery._kinds import KINDS
 from latentry._discovery._problems import cause
@@ -18,30 +20,39 @@ from latentry._discovery._unknown import known_distributions
 from latentry._errors import LatentryError
 from latentry._specs import AttentionBackendSpec
 
+COLUMNS = (
+    Column("usable", lambda item: "yes" if item["available"] else "no"),
+    Column("devices", field("devices"), rank=1),
+    Column("limits", lambda item: limits(item) or "-", rank=2),
+    Column("dtypes", field("dtypes"), rank=3),
+    Column("why not, or what it is", lambda item: item["reason"] or item["summary"], cut=True),
+)
+
 
 @click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
 @verbose_option
 @click.pass_context
-def attention(context: click.Context, as_json: bool, verbose: bool) -> None:
-    """List the attention backends and which can be used here."""
+def attention(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
+    """List the attention backends and which can be used here, or tell everything of some."""
     host = open_host(context)
     registry = host.attention_backends
+    names = [registry.listed(name) for name in names] or (list(registry) if verbose else [])
     records = []
-    for name in sorted(registry, key=lambda name: (-registry[name].rank, name)):
+    for name in names or sorted(registry, key=lambda name: (-registry[name].rank, name)):
         reason = unavailable(registry, name)
         records.append({**record(registry, name), "available": reason is None, "reason": reason or ""})
-    columns = {
-        "available": field("available"),
-        "why not": field("reason"),
-        "devices": field("devices"),
-        "dtypes": field("dtypes"),
-        "limits": limits,
-        "summary": field("summary"),
-    }
-    show(records, columns, "attention backend", as_json=as_json, verbose=verbose)
-    if not as_json and (others := elsewhere(host)):
-        say(f"Not installed: {', '.join(others)}.")
+    if names and not as_json:
+        for number, item in enumerate(records):
+            if number:
+                say("")
+            print_attention(host, {**item, "limits": limits(item)})
+        return
+    show(records, COLUMNS, "attention backend", as_json=as_json)
+    if not (as_json or names) and (others := elsewhere(host)):
+        say("")
+        print_prose(f"Not installed: {', '.join(others)}.")
 
 
 def unavailable(registry: Registry[AttentionBackendSpec], name: str) -> str | None:

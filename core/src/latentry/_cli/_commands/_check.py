@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentry._cli._common_options import json_option, verbose_option
+from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table, say
 from latentry._cli._streams import is_terminal
@@ -28,7 +28,7 @@ COLUMNS = ("check", "case", "process", "declared", "measured", "verdict")
     "--set", "--options", "pairs", metavar="NAME=VALUE", multiple=True, help="Check these options only; repeatable."
 )
 @json_option
-@verbose_option
+@click.option("--verbose", is_flag=True, help="Print a row for every case and process.")
 @click.pass_context
 def check(context: click.Context, name: str | None, pairs: Sequence[str], as_json: bool, verbose: bool) -> None:
     """Check that schedulers do what they declare.

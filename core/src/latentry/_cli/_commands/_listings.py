@@ -1,24 +1,41 @@
-"""``latentry sigmas``, ``families``, ``models`` and ``guidance``: what is installed."""
+"""``latentry sigmas``, ``families``, ``models`` and ``guidance``: what is installed, or everything about one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import click
 
 from latentry._cli._common_options import json_option, verbose_option
 from latentry._cli._global_options import open_host
-from latentry._cli._records import record
-from latentry._cli._tables import Columns, field, show
+from latentry._cli._listing._others import print_family, print_guidance, print_model, print_sigmas
+from latentry._cli._listing._records import record
+from latentry._cli._listing._tables import Record, field, show, summary
+from latentry._cli._output import Column, say
+from latentry._discovery import PluginHost
+
+Tell = Callable[[PluginHost, Record], None]
 
 
-def _listing(name: str, attribute: str, noun: str, about: str, columns: Columns) -> click.Command:
+def _listing(name: str, attribute: str, noun: str, about: str, columns: Sequence[Column], tell: Tell) -> click.Command:
     @click.command(name, help=about)
+    @click.argument("names", nargs=-1, metavar="[NAME]...")
     @json_option
     @verbose_option
     @click.pass_context
-    def command(context: click.Context, as_json: bool, verbose: bool) -> None:
-        registry = getattr(open_host(context), attribute)
-        records = [record(registry, one) for one in registry]
-        show(records, columns, noun, as_json=as_json, verbose=verbose)
+    def command(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
+        host = open_host(context)
+        registry = getattr(host, attribute)
+        records = [record(registry, registry.listed(one)) for one in names] or [
+            record(registry, one) for one in registry
+        ]
+        if as_json or not (names or verbose):
+            show(records, columns, noun, as_json=as_json)
+            return
+        for number, item in enumerate(records):
+            if number:
+                say("")
+            tell(host, item)
 
     return command
 
@@ -28,49 +45,57 @@ sigmas = _listing(
     "sigma_schedules",
     "sigma schedule",
     "List the sigma schedules, which set the noise level of each step.",
-    {
-        "aliases": field("aliases"),
-        "processes": field("processes"),
-        "variant": field("variant"),
-        "summary": field("summary"),
-    },
+    (
+        Column("processes", field("processes")),
+        Column("variant", field("variant"), rank=2),
+        Column("aliases", field("aliases"), rank=3),
+        summary(),
+    ),
+    print_sigmas,
 )
 families = _listing(
     "families",
     "families",
     "model family",
     "List the model families, their variants and schedulers.",
-    {
-        "process": field("process"),
-        "variants": lambda item: [variant["name"] for variant in item["variants"]],
-        "prefers": lambda item: item["variants"][0]["schedulers"],
-        "summary": field("summary"),
-    },
+    (
+        Column("process", field("process")),
+        Column("variants", lambda item: ", ".join(variant["name"] for variant in item["variants"]), rank=3),
+        Column(
+            "prefers",
+            lambda item: ", ".join(one.rpartition(":")[2] for one in item["variants"][0]["schedulers"]),
+            rank=2,
+        ),
+        summary(),
+    ),
+    print_family,
 )
 models = _listing(
     "models",
     "checkpoints",
     "model",
     "List the models that are installed under a name.",
-    {
-        "family": field("family"),
-        "variant": field("variant"),
-        "size": field("size"),
-        "licence": field("licence"),
-        "default": field("default"),
-        "summary": field("summary"),
-    },
+    (
+        Column("family", lambda item: item["family"].rpartition(":")[2]),
+        Column("variant", field("variant"), rank=1),
+        Column("size", field("size"), rank=2),
+        Column("licence", field("licence"), rank=4),
+        Column("default", lambda item: "yes" if item["default"] else "", rank=3),
+        summary(),
+    ),
+    print_model,
 )
 guidance = _listing(
     "guidance",
     "guidance",
     "guidance method",
     "List the guidance methods, which make one output of those with and without the prompt.",
-    {
-        "aliases": field("aliases"),
-        "networks": field("kinds"),
-        "branches": field("branches"),
-        "memory": field("memory"),
-        "summary": field("summary"),
-    },
+    (
+        Column("networks", field("kinds"), rank=3),
+        Column("branches", field("branches"), rank=1),
+        Column("memory", field("memory"), rank=2),
+        Column("aliases", field("aliases"), rank=4),
+        summary(),
+    ),
+    print_guidance,
 )

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import print_json, print_table, say, words
+from latentry._cli._output import Column, print_json, print_prose, print_records, say, words
 from latentry._discovery import Plugin, PluginHost, Problem
 from latentry._discovery._check import TargetCheck
+
+COLUMNS = (
+    Column("name", itemgetter(0)),
+    Column("distribution", itemgetter(1), rank=2),
+    Column("version", itemgetter(2)),
+    Column("import", itemgetter(3), rank=3),
+    Column("state", itemgetter(5), rank=1),
+    Column("provides", itemgetter(4), cut=True),
+)
 
 
 @click.command()
@@ -62,9 +72,9 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 def _print(host: PluginHost) -> None:
     if host.plugins:
-        columns = ("name", "distribution", "version", "import", "provides", "state")
-        print_table(columns, [*(_row(host, plugin) for plugin in host.plugins), *_quarantined(host)])
-        say("Disable a plugin with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
+        print_records(COLUMNS, [*(_row(host, plugin) for plugin in host.plugins), *_quarantined(host)])
+        say("")
+        print_prose("Disable a plugin with LATENTRY_BLOCK=name, or remove it with pip uninstall distribution.")
     else:
         say("No plugin is loaded.")
     for problem in host.problems:

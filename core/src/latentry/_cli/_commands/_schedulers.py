@@ -1,4 +1,4 @@
-"""``latentry schedulers``: what is installed, and with ``--verbose`` its measured order and errors."""
+"""``latentry schedulers``: what is installed; one in full; and with ``--verbose`` measured order and errors."""
 
 from __future__ import annotations
 
@@ -10,52 +10,96 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_block, print_json, print_table, say
+from latentry._cli._listing._filters import for_few_steps, wanted_by
+from latentry._cli._listing._records import record
+from latentry._cli._listing._scheduler import print_scheduler
+from latentry._cli._listing._tables import field, news, show
+from latentry._cli._output import Column, print_json, print_prose, print_table, say
 from latentry._cli._progress import following
-from latentry._cli._records import record
-from latentry._cli._tables import Columns, field, show
 from latentry._discovery import PluginHost
+from latentry._errors import OptionError
 
 if TYPE_CHECKING:
     from latentry.testing import Bench, Measured
 
-COLUMNS: Columns = {
-    "aliases": field("aliases"),
-    "processes": field("processes"),
-    "order": field("order"),
-    "evaluations": lambda item: item["evaluations"] or "varies",
-    "stochastic": field("stochastic"),
-    "summary": field("summary"),
-}
+COLUMNS = (
+    Column("order", field("order")),
+    Column("evals", lambda item: str(item["evaluations"] or "any")),
+    Column("kind", lambda item: "SDE" if item["stochastic"] else "ODE"),
+    Column("aliases", field("aliases"), rank=3),
+    Column("processes", field("processes"), rank=2),
+    Column("summary", lambda item: news(item["summary"]), cut=True),
+)
+LEGEND = (
+    "evals: evaluations of the network a step. ODE: deterministic; SDE: draws fresh noise, and its order is the weak "
+    "one. `latentry schedulers NAME` tells everything of one."
+)
 Findings = Mapping[str, "tuple[Measured, ...] | str"]
 """By scheduler: what was measured, or why nothing was."""
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--for", "model", metavar="MODEL", help="Those that fit a model, family or variant; preferred ones first."
+)
+@click.option("--stochastic/--deterministic", default=None, help="Those that draw fresh noise, or those that do not.")
+@click.option("--few-steps", is_flag=True, help="Those with a sigma schedule of their own for 8 steps and fewer.")
 @json_option
-@click.option("--verbose", is_flag=True, help="Print every field, and measure order and errors.")
+@click.option("--verbose", is_flag=True, help="Tell everything of each, and measure order and errors.")
 @click.pass_context
-def schedulers(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
-    """List the schedulers, or those with the given names."""
+def schedulers(
+    context: click.Context,
+    names: Sequence[str],
+    model: str | None,
+    stochastic: bool | None,
+    few_steps: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """List the schedulers, or tell everything of those with the given names."""
+    if names and (model is not None or stochastic is not None or few_steps):
+        raise OptionError("Names and filters cannot be given together.", remedy="Leave one of them out.")
     host = open_host(context)
-    names = [_listed(host, name) for name in names] or list(host.schedulers)
-    records = [record(host.schedulers, one) for one in names]
-    if not verbose:
-        show(records, COLUMNS, "scheduler", as_json=as_json, verbose=False)
-        return
-    findings = dict(zip(names, _measured(host, names), strict=True))
-    if as_json:
-        print_json([{**item, **_plain(findings[item["select"]])} for item in records])
+    chosen = [host.schedulers.listed(name) for name in names] or _filtered(host, model, stochastic, few_steps)
+    records = [record(host.schedulers, one) for one in chosen]
+    if verbose:
+        _print_measured(host, records, as_json=as_json)
+    elif names and not as_json:
+        for number, item in enumerate(records):
+            if number:
+                say("")
+            print_scheduler(host, item)
+    elif names or model or stochastic is not None or few_steps:
+        show(records, COLUMNS, "scheduler like that", as_json=as_json)
     else:
-        for item in records:
-            _print(item, findings[item["select"]])
+        show(records, COLUMNS, "scheduler", as_json=as_json)
+    if not (as_json or verbose or names) and records:
+        say("")
+        print_prose(LEGEND)
 
 
-def _listed(host: PluginHost, name: str) -> str:
-    """The name under which a scheduler is listed; another program's name for it can be given too."""
-    qualified = host.schedulers.qualified(name)
-    return next(listed for listed in host.schedulers if host.schedulers.qualified(listed) == qualified)
+def _filtered(host: PluginHost, model: str | None, stochastic: bool | None, few_steps: bool) -> list[str]:
+    """Those that the filters keep: the preferred ones first, then deterministic and stochastic ones."""
+    wanted = None if model is None else wanted_by(host, model)
+    preferred = wanted.preferred if wanted else ()
+    kept = []
+    for name in host.schedulers:
+        spec = host.schedulers[name]
+        if (
+            (wanted is None or wanted.fits(spec))
+            and stochastic in (None, spec.stochastic)
+            and (not few_steps or for_few_steps(spec))
+        ):
+            kept.append(name)
+
+    def place(name: str) -> tuple[int, bool]:
+        qualified = host.schedulers.qualified(name)
+        return (preferred.index(qualified) if qualified in preferred else len(preferred)), host.schedulers[
+            name
+        ].stochastic
+
+    return sorted(kept, key=place)
 
 
 def _measured(host: PluginHost, names: Sequence[str]) -> Iterator[tuple[Measured, ...] | str]:
@@ -83,14 +127,24 @@ def _plain(found: tuple[Measured, ...] | str) -> dict[str, Any]:
     return {"measured": [asdict(one) for one in found], "not_measured": ""}
 
 
-def _print(item: Mapping[str, Any], found: tuple[Measured, ...] | str) -> None:
+def _print_measured(host: PluginHost, records: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    names = [item["select"] for item in records]
+    findings = dict(zip(names, _measured(host, names), strict=True))
+    if as_json:
+        print_json([{**item, **_plain(findings[item["select"]])} for item in records])
+        return
+    for item in records:
+        print_scheduler(host, item)
+        _print_findings(findings[item["select"]])
+
+
+def _print_findings(found: tuple[Measured, ...] | str) -> None:
     from latentry.testing._measuring._bench import EVALUATIONS
     from latentry.testing._measuring._tables import READING, rows
 
-    print_block(item["select"], item)
     if isinstance(found, str):
-        say(f"  not measured: {found}\n")
+        say(f"\nNot measured: {found}\n")
         return
-    columns = ("process", "order", "error", *(f"{count} evaluations" for count in EVALUATIONS))
-    print_table(columns, list(rows(found)))
+    say("\nMeasured, by evaluations of the network:")
+    print_table(("process", "order", "error", *map(str, EVALUATIONS)), list(rows(found)))
     say(f"{READING}\n")

@@ -1,0 +1,1 @@
+"""Listings of records: one line for each in a table that fits, and one record in prose."""

@@ -24,6 +24,7 @@ KINDS = {
     "families": "families",
     "models": "checkpoints",
     "attention": "attention_backends",
+    "guidance": "guidance",
 }
 
 
@@ -165,7 +166,7 @@ def test_every_record_can_be_told_in_full(latentry: CommandLine, host: PluginHos
 
 
 def test_verbose_prints_no_structures(latentry: CommandLine, tmp_path: Path) -> None:
-    for command in ("sigmas", "families", "models", "attention"):
+    for command in ("sigmas", "families", "models", "attention", "guidance"):
         done = latentry(command, "--verbose", folder=tmp_path)
         assert done.code == 0, done.err
         assert not any(mark in done.out for mark in ("{", "['", "name=", "_numerics"))

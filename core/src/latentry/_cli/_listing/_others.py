@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from latentry._cli._listing._details import listed, print_facts, print_head, print_options, print_section
@@ -117,7 +118,7 @@ def print_guidance(host: PluginHost, item: Record) -> None:
     """Print what it is, what it evaluates, and its options."""
     spec = host.guidance[item["select"]]
     memory = " It remembers earlier steps." if spec.memory else ""
-    print_head(item["select"], spec.summary, f"Evaluates the network {listed(sorted(spec.branches))}.{memory}")
+    print_head(item["select"], spec.summary, f"{_evaluates(sorted(spec.branches))}{memory}")
     print_facts(
         {
             "from": f"{origin(item)}, as {item['qualified']}",
@@ -127,6 +128,10 @@ def print_guidance(host: PluginHost, item: Record) -> None:
         }
     )
     print_options(host.guidance.load(item["select"]), "Options")
+
+
+def _evaluates(branches: Sequence[str]) -> str:
+    return f"Besides the output with the prompt it takes the branch {listed(branches)}." if branches else ""
 
 
 def _schedulers(variant: VariantSpec) -> str:

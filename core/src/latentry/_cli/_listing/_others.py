@@ -127,7 +127,7 @@ def print_guidance(host: PluginHost, item: Record) -> None:
             "source": spec.citation,
         }
     )
-    print_options(host.guidance.load(item["select"]), "Options")
+    print_options(host.guidance.load(item["select"]), "Options", "(--guidance-set NAME=VALUE)")
 
 
 def _evaluates(branches: Sequence[str]) -> str:

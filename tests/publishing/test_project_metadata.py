@@ -14,8 +14,6 @@ from support.distributions import CORE
 
 ROOT = CORE.parent
 PROJECTS = [CORE / "pyproject.toml", *sorted((ROOT / "plugins").glob("*/pyproject.toml"))]
-PLACEHOLDER = "https://latentry.invalid/"
-"""There is no public address yet. RFC 2606 keeps ``.invalid`` from ever being one; a release puts the real one here."""
 
 
 def project(file: Path) -> dict[str, Any]:
@@ -23,6 +21,8 @@ def project(file: Path) -> dict[str, Any]:
     return found
 
 
+ADDRESS = project(PROJECTS[0])["urls"]["Documentation"].removesuffix("docs/")
+"""Today a placeholder, which RFC 2606 keeps from ever being anybody's. A release puts the real address in."""
 every = pytest.mark.parametrize("file", PROJECTS, ids=lambda file: file.parent.name)
 
 
@@ -30,8 +30,8 @@ every = pytest.mark.parametrize("file", PROJECTS, ids=lambda file: file.parent.n
 def test_urls_are_below_one_address_and_name_the_distribution(file: Path) -> None:
     urls = project(file)["urls"]
     assert list(urls) == ["Documentation", "Source", "Changelog", "Issues"]
-    assert all(url.startswith(PLACEHOLDER) for url in urls.values())
-    assert urls["Source"] == f"{PLACEHOLDER}source/{file.parent.relative_to(ROOT).as_posix()}"
+    assert all(url.startswith(ADDRESS) for url in urls.values())
+    assert urls["Source"] == f"{ADDRESS}source/{file.parent.relative_to(ROOT).as_posix()}"
 
 
 @every

@@ -6,6 +6,7 @@ The tests do not require it: its dependencies are many, of which its samplers ne
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -106,3 +107,61 @@ def test_the_rules_of_its_sigmas_are_ours(sampling: Any, host: PluginHost) -> No
         levels = getattr(sampling, f"get_sigmas_{name}")(10, low, high)[:-1].tolist()
         found = [point.s for point in host.sigma_schedules.create(name).points(10, table)]
         assert found == pytest.approx(levels, rel=1e-5)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Its DPM-Solvers make tensors of their levels, in the default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
+@pytest.mark.parametrize("order", [2, 3])
+def test_dpm_adaptive_takes_its_steps(sampling: Any, host: PluginHost, order: int, process: Process) -> None:
+    meaning = understand(host, "sample_dpm_adaptive")
+    plan = Plan(
+        host.schedulers.create(meaning.scheduler, **meaning.options, order=order),
+        process,
+        Prediction.V,
+        (process.at(s=10.0), process.at(s=0.05)),
+    )
+    for seed in range(3):
+        x = noise(1, 2, seed=seed) * 10.0
+        taken: list[float] = []
+        found, info = sampling.sample_dpm_adaptive(
+            model,
+            x,
+            0.05,
+            10.0,
+            disable=True,
+            order=order,
+            return_info=True,
+            callback=lambda at, taken=taken: taken.append(float(at["sigma"])),
+        )
+        assert info["n_reject"] + info["n_accept"] == info["steps"] == len(taken) > 5
+        run, asked = plan.start(x * plan.points[0].alpha), 0
+        while (query := run.query) is not None:
+            run.advance(DATA.answer(query, plan))
+            asked += 1
+        assert asked == info["nfe"] - info["n_reject"]
+        assert relative(run.sample / plan.points[-1].alpha, found) < 1e-9
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("steps", [5, 6, 9, 10])
+def test_dpm_fast_is_its_single_steps_on_its_levels(sampling: Any, host: PluginHost, steps: int) -> None:
+    meaning = understand(host, "sample_dpm_fast")
+    assert "as long in λ" in meaning.notes[0]
+    orders = [3] * (steps // 3) + [steps % 3] if steps % 3 else [3] * (steps // 3 - 1) + [2, 1]
+    high, low = -math.log(10.0), -math.log(0.05)
+    length = (low - high) / len(orders)
+    lams = [high + length * (i + k / order) for i, order in enumerate(orders) for k in range(order)]
+    points = tuple(EDM().at(lam=lam) for lam in (*lams, low))
+    plan = Plan(host.schedulers.create(meaning.scheduler, **meaning.options), EDM(), Prediction.EDM, points)
+    x = noise(32, 2) * 10.0
+    expected = sampling.sample_dpm_fast(model, x, 0.05, 10.0, steps, disable=True)
+    assert plan.evaluations == steps
+    assert relative(drive(plan, x, DATA.answer), expected) < 1e-12

@@ -57,7 +57,7 @@ def test_every_scheduler_class_of_diffusers(host: PluginHost, name: str) -> None
 @pytest.mark.parametrize("name", [*A1111["labels"], *A1111["names"], *A1111["combined"]])
 def test_every_label_of_automatic1111(host: PluginHost, name: str) -> None:
     found = stands_for(host, name)
-    assert (found == "refused") == any(word in name for word in ("CFG", "fast", "adaptive", "_ad", "estart")), found
+    assert (found == "refused") == any(word in name for word in ("CFG", "estart")), found
 
 
 @pytest.mark.parametrize("name", A1111["combined"])
@@ -68,7 +68,7 @@ def test_the_old_labels_name_their_sigmas(host: PluginHost, name: str) -> None:
 
 @pytest.mark.parametrize("name", COMFYUI["samplers"])
 def test_every_sampler_of_comfyui(host: PluginHost, name: str) -> None:
-    absent = ("cfg_pp", "heunpp2", "exp_heun", "dpm_fast", "dpm_adaptive", "seeds", "pece")
+    absent = ("cfg_pp", "heunpp2", "exp_heun", "seeds", "pece")
     refused = name.startswith("res_multistep_a") or any(word in name for word in absent)
     assert (stands_for(host, name) == "refused") == refused
 
@@ -84,7 +84,7 @@ def test_a_schedule_may_follow_in_any_spelling(host: PluginHost, name: str) -> N
 
 @pytest.mark.parametrize("name", K_DIFFUSION)
 def test_every_function_of_k_diffusion(host: PluginHost, name: str) -> None:
-    assert (stands_for(host, name) == "refused") == name.endswith(("dpm_fast", "dpm_adaptive"))
+    assert stands_for(host, name) != "refused"
 
 
 @pytest.mark.parametrize("name", [*A1111["schedules"], *COMFYUI["schedules"]])

@@ -20,7 +20,8 @@ STEPS = (5, 6, 8, 10)
 SCALE, VARIANCE = 7.5, 0.02
 """Guidance, and the variance of the mixture's components: narrow ones pull hard and late."""
 MEANS = ((1.0, 0.4), (-0.8, 0.9), (-0.2, -1.1))
-SAMPLES = 64
+SAMPLES, ONE_BY_ONE = 64, 16
+"""How many, and how many of an adaptive scheduler, which is given them one at a time."""
 MOST = 2.0
 """How far out the samples may lie, relative to the component that is asked for: guidance itself drives them to 1.3, a
 first-order method to 1.5, and an extrapolation that has run away to 4 and more.
@@ -53,6 +54,7 @@ def _finding(kind: str, steps: int, measured: str, passed: bool) -> CheckResult:
 def growth(plan: Plan) -> float:
     """How far out the guided samples end (root mean square), against the component that is asked for."""
     oracle = GuidedOracle(MixtureOracle(MEANS[:1], VARIANCE), MixtureOracle(MEANS, VARIANCE), SCALE)
-    draw = KeyedNoise(0, range(SAMPLES)).initial(torch.empty(SAMPLES, 2, dtype=torch.float64))
+    count = ONE_BY_ONE if plan.scheduler.adaptive else SAMPLES
+    draw = KeyedNoise(0, range(count)).initial(torch.empty(count, 2, dtype=torch.float64))
     end = drive(plan, plan.noise_scale() * draw, oracle.answer)
     return float(end.square().sum(1).mean().sqrt()) / math.hypot(*MEANS[0])

@@ -1,0 +1,117 @@
+"""DPM-Solver with adaptive steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latentry import Denoised, Interval, Node, Noise, Point, Query, Scheduler, Step
+from latentry_dpm_adaptive._controller import Controller
+from latentry_dpm_adaptive._single_step import linear, second_order
+
+Arrive = Callable[[Point], Tensor]
+"""The sample at a level, by some step to it."""
+SHORTEST = 1e-4
+"""A step of this length in λ is accepted whatever its error, so that every run ends."""
+AFTER_NOISE = 100.0
+"""σ/α where a first-order step out of pure noise ends: the network has seen nothing but noise until there."""
+
+
+class Control(NamedTuple):
+    """What the next step is chosen by.
+
+    Attributes:
+        length: of the next step in λ; 0 at the start.
+        inverses: inverse errors of the last two accepted steps, newest first.
+        before: x/α by the lower order at the end of the last step.
+    """
+
+    length: float = 0.0
+    inverses: tuple[float, ...] = ()
+    before: Tensor | None = None
+
+
+class DPMAdaptive(Scheduler):
+    """DPM-Solver-12 and DPM-Solver-23 (Lu et al. 2022, arXiv:2206.00927, appendix C).
+
+    Two embedded methods differ by an estimate of the error, which a PID controller keeps at the tolerance. The
+    boundaries of the plan are levels it stops at; between them it chooses its own. With one step it chooses all of
+    them, down to ``last_level``, from where the last evaluation gives x₀.
+
+    A tried step takes ``order`` evaluations; where it is rejected, the first of them is used again.
+    """
+
+    Memory: ClassVar[type] = Control
+    adaptive: ClassVar[bool] = True
+
+    order: int = Field(default=3, ge=2, le=3, description="3 is DPM-Solver-23, 2 is DPM-Solver-12")
+    rtol: float = Field(default=0.05, gt=0.0, le=1.0, description="tolerated error of a step, relative to |x/α|")
+    atol: float = Field(default=0.0078, gt=0.0, le=1.0, description="tolerated error of a step in x/α, at least")
+    last_level: float = Field(
+        default=0.03, gt=0.0, le=1.0, description="σ/α down to which a step to σ = 0 is divided; from there it is x₀"
+    )
+    first_step: float = Field(default=0.05, gt=0.0, le=10.0, description="length in λ of the first step tried")
+    proportional: float = Field(default=0.0, ge=0.0, le=1.0, description="P of the PID controller")
+    integral: float = Field(default=1.0, gt=0.0, le=1.0, description="I of the PID controller")
+    derivative: float = Field(default=0.0, ge=0.0, le=1.0, description="D of the PID controller")
+    accept_safety: float = Field(
+        default=0.81, gt=0.2, lt=1.0, description="a step is accepted unless the next should be shorter than this part"
+    )
+
+    def step(self, x: Tensor, interval: Interval, memory: Control, noise: Noise) -> Step:
+        """One accepted step: tried, and tried again shorter until its error is tolerable."""
+        start = interval.start
+        denoised = yield start.query(x)
+        goal = self._goal(interval)
+        if start.alpha == 0.0 or goal.sigma == 0.0:
+            return denoised.at(goal), memory, goal
+        controller = Controller(self.proportional, self.integral, self.derivative, self.order)
+        before = x / start.alpha if memory.before is None else memory.before
+        length = memory.length or self.first_step
+        while True:
+            left = abs(goal.lam - start.lam)
+            reached = goal if length > left - 1e-5 else interval.at(lam=start.lam + math.copysign(length, interval.h))
+            low, high = yield from self._pair(x, denoised, reached, interval)
+            low, tried = low / reached.alpha, min(length, left)
+            factor, inverses = controller.factor(self._error(low, high / reached.alpha, before), memory.inverses)
+            if factor >= self.accept_safety or tried <= SHORTEST:
+                # a step that a boundary cut short says little about longer ones
+                return high, Control(max(tried * factor, length if tried < length else 0.0), inverses, low), reached
+            length = tried * factor
+
+    def _goal(self, interval: Interval) -> Point:
+        """Where the steps lead: the end, or where the interval is singular a level between."""
+        start, end = interval.start, interval.end
+        if not interval.singular:
+            return end
+        between = interval.at(s=AFTER_NOISE if start.alpha == 0.0 else self.last_level)
+        return between if start.lam < between.lam < end.lam else end
+
+    def _pair(
+        self, x: Tensor, denoised: Denoised, end: Point, interval: Interval
+    ) -> Generator[Query, Denoised, tuple[Tensor, Tensor]]:
+        """x at ``end`` by the lower order and by the higher one."""
+        first = Node(denoised.point, denoised.eps)
+        span = end.lam - first.point.lam
+        if self.order == 2:
+            inner = yield from self._inner(denoised.at, first.point.lam + span / 2, interval)
+            return denoised.at(end), second_order(x, first, inner, end)
+        near = yield from self._inner(denoised.at, first.point.lam + span / 3, interval)
+        far = yield from self._inner(lambda to: linear(x, first, near, to), first.point.lam + 2 * span / 3, interval)
+        return second_order(x, first, near, end), linear(x, first, far, end)
+
+    @staticmethod
+    def _inner(arrive: Arrive, lam: float, interval: Interval) -> Generator[Query, Denoised, Node]:
+        """ε at a level within the step."""
+        point = interval.at(lam=lam)
+        return Node(point, (yield point.query(arrive(point))).eps)
+
+    def _error(self, low: Tensor, high: Tensor, before: Tensor) -> float:
+        """Root mean square of the difference, in units of what is tolerated; of x/α."""
+        tolerated = (self.rtol * torch.maximum(low.abs(), before.abs())).clamp(min=self.atol)
+        return float(((low - high) / tolerated).square().mean().sqrt())

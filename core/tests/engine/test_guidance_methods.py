@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from support.guided import Network, by, drawn, sampled
 from support.oracles import PROCESSES, emitted
 from support.toy import write_toy
 from support.toy_guidance import Beside, Carried, Carrying
 from support.toys import First, Heun
-from torch import Tensor
 
 from latentry import (
     Engine,
@@ -26,56 +26,10 @@ from latentry import (
     Query,
     Recipe,
     RunState,
-    Trailing,
     UnknownName,
 )
 from latentry._guidance._evaluate import Branch
-from latentry._guidance._guidance import ByMethod
 from latentry.guidance import COND, UNCOND, ClassifierFree, GuidanceMethod, Guide, GuidedQuery
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def by(
-    method: GuidanceMethod, *, scale: float = 3.0, kind: str = "vp-v", scheduler: Any = None, **more: Any
-) -> ByMethod:
-    process, prediction = PROCESSES[kind]
-    plan = (scheduler or First()).plan(6, process=process, prediction=prediction, sigmas=Trailing())
-    return ByMethod(method, scale, range(6), plan, **more)
-
-
-class Network:
-    """x₀ and ε of two colours, in the form of the plan's prediction type; remembers what was asked together."""
-
-    def __init__(self, guidance: ByMethod) -> None:
-        self.guidance, self.passes = guidance, list[tuple[Branch, ...]]()
-
-    def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
-        self.passes.append(branches)
-        plan, point = self.guidance.plan, query.point
-        found = []
-        for branch in branches:
-            x0 = torch.tanh(query.x) * (-0.4 if branch.negative else 0.7)
-            eps = (query.x - point.alpha * x0) / point.sigma
-            found.append(emitted(plan.prediction, point, x0, eps))
-        return tuple(found)
-
-
-def sampled(guidance: ByMethod, x: Tensor, *, state: tuple[RunState, RunState] | None = None, stop: int = 99) -> Any:
-    """The sample at the end, or (run, memory) after so many evaluations."""
-    run = guidance.plan.start(x) if state is None else guidance.plan.resume(state[0])
-    memory = guidance.empty if state is None else guidance.memory(state[1])
-    network = Network(guidance)
-    while (query := run.query) is not None:
-        if stop == 0:
-            return run, memory
-        found = guidance(network, query, memory)
-        memory = found.memory
-        run.advance(found.output, uncond=found.uncond)
-        stop -= 1
-    return run.sample
 
 
 @pytest.mark.parametrize("kind", PROCESSES)
@@ -88,6 +42,8 @@ def test_an_output_is_found_from_what_it_means(kind: str, step: int) -> None:
     output = emitted(guidance.plan.prediction, point, x0, eps)
     assert torch.allclose(query.from_v(eps - x0), output, atol=1e-10)
     assert torch.allclose(query.from_x0(x0), output, atol=1e-10)
+    if point.alpha > 0.0:
+        assert torch.allclose(query.from_eps(eps), output, atol=1e-10)
     assert torch.allclose(query.answer(output).x0, x0, atol=1e-7)
 
 
@@ -97,7 +53,7 @@ def test_a_method_is_told_where_it_is() -> None:
     while (query := run.query) is not None:
         told = GuidedQuery(query, guidance.plan, 3.0)
         seen.append((told.index, told.stage, told.count))
-        assert told.end == guidance.plan.points[told.index + 1]
+        assert (told.start, told.end) == guidance.plan.points[told.index : told.index + 2]
         assert told.x is query.x
         run.advance(torch.zeros_like(query.x))
     assert seen == [(i, stage, 6) for i in range(5) for stage in (0, 1)] + [(5, 0, 6)]
@@ -106,8 +62,9 @@ def test_a_method_is_told_where_it_is() -> None:
 @pytest.mark.parametrize("scheduler", [First(), Heun()])
 def test_the_prediction_type_makes_no_difference_to_a_method_in_x0(scheduler: Any) -> None:
     x = drawn(4, 2, 5)
-    ends = [sampled(by(Carrying(), kind=kind, scheduler=scheduler), x) for kind in ("vp-epsilon", "vp-v", "vp-x0")]
-    plain = sampled(by(ClassifierFree(), kind="vp-v", scheduler=scheduler), x)
+    kinds = ("vp-epsilon", "vp-v", "vp-x0")
+    ends = [sampled(by(Carrying(), kind=kind, scheduler=scheduler), x)[0].sample for kind in kinds]
+    plain = sampled(by(ClassifierFree(), kind="vp-v", scheduler=scheduler), x)[0].sample
     for end in ends:
         assert torch.allclose(end, ends[0], atol=1e-8)
         assert not torch.allclose(end, plain, atol=1e-3)
@@ -118,15 +75,15 @@ def test_the_prediction_type_makes_no_difference_to_a_method_in_x0(scheduler: An
 def test_a_guided_run_goes_on_from_its_saved_state(tmp_path: Path, scheduler: Any, done: int) -> None:
     """Also in the middle of a step of two evaluations; without the memory the result is another."""
     guidance, x = by(Carrying(), scheduler=scheduler), drawn(5, 2, 5)
-    run, memory = sampled(guidance, x, stop=done)
+    run, memory, _ = sampled(guidance, x, stop=done)
     assert memory.evaluations == done
     run.state().save(tmp_path / "run")
     guidance.state(memory, run.index).save(tmp_path / "guidance")
     saved = RunState.load(tmp_path / "run"), RunState.load(tmp_path / "guidance")
-    whole = sampled(guidance, x)
-    assert torch.equal(sampled(guidance, x, state=saved), whole)
+    whole = sampled(guidance, x)[0].sample
+    assert torch.equal(sampled(guidance, x, state=saved)[0].sample, whole)
     forgotten = guidance.state(guidance.empty, run.index)
-    assert not torch.equal(sampled(guidance, x, state=(saved[0], forgotten)), whole)
+    assert not torch.equal(sampled(guidance, x, state=(saved[0], forgotten))[0].sample, whole)
 
 
 def test_a_saved_memory_belongs_to_its_guidance() -> None:

@@ -58,6 +58,11 @@ class GuidedQuery:
         return self.query.point
 
     @property
+    def start(self) -> Point:
+        """The noise level that the step begins at; x has another one where a step is evaluated within."""
+        return self.plan.points[self.index]
+
+    @property
     def end(self) -> Point:
         """The noise level that the step goes to."""
         return self.plan.points[self.index + 1]
@@ -88,6 +93,14 @@ class GuidedQuery:
             ZeroDivisionError: at σ = 0, where every output means x₀ = x.
         """
         return combine((1.0 / self._forms.x0_out, x0), (-self._forms.x0_x / self._forms.x0_out, self.x))
+
+    def from_eps(self, eps: Tensor) -> Tensor:
+        """The network output that means this noise ε.
+
+        Raises:
+            ZeroDivisionError: at α = 0, where every output means ε = x/σ.
+        """
+        return combine((1.0 / self._forms.eps_out, eps), (-self._forms.eps_x / self._forms.eps_out, self.x))
 
     def from_v(self, v: Tensor) -> Tensor:
         """The network output that means this flow velocity v = ε − x₀; defined at every level."""

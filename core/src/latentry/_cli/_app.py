@@ -23,8 +23,16 @@ COMMANDS = {
     "attention": "_attention",
     "check": "_check",
     "plugins": "_plugins",
+    "completion": "_completion",
 }
 """The core's own commands: name and module. The module has the click command under the command's name."""
+PANELS = {
+    "Pictures": ("generate", "show"),
+    "Models": ("models", "families", "inspect", "convert"),
+    "Sampling": ("schedulers", "sigmas", "guidance", "attention", "check"),
+    "This installation": ("plugins", "completion"),
+}
+"""The headings of the help; commands of plugins are under one of their own."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -51,6 +59,17 @@ class Commands(click.Group):
             raise click.UsageError(f"There is no command '{name}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        named = {name for names in PANELS.values() for name in names}
+        others = [name for name in self.list_commands(ctx) if name not in named]
+        wide = max(map(len, (*named, *others)))
+        for heading, names in (*PANELS.items(), ("More", others)):
+            found = [(name, command) for name in names if (command := self.get_command(ctx, name)) is not None]
+            limit = formatter.width - 6 - wide
+            if rows := [(name.ljust(wide), command.get_short_help_str(limit)) for name, command in found]:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -62,6 +81,16 @@ class Commands(click.Group):
                 raise
 
 
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from latentry._cli._output import say
+        from latentry._cli._version import version_lines
+
+        for line in version_lines():
+            say(line)
+        context.exit()
+
+
 @click.command(
     cls=Commands,
     context_settings=SETTINGS,
@@ -70,6 +99,7 @@ class Commands(click.Group):
 @click.option(
     "--plugin-dir", metavar="PATH", multiple=True, help="Load a .py file or a folder as a plugin; repeatable."
 )
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print versions.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an error; LATENTRY_DEBUG=1 does so too.")
 def app(plugin_dir: tuple[str, ...], debug: bool) -> None:
     """Generate images with diffusion models; schedulers, models and more come as plugins."""

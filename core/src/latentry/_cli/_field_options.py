@@ -14,12 +14,15 @@ from latentry._discovery._options import requirement
 from latentry._errors import LatentryError, OptionError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
     from latentry._request._option import Option
 
 Model = TypeVar("Model", bound="BaseModel")
+PATHS = {"vae", "tokenizer", "config", "loras"}
+"""Fields whose values are paths, though their metavars do not say so."""
 METAVARS: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
@@ -28,6 +31,7 @@ class FieldOption(click.Option):
 
     def __init__(self, fields: Sequence[str], info: FieldInfo, declared: Option) -> None:
         self.fields, self.panel, self.needs, self._read = tuple(fields), declared.panel, declared.needs, declared.read
+        self._names, self._choices = declared.names, _choices(info.annotation)
         flag = bool in _members(info.annotation) and not declared.metavar
         super().__init__(
             [fields[0], spelling(fields[0], declared)],
@@ -51,6 +55,17 @@ class FieldOption(click.Option):
         except ValueError as error:
             raise OptionError(f"{self.as_typed(typed)}: it must be {error}.", field=self.fields[0]) from error
         return value if len(self.fields) > 1 else {self.fields[0]: value}
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The values that it can have, the installed names, or a path where it takes one."""
+        from latentry._cli._completion import choices, files, names_of
+
+        if self._names:
+            found = names_of(ctx, self._names, incomplete)
+            return found or (files(incomplete) if self._names == "checkpoints" else [])
+        if self._choices:
+            return choices(self._choices, incomplete)
+        return files(incomplete) if {*self.fields} & PATHS or "PATH" in str(self.metavar) else []
 
     def as_typed(self, typed: Any) -> str:
         """The option with its text."""
@@ -170,9 +185,15 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return tuple(kind for kind in (get_args(annotation) if union else (annotation,)) if kind is not NoneType)
 
 
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The words of a field that has no other values."""
+    kinds = _members(annotation)
+    return get_args(kinds[0]) if len(kinds) == 1 and get_origin(kinds[0]) is Literal else ()
+
+
 def _metavar(annotation: Any) -> str:
     (kind,) = _members(annotation)
-    return "|".join(get_args(kind)) if get_origin(kind) is Literal else METAVARS[kind]
+    return "|".join(_choices(annotation)) or METAVARS[kind]
 
 
 def _help(info: FieldInfo, *, repeatable: bool) -> str:

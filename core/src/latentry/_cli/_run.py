@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ from latentry._errors import LatentryError
 
 REFUSED = 2
 FAILED = 1
+COMPLETE = "_LATENTRY_COMPLETE"
+"""Set by the shells' scripts: what is to be completed, e.g. ``bash_complete``."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -24,6 +27,10 @@ def run(arguments: Sequence[str]) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     prepare_streams()
+    if (instruction := os.environ.get(COMPLETE)) is not None:
+        from latentry._cli._completion import complete
+
+        return complete(instruction)
     options = GlobalOptions()
     try:
         options, rest = take_global_options(arguments)

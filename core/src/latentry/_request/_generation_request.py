@@ -40,7 +40,7 @@ class GenerationRequest(BaseModel):
 
     prompt: str | tuple[str, ...] = Field(description="What the picture shows; several prompts are drawn in one go.")
     negative: Annotated[str, Option(Panel.PROMPT)] = Field(default="", description="What the picture should not show.")
-    model: Annotated[str | None, Option(Panel.MODEL)] = Field(
+    model: Annotated[str | None, Option(Panel.MODEL, names="checkpoints")] = Field(
         default=None,
         description="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.",
     )
@@ -65,7 +65,7 @@ class GenerationRequest(BaseModel):
     config: Annotated[str | None, Option(Panel.MODEL)] = Field(
         default=None, description="Diffusers folder with the configuration of the networks in a file."
     )
-    scheduler: Annotated[str | None, Option(Panel.SAMPLING)] = Field(
+    scheduler: Annotated[str | None, Option(Panel.SAMPLING, names="schedulers")] = Field(
         default=None, description="Scheduler (sampler); `latentry schedulers` lists them."
     )
     scheduler_options: Annotated[
@@ -73,7 +73,8 @@ class GenerationRequest(BaseModel):
         Option(Panel.SAMPLING, spelling="--set", metavar=PAIR, repeatable=True, read=_reading.named_values),
     ] = Field(default_factory=dict, description="Option of the scheduler, e.g. eta=0.5.")
     sigmas: Annotated[
-        str | tuple[Level, ...] | None, Option(Panel.SAMPLING, metavar="NAME|LEVELS", read=_reading.name_or_levels)
+        str | tuple[Level, ...] | None,
+        Option(Panel.SAMPLING, metavar="NAME|LEVELS", read=_reading.name_or_levels, names="sigma_schedules"),
     ] = Field(
         default=None,
         description="Sigma schedule (see `latentry sigmas`), or noise levels, e.g. 14.6,3.1,0.7: σ/α on VP and "
@@ -93,7 +94,7 @@ class GenerationRequest(BaseModel):
     guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
         default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."
     )
-    guidance_method: Annotated[str | None, Option(Panel.GUIDANCE)] = Field(
+    guidance_method: Annotated[str | None, Option(Panel.GUIDANCE, names="guidance")] = Field(
         default=None, description="Guidance method; `latentry guidance` lists them. Classifier-free if not given."
     )
     guidance_options: Annotated[
@@ -126,7 +127,7 @@ class GenerationRequest(BaseModel):
         dict[str, Any],
         Option(Panel.PROMPT, spelling="--condition", metavar=PAIR, repeatable=True, read=_reading.named_values),
     ] = Field(default_factory=dict, description="Conditioning option of the model family, e.g. clip_skip=1.")
-    refiner: Annotated[str | None, Option(Panel.MODEL)] = Field(
+    refiner: Annotated[str | None, Option(Panel.MODEL, names="checkpoints")] = Field(
         default=None, description="Model that takes over for the last steps; given like the model."
     )
     switch: Annotated[float, Option(Panel.MODEL, needs="refiner")] = Field(
@@ -188,7 +189,7 @@ class GenerationRequest(BaseModel):
     vae_slicing: Annotated[bool | None, Option(Panel.DEVICE)] = Field(
         default=None, description="Run the autoencoder on one picture of a batch at a time."
     )
-    attention: Annotated[str, Option(Panel.DEVICE)] = Field(
+    attention: Annotated[str, Option(Panel.DEVICE, names="attention_backends")] = Field(
         default="auto",
         description="Attention backends, also by role: flash; flash,auto; joint=flash;vae=native. `latentry attention` "
         "lists them.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from latentry._cli._common_options import json_option, verbose_option
+from latentry._cli._common_options import json_option, names_argument, verbose_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
 from latentry._cli._listing._others import print_attention
 from latentry._cli._listing._records import record
@@ -30,12 +30,12 @@ COLUMNS = (
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@names_argument("attention_backends")
 @json_option
 @verbose_option
 @click.pass_context
 def attention(context: click.Context, names: Sequence[str], as_json: bool, verbose: bool) -> None:
-    """List the attention backends and which can be used here, or tell everything of some."""
+    """List the attention backends that can be used here."""
     host = open_host(context)
     registry = host.attention_backends
     names = [registry.listed(name) for name in names] or (list(registry) if verbose else [])

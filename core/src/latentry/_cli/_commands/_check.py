@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentry._cli._common_options import json_option
+from latentry._cli._common_options import complete_names, json_option
 from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table, say
 from latentry._cli._streams import is_terminal
@@ -23,7 +23,7 @@ COLUMNS = ("check", "case", "process", "declared", "measured", "verdict")
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_names("schedulers"))
 @click.option(
     "--set", "--options", "pairs", metavar="NAME=VALUE", multiple=True, help="Check these options only; repeatable."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentry._cli._common_options import json_option, quiet_option
+from latentry._cli._common_options import complete_files, json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, spelled, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._progress import following
@@ -45,11 +45,19 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
         )
 
 
-@click.command(cls=FieldCommand, fields=_fields, own_heading="Output")
+EXAMPLES = """\b
+Examples:
+  latentry generate "a red circle" --scheduler unipc --steps 8 --count 4
+  latentry generate "a red circle" --output "{scheduler}-{seed}.png"
+  latentry generate --from picture.png"""
+
+
+@click.command(cls=FieldCommand, fields=_fields, own_heading="Output", epilog=EXAMPLES)
 @click.argument("prompt", required=False)
 @click.option(
     "--output",
     metavar="PATH",
+    shell_complete=complete_files,
     help="File, folder, or name with {seed}, {scheduler}, {index}, {model} or {date}; .png, .jpg, .webp or .avif; - is "
     "standard output.  [default: picture.png; if it exists, picture-001.png, …]",
 )
@@ -59,6 +67,7 @@ def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: 
     "source",
     metavar="PICTURE",
     type=Path,
+    shell_complete=complete_files,
     help="Make a picture again from the recipe in this file.",
 )
 @click.option("--anyway", is_flag=True, help="With --from: continue even if versions or files differ.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentry._cli._common_options import json_option
+from latentry._cli._common_options import complete_files, json_option
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._records import plain
 from latentry._cli._output import print_json
@@ -22,7 +22,7 @@ UNITS = ((10**9, "GB"), (10**6, "MB"), (1, "bytes"))
 
 
 @click.command()
-@click.argument("path", type=Path)
+@click.argument("path", type=Path, shell_complete=complete_files)
 @json_option
 @click.pass_context
 def inspect(context: click.Context, path: Path, as_json: bool) -> None:

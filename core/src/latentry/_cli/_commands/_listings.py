@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from latentry._cli._common_options import json_option, verbose_option
+from latentry._cli._common_options import json_option, names_argument, verbose_option
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._others import print_family, print_guidance, print_model, print_sigmas
 from latentry._cli._listing._records import record
@@ -19,7 +19,7 @@ Tell = Callable[[PluginHost, Record], None]
 
 def _listing(name: str, attribute: str, noun: str, about: str, columns: Sequence[Column], tell: Tell) -> click.Command:
     @click.command(name, help=about)
-    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @names_argument(attribute)
     @json_option
     @verbose_option
     @click.pass_context
@@ -44,7 +44,7 @@ sigmas = _listing(
     "sigmas",
     "sigma_schedules",
     "sigma schedule",
-    "List the sigma schedules, which set the noise level of each step.",
+    "List the sigma schedules: the noise levels of the steps.",
     (
         Column("processes", field("processes")),
         Column("variant", field("variant"), rank=2),
@@ -89,7 +89,7 @@ guidance = _listing(
     "guidance",
     "guidance",
     "guidance method",
-    "List the guidance methods, which make one output of those with and without the prompt.",
+    "List the guidance methods.",
     (
         Column("networks", field("kinds"), rank=3),
         Column("branches", field("branches"), rank=1),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentry._cli._common_options import json_option
+from latentry._cli._common_options import complete_names, json_option, names_argument
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._filters import for_few_steps, wanted_by
 from latentry._cli._listing._records import record
@@ -39,9 +39,13 @@ Findings = Mapping[str, "tuple[Measured, ...] | str"]
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@names_argument("schedulers")
 @click.option(
-    "--for", "model", metavar="MODEL", help="Those that fit a model, family or variant; preferred ones first."
+    "--for",
+    "model",
+    metavar="MODEL",
+    shell_complete=complete_names("checkpoints"),
+    help="Those that fit a model, family or variant; preferred ones first.",
 )
 @click.option("--stochastic/--deterministic", default=None, help="Those that draw fresh noise, or those that do not.")
 @click.option("--few-steps", is_flag=True, help="Those with a sigma schedule of their own for 8 steps and fewer.")
@@ -57,7 +61,10 @@ def schedulers(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """List the schedulers, or tell everything of those with the given names."""
+    """List the schedulers, or tell everything of some.
+
+    NAME can be another program's name for a scheduler, too.
+    """
     if names and (model is not None or stochastic is not None or few_steps):
         raise OptionError("Names and filters cannot be given together.", remedy="Leave one of them out.")
     host = open_host(context)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from latentry._cli._common_options import json_option
+from latentry._cli._common_options import complete_files, json_option
 from latentry._cli._output import print_block, print_json
 
 
 @click.command()
-@click.argument("picture", type=Path)
+@click.argument("picture", type=Path, shell_complete=complete_files)
 @json_option
 def show(picture: Path, as_json: bool) -> None:
-    """Print the recipe of PICTURE, a PNG file made by Latentry."""
+    """Print the recipe in PICTURE."""
     from latentry._request._recipe import read_recipe
 
     recipe = json.loads(read_recipe(picture).model_dump_json())

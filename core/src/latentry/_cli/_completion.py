@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from latentry._cli._global_options import GlobalOptions, open_host
-from latentry._cli._run import COMPLETE as VARIABLE
+from latentry._cli._global_options import COMPLETE, GlobalOptions, open_host
 from latentry._errors import LatentryError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -25,7 +24,7 @@ def script(shell: str) -> str:
     assert found is not None
     from latentry._cli._app import app
 
-    return found(app, {}, "latentry", VARIABLE).source()
+    return found(app, {}, "latentry", COMPLETE).source()
 
 
 def complete(instruction: str) -> int:
@@ -36,7 +35,7 @@ def complete(instruction: str) -> int:
         return 1
     from latentry._cli._app import app
 
-    print(found(app, {"obj": GlobalOptions()}, "latentry", VARIABLE).complete())
+    print(found(app, {"obj": GlobalOptions()}, "latentry", COMPLETE).complete())
     return 0
 
 

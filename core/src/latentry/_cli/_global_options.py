@@ -19,10 +19,17 @@ from latentry._errors import OptionError
 
 PLUGIN_DIR = "--plugin-dir"
 DEBUG = "--debug"
+COMPLETE = "_LATENTRY_COMPLETE"
+"""Set by the shells' scripts: what is to be completed, e.g. ``bash_complete``."""
 
 
 def _debug() -> bool:
     return bool(os.environ.get("LATENTRY_DEBUG"))
+
+
+def completion_asked() -> str | None:
+    """What a shell wants completed; None where the program was not started for that."""
+    return os.environ.get(COMPLETE)
 
 
 @dataclass(frozen=True)

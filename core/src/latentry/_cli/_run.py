@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Sequence
 
 import click
 
 from latentry._cli._app import app
-from latentry._cli._global_options import GlobalOptions, take_global_options
+from latentry._cli._global_options import GlobalOptions, completion_asked, take_global_options
 from latentry._cli._messages import message
 from latentry._cli._streams import abandon_output, flush_output, prepare_streams, print_error
 from latentry._errors import LatentryError
 
 REFUSED = 2
 FAILED = 1
-COMPLETE = "_LATENTRY_COMPLETE"
-"""Set by the shells' scripts: what is to be completed, e.g. ``bash_complete``."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -27,7 +24,7 @@ def run(arguments: Sequence[str]) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     prepare_streams()
-    if (instruction := os.environ.get(COMPLETE)) is not None:
+    if (instruction := completion_asked()) is not None:
         from latentry._cli._completion import complete
 
         return complete(instruction)

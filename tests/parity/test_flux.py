@@ -102,6 +102,17 @@ def test_both_pipelines_agree_through_an_attention_backend(ours: Side, theirs: S
     assert first_difference(ours("dev", PROMPT, attention="sdpa"), recorded) == ""
 
 
+@pytest.mark.parametrize("kind", ["dev", "schnell"])
+def test_both_pipelines_agree_on_true_guidance_beside_the_distilled(ours: Side, theirs: Side, kind: Kind) -> None:
+    """They evaluate one side after the other, we both together: the latents at the end are compared."""
+    true = {"guidance_method": "true-cfg", "guidance_options": {"scale": 3.0}}
+    mine = ours(kind, PROMPT, negative=OTHER, **true)
+    peer = theirs(FluxPipeline, kind, PROMPT, latents=packed(start()), negative_prompt=[OTHER], true_cfg_scale=3.0)
+    assert float((mine.latents[0] - peer.latents[0]).abs().max()) < 1e-3
+    assert float((mine.latents[0] - ours(kind, PROMPT).latents[0]).abs().max()) > 0.1
+    assert {len(sample) for sample in mine.inputs} == {1}
+
+
 @pytest.mark.parametrize("strength", [0.3, 0.6])
 def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, strength: float) -> None:
     mine = ours("dev", PROMPT, init_image=PICTURE, strength=strength)

@@ -44,6 +44,7 @@ class Spec:
         citation: the source, e.g. ``Song et al. 2020, arXiv:2010.02502``.
         api: the contract version the record was written for; by default that of the core at hand, so that what the
             distribution requires of ``latentry`` decides alone.
+        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Spec:
     moved_from: tuple[str, ...] = ()
     citation: str = ""
     api: tuple[int, int] = API
+    exemptions: tuple[tuple[str, str], ...] = ()
 
     TARGETS: ClassVar[tuple[str, ...]] = ("target",)
     """The fields that are written ``package.module:attribute``; empty ones stand for nothing."""
@@ -155,7 +157,6 @@ class SchedulerSpec(Spec):
         revision: raised whenever results change under unchanged options.
         peers: what other programs call it.
         cases: further sets of options that the conformance suite proves.
-        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     processes: frozenset[ProcessKind] = ALL_PROCESSES
@@ -170,7 +171,6 @@ class SchedulerSpec(Spec):
     revision: int = 1
     peers: tuple[PeerName, ...] = ()
     cases: tuple[SchedulerCase, ...] = ()
-    exemptions: tuple[tuple[str, str], ...] = ()
 
     def sigmas_for(self, steps: int, kind: ProcessKind) -> tuple[SigmaPreference, ...]:
         """The preferences that hold for this number of steps on this noise process, best first."""
@@ -271,7 +271,6 @@ class AttentionBackendSpec(Spec):
             takes exact ones alone.
         rank: the higher, the sooner ``auto`` takes it.
         extra: what to install for it, e.g. ``latentry-attention-flash[cuda]``.
-        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     devices: frozenset[str]
@@ -284,7 +283,6 @@ class AttentionBackendSpec(Spec):
     error: float = 0.0
     rank: int = 0
     extra: str = ""
-    exemptions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +298,6 @@ class GuidanceSpec(Spec):
         guidance: guidance scale that suits it, None for the checkpoint's or the variant's.
         largest: the largest guidance scale that it takes, None for any.
         revision: raised whenever results change under unchanged options.
-        exemptions: (check, reason) pairs of the conformance suite, shown in listings.
     """
 
     branches: frozenset[BranchKind] = frozenset({"uncond"})
@@ -310,7 +307,6 @@ class GuidanceSpec(Spec):
     guidance: float | None = None
     largest: float | None = None
     revision: int = 1
-    exemptions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,9 +336,11 @@ class ModelSourceSpec(Spec):
 
     Attributes:
         names: what its names look like, in words for messages, e.g. ``owner/name of the Example Hub``.
+        example: one of its names, with which the conformance suite asks for a model without a network.
     """
 
     names: str
+    example: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

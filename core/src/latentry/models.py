@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from latentry._bases._attention import AttentionSlot
+    from latentry._bases._checkpoint import BaseCheckpoint
+    from latentry._bases._header import SafetensorsHeader, safetensors_header
+    from latentry._bases._model import BaseModel
+    from latentry._bases._weights import load_weights
     from latentry._contract._conditioning import Conditioning, PromptSettings
     from latentry._contract._conversion import Conversion
     from latentry._contract._emphasis import parse_emphasis
@@ -25,6 +30,12 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "AttentionSlot": "_bases._attention",
+            "BaseCheckpoint": "_bases._checkpoint",
+            "BaseModel": "_bases._model",
+            "SafetensorsHeader": "_bases._header",
+            "load_weights": "_bases._weights",
+            "safetensors_header": "_bases._header",
             "Conditioning": "_contract._conditioning",
             "PromptSettings": "_contract._conditioning",
             "Conversion": "_contract._conversion",
@@ -51,6 +62,9 @@ else:
 
 __all__ = [
     "WEIGHT_SUFFIXES",
+    "AttentionSlot",
+    "BaseCheckpoint",
+    "BaseModel",
     "Checkpoint",
     "ChecksConditioning",
     "Conditioning",
@@ -64,11 +78,14 @@ __all__ = [
     "PromptSettings",
     "Report",
     "ResolvedPath",
+    "SafetensorsHeader",
     "fingerprint",
     "flow_settings",
+    "load_weights",
     "model_files",
     "offloaded",
     "parse_emphasis",
+    "safetensors_header",
     "undescribed_weights",
     "variance_preserving_settings",
 ]

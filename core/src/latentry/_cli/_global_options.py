@@ -72,8 +72,8 @@ def take_global_options(arguments: Sequence[str]) -> tuple[GlobalOptions, list[s
     return GlobalOptions(tuple(paths), debug), rest
 
 
-def open_host(context: click.Context, *, mention_problems: bool = True) -> PluginHost:
-    """The plugin host that the global options and the environment ask for.
+def open_host(context: click.Context, *, mention_problems: bool = True, more: Sequence[Path] = ()) -> PluginHost:
+    """The plugin host that the global options and the environment ask for, with ``more`` files loaded as plugins.
 
     ``LATENTRY_PLUGINS`` names the only plugins to load (empty: none), ``LATENTRY_BLOCK`` those to leave out,
     both separated by commas.
@@ -82,7 +82,7 @@ def open_host(context: click.Context, *, mention_problems: bool = True) -> Plugi
         host = PluginHost(
             load=_names("LATENTRY_PLUGINS"),
             block=_names("LATENTRY_BLOCK") or (),
-            plugin_dirs=context.find_object(GlobalOptions).plugin_dirs,  # type: ignore[union-attr]
+            plugin_dirs=[*context.find_object(GlobalOptions).plugin_dirs, *more],  # type: ignore[union-attr]
         )
     if mention_problems and host.problems:
         count = len(host.problems)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 from latentry._discovery import PluginHost
 from latentry._numerics._scheduler import Scheduler
 from latentry._specs import SchedulerSpec
+from latentry.testing._kit._checked import load_target
 from latentry.testing._networks._draws import draws
 
 Source = str | type[Scheduler] | SchedulerSpec
@@ -85,6 +85,11 @@ class Subject:
             cases = (_matching(cases, made, options),)
         return cls(spec, target, cases, host, installed)
 
+    def without(self, labels: Collection[str]) -> Self | None:
+        """The same without the cases of these labels; None where none is left."""
+        cases = tuple(case for case in self.cases if case.label not in labels)
+        return replace(self, cases=cases) if cases else None
+
 
 def _declared(spec: SchedulerSpec, target: type[Scheduler]) -> tuple[Case, ...]:
     default = Case("default", target(), spec.order, spec.evaluations, spec.stochastic)
@@ -109,18 +114,6 @@ def in_words(options: dict[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in options.items()) or "default"
 
 
-def split_exemption(name: str) -> tuple[str, str]:
-    """The check, and the case's label if the exemption is for one: ``one_answer`` or ``one_answer[clock=t]``."""
-    check, _, label = name.partition("[")
-    return check, label.removesuffix("]")
-
-
 def _assumed(target: type[Scheduler]) -> SchedulerSpec:
     where = f"{target.__module__}:{target.__qualname__}"
     return SchedulerSpec(name=target.__name__.lower(), target=where, summary="", adaptive=target.adaptive)
-
-
-def load_target(target: str) -> Any:
-    """The object that a record's ``package.module:attribute`` names."""
-    module, _, attribute = target.partition(":")
-    return reduce(getattr, attribute.split("."), import_module(module))

@@ -15,4 +15,5 @@ def latentry_model_sources() -> Iterable[ModelSourceSpec]:
         target="latentry_hub.source:Hub",
         summary="models of the Hugging Face Hub, through its own client and cache",
         names="owner/name of the Hugging Face Hub",
+        example="stabilityai/sd-turbo",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -12,20 +10,17 @@ from torch.nn import functional
 
 from latentry._attention._arithmetic import eager_attention
 from latentry._attention._self_check import on_device, tolerance
-from latentry._specs import API, AttentionBackendSpec
+from latentry._specs import AttentionBackendSpec
 from latentry.testing._attention._subject import AttentionSubject, draw
-from latentry.testing._checks._record import LISTING
+from latentry.testing._kit._record import listing_of, record_faults, summed
 from latentry.testing._result import CheckResult
 
 KNOWN_DEVICES = frozenset({"cpu", "cuda", "mps"})
 
 
-def record_faults(record: AttentionBackendSpec, checks: Container[str]) -> Iterator[str]:
+def attention_faults(record: AttentionBackendSpec, checks: Container[str]) -> Iterator[str]:
     """What is wrong with a record, given the names of the checks that it may exempt itself from."""
-    if not record.name or record.name != record.name.lower():
-        yield f"the name {record.name!r} is not in lower case"
-    if record.api[0] != API[0] or record.api > API:
-        yield f"api {record.api} is not the core's {API}"
+    yield from record_faults(record, checks)
     if not record.devices or record.devices - KNOWN_DEVICES:
         yield f"devices are {sorted(record.devices)}, not some of {sorted(KNOWN_DEVICES)}"
     if not record.dtypes or not all(isinstance(getattr(torch, name, None), torch.dtype) for name in record.dtypes):
@@ -34,9 +29,6 @@ def record_faults(record: AttentionBackendSpec, checks: Container[str]) -> Itera
         yield f"no head size is a multiple of {record.head_multiple} and at most {record.max_head_size}"
     if not 0.0 <= record.error < 1.0:
         yield f"error is {record.error}"
-    for check, reason in record.exemptions:
-        if check not in checks or not reason.strip():
-            yield f"the exemption {check!r} does not name a check of this suite, or has no reason"
 
 
 def probe(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -46,7 +38,7 @@ def probe(subject: AttentionSubject) -> Iterator[CheckResult]:
     """
     answer: object = subject.backend.probe()
     fine = answer is None or (isinstance(answer, str) and bool(answer.strip()))
-    yield summed("probe", "None, or the reason why not", "" if fine else repr(answer))
+    yield summed("probe", "None, or the reason why not", [] if fine else [repr(answer)])
 
 
 def listing(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -54,12 +46,7 @@ def listing(subject: AttentionSubject) -> Iterator[CheckResult]:
 
     Troubleshooting: import torch in the module that ``target`` names, never in the plugin's ``__init__.py``.
     """
-    if not subject.installed or not subject.host.attention_backends.provenance(subject.installed).version:
-        return
-    owner = subject.host.attention_backends.provenance(subject.installed)
-    command = [sys.executable, "-c", LISTING, "attention_backends", subject.spec.name, f"{owner.distribution} latentry"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    yield summed("listing", "imports no torch", done.stdout.strip() if done.returncode == 0 else done.stderr.strip())
+    yield from listing_of(subject)
 
 
 def undeclared(subject: AttentionSubject) -> Iterator[CheckResult]:
@@ -124,8 +111,3 @@ def _switches() -> dict[str, object]:
         "grad mode": torch.is_grad_enabled(),
         "random state": torch.get_rng_state().sum().item(),
     }
-
-
-def summed(check: str, declared: str, wrong: str) -> CheckResult:
-    """One finding of all that is wrong."""
-    return CheckResult(check=check, case="all", declared=declared, measured=wrong or "as declared", passed=not wrong)

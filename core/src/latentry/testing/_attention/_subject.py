@@ -14,7 +14,7 @@ from latentry._contract._model import AttentionBackend
 from latentry._discovery import PluginHost
 from latentry._resolve._device import present
 from latentry._specs import AttentionBackendSpec
-from latentry.testing._subject import load_target
+from latentry.testing._kit._checked import Whole, load_target
 
 AttentionSource = str | type[AttentionBackend] | AttentionBackendSpec
 """A name the plugin host knows, a class, or a record."""
@@ -23,7 +23,7 @@ PREFERRED = ("float32", "float16", "bfloat16", "float64")
 
 
 @dataclass(frozen=True)
-class AttentionSubject:
+class AttentionSubject(Whole):
     """An attention backend and its record.
 
     Attributes:

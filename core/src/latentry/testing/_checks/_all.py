@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 
 from latentry.testing._checks._arrival import arrival
@@ -12,13 +12,15 @@ from latentry.testing._checks._coefficients import coefficients
 from latentry.testing._checks._convergence import convergence
 from latentry.testing._checks._edges import edges
 from latentry.testing._checks._one_answer import model_time, one_answer
-from latentry.testing._checks._record import listing, options, record_faults, summed
+from latentry.testing._checks._record import listing, options, scheduler_faults
 from latentry.testing._checks._repeatable import batch, determinism, resume
 from latentry.testing._checks._stability import stability
 from latentry.testing._checks._table import table
 from latentry.testing._checks._tensors import dtypes, host_sync, in_place
 from latentry.testing._checks._unguided import unguided
 from latentry.testing._checks._variance import variance
+from latentry.testing._kit._checked import Checks
+from latentry.testing._kit._record import summed
 from latentry.testing._result import CheckResult
 from latentry.testing._subject import Subject
 
@@ -30,7 +32,7 @@ def spec(subject: Subject) -> Iterator[CheckResult]:
 
     Troubleshooting: compare the record in the plugin's ``__init__.py`` with the fields of ``SchedulerSpec``.
     """
-    yield summed("spec", "a sane record", record_faults(subject.spec, CHECKS))
+    yield summed("spec", "a sane record", scheduler_faults(subject.spec, CHECKS))
 
 
 _ALL: tuple[Check, ...] = (
@@ -58,4 +60,4 @@ _ALL: tuple[Check, ...] = (
     host_sync,
     in_place,
 )
-CHECKS: Mapping[str, Check] = MappingProxyType({check.__name__: check for check in _ALL})
+CHECKS: Checks[Subject] = MappingProxyType({check.__name__: check for check in _ALL})

@@ -31,7 +31,7 @@ def table(subject: Subject) -> Iterator[CheckResult]:
     sample and state, also when the sample is replaced between steps and when they exchange states after any
     evaluation, within a step too.
 
-    A scheduler that is not linear in its tensors has no table. That is no fault; the finding says why.
+    A scheduler that is not linear in its tensors has no table. That is not a fault, and the finding says why.
 
     Troubleshooting: recording runs ``step`` on symbols that know no shape, dtype or number. A step that keeps
     something outside its memory does not repeat what was recorded.

@@ -11,10 +11,10 @@ from latentry._specs import ProcessKind
 from latentry.testing._checks._convergence import EVEN, HIGH, LOW, OTHER, slope
 from latentry.testing._checks._variance import weak_order
 from latentry.testing._default_plans import affordable
+from latentry.testing._kit._run import exemptions
 from latentry.testing._measuring._ddim_steps import DDIMSteps
 from latentry.testing._measuring._result_errors import ResultError, path_errors, variance_errors
 from latentry.testing._networks._processes import in_lambda, in_s, process
-from latentry.testing._run_checks import exemptions
 from latentry.testing._subject import Subject
 
 EVALUATIONS = (5, 8, 10, 20, 40)

@@ -4,6 +4,7 @@ from latentry import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
     SchedulerSpec,
@@ -58,6 +59,13 @@ def latentry_attention_backends():
         dtypes=frozenset({"float32", "float64"}),
         rank=-1,
         api=(1, 0),
+    )
+
+
+@hookimpl
+def latentry_guidance():
+    yield GuidanceSpec(
+        name="frozen", target="latentry_frozen.guidance:Frozen", summary="Half of the guidance.", api=(1, 0)
     )
 
 

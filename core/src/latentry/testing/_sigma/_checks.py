@@ -21,16 +21,28 @@ NEAR = 1e-9
 
 def check_sigma_schedule(schedule: SigmaSchedule, process: Process) -> Iterator[CheckResult]:
     """Checks that a rule gives N levels of the process that strictly fall, and that a shift multiplies σ/α once."""
-    finding = partial(CheckResult, case=type(schedule).__name__, process=process.kind)
+    yield from level_findings(schedule, process)
+    yield from shift_findings(schedule, process)
+
+
+def level_findings(schedule: SigmaSchedule, process: Process) -> Iterator[CheckResult]:
+    """N levels of the process that strictly fall, for several N."""
+    finding = partial(CheckResult, check="levels", case=type(schedule).__name__, process=process.kind)
     for steps in STEPS:
         fault = _fault(schedule, process, steps)
         declared = f"{steps} falling levels of the process"
         hint = "make every level with process.at() from s = σ/α, λ or a timestep; the plan adds the ending"
-        yield finding(check="levels", declared=declared, measured=fault or "as declared", passed=not fault, hint=hint)
+        yield finding(declared=declared, measured=fault or "as declared", passed=not fault, hint=hint)
+
+
+def shift_findings(schedule: SigmaSchedule, process: Process) -> Iterator[CheckResult]:
+    """A shift multiplies σ/α once; only on flow, where models have one."""
     if process.kind == "flow" and not schedule.absolute:
         off = _shift_error(schedule, process)
-        yield finding(
+        yield CheckResult(
             check="shift",
+            case=type(schedule).__name__,
+            process=process.kind,
             declared=f"a shift of {SHIFT:g} multiplies σ/α by {SHIFT:g}",
             measured=f"off by {off:.1e}",
             passed=off <= NEAR,

@@ -1,0 +1,98 @@
+"""What models of plain networks have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from latentry._bases._attention import set_slots
+from latentry._bases._checkpoint import no_loras
+from latentry._contract._conditioning import Conditioning, PromptSettings
+from latentry._contract._lora import LoraMode, LoraRequest
+from latentry._contract._model import AttentionBackend, Checkpoint, LoadReport
+from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._processes._process import Process
+
+
+class BaseModel(ABC):
+    """A checkpoint in memory; see ``latentry.models.Model`` for what each method takes and gives.
+
+    A family adds ``encode_prompt`` and ``predict``; ``encode`` and ``decode`` where the network does not draw pixels
+    itself; and overrides what is different. Attention is served where the networks call an ``AttentionSlot``.
+
+    Attributes:
+        checkpoint: that it was loaded from.
+        networks: by part, in the order of their use; the one that is evaluated at every step is ``denoiser``, ``unet``
+            or ``transformer``.
+        report: on the checkpoint's tensors.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
+        self.checkpoint, self.networks, self.report = checkpoint, networks, report
+        self.denoiser = next(networks[part] for part in ("denoiser", "unet", "transformer") if part in networks)
+
+    @abstractmethod
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """The conditioning of each prompt."""
+
+    @abstractmethod
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The network's output for samples at one timestep."""
+
+    @property
+    def process(self) -> Process:
+        """How noise was added in training."""
+        return self.checkpoint.noise.process
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the network predicts."""
+        return self.checkpoint.noise.prediction
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser is."""
+        return next(self.denoiser.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the denoiser runs in."""
+        return next(self.denoiser.parameters()).dtype
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of one latent."""
+        return self.checkpoint.latent_shape(width, height)
+
+    def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+        """Nothing: only networks that are shown the mask override it."""
+        return {}
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The pixels themselves, as latents of a network that has no autoencoder."""
+        return pixels.to(self.device, torch.float32)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The latents themselves, as pixels."""
+        return latents.to(self.device, torch.float32)
+
+    def set_attention(
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Serves the networks' ``AttentionSlot``s."""
+        return set_slots(self.networks.values(), backend, role, self.device, self.dtype)
+
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
+        """Nothing: pixels go through no autoencoder."""
+        return nullcontext()
+
+    def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
+        """Refuses every LoRA."""
+        if loras:
+            raise no_loras(self)
+        return nullcontext()

@@ -1,0 +1,169 @@
+"""Checks of attention: each backend takes effect, computes the same, and is put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry._attention._arithmetic import eager_attention
+from latentry._attention._available import AvailableBackends
+from latentry._attention._names import ROLES
+from latentry._attention._serving import attention_backend
+from latentry._contract._model import Model
+from latentry._errors import IncompatibleError, OptionError
+from latentry._specs import VariantSpec
+from latentry.testing._family._inputs import SAME, Given, apart, given, predicted
+from latentry.testing._family._subject import CPU, FamilySubject
+from latentry.testing._kit._record import summed
+from latentry.testing._result import CheckResult
+
+
+class _Definition:
+    """Attention by its definition; counts calls. With ``scale`` ≠ 1 it is wrong on purpose, to be seen."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.calls, self._factor = 0, factor
+
+    def probe(self) -> str | None:
+        return None
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        self.calls += 1
+        return (self._factor * eager_attention(q, k, v, **options)).to(q.dtype)
+
+
+def attention(subject: FamilySubject) -> Iterator[CheckResult]:
+    """A backend serves the network's attention, gives what its own gives, and is put back at the end, come what may.
+
+    Troubleshooting: call ``latentry.models.AttentionSlot`` in place of PyTorch's function, or route the layers of your
+    library; ``set_attention`` returns a context manager. For networks without attention, exempt ``attention``.
+    """
+    for variant in subject.variants:
+        yield summed("attention", "served, the same, put back", _served_faults(subject, variant), case=variant.name)
+
+
+def _served_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[str]:
+    model, inputs = subject.model(variant), given(subject, variant)
+    own, right, wrong = predicted(model, inputs), _Definition(), _Definition(0.5)
+    with model.set_attention(right):
+        off = apart(predicted(model, inputs), own)
+    if not right.calls:
+        yield "no layer calls the backend"
+        return
+    if off > SAME:
+        yield f"with attention by its definition the output is off by {off:.1e}"
+    yield from _left(model, inputs, own, right, "at the end of the block")
+    with model.set_attention(wrong):
+        if apart(predicted(model, inputs), own) < SAME:
+            yield "a wrong backend has no effect on the output"
+    try:
+        with model.set_attention(wrong):
+            raise KeyError
+    except KeyError:
+        pass
+    yield from _left(model, inputs, own, wrong, "after an exception")
+    yield from _nested(model, inputs)
+    other, count = subject.loaded(variant), right.calls
+    with model.set_attention(right):
+        predicted(other, inputs)
+    if right.calls != count:
+        yield "a backend set on one model serves another"
+
+
+def _left(model: Model, inputs: Given, own: Tensor, backend: _Definition, when: str) -> Iterator[str]:
+    """Whether a backend has been put back."""
+    count = backend.calls
+    again = predicted(model, inputs)
+    if backend.calls != count:
+        yield f"the backend still serves {when}"
+        model.set_attention(None)
+    elif not torch.equal(again, own):
+        yield f"the output is another {when}"
+
+
+def _nested(model: Model, inputs: Given) -> Iterator[str]:
+    """Blocks within blocks, and a setting without a block."""
+    outer, inner = _Definition(), _Definition()
+    with model.set_attention(outer):
+        with model.set_attention(inner):
+            predicted(model, inputs)
+        if outer.calls or not inner.calls:
+            yield "an inner block does not take over"
+        predicted(model, inputs)
+        if not outer.calls:
+            yield "after an inner block, the outer one's backend does not serve again"
+    model.set_attention(inner)
+    before = inner.calls
+    predicted(model, inputs)
+    if inner.calls == before:
+        yield "without a with block it has no effect"
+    model.set_attention(None)
+    before = inner.calls
+    predicted(model, inputs)
+    if inner.calls != before:
+        yield "None does not set the networks' own attention"
+
+
+def attention_roles(subject: FamilySubject) -> Iterator[CheckResult]:
+    """A role that the model does not have is refused, and nothing is changed; one that it has can be served alone.
+
+    Troubleshooting: raise ``latentry.OptionError`` before the first layer is changed, and name the roles there are.
+    """
+    for variant in subject.variants:
+        yield summed("attention_roles", "its own, and no other", _role_faults(subject, variant), case=variant.name)
+
+
+def _role_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[str]:
+    model, inputs = subject.model(variant), given(subject, variant)
+    own, served = predicted(model, inputs), 0
+    for role in (*ROLES, "no-such-role"):
+        backend = _Definition()
+        try:
+            with model.set_attention(backend, role=role):
+                off = apart(predicted(model, inputs), own)
+        except OptionError as error:
+            if not error.remedy:
+                yield f"{role!r} is refused without a remedy"
+            continue
+        if role == "no-such-role":
+            yield "a role that does not exist is taken"
+        if off > SAME:
+            yield f"{role}: off by {off:.1e}"
+        served += backend.calls
+    whole = _Definition()
+    with model.set_attention(whole):
+        predicted(model, inputs)
+    if served != whole.calls:
+        yield f"its roles serve {served} calls, and all of it {whole.calls}"
+    if not torch.equal(predicted(model, inputs), own):
+        yield "the output is another afterwards"
+
+
+def backends(subject: FamilySubject) -> Iterator[CheckResult]:
+    """Every installed attention backend that can run here and is exact gives what the network's own attention gives.
+
+    Troubleshooting: run ``latentry check`` on the backend by itself; if that passes, the family passes it other
+    arguments than it passes to its own attention: a mask, a scale, causality.
+    """
+    available = AvailableBackends(subject.host)
+    for name, record in subject.host.attention_backends.items():
+        if record.error or available.verify(name, {}, CPU, torch.float32).reason is not None:
+            continue
+        for variant in subject.variants:
+            try:
+                off = _off(subject, variant, name)
+            except IncompatibleError:
+                continue  # it declares that it cannot serve these layers
+            faults = [f"off by {off:.1e}"] * (off > SAME)
+            yield summed("backends", f"{name}: the same", faults, case=variant.name)
+
+
+def _off(subject: FamilySubject, variant: VariantSpec, name: str) -> float:
+    """How far the output through a backend is from that of the network's own attention."""
+    model, inputs = subject.model(variant), given(subject, variant)
+    backend = attention_backend(name, device=CPU, dtype=torch.float32, host=subject.host)
+    with model.set_attention(backend):
+        return apart(predicted(model, inputs), predicted(subject.loaded(variant), inputs))

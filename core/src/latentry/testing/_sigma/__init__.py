@@ -1,0 +1,1 @@
+"""Conformance of sigma schedules, and checks of plans and noise processes."""

@@ -1,0 +1,7 @@
+"""The shipped model does what an installed model must."""
+
+from latentry.testing import CheckpointSuite
+
+
+class TestShapes(CheckpointSuite):
+    checkpoint = "shapes"

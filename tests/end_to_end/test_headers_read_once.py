@@ -84,7 +84,7 @@ def test_parts_given_apart_are_read_once(host: PluginHost, tmp_path: Path, reads
     assert reads["other/mine.safetensors"] == 1
 
 
-def test_what_was_found_is_no_part_of_what_the_files_are(tmp_path: Path) -> None:
+def test_what_was_found_is_not_part_of_what_the_files_are(tmp_path: Path) -> None:
     files, calls = ModelFiles(tmp_path), []
 
     def find() -> int:

@@ -48,7 +48,7 @@ def test_a_step_that_keeps_something_outside_its_memory(failed: Failed) -> None:
     assert failed(Counts, "table") == {"table"}
 
 
-def test_no_table_is_no_fault_and_says_why(failed: Failed) -> None:
+def test_without_a_table_it_is_not_at_fault_and_says_why(failed: Failed) -> None:
     assert failed(Clips, "table") == set()
     assert measured(Clips) == {"no table: Clips is not linear: its step asks a tensor for 'clamp'."}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from support.commandline import fresh
 
+from latentry import Engine, GenerationRequest, ModelError, PluginHost
 from latentry._cli._commands._generate import generate
 from latentry._cli._field_options import FieldCommand, FieldOption
 
@@ -51,3 +53,16 @@ def test_a_strength_mode_needs_a_picture_and_no_strength(tmp_path: Path) -> None
     """The picture is missing here: what is refused is the file, and not the mode."""
     done = fresh("generate", "a", "--init-image", "none.png", "--strength-mode", "full", folder=tmp_path)
     assert (done.code, "none.png" in done.err, "no effect" in done.err) == (2, True, False)
+
+
+def test_a_tokenizer_that_no_text_encoder_takes_is_refused(families: Mapping[str, Path]) -> None:
+    engine = Engine(PluginHost())
+    t5, clip = families["sd3"] / "tokenizer_3", families["sd3"] / "tokenizer"
+    for given, taken in ((t5, False), (clip, True), (families["sd3"], True)):
+        request = GenerationRequest(prompt="a", model=str(families["sd"]), tokenizer=str(given))
+        if taken:
+            assert engine.prepare(request).located.files.parts == (("tokenizer", given.resolve()),)
+            continue
+        with pytest.raises(ModelError, match="takes a tokenizer from") as caught:
+            engine.prepare(request)
+        assert (caught.value.field, "clip" in caught.value.why) == ("tokenizer", True)

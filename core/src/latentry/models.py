@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from latentry._contract._conversion import Conversion
     from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
-    from latentry._contract._model import Checkpoint, ChecksConditioning, LoadReport, Model
+    from latentry._contract._model import Checkpoint, ChecksConditioning, LoadReport, Model, ReadsConditioning
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._files._fingerprint import fingerprint
@@ -45,6 +45,7 @@ else:
             "ChecksConditioning": "_contract._model",
             "LoadReport": "_contract._model",
             "Model": "_contract._model",
+            "ReadsConditioning": "_contract._model",
             "FetchOptions": "_contract._model_source",
             "ModelSource": "_contract._model_source",
             "Report": "_contract._model_source",
@@ -76,6 +77,7 @@ __all__ = [
     "ModelSource",
     "NoiseSettings",
     "PromptSettings",
+    "ReadsConditioning",
     "Report",
     "ResolvedPath",
     "SafetensorsHeader",

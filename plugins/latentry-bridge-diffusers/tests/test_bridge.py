@@ -119,6 +119,42 @@ def test_a_copy_in_the_middle_of_a_run_finishes_equal(name: str, at: int) -> Non
     assert torch.equal(first, second)
 
 
+def test_a_copy_draws_from_its_own_generator() -> None:
+    """Both go on step by step in turns, each with another generator; neither sees what the other drew."""
+    made = scheduler("euler-ancestral", STOCK, sigmas="trailing")
+    made.set_timesteps(4)
+    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    x = made.step(_net(start, made.timesteps[0]), made.timesteps[0], start, return_dict=False)[0]
+    twin, alone = copy.deepcopy(made), copy.deepcopy(made)
+    seeds = {id(made): 5, id(twin): 6, id(alone): 6}
+    ends = {key: (x, torch.Generator().manual_seed(seed)) for key, seed in seeds.items()}
+    for each, times in ((alone, made.timesteps[1:]), (None, made.timesteps[1:])):
+        for t in times:
+            for one in (each,) if each else (made, twin):
+                sample, generator = ends[id(one)]
+                following = one.step(_net(sample, t), t, sample, generator=generator, return_dict=False)[0]
+                ends[id(one)] = following, generator
+    assert torch.equal(ends[id(twin)][0], ends[id(alone)][0])
+    assert not torch.equal(ends[id(twin)][0], ends[id(made)][0])
+
+
+def test_a_run_that_begins_between_two_evaluations_begins_with_the_next_step() -> None:
+    """A pipeline that counts entries and not steps can cut Heun's list there; noise is added for where it begins."""
+    made = scheduler("heun", STOCK, sigmas="trailing")
+    made.set_timesteps(5)
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    ends = []
+    for begin in (1, 2):
+        made.set_timesteps(5)
+        made.set_begin_index(begin)
+        x = made.add_noise(clean, noise, made.timesteps[begin : begin + 1])
+        for t in made.timesteps[begin:]:
+            x = made.step(_net(x, t), t, x, return_dict=False)[0]
+        ends.append(x)
+    assert torch.equal(*ends)
+
+
 def test_generators_of_each_row_draw_alone() -> None:
     made = scheduler("euler-ancestral", STOCK)
     made.set_timesteps(5)

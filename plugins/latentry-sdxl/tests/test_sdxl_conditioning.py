@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from latentry import Engine, GenerationRequest, OptionError, PluginHost
 from latentry.models import Conditioning, PromptSettings
 from latentry_sdxl.micro import MicroConditioning
 from latentry_sdxl.model import StableDiffusionXL
@@ -88,6 +91,53 @@ def test_every_input_changes_the_output(models: Models, kind: str, name: str) ->
     other = Conditioning({**told.tensors, name: told[name] + 1.0})
     x = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(models[kind].predict(x, 500.0, told), models[kind].predict(x, 500.0, other))
+
+
+OTHER = {
+    "clip_skip": 1,
+    **{name: (48, 40) for name in MicroConditioning.model_fields if name.endswith(("size", "crop"))},
+    **{name: 8.0 for name in MicroConditioning.model_fields if name.endswith("score")},
+}
+"""Another value for each option."""
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("kind", ["base", "inpainting", "turbo", "refiner"])
+def test_the_options_that_are_read_are_those_that_change_something(models: Models, kind: str, negative: bool) -> None:
+    assert set(OTHER) == set(MicroConditioning.model_fields)
+    model, found = models[kind], set()
+    settings = replace(SETTINGS, negative=negative)
+    plain = model.encode_prompt(PROMPTS, replace(settings, own=MicroConditioning()))
+    for name, value in OTHER.items():
+        changed = model.encode_prompt(PROMPTS, replace(settings, own=MicroConditioning(**{name: value})))
+        if any(not torch.equal(plain[part], changed[part]) for part in ("text", "pooled", "time_ids")):
+            found.add(name)
+    # an option of the positive side is the negative side's too where that gives none of its own
+    read = model.checkpoint.conditioning_read(negative=negative)
+    assert found <= set(read)
+    for name in set(read) - found:
+        assert negative
+        assert f"negative_{name}" in found
+
+
+def test_an_option_that_no_checkpoint_reads_is_refused(folders: dict[str, Path]) -> None:
+    engine = Engine(PluginHost())
+
+    def takes(name: str, **wanted: Any) -> bool:
+        request = GenerationRequest(prompt="a", width=96, height=64, conditioning={name: OTHER[name]}, **wanted)
+        try:
+            engine.prepare(request)
+        except OptionError as error:
+            assert (error.field, name in error.what) == ("conditioning", True)
+            return False
+        return True
+
+    base, refiner = str(folders["base"]), str(folders["refiner"])
+    for name in OTHER:
+        score, negative = name.endswith("score"), name.startswith("negative")
+        assert takes(name, model=base, guidance=5.0) is not score
+        assert takes(name, model=base, guidance=1.0) is not (score or negative)
+        assert takes(name, model=base, refiner=refiner, guidance=5.0)
 
 
 def test_the_inpainting_network_is_shown_what_stays(models: Models) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +152,19 @@ class ChecksConditioning(Protocol):
 
         Raises:
             OptionError: an option is beyond what this checkpoint's networks have.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsConditioning(Protocol):
+    """A checkpoint that says which conditioning options it reads. Optional: others are taken to read all of them."""
+
+    def conditioning_read(self, *, negative: bool) -> Collection[str]:
+        """The names of the options that its prompts depend on.
+
+        Args:
+            negative: of the negative prompt, which is encoded only with guidance.
         """
         ...
 

@@ -168,7 +168,7 @@ class GenerationRequest(BaseModel):
         default=1, ge=1, le=LARGEST, description="Number of pictures for each prompt."
     )
     batch: Annotated[int, Option(Panel.DEVICE)] = Field(
-        default=4, ge=1, le=LARGEST, description="Number of pictures that go through the network together."
+        default=4, ge=1, le=LARGEST, description="Most pictures that go through the network together."
     )
     device: Annotated[str, Option(Panel.DEVICE)] = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     dtype: Annotated[

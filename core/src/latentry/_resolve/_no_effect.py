@@ -5,32 +5,44 @@ This reads the whole request, because the question is about all of its fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
+from latentry._contract._model import Checkpoint, ReadsConditioning
 from latentry._errors import OptionError
 from latentry._guidance._guidance import Guidance
+from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._option import declared_options
 from latentry._resolve._canvas import Canvas
 from latentry._resolve._guidance import steps_within
+from latentry._resolve._idle_options import Idle
+from latentry._resolve._sigmas import ends_at_zero
 
 
 class NoEffect(NamedTuple):
-    """A field of the request, and why it has no effect."""
+    """A field of the request and why it has no effect; ``part`` is one of the options in a field that holds several."""
 
     field: str
     why: str
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.part} in {self.field}" if self.part else self.field
 
 
-def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidance, steps: int) -> tuple[NoEffect, ...]:
+def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidance, plan: Plan) -> tuple[NoEffect, ...]:
     """The fields that differ from their defaults and change nothing.
 
     Args:
         request: what is wanted.
         canvas: the pictures that were given for it, and the strength that applies.
         guidance: what was chosen for it.
-        steps: how many are taken.
+        plan: of the steps that are taken.
     """
     defaults = {
         name: field.get_default(call_default_factory=True) for name, field in type(request).model_fields.items()
@@ -38,8 +50,8 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
     given = {name for name, default in defaults.items() if getattr(request, name) != default}
     candidates = (
         *_alone(request, canvas),
-        *_about_pictures(canvas),
-        *_about_guidance(request, guidance, steps),
+        *_about_noise(request, canvas, plan),
+        *_about_guidance(request, guidance, len(plan)),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 
@@ -51,7 +63,7 @@ def refuse(found: tuple[NoEffect, ...]) -> None:
         OptionError: names them.
     """
     if found:
-        fields = dict.fromkeys(each.field for each in found)
+        fields = dict.fromkeys(each.name for each in found)
         raise OptionError(
             f"The option {', '.join(fields)} has no effect here."
             if len(fields) == 1
@@ -71,11 +83,45 @@ def _alone(request: GenerationRequest, canvas: Canvas) -> Iterator[tuple[bool, N
             yield not there, NoEffect(field, f"It needs {needed}, which was not given.")
 
 
-def _about_pictures(canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:
+def without_effect_on(request: GenerationRequest, idle: Idle, plan: Plan) -> Iterator[NoEffect]:
+    """The options of the scheduler and the sigma schedule that were asked for and change nothing in this run.
+
+    Those that came with another program's name for the scheduler were not.
+    """
+    why = f"It changes nothing in {len(plan)} steps with the options beside it, whatever its value."
+    for field, names in (("scheduler_options", idle.scheduler), ("sigma_options", idle.sigmas)):
+        yield from (NoEffect(field, why, name) for name in names if name in getattr(request, field))
+
+
+def not_read(
+    request: GenerationRequest, conditioning: BaseModel | None, checkpoints: Sequence[Checkpoint], guidance: Guidance
+) -> Iterator[NoEffect]:
+    """The conditioning options that were asked for, and that none of the checkpoints reads for these prompts."""
+    if conditioning is None or not all(isinstance(checkpoint, ReadsConditioning) for checkpoint in checkpoints):
+        return
+    sides = (False, True) if guidance.unconditional else (False,)
+    read = {
+        name
+        for checkpoint in checkpoints
+        if isinstance(checkpoint, ReadsConditioning)
+        for side in sides
+        for name in checkpoint.conditioning_read(negative=side)
+    }
+    for name, field in type(conditioning).model_fields.items():
+        changed = getattr(conditioning, name) != field.get_default(call_default_factory=True)
+        if changed and name in request.conditioning and name not in read:
+            yield NoEffect("conditioning", "The model does not take it for this prompt and guidance.", name)
+
+
+def _about_noise(request: GenerationRequest, canvas: Canvas, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:
     whole = canvas.strength == 1.0
     from_noise = canvas.inputs.image is None or (canvas.inputs.mask is not None and whole)
     yield whole, NoEffect("strength_mode", "At a strength of 1 all steps are taken.")
     yield not from_noise, NoEffect("initial_noise", "The run starts from the picture.")
+    same = plan.noise_scale("sigma") == plan.noise_scale("unit")
+    why = "This model was trained down to σ = 0, where every run ends."
+    yield request.final == "table" and ends_at_zero(plan.process), NoEffect("final", why)
+    yield from_noise and same, NoEffect("initial_noise", "Both scales are the same at the first level of this run.")
 
 
 def _about_guidance(request: GenerationRequest, guidance: Guidance, steps: int) -> Iterator[tuple[bool, NoEffect]]:

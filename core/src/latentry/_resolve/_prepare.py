@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from latentry._files._locate import Located, locate
 from latentry._files._parts import PartSources
 from latentry._files._policy import ANYTHING, Policy
 from latentry._guidance._refiner import choose_refiner
+from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import Canvas, choose_canvas
@@ -25,10 +26,11 @@ from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guidance_method import ChosenMethod, choose_method
+from latentry._resolve._idle_options import find_idle
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
-from latentry._resolve._no_effect import refuse, without_effect
+from latentry._resolve._no_effect import not_read, refuse, without_effect, without_effect_on
 from latentry._resolve._plan import choose_part, choose_steps, lay_out
 from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._read_picture import Picture
@@ -94,9 +96,12 @@ def prepare(
     method = choose_method(host, located.variant, request.guidance_method, request.guidance_options, request.guidance)
     options = _guidance_options(request, located, method)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
-    useless = without_effect(request, canvas, guidance, len(plan))
+    useless = without_effect(request, canvas, guidance, plan)
     if strict:
-        refuse(useless)
+        idle = find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
+        unread = not_read(request, conditioning, checkpoints, guidance)
+        refuse((*useless, *without_effect_on(request, idle, plan), *unread))
+        scheduler, sigmas = idle.reset(scheduler, sigmas)
 
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
@@ -154,12 +159,18 @@ def prepare(
         core=host.core_version,
         notes=(
             *scheduler.notes,
-            *(f"The option {each.field} has no effect here. {each.why}" for each in useless),
+            *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
+            *_about_batches(request, plan),
             *loras.notes,
             *attention.notes,
         ),
     )
+
+
+def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[str]:
+    if plan.scheduler.adaptive and min(request.batch, len(request.prompts)) > 1:
+        yield "The scheduler chooses its steps for each picture: they are drawn one at a time, whatever the batch."
 
 
 def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple[Located, Checkpoint]:

@@ -13,6 +13,7 @@ from latentry._contract._noise_settings import NoiseSettings
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
+from latentry._numerics._processes._process import Process
 from latentry._peers._names import understand_sigmas
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._specs import Final, ProcessKind, SigmaPreference
@@ -60,13 +61,15 @@ def choose_sigmas(
         steps: how many are laid out.
         sigmas: a schedule's name, or the levels one by one.
         options: of the schedule.
-        final: where the run ends; None leaves it to the preference.
+        final: where the run ends; None leaves it to the preference, and a process whose training ends at σ = 0 to
+            nobody.
         shift: the checkpoint's time shift; ``options`` can override it.
 
     Raises:
         UnknownName, OptionError: the schedule or an option is not known; options were given for a list of levels.
         IncompatibleError: the schedule is not made for the checkpoint's noise process.
     """
+    final = "zero" if ends_at_zero(noise.process) else final
     requested = sigmas if sigmas is not None else chosen.sigmas
     if isinstance(requested, tuple):
         if options:
@@ -87,6 +90,11 @@ def choose_sigmas(
     combined = {**_shift_option(host, name, shift), **dict(preference.options), **options}
     schedule = host.sigma_schedules.create(name, **combined)
     return ChosenSigmas(host.sigma_schedules.qualified(name), schedule, final or preference.final)
+
+
+def ends_at_zero(process: Process) -> bool:
+    """Whether the least noisy level of training is σ = 0 itself, so that both ends of a run are one."""
+    return process.cleanest == process.clean()
 
 
 def _shift_option(host: PluginHost, name: str, shift: float | None) -> dict[str, Any]:

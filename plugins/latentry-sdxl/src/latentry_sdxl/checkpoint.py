@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
 from latentry_diffusers.model.unet_checkpoint import UNetCheckpoint
 from latentry_diffusers.text.clip_skip import check_clip_skip
+from latentry_sdxl.micro import options_read
 from latentry_sdxl.parts import load_parts, specs
 from latentry_sdxl.variants import published
 
@@ -44,6 +45,10 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
     def check_conditioning(self, options: BaseModel) -> None:
         """See ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, self.encoders.values(), usual=1)
+
+    def conditioning_read(self, *, negative: bool) -> Collection[str]:
+        """See ``latentry.models.ReadsConditioning``."""
+        return options_read(self.time_ids, negative=negative)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None

@@ -41,3 +41,10 @@ class MicroConditioning(ClipConditioning):
             target = self.negative_target_size or target
         score = self.negative_aesthetic_score if negative else self.aesthetic_score
         return (*original[::-1], *crop[::-1], *(target[::-1] if count == 6 else (score,)))
+
+
+def options_read(count: int, *, negative: bool) -> frozenset[str]:
+    """The options that a UNet with so many numbers reads, see ``MicroConditioning.time_ids``."""
+    sizes = ("original_size", "crop", "target_size" if count == 6 else "aesthetic_score")
+    # an option of the negative side that is left out has the value of the positive one
+    return frozenset(("clip_skip", *sizes, *(f"negative_{name}" for name in sizes if negative)))

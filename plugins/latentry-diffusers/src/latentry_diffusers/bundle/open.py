@@ -12,7 +12,7 @@ from latentry_diffusers.bundle.description import Description, describe
 from latentry_diffusers.bundle.known_tensors import check_readable
 from latentry_diffusers.bundle.networks import Config, PartSpec, Role
 from latentry_diffusers.bundle.sources import Part, find_parts
-from latentry_diffusers.bundle.tokenizers import Tokenizer, find_tokenizer
+from latentry_diffusers.bundle.tokenizers import Tokenizer, check_used, find_tokenizer
 from latentry_diffusers.files.configs import read_config
 from latentry_diffusers.files.read import Read, shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
@@ -80,6 +80,7 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     tokenizers = {
         name: find_tokenizer(part.spec.tokenizer, files) for name, part in parts.items() if part.spec.tokenizer
     }
+    check_used(files, tokenizers.values())
     replaced = tuple(prefix for part in given.values() for prefix in part.spec.prefixes)
     return Bundle(files, parts, scheduler, described.index, tokenizers, replaced)
 

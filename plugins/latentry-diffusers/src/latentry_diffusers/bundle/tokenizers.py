@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -77,6 +77,25 @@ def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
     if not files.path.is_dir() and (cached := _cached(spec.kind)) is not None:
         return Tokenizer(cached, spec, spec.pad)
     raise _none(spec, files, [*given, *own])
+
+
+def check_used(files: ModelFiles, found: Collection[Tokenizer]) -> None:
+    """Refuses a folder that was given for the tokenizers, and holds none that the model's text encoders take.
+
+    Raises:
+        ModelError: names the folder.
+    """
+    folders, kinds = [each.folder for each in found], sorted({each.spec.kind for each in found})
+    for role, path in files.parts:
+        if role == "tokenizer" and not any(folder.is_relative_to(path) for folder in folders):
+            raise ModelError(
+                f"No text encoder of this model takes a tokenizer from {path}.",
+                why=f"They take vocabularies of the kind {' and '.join(kinds)}."
+                if kinds
+                else "It has no text encoder.",
+                remedy="Leave it out, or give the folder of a model of the same family.",
+                field="tokenizer",
+            )
 
 
 def load_tokenizer(found: Tokenizer) -> Any:

@@ -26,17 +26,17 @@ from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guidance_method import ChosenMethod, choose_method
-from latentry._resolve._idle_options import find_idle
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
-from latentry._resolve._no_effect import not_read, refuse, without_effect, without_effect_on
 from latentry._resolve._plan import choose_part, choose_steps, lay_out
 from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._sigmas import choose_sigmas
+from latentry._resolve._useless._idle_options import find_idle
+from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
 
 
 def prepare(

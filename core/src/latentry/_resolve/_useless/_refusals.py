@@ -18,8 +18,8 @@ from latentry._request._generation_request import GenerationRequest
 from latentry._request._option import declared_options
 from latentry._resolve._canvas import Canvas
 from latentry._resolve._guidance import steps_within
-from latentry._resolve._idle_options import Idle
 from latentry._resolve._sigmas import ends_at_zero
+from latentry._resolve._useless._idle_options import Idle
 
 
 class NoEffect(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -14,3 +15,5 @@ def main() -> int:
     except KeyboardInterrupt:
         print("latentry: cancelled", file=sys.stderr)
         return 130
+    finally:
+        gc.freeze()  # the process ends: a last collection of all that torch and others made takes up to a second

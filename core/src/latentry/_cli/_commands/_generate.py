@@ -11,6 +11,7 @@ import click
 from latentry._cli._common_options import complete_files, json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, spelled, typed_fields
 from latentry._cli._global_options import open_host
+from latentry._cli._late_collection import LateCollection
 from latentry._cli._progress import following
 from latentry._cli._saving._output import read_output
 from latentry._cli._saving._saver import Saver
@@ -105,9 +106,9 @@ def generate(
     where = read_output(output, len(request.prompts) if recipe is None else 1, overwrite=overwrite)
     where.check(request, as_json=as_json)
     save = Saver(where, overwrite=overwrite, quiet=quiet, as_json=as_json)
-    engine = _engine(context, policy)
     try:
-        with following(silent=quiet or as_json) as progress:
+        with LateCollection() as collection, following(silent=quiet or as_json) as shown:
+            engine, progress = _engine(context, policy), collection.watching(shown)
             if recipe is None:
                 result = engine.generate(request, progress=progress, finished=save)
             else:

@@ -65,7 +65,7 @@ class Contents:
     def _one(self, name: str) -> Tensor:
         tensor, dtype = self.part.sources[name].read(name), _torch(self.part, name, self.dtype)
         if self.part.weights.format == "gguf":
-            from latentry_diffusers.loading.quantised import dequantised, is_quantised
+            from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 
             tensor = dequantised(tensor, dtype) if is_quantised(tensor) else tensor
         return tensor.to(dtype).reshape(self.shapes[name])  # some GGUF files drop leading dimensions of 1

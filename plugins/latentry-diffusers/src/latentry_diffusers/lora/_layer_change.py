@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
 from latentry import IncompatibleError
-from latentry_diffusers.loading.quantised import dequantised, is_quantised
+from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.lora._factors import Full, LowRank
 from latentry_diffusers.lora._terms import Decomposition, Joined, ReadWeight, Term, Turn, joined, moved
 

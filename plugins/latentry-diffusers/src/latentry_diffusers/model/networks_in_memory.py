@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from latentry.attention import AttentionBackend
 from latentry.models import LoadReport
 from latentry_diffusers.attention import Routing
 from latentry_diffusers.layouts import Pair
-from latentry_diffusers.lora import Adapters
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
 from latentry_diffusers.model.first_weight import FirstWeight
+
+if TYPE_CHECKING:
+    from latentry_diffusers.lora import Adapters
 
 
 class NetworksInMemory:
@@ -50,7 +52,8 @@ class NetworksInMemory:
         self.autoencoder = Autoencoder(networks["vae"])
         self.report = report
         self._attention = Routing(others, text=text)
-        self._loras = Adapters(networks, pairs)
+        self._pairs = pairs
+        self._adapters: Adapters | None = None
 
     @property
     def process(self) -> Process:
@@ -92,7 +95,13 @@ class NetworksInMemory:
 
     def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
         """Changes text encoders and denoiser by LoRAs."""
-        return self._loras.set(loras, mode)
+        if self._adapters is None:
+            if not loras:
+                return nullcontext()
+            from latentry_diffusers.lora import Adapters
+
+            self._adapters = Adapters(self.networks, self._pairs)
+        return self._adapters.set(loras, mode)
 
     def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
         """Sets how pictures go through the autoencoder for a ``with`` block."""

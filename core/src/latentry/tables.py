@@ -1,4 +1,4 @@
-"""Plans as numbers: what ``Plan.table`` gives.
+"""Plans as numbers: what ``Plan.table`` gives, and files of it.
 
 Names are imported on first use.
 """
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from latentry._numerics._table._file import PlanFile
+    from latentry._numerics._table._formula import formulas
     from latentry._numerics._table._table import Combine, Draw, Evaluate, NoTable, Table, TableStep, Term
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -19,6 +21,8 @@ else:
             "Draw": "_numerics._table._table",
             "Evaluate": "_numerics._table._table",
             "NoTable": "_numerics._table._table",
+            "PlanFile": "_numerics._table._file",
+            "formulas": "_numerics._table._formula",
             "Table": "_numerics._table._table",
             "TableStep": "_numerics._table._table",
             "Term": "_numerics._table._table",
@@ -30,7 +34,9 @@ __all__ = [
     "Draw",
     "Evaluate",
     "NoTable",
+    "PlanFile",
     "Table",
     "TableStep",
     "Term",
+    "formulas",
 ]

@@ -15,6 +15,7 @@ COMMANDS = {
     "show": "_show",
     "inspect": "_inspect",
     "convert": "_convert",
+    "plan": "_plan",
     "schedulers": "_schedulers",
     "sigmas": "_listings",
     "families": "_listings",

@@ -92,7 +92,8 @@ def check_revision(recipe: Recipe, setup: Setup) -> None:
 
 
 def check_files(recipe: Recipe, policy: Policy) -> None:
-    """Refuses a recipe whose input pictures or LoRAs the policy does not allow to open; finding a model asks it itself.
+    """Refuses a recipe whose input pictures, LoRAs or plan file the policy does not allow to open; finding a model asks
+    it itself.
 
     Raises:
         RecipeError: which file.
@@ -101,6 +102,7 @@ def check_files(recipe: Recipe, policy: Policy) -> None:
     for field, files in {
         "init_image": (request.init_image,),
         "mask": (request.mask,),
+        "plan": (request.plan,),
         "loras": tuple(lora.path for lora in request.loras),
     }.items():
         for file in files:
@@ -158,6 +160,13 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
                 why=f"Its sha256 is {now}; it was {then}.",
                 remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
             )
+    if (now := setup.plan_digest) != recipe.plan:
+        raise RecipeError(
+            f"The plan file {setup.request.plan} is not the one that the picture was made with.",
+            why=f"The sha256 of its numbers is {now or 'none'}; it was {recipe.plan or 'none'}.",
+            remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
+            field="plan",
+        )
     for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
         now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
         if now != then:

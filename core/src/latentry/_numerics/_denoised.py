@@ -35,6 +35,11 @@ class Denoised:
         self.x, self.point, self.output, self.real = x, point, output, real
         self._forms, self._uncond, self._x0 = forms, uncond, x0
 
+    @property
+    def changed(self) -> bool:
+        """Whether a hook gave another x₀ than the output says."""
+        return self._x0 is not None
+
     @cached_property
     def x0(self) -> Tensor:
         """The clean sample x₀ that the network predicts."""

@@ -23,7 +23,7 @@ Level = Annotated[float, Field(allow_inf_nan=True)]
 """A noise level. σ/α is infinite where a flow model starts."""
 INFINITE = ("sigmas", "sigma_options", "scheduler_options", "guidance_options")
 """Fields whose numbers can be infinite on purpose."""
-PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask")
+PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask", "plan")
 LARGEST = 65_536
 """The largest side in pixels, and the most pictures of a request: far beyond what a model can do, and a mistake."""
 HEAVIEST = 100.0
@@ -91,6 +91,10 @@ class GenerationRequest(BaseModel):
         default="unit", description="Scale of the initial noise: 1, or the first level as diffusers' Euler has it."
     )
     steps: Annotated[int | None, Option(Panel.SAMPLING)] = Field(default=None, ge=1, description="Number of steps.")
+    plan: Annotated[str | None, Option(Panel.SAMPLING, metavar="FILE")] = Field(
+        default=None,
+        description="Plan file to follow in place of scheduler, sigmas and steps; `latentry plan export` writes one.",
+    )
     guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
         default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."
     )

@@ -71,6 +71,7 @@ class Recipe(BaseModel):
         own_draws: whether a program gave the draws of a stochastic scheduler.
         refiner: fingerprint of the refiner's files, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
+        plan: sha256 of the plan file's numbers, where there was one.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -87,6 +88,7 @@ class Recipe(BaseModel):
     own_draws: bool = False
     refiner: str = ""
     loras: tuple[str, ...] = ()
+    plan: str = ""
 
     @model_validator(mode="after")
     def _fits_its_request(self) -> Recipe:

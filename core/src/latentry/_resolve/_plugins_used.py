@@ -9,22 +9,20 @@ from latentry._discovery import PluginHost, Registry
 from latentry._files._locate import Located
 from latentry._request._recipe import UNVERSIONED, UsedPlugin
 from latentry._resolve._guidance_method import ChosenMethod
-from latentry._resolve._scheduler import ChosenScheduler
-from latentry._resolve._sigmas import ChosenSigmas
+from latentry._resolve._plan import LaidOut
 
 
 def plugins_used(
     host: PluginHost,
     located: Located,
-    scheduler: ChosenScheduler,
-    sigmas: ChosenSigmas,
+    laid_out: LaidOut,
     method: ChosenMethod,
     attention: ChosenAttention,
 ) -> dict[str, UsedPlugin]:
     """By role; several attention backends are ``attention``, ``attention 2`` and so on, each with why it was taken."""
     roles: list[tuple[str, Registry[Any], str | None]] = [
-        ("scheduler", host.schedulers, scheduler.name),
-        ("sigmas", host.sigma_schedules, sigmas.name),
+        ("scheduler", host.schedulers, laid_out.scheduler.name if laid_out.scheduler else None),
+        ("sigmas", host.sigma_schedules, laid_out.sigmas.name if laid_out.sigmas else None),
         ("guidance", host.guidance, method.name),
         ("family", host.families, located.family),
         ("checkpoint", host.checkpoints, located.name if located.checkpoint else None),

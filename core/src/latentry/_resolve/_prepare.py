@@ -29,7 +29,8 @@ from latentry._resolve._guidance_method import ChosenMethod, choose_method
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
-from latentry._resolve._plan import choose_part, choose_steps, lay_out
+from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
+from latentry._resolve._plan_file import follow_plan_file
 from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
@@ -77,31 +78,18 @@ def prepare(
     conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
 
-    scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
-    steps = choose_steps(request.steps, request.sigmas, located.variant)
-    counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
-    with plugin_call(checkpoint):
-        shift = checkpoint.shift(*canvas.size)
-    sigmas = choose_sigmas(
-        host,
-        scheduler,
-        checkpoint.noise,
-        counts.laid_out,
-        sigmas=request.sigmas,
-        options=request.sigma_options,
-        final=request.final,
-        shift=shift,
-    )
-    plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
+    if request.plan is None:
+        laid_out = _lay_out(host, request, located, checkpoint, canvas, strict=strict)
+    else:
+        laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
+    plan = laid_out.plan
     method = choose_method(host, located.variant, request.guidance_method, request.guidance_options, request.guidance)
     options = _guidance_options(request, located, method)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
     if strict:
-        idle = find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
         unread = not_read(request, conditioning, checkpoints, guidance)
-        refuse((*useless, *without_effect_on(request, idle, plan), *unread))
-        scheduler, sigmas = idle.reset(scheduler, sigmas)
+        refuse((*useless, *without_effect_on(request, laid_out.idle, plan), *unread))
 
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
@@ -134,9 +122,7 @@ def prepare(
         "dtype": str(dtype).split(".")[-1],
         "attention": attention.text,
         "attention_options": attention.options,
-        "steps": steps,
-        **scheduler.decided,
-        **sigmas.decided,
+        **laid_out.decided,
         **method.decided,
         **canvas.decided,
         **memory.decided,
@@ -155,10 +141,11 @@ def prepare(
         device=device,
         dtype=dtype,
         memory=memory,
-        plugins=plugins_used(host, located, scheduler, sigmas, method, attention),
+        plugins=plugins_used(host, located, laid_out, method, attention),
         core=host.core_version,
+        plan_digest=laid_out.digest,
         notes=(
-            *scheduler.notes,
+            *laid_out.notes,
             *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
             *_about_batches(request, plan),
@@ -189,6 +176,38 @@ def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
     with host.families.calling(located.family):
         return located, open_checkpoint(located.files, located.variant.name)
+
+
+def _lay_out(
+    host: PluginHost,
+    request: GenerationRequest,
+    located: Located,
+    checkpoint: Checkpoint,
+    canvas: Canvas,
+    *,
+    strict: bool,
+) -> LaidOut:
+    """The scheduler on its sigmas; where it is strict, options without effect are found and have their defaults."""
+    scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
+    steps = choose_steps(request.steps, request.sigmas, located.variant)
+    counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
+    with plugin_call(checkpoint):
+        shift = checkpoint.shift(*canvas.size)
+    sigmas = choose_sigmas(
+        host,
+        scheduler,
+        checkpoint.noise,
+        counts.laid_out,
+        sigmas=request.sigmas,
+        options=request.sigma_options,
+        final=request.final,
+        shift=shift,
+    )
+    plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
+    if not strict:
+        return LaidOut(plan, steps, scheduler, sigmas, notes=scheduler.notes)
+    idle = find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
+    return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=scheduler.notes)
 
 
 def _canvas(

@@ -45,6 +45,7 @@ class Setup:
         core: the core's version; empty where it was never installed.
         notes: what to tell the user, one sentence each.
         fingerprints: of files; those that an engine keeps between requests.
+        plan_digest: sha256 of the plan file's numbers, where there is one.
         float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
 
@@ -65,6 +66,7 @@ class Setup:
     core: str
     notes: tuple[str, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    plan_digest: str = ""
     float32_autoencoder: bool = False
 
     @property
@@ -119,5 +121,6 @@ class Setup:
             latents=given.digest(index),
             own_draws=given.draws is not None,
             loras=self.loras.digests,
+            plan=self.plan_digest,
             refiner=self.fingerprints(self.refiner.located.files) if self.refiner else "",
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
 POLICY = ("offload", "blocks_per_group")
 """Fields of the memory policy that are options here; its others are fields of a request too."""
-PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask")
+PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask", "plan")
 """Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
 
 

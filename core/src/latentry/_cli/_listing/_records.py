@@ -17,6 +17,8 @@ def plain(value: Any) -> Any:
         return sorted(plain(item) for item in value)
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0.0 else "-Infinity"
     return value

@@ -64,8 +64,9 @@ class Saver:
         if self._quiet or self._as_json:
             return
         request = result.recipes[0].request
+        method = f"{request.scheduler}, {request.sigmas}" if request.plan is None else request.plan
         print_error(
-            f"{request.scheduler}, {request.sigmas}, {request.steps} steps ({result.evaluations} evaluations), "
+            f"{method}, {request.steps} steps ({result.evaluations} evaluations), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
         for note in result.notes:

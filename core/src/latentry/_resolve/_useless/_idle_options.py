@@ -76,7 +76,7 @@ def dry_run(plan: Plan) -> Numbers:
     """
     start = torch.linspace(-3.0, 3.0, 8, dtype=torch.float64).reshape(1, 2, 2, 2)
     # v is the one prediction that is defined at both ends
-    run = replace(plan, prediction=Prediction.V, hooks=()).start(start * plan.noise_scale(), seed=0)
+    run = replace(plan, prediction=Prediction.V, hooks=()).start(start * plan.noise_scale(), seed=0, table=False)
     told: list[float] = []
     while (query := run.query) is not None:
         told += [query.timestep, *query.x.flatten().tolist()]

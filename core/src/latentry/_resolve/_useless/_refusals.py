@@ -50,6 +50,7 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
     given = {name for name, default in defaults.items() if getattr(request, name) != default}
     candidates = (
         *_alone(request, canvas),
+        *_beside_a_plan_file(request),
         *_about_noise(request, canvas, plan),
         *_about_guidance(request, guidance, len(plan)),
     )
@@ -111,6 +112,11 @@ def not_read(
         changed = getattr(conditioning, name) != field.get_default(call_default_factory=True)
         if changed and name in request.conditioning and name not in read:
             yield NoEffect("conditioning", "The model does not take it for this prompt and guidance.", name)
+
+
+def _beside_a_plan_file(request: GenerationRequest) -> Iterator[tuple[bool, NoEffect]]:
+    for field in ("scheduler", "scheduler_options", "sigmas", "sigma_options", "final", "strength_mode"):
+        yield request.plan is not None, NoEffect(field, "The plan file decides it.")
 
 
 def _about_noise(request: GenerationRequest, canvas: Canvas, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:

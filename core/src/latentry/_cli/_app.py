@@ -30,7 +30,7 @@ COMMANDS = {
 PANELS = {
     "Pictures": ("generate", "show"),
     "Models": ("models", "families", "inspect", "convert"),
-    "Sampling": ("schedulers", "sigmas", "guidance", "attention", "check"),
+    "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "check"),
     "This installation": ("plugins", "completion"),
 }
 """The headings of the help; commands of plugins are under one of their own."""

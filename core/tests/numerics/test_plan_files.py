@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_followed_says_why(change: Callable[[Any], None], 
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\x89PNG", '{"format": "latentry-plan"}'])
-def test_what_is_no_plan_file_at_all(text: str) -> None:
+def test_text_that_is_not_a_plan_file(text: str) -> None:
     with pytest.raises(OptionError, match="not a plan file"):
         PlanFile.from_json(text)
 

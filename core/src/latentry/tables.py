@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from latentry._numerics._table._file import PlanFile
     from latentry._numerics._table._formula import formulas
     from latentry._numerics._table._table import Combine, Draw, Evaluate, NoTable, Table, TableStep, Term
+    from latentry._numerics._table._transition import Transition
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -26,6 +27,7 @@ else:
             "Table": "_numerics._table._table",
             "TableStep": "_numerics._table._table",
             "Term": "_numerics._table._table",
+            "Transition": "_numerics._table._transition",
         },
     )
 
@@ -38,5 +40,6 @@ __all__ = [
     "Table",
     "TableStep",
     "Term",
+    "Transition",
     "formulas",
 ]

@@ -21,6 +21,8 @@ from latentry._numerics._state import RunState
 from latentry._numerics._step import Result, Step
 from latentry._numerics._step_check import Like, check_query, check_result, check_sample, check_step
 from latentry._numerics._table._record import Recording
+from latentry._numerics._table._table import NoTable
+from latentry._numerics._table._transition import Transition, transition
 from latentry._numerics._table._walk import Walk
 
 
@@ -97,6 +99,26 @@ class Run:
         while self._query is None and not self.done:
             self._open()
         return self._query
+
+    @property
+    def transition(self) -> Transition | None:
+        """How the sample of the last step was distributed: mean, standard deviation and density of the next sample.
+
+        None before a step of this run is done; after a resumed one, of the steps since.
+
+        Raises:
+            IncompatibleError: the run does not walk a table (``Plan.table`` says why), or the step's draws are mixed.
+        """
+        if self._walk is None and not self._looks_for_table:
+            recording = self.plan.recording
+            raise IncompatibleError(
+                "The transitions of this run are not known.",
+                why=recording.reason if isinstance(recording, NoTable) else "It runs the scheduler's generators.",
+                remedy="Start a run of a plan that is a table, without outputs that a step cache made up.",
+            )
+        if self._walk is None or self._walk.taken is None:
+            return None
+        return transition(*self._walk.taken)
 
     def denoise(self, output: Tensor, *, uncond: Tensor | None = None, real: bool = True) -> Denoised:
         """The pending query's answer as the solver will see it, hooks applied; for previews of x₀.

@@ -18,7 +18,7 @@ from latentry._numerics._processes._process import Process
 from latentry._numerics._step import StepMethod
 from latentry._numerics._table._prune import chained, without_unused
 from latentry._numerics._table._symbol import NotLinearError, Symbol, Tape
-from latentry._numerics._table._table import NoTable, Table, TableStep
+from latentry._numerics._table._table import Draw, NoTable, Table, TableStep
 from latentry._numerics._table._tree import names_in, symbols_to_names
 
 
@@ -30,12 +30,14 @@ class Recorded(NamedTuple):
         before: the memory that it was given, with ``Name`` in place of tensors.
         after: the memory that it leaves.
         kept: names of the tensors in that.
+        draws: whether it draws noise.
     """
 
     step: TableStep
     before: Any
     after: Any
     kept: frozenset[str]
+    draws: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def _all_steps(
         after = symbols_to_names(memory)
         kept = names_in(after)
         (step,) = without_unused([chained(step, kept)], kept)
-        steps[index] = Recorded(step, before, after, kept)
+        draws = any(isinstance(operation, Draw) for operation in step.operations)
+        steps[index] = Recorded(step, before, after, kept, draws)
     return steps
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from latentry._numerics._noise import NoiseSource
 from latentry._numerics._processes._point import Query
 from latentry._numerics._table._record import Recorded, Recording
-from latentry._numerics._table._table import Combine, Draw, Evaluate, Term
+from latentry._numerics._table._table import Combine, Draw, Evaluate, TableStep, Term
 from latentry._numerics._table._tree import filled, matched
 
 
@@ -37,6 +37,9 @@ def combined(terms: Sequence[Term], tensors: dict[str, Tensor], like: Tensor) ->
 class Walk:
     """A run's way through the steps of a recording: the tensors that are needed still, by name.
 
+    Attributes:
+        taken: the last step, with everything that it was given and made.
+
     Args:
         recording: of the run's plan.
         noise: the run's noise.
@@ -49,6 +52,7 @@ class Walk:
         self._sample: Tensor | None = None
         self._evaluation: Evaluate | None = None
         self._at = self._stage = 0
+        self.taken: tuple[TableStep, dict[str, Tensor]] | None = None
 
     @classmethod
     def begin(cls, recording: Recording, index: int, memory: Any, noise: NoiseSource) -> Walk | None:
@@ -88,6 +92,8 @@ class Walk:
         recorded, tensors = self._recorded, self._tensors
         assert recorded is not None
         result = tensors[recorded.step.result]
+        # what a step without noise was given has no part in its transition, and would only be kept alive
+        self.taken = recorded.step, tensors if recorded.draws else {recorded.step.result: result}
         self._tensors = {name: tensors[name] for name in recorded.kept}
         self._recorded = self._sample = self._evaluation = None
         return result

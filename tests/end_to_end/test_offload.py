@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from support.loras import diffusers, random_lora, write
+from support.peft_adapters import save, with_adapter
 from support.stand_in import Record, bytes_of
 from torch import Tensor
 
@@ -144,6 +145,27 @@ def test_loras_are_worn_all_the_same(
     assert not torch.equal(plain, bare)
     assert torch.equal(watched.latents(without), bare)
     assert watched.record.here == frozenset()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mode", ["unmerged", "merged"])
+@pytest.mark.parametrize("kind", ["DoRA", "LoHa", "LoKr", "OFT"])
+def test_adapters_of_every_kind_are_worn_all_the_same(
+    host: PluginHost, families: Mapping[str, Path], tmp_path: Path, kind: str, mode: LoraMode, policy: str
+) -> None:
+    """Their factors follow the layers to the device, and what was merged goes back to what it was."""
+    without, engine = request(families["sd"]), Engine(host)
+    unet = engine.load(engine.prepare(without)).networks["unet"]
+    layers = [name for name, layer in unet.named_modules() if "attn" in name and isinstance(layer, torch.nn.Linear)]
+    worn = LoraRequest(path=str(save(with_adapter(unet, kind, layers), tmp_path / "adapter")), weight=0.8)
+    wanted = request(families["sd"], loras=(worn,), lora_mode=mode)
+    plain, bare = engine.generate(wanted).latents, engine.generate(without).latents
+    watched = Watched(host, POLICIES[policy], wanted)
+    for _ in range(2):
+        assert torch.equal(watched.latents(wanted), plain)
+        assert watched.record.here == frozenset()
+        assert torch.equal(watched.latents(without), bare)
+    assert not torch.equal(plain, bare)
 
 
 def test_an_exception_leaves_nothing_on_the_device(host: PluginHost, families: Mapping[str, Path]) -> None:

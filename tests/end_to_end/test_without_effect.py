@@ -66,3 +66,8 @@ def test_a_tokenizer_that_no_text_encoder_takes_is_refused(families: Mapping[str
         with pytest.raises(ModelError, match="takes a tokenizer from") as caught:
             engine.prepare(request)
         assert (caught.value.field, "clip" in caught.value.why) == ("tokenizer", True)
+
+
+def test_an_absurd_weight_of_a_lora_is_refused_with_the_bound(tmp_path: Path) -> None:
+    done = fresh("generate", "a", "--lora", "some.safetensors:1e30", folder=tmp_path)
+    assert (done.code, done.err) == (2, "error: --lora some.safetensors:1e30: it must be at most 100.\n")

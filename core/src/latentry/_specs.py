@@ -184,10 +184,12 @@ class SigmaScheduleSpec(Spec):
     Attributes:
         processes: noise processes on which the rule makes sense.
         variant: whose rule it is, where peers differ under one name.
+        revision: raised whenever it places other boundaries under unchanged options.
     """
 
     processes: frozenset[ProcessKind] = ALL_PROCESSES
     variant: str = ""
+    revision: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -378,3 +378,44 @@ def test_pixels_are_rounded_to_the_nearest_level_and_cut_off() -> None:
 def test_pixels_come_back_from_a_picture() -> None:
     pixels = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert torch.allclose(to_pixels(to_pictures(pixels)), pixels, atol=1 / 255)
+
+
+class Own(Exception):
+    """Of the host."""
+
+
+@pytest.mark.parametrize("draws", [0, 3])
+def test_what_the_hosts_noise_raises_is_not_the_schedulers_fault(engine: Engine, model: str, draws: int) -> None:
+    drawn: list[int] = []
+
+    def failing(like: torch.Tensor, interval: int, draw: int, clock: Any) -> torch.Tensor:
+        if len(drawn) == draws:
+            raise Own("out of entropy")
+        drawn.append(draw)
+        return torch.zeros_like(like)
+
+    with pytest.raises(Own, match="out of entropy"):
+        engine.generate(request(model, scheduler="noisy"), noise=failing)
+    plan = engine.prepare(request(model, scheduler="noisy")).plan
+    with pytest.raises(Own, match="out of entropy"):
+        run = plan.start(torch.zeros(1, 4, 4, 4), noise=failing)
+        while run.query is not None:
+            run.advance(torch.zeros(1, 4, 4, 4))
+
+
+@pytest.mark.parametrize("stage", ["load", "encode", "sample", "decode", "done"])
+@pytest.mark.parametrize("kind", [Own, ValueError, RuntimeError, StopIteration])
+def test_what_the_hosts_progress_raises_reaches_the_host(
+    engine: Engine, model: str, stage: str, kind: type[Exception]
+) -> None:
+    stages = set()
+
+    def listen(event: ProgressEvent) -> None:
+        stages.add(event.stage)
+        if event.stage == stage:
+            raise kind("enough")
+
+    with pytest.raises(kind, match="enough"):
+        engine.generate(request(model), progress=listen)
+    assert stage in stages
+    engine.generate(request(model))  # and the engine goes on

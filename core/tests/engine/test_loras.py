@@ -168,3 +168,12 @@ def test_a_missing_file_is_named(engine: Engine, model: str, tmp_path: Path) -> 
 def test_invalid_lora_requests_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LoraRequest(**{"path": "a.safetensors"} | wrong)
+
+
+@pytest.mark.parametrize("field", ["weight", "denoiser", "text_encoders"])
+@pytest.mark.parametrize("weight", [100.5, -1e30, 1.7e308])
+def test_an_absurd_weight_is_refused_with_the_bound(field: str, weight: float) -> None:
+    with pytest.raises(ValidationError, match=r"than or equal to -?100"):
+        LoraRequest(path="a.safetensors", **{field: weight})
+    for fine in (100.0, -100.0, 0.0):
+        assert LoraRequest(path="a.safetensors", **{field: fine})

@@ -312,3 +312,22 @@ def test_a_picture_is_replaced_in_one_go(engine: Engine, model: str, tmp_path: P
     save_picture(Image.new("RGB", (4, 4)), path, recipe)
     assert read_recipe(path) == recipe
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["one.png"]
+
+
+@pytest.mark.parametrize("role", ["scheduler", "sigmas", "guidance"])
+def test_a_record_with_another_revision_draws_differently(
+    engine: Engine, host: PluginHost, role: str, model: str
+) -> None:
+    (recipe,) = made(engine, model, count=1, guidance_method="carrying")
+    used = recipe.plugins[role]
+    assert used.revision == 1
+    assert recipe.obstacles(host) == ()
+    for then in (2, 0):
+        other = recipe.model_copy(
+            update={"plugins": {**recipe.plugins, role: used.model_copy(update={"revision": then})}}
+        )
+        assert other.obstacles(host) == (f"The {role} {used.name} draws differently here (revision 1, then {then})",)
+        with pytest.raises(RecipeError, match="draws differently"):
+            engine.reproduce(other)
+    before = used.model_copy(update={"revision": None})  # recipes from before the record had one
+    assert recipe.model_copy(update={"plugins": {**recipe.plugins, role: before}}).obstacles(host) == ()

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from latentry import IncompatibleError, OptionError, PluginHost, Trailing, UnknownName
 from latentry_bridge_diffusers import LatentryScheduler, SchedulerMixin, scheduler
+from latentry_bridge_diffusers._noise import PipelineNoise
 
 STOCK = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False)
 FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)
@@ -177,6 +178,18 @@ def test_without_a_generator_noise_follows_the_first_sample() -> None:
         ends.append(_loop(made, x))
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
+
+
+def test_a_seed_that_is_made_of_the_first_sample() -> None:
+    like, first = torch.zeros(1, 4, 8, 8), torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+
+    def drawn(seed: int | None, sample: Tensor) -> Tensor:
+        return PipelineNoise(seed, sample)(like, 0, 0, None)
+
+    assert torch.equal(drawn(None, first[0]), drawn(None, first[0].clone()))
+    assert not torch.equal(drawn(None, first[0]), drawn(None, first[1]))
+    assert torch.equal(drawn(3, first[0]), drawn(3, first[1]))
+    assert not torch.equal(drawn(3, first[0]), drawn(4, first[0]))
 
 
 def test_half_precision_keeps_float32_inside() -> None:

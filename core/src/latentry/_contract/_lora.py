@@ -6,12 +6,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 LoraMode = Literal["unmerged", "merged"]
 """``unmerged`` computes LoRAs next to the layers they change; ``merged`` adds them to the weights once."""
+
+LARGEST = 100.0
+"""The largest weight, as in ComfyUI: far beyond what draws anything, and a mistake or an overflow above."""
+Weight = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class LoraRequest(BaseModel):
@@ -20,9 +24,9 @@ class LoraRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = Field(description="safetensors file, or the folder that PEFT or diffusers saved one to")
-    weight: float = Field(default=1.0, description="strength; 0 has no effect, negative values invert it")
-    denoiser: float | None = Field(default=None, description="weight for the denoiser, where it differs")
-    text_encoders: float | None = Field(default=None, description="weight for the text encoders, where it differs")
+    weight: Weight = Field(default=1.0, description="strength; 0 has no effect, negative values invert it")
+    denoiser: Weight | None = Field(default=None, description="weight for the denoiser, where it differs")
+    text_encoders: Weight | None = Field(default=None, description="weight for the text encoders, where it differs")
 
     def weight_of(self, part: str) -> float:
         """The weight for a network, named as in ``Model.networks``."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from latentry._discovery._calls import host_callback
 from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._numerics._layout import Hook, Layout
@@ -77,7 +78,7 @@ class Plan(Layout):
         Raises:
             IncompatibleError: an adaptive scheduler was given more than one sample.
         """
-        return Run(self, x, noise or self._keyed(x, seed, samples), table=table)
+        return Run(self, x, self._source(noise, x, seed, samples), table=table)
 
     def resume(
         self,
@@ -102,7 +103,7 @@ class Plan(Layout):
                 remedy="Resume with the scheduler, options, grid and prediction type it was started with.",
             )
         x, memory, draws, answers = state.unpack(self.scheduler.Memory)
-        source = noise or self._keyed(x, seed, samples)
+        source = self._source(noise, x, seed, samples)
         return Run(
             self,
             x,
@@ -116,7 +117,10 @@ class Plan(Layout):
         )
 
     @staticmethod
-    def _keyed(x: Tensor, seed: int, samples: Sequence[int] | None) -> NoiseSource:
+    def _source(given: NoiseSource | None, x: Tensor, seed: int, samples: Sequence[int] | None) -> NoiseSource:
+        """The caller's noise, whose errors are the caller's and not the scheduler's; by default keyed noise."""
+        if given is not None:
+            return host_callback(given)
         return KeyedNoise(seed, range(x.shape[0]) if samples is None else samples)
 
     def noise_scale(self, convention: InitialNoise = "unit") -> float:

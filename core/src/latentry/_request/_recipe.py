@@ -35,7 +35,7 @@ class UsedPlugin(BaseModel):
         name: ``distribution:name`` of the record.
         distribution: its distribution, or the path of a loose file.
         version: that distribution's version.
-        revision: the scheduler's numerics revision.
+        revision: of its record, where such records have one: raised when it draws differently.
         why: why it was chosen, where there was a choice.
     """
 

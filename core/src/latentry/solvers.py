@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from latentry._numerics._linear import combine
     from latentry._numerics._plan import InitialNoise
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
-    from latentry._numerics._solvers._churn import Churn
-    from latentry._numerics._solvers._exponential import exponential_step
+    from latentry._numerics._solvers._churn import Churn, raised_sample
+    from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
+    from latentry._numerics._solvers._heun import heun_step
     from latentry._numerics._solvers._multistep import exponential_multistep
     from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
+    from latentry._numerics._solvers._stages import along_path, exponential_stages
     from latentry._numerics._solvers._thresholding import DynamicThreshold
-    from latentry._numerics._solvers._weights import exponential_weights, midpoint_weights, polynomial_weights
+    from latentry._numerics._solvers._weights import (
+        SlopeWeight,
+        exponential_weights,
+        midpoint_weights,
+        polynomial_weights,
+        two_point_rule,
+    )
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -33,15 +41,23 @@ else:
             "EtaRule": "_numerics._solvers._ancestral",
             "ancestral": "_numerics._solvers._ancestral",
             "Churn": "_numerics._solvers._churn",
+            "raised_sample": "_numerics._solvers._churn",
+            "Rule": "_numerics._solvers._exponential",
+            "exponential_sde_step": "_numerics._solvers._exponential",
             "exponential_step": "_numerics._solvers._exponential",
+            "heun_step": "_numerics._solvers._heun",
             "exponential_multistep": "_numerics._solvers._multistep",
             "slope_step": "_numerics._solvers._slopes",
             "time_of": "_numerics._solvers._slopes",
             "velocity_step": "_numerics._solvers._slopes",
+            "along_path": "_numerics._solvers._stages",
+            "exponential_stages": "_numerics._solvers._stages",
             "DynamicThreshold": "_numerics._solvers._thresholding",
+            "SlopeWeight": "_numerics._solvers._weights",
             "exponential_weights": "_numerics._solvers._weights",
             "midpoint_weights": "_numerics._solvers._weights",
             "polynomial_weights": "_numerics._solvers._weights",
+            "two_point_rule": "_numerics._solvers._weights",
         },
     )
 
@@ -53,14 +69,22 @@ __all__ = [
     "Form",
     "Hook",
     "InitialNoise",
+    "Rule",
+    "SlopeWeight",
+    "along_path",
     "ancestral",
     "combine",
     "exponential_multistep",
+    "exponential_sde_step",
+    "exponential_stages",
     "exponential_step",
     "exponential_weights",
+    "heun_step",
     "midpoint_weights",
     "polynomial_weights",
+    "raised_sample",
     "slope_step",
     "time_of",
+    "two_point_rule",
     "velocity_step",
 ]

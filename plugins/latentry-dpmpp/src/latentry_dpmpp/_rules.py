@@ -1,27 +1,17 @@
-"""Quadrature rules of the two- and three-step members, and the options that choose them."""
+"""The quadrature rule of the three-step members, and the texts of options that several have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from latentry.solvers import exponential_weights, midpoint_weights
+from latentry.solvers import Rule, exponential_weights
 
-Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
-"""Weights from the nodes' λ, the step's start and end, and the rate."""
-Solver = Literal["midpoint", "exact"]
 Variant = Literal["exact", "halved"]
 
 SOLVER_TEXT = "weight of the slope in λ: (1 − e^−h)/2 as in the paper, or its exact integral (diffusers' heun)"
 VARIANT_TEXT = "exact: third order; halved: the second difference counts half, as in the peers' 3M: second order"
 FINAL_TEXT = "order 2 in the last step but one, 1 in the last (which always is of order 1 where it reaches σ = 0)"
-
-
-def two_step(solver: Solver) -> Rule:
-    """The rule of 2M: x̂₀ linear in λ."""
-    if solver == "exact":
-        return exponential_weights
-    return lambda lams, start, end, rate: midpoint_weights(lams[1], start, end, rate)
 
 
 def three_step(variant: Variant) -> Rule:

@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry.solvers import exponential_multistep
-from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT, Solver, two_step
+from latentry.solvers import SlopeWeight, exponential_multistep, two_point_rule
+from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT
 
 
 class DPMpp2M(Scheduler):
@@ -15,10 +15,10 @@ class DPMpp2M(Scheduler):
 
     Memory = History
 
-    solver: Solver = Field(default="midpoint", description=SOLVER_TEXT)
+    solver: SlopeWeight = Field(default="midpoint", description=SOLVER_TEXT)
     lower_order_final: bool = Field(default=False, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations."""
-        rule = two_step(self.solver)
+        rule = two_point_rule(self.solver)
         return exponential_multistep(x, interval, memory, 2, lower_final=self.lower_order_final, rule=rule)

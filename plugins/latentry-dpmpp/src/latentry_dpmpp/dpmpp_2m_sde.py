@@ -6,7 +6,8 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT, Solver, two_step
+from latentry.solvers import SlopeWeight, two_point_rule
+from latentry_dpmpp._rules import FINAL_TEXT, SOLVER_TEXT
 from latentry_dpmpp._sde import MultistepSDE
 
 
@@ -15,9 +16,9 @@ class DPMpp2MSDE(MultistepSDE, Scheduler):
 
     Memory = History
 
-    solver: Solver = Field(default="midpoint", description=SOLVER_TEXT)
+    solver: SlopeWeight = Field(default="midpoint", description=SOLVER_TEXT)
     lower_order_final: bool = Field(default=False, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """x̂₀ taken as linear in λ through the last two evaluations; then the noise."""
-        return self.multistep(x, interval, memory, noise, 2, two_step(self.solver), self.lower_order_final)
+        return self.multistep(x, interval, memory, noise, 2, two_point_rule(self.solver), self.lower_order_final)

@@ -13,6 +13,20 @@ from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Point
 
 
+def raised_sample(x: Tensor, start: Point, raised: Point, z: Tensor, scale: float = 1.0) -> Tensor:
+    """x of a noisier level: x̄ + √(s_raised² − s_start²)·z with x̄ = x/α, in the process's own x.
+
+    Args:
+        x: the sample at ``start``, where 0 < α.
+        start: its level.
+        raised: a level of the same process that is no less noisy, where 0 < α.
+        z: standard normal noise.
+        scale: S_noise; multiplies the noise.
+    """
+    added = raised.alpha * math.sqrt(raised.s**2 - start.s**2)
+    return combine((raised.alpha / start.alpha, x), (scale * added, z))
+
+
 class Churn(BaseModel):
     """The options of churn, and lines 4 to 6 of algorithm 2 (Karras et al. 2022, arXiv:2206.00364).
 
@@ -31,8 +45,7 @@ class Churn(BaseModel):
         start, raised = interval.start, self._raised(interval)
         if raised == start:
             return x, start
-        added = raised.alpha * math.sqrt(raised.s**2 - start.s**2)
-        return combine((raised.alpha / start.alpha, x), (self.churn_noise * added, noise())), raised
+        return raised_sample(x, start, raised, noise(), self.churn_noise), raised
 
     def _raised(self, interval: Interval) -> Point:
         """t̂ = t + γ·t, never beyond the noisiest level of training; no churn on the way back to noise."""

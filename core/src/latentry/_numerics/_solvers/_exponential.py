@@ -1,14 +1,18 @@
-"""The step of exponential integrators, given their weights."""
+"""The steps of exponential integrators, given their weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor
 
+from latentry._numerics._interval import Node
 from latentry._numerics._linear import combine
 from latentry._numerics._processes._point import Point
+
+Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
+"""Weights from the nodes' λ, the step's start and end, and the rate, as ``exponential_weights`` has them."""
 
 
 def exponential_step(
@@ -37,3 +41,24 @@ def exponential_step(
     else:
         kept, gain = end.alpha / start.alpha, end.sigma
     return combine((kept, x), *((gain * w, value) for w, value in zip(weights, values, strict=False)))
+
+
+def exponential_sde_step(
+    x: Tensor, start: Point, end: Point, below: Point, nodes: Sequence[Node], rule: Rule
+) -> Tensor:
+    """The step of data prediction to ``below``, from where fresh noise leads up to the end's level.
+
+    DPM-Solver++ and its SDE form (Lu et al. 2022, arXiv:2211.01095) differ by the rate at which evaluations fade: 1 and
+    1 + η, which is how much longer in λ the way to ``below`` is than the step.
+
+    Args:
+        x: the sample at ``start``.
+        start: where the step begins.
+        end: where it ends; both levels with 0 < σ and 0 < α.
+        below: as ``ancestral`` gives it; the end itself for an ODE.
+        nodes: evaluations of x₀, in the order that the rule takes them in.
+        rule: the weights.
+    """
+    rate = (below.lam - start.lam) / (end.lam - start.lam)
+    weights = rule([node.point.lam for node in nodes], start.lam, end.lam, rate)
+    return exponential_step(x, start, below, weights, [node.value for node in nodes])

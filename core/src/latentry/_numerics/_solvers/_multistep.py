@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from latentry._numerics._interval import History, Interval, remember
-from latentry._numerics._solvers._exponential import exponential_step
+from latentry._numerics._solvers._exponential import Rule, exponential_step
 from latentry._numerics._solvers._weights import exponential_weights
 
 if TYPE_CHECKING:
     from latentry._numerics._step import Step
-
-Rule = Callable[[Sequence[float], float, float, float], tuple[float, ...]]
-"""Weights from the nodes' λ, the step's start and end, and the rate, as ``exponential_weights`` has them."""
 
 
 def exponential_multistep(

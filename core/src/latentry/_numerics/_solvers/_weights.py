@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
+
+SlopeWeight = Literal["midpoint", "exact"]
+"""How methods of two evaluations weight the slope between them; see ``two_point_rule``."""
 
 SERIES_BELOW = 0.5
 """|rate·h| under which the moments' recurrence loses digits and their power series is used."""
@@ -58,6 +62,17 @@ def midpoint_weights(
     total = -math.expm1(-rate * (end - start))
     slope = (total if size is None else size) / 2 * (end - start) / (other - start)
     return total - slope, slope
+
+
+def two_point_rule(
+    slope: SlopeWeight,
+) -> Callable[[Sequence[float], float, float, float], tuple[float, ...]]:
+    """The weights of two evaluations, the first of them at the start: ``midpoint_weights`` or ``exponential_weights``,
+    both as functions of the nodes' λ, the start, the end and the rate.
+    """
+    if slope == "exact":
+        return exponential_weights
+    return lambda lams, start, end, rate: midpoint_weights(lams[1], start, end, rate)
 
 
 def polynomial_weights(nodes: Sequence[float], start: float, end: float) -> tuple[float, ...]:

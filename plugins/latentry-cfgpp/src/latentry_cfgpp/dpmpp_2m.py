@@ -1,0 +1,42 @@
+"""DPM-Solver++(2M) with CFG++."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from latentry import History, Interval, Node, Noise, Scheduler, Step, remember
+from latentry.solvers import combine, midpoint_weights
+from latentry_cfgpp._unguided import unguided
+
+
+class DPMpp2MCFGpp(Scheduler):
+    """DPM-Solver++(2M) with CFG++ (Chung et al. 2024, arXiv:2406.08070, appendix): the first-order step is that of DDIM
+    with CFG++, and the slope in λ goes from the last unguided x̂₀ to the guided one.
+
+    Order 2 where both outputs agree, one evaluation a step.
+    """
+
+    Memory = History
+    needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
+
+    longest_step: float = Field(
+        default=1.5, gt=0.0, description="longest step in λ of second order; longer ones are of first order"
+    )
+
+    def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
+        """Denoised with guidance, noised again without, and moved along the slope."""
+        start, end = interval.start, interval.end
+        denoised = yield start.query(x)
+        if end.sigma == 0.0:
+            return denoised.at(end), memory
+        free = unguided(denoised)
+        nodes, first_order = remember(memory.nodes, free, "x0", 2), end.mix(denoised.x0, free.eps)
+        if abs(interval.h) > self.longest_step or interval.order(2, nodes, lower_final=False) == 1:
+            return first_order, History(nodes)
+        before: Node = nodes[1]
+        _, slope = midpoint_weights(before.point.lam, start.lam, end.lam)
+        gain = -end.alpha * slope
+        return combine((1.0, first_order), (gain, denoised.x0), (-gain, before.value)), History(nodes)

@@ -1,1 +1,1 @@
-"""Pieces that several schedulers share: exponential integrators, weights, ancestral noise, churn, thresholding."""
+"""Pieces that several schedulers share: exponential integrators and their stages, weights, Heun's step, noise."""

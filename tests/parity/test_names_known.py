@@ -56,8 +56,7 @@ def test_every_scheduler_class_of_diffusers(host: PluginHost, name: str) -> None
 
 @pytest.mark.parametrize("name", [*A1111["labels"], *A1111["names"], *A1111["combined"]])
 def test_every_label_of_automatic1111(host: PluginHost, name: str) -> None:
-    found = stands_for(host, name)
-    assert (found == "refused") == ("estart" in name), found
+    assert stands_for(host, name) != "refused"
 
 
 @pytest.mark.parametrize("name", A1111["combined"])

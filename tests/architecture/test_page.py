@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -65,3 +66,20 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     lost = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert lost == []
+
+
+def test_both_pages_list_every_public_module() -> None:
+    faces = tomllib.loads((ROOT / "tests/architecture/rooms.toml").read_text(encoding="utf-8"))["public"]
+    public = {f"latentry.{face}" for face in faces if face not in ("latentry", "__main__")} | {"latentry.testing"}
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert [name for name in sorted(public) if f"`{name}`" not in text] == [], page
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    declared = tomllib.loads((ROOT / "core/pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[<>=!~\[ ]", line)[0] for line in declared}
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("Every dependency says why")[2]
+    reasons = text.partition("\n- ")[0]
+    missing = [name for name in sorted(names) if not re.search(rf"\b{name}( and \w+)? \(|\b{name} and \w+ \(", reasons)]
+    assert missing == []

@@ -180,6 +180,15 @@ def test_listing_imports_nothing_heavy(sound: Site, command: str) -> None:
     assert sorted(HEAVY & set(imported)) == []
 
 
+@pytest.mark.parametrize("arguments", ["generate --help", "convert --help", "plan show --help", "--help"])
+def test_help_imports_no_torch(sound: Site, arguments: str) -> None:
+    """The options of ``generate`` are the fields of a request, so that pydantic is needed, and nothing that computes."""
+    code = LIST.replace("['{command}']", repr(arguments.split()))
+    imported = modules(sound, code)
+    assert "latentry._cli._app" in imported
+    assert sorted({"torch", "diffusers", "transformers"} & set(imported)) == []
+
+
 def test_import_budget(sound: Site) -> None:
     """Counts, for they do not waver as times do; raise a bound only with a reason."""
     assert len(modules(sound, "import latentry")) < 150

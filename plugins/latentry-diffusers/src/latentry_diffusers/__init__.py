@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from latentry import lazy_exports
+from latentry_diffusers._former_modules import install
 
 if TYPE_CHECKING:
     from latentry_diffusers.bundle.networks import CLIP as CLIP
@@ -92,3 +93,5 @@ else:
             "write_checkpoint": "convert.write",
         },
     )
+
+install()

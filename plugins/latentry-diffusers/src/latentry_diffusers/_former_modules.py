@@ -1,0 +1,88 @@
+"""Modules that used to lie flat in this package: their paths lead to the rooms that they are in now, with a warning.
+
+They work until 2.0, as other moved names do (``docs/versions.md``). Not here are modules whose contents were divided or
+renamed, and which no family but those of this repository used: ``clip_layers``, ``kinds_adapter``, ``kinds_family``,
+``kinds_folder``, ``kinds_text``, ``parts_given``, ``useless``. Of those that are folders now (``bundle``, ``loading``,
+``model``, ``recognise``, ``text``), the names that a family needs are in ``latentry_diffusers`` itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+PACKAGE = "latentry_diffusers"
+FORMER: dict[str, tuple[str, ...]] = {
+    "autoencoder": ("model.autoencoder",),
+    "build": ("loading.build",),
+    "checkpoint": ("model.checkpoint",),
+    "completeness": ("recognise.missing",),
+    "configs": ("files.configs",),
+    "contents": ("convert.contents",),
+    "diffusers_folder": ("convert.diffusers_folder",),
+    "dtypes": ("loading.dtypes",),
+    "flow": ("model.time_shift",),
+    "gguf_cursor": ("files.gguf.cursor",),
+    "gguf_file": ("files.gguf.file",),
+    "gguf_header": ("files.gguf.header",),
+    "headers": ("files.headers",),
+    "kinds": ("recognise.kinds",),
+    "masking": ("model.masking",),
+    "metadata": ("recognise.metadata",),
+    "networks": ("bundle.networks",),
+    "published": ("bundle.published",),
+    "quantised": ("loading.quantised",),
+    "release": ("convert.release",),
+    "single_file": ("convert.single_file",),
+    "sizes": ("model.picture_size",),
+    "sources": ("bundle.sources",),
+    "streaming": ("files.safetensors_writer",),
+    "t5": ("text.t5",),
+    "tokenizers": ("bundle.tokenizers",),
+    "unet": ("model.unet_checkpoint",),
+    "unet_shape": ("recognise.unet_shape",),
+    "unet_support": ("recognise.unet_support",),
+    "weight_errors": ("files.errors",),
+    "weight_folder": ("files.part_folder",),
+    "weights": ("files.weight_files", "files.tensor_header", "files.read"),
+}
+"""The modules that each former one's names are in now."""
+
+
+class FormerModules(MetaPathFinder, Loader):
+    """Finds the former modules; asked last, and about nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, name = fullname.rpartition(".")
+        return ModuleSpec(fullname, self) if package == PACKAGE and name in FORMER else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        places = FORMER[module.__name__.rpartition(".")[2]]
+        now = " and ".join(f"{PACKAGE}.{place}" for place in places)
+        message = f"{module.__name__} has moved: use {now}. The old name goes in latentry-diffusers 2.0"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)  # frames of the import system are not counted
+        vars(module)["__getattr__"] = _from(module.__name__, places)
+
+
+def install() -> None:
+    """Adds the finder, once for a process."""
+    if not any(isinstance(finder, FormerModules) for finder in sys.meta_path):
+        sys.meta_path.append(FormerModules())
+
+
+def _from(former: str, places: Sequence[str]) -> Callable[[str], Any]:
+    def get(name: str) -> Any:
+        for place in places:
+            if not name.startswith("__") and hasattr(module := import_module(f"{PACKAGE}.{place}"), name):
+                return getattr(module, name)
+        raise AttributeError(f"module {former!r} has no attribute {name!r}")
+
+    return get

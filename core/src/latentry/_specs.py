@@ -24,8 +24,10 @@ Task = Literal["text-to-image", "image-to-image", "inpainting"]
 GuidanceKind = Literal["classifier-free", "distilled", "none"]
 """How a network is guided: by its output without the prompt, by a scale it takes as an input, or not at all."""
 
-BranchKind = Literal["uncond", "skip-layers"]
-"""A way to evaluate a network besides plainly with the prompt: without it, or with layers left out."""
+BranchKind = Literal["uncond", "skip-layers", "perturbed-attention", "smoothed-attention"]
+"""A way to evaluate a network besides plainly with the prompt: without it, with layers left out, or with the picture's
+attention to itself changed, to the identity or to that of blurred queries.
+"""
 
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
 
@@ -238,6 +240,7 @@ class ModelFamilySpec(Spec):
         conditioning: ``package.module:Class``, a frozen pydantic model of what prompts can be encoded with besides
             their words and ``PromptSettings``; empty where there is nothing.
         optional_parts: networks that a checkpoint can do without, by part.
+        branches: what else ``Model.predict`` can be asked for: ``perturbed-attention``, ``smoothed-attention``.
         converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a
             ``Conversion``, writes the checkpoint in that form, and gives the paths of what it made; empty where there
             is none.
@@ -250,6 +253,7 @@ class ModelFamilySpec(Spec):
     process: ProcessKind
     conditioning: str = ""
     optional_parts: tuple[str, ...] = ()
+    branches: frozenset[BranchKind] = frozenset()
     converter: str = ""
 
 
@@ -293,6 +297,8 @@ class GuidanceSpec(Spec):
 
     Attributes:
         branches: what it asks for besides the output with the prompt.
+        scaled_branches: what it asks for as well unless the guidance scale is 1, which it is for networks that take the
+            scale as an input.
         kinds: the kinds of network it is for.
         memory: it keeps something from one evaluation to the next.
         neutral: the guidance scale at which it gives the output with the prompt, so that there is nothing to compute;
@@ -303,6 +309,7 @@ class GuidanceSpec(Spec):
     """
 
     branches: frozenset[BranchKind] = frozenset({"uncond"})
+    scaled_branches: frozenset[BranchKind] = frozenset()
     kinds: frozenset[GuidanceKind] = frozenset({"classifier-free"})
     memory: bool = False
     neutral: float | None = 1.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from latentry._contract._attention_change import AttentionChange
     from latentry._guidance._classifier_free import ClassifierFree
     from latentry._guidance._evaluate import COND, UNCOND, Branch
     from latentry._guidance._method import GuidanceMethod, Guide, GuidedQuery
@@ -17,6 +18,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "AttentionChange": "_contract._attention_change",
             "ClassifierFree": "_guidance._classifier_free",
             "COND": "_guidance._evaluate",
             "UNCOND": "_guidance._evaluate",
@@ -27,4 +29,4 @@ else:
         },
     )
 
-__all__ = ["COND", "UNCOND", "Branch", "ClassifierFree", "GuidanceMethod", "Guide", "GuidedQuery"]
+__all__ = ["COND", "UNCOND", "AttentionChange", "Branch", "ClassifierFree", "GuidanceMethod", "Guide", "GuidedQuery"]

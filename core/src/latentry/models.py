@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentry._bases._header import SafetensorsHeader, safetensors_header
     from latentry._bases._model import BaseModel
     from latentry._bases._weights import load_weights
+    from latentry._contract._attention_change import AttentionChange, ChangesAttention
     from latentry._contract._conditioning import Conditioning, PromptSettings
     from latentry._contract._conversion import Conversion
     from latentry._contract._emphasis import parse_emphasis
@@ -36,6 +37,8 @@ else:
             "SafetensorsHeader": "_bases._header",
             "load_weights": "_bases._weights",
             "safetensors_header": "_bases._header",
+            "AttentionChange": "_contract._attention_change",
+            "ChangesAttention": "_contract._attention_change",
             "Conditioning": "_contract._conditioning",
             "PromptSettings": "_contract._conditioning",
             "Conversion": "_contract._conversion",
@@ -63,9 +66,11 @@ else:
 
 __all__ = [
     "WEIGHT_SUFFIXES",
+    "AttentionChange",
     "AttentionSlot",
     "BaseCheckpoint",
     "BaseModel",
+    "ChangesAttention",
     "Checkpoint",
     "ChecksConditioning",
     "Conditioning",

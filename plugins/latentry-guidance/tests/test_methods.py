@@ -14,14 +14,16 @@ from torch import Tensor
 from latentry import Denoised, GenerationRequest, OptionError, PluginHost, Query
 from latentry._guidance._evaluate import Branch
 from latentry._guidance._guidance import ByMethod
-from latentry.guidance import ClassifierFree, GuidanceMethod
+from latentry.guidance import AttentionChange, ClassifierFree, GuidanceMethod
 from latentry_guidance import (
     AdaptiveProjected,
     CFGPlusPlus,
     CFGZeroStar,
     FrequencyDecoupled,
     MagnitudeAware,
+    PerturbedAttention,
     Scheduled,
+    SmoothedEnergy,
     TrueCFG,
 )
 from latentry_guidance.frequency_decoupled import weighted
@@ -241,6 +243,29 @@ def test_true_cfg_has_a_scale_of_its_own() -> None:
     assert torch.allclose(output, UNCOND + 4.0 * (COND - UNCOND))
     with pytest.raises(OptionError, match="it must not be 1"):
         TrueCFG(scale=1.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        (PerturbedAttention(strength=2.5, blocks=(1, 2)), "perturbed-attention"),
+        (SmoothedEnergy(strength=2.5, blocks=(1, 2), blur=4.0), "smoothed-attention"),
+    ],
+)
+def test_what_weakens_attention_guides_away_from_it(method: GuidanceMethod, kind: str, scale: float) -> None:
+    """On top of plain guidance, which is not computed at a scale of 1; all branches are asked for at once."""
+    guidance = by(method, scale=scale, neutral=None, asks=frozenset({"uncond", kind}))
+    network, x, point = Network(guidance), drawn(3, 2, 4, 3, 3), guidance.plan.points[2]
+    query = Query(x, point, 1.0, 2)
+    output = guidance(network, query, guidance.empty).output
+    (asked,) = network.passes
+    assert [branch.kind for branch in asked] == (["uncond"] if scale != 1.0 else []) + ["cond", kind]
+    weak = asked[-1]
+    assert weak.attention == AttentionChange((1, 2), 4.0 if kind == "smoothed-attention" else None)
+    uncond, cond, weakened = network(query, Branch(negative=True), Branch(), weak)
+    expected = uncond + scale * (cond - uncond) + 2.5 * (cond - weakened)
+    assert torch.allclose(output, expected, atol=1e-12)
 
 
 PLAIN: dict[str, GuidanceMethod] = {

@@ -32,7 +32,14 @@ ALIKE = ("vp-epsilon", "vp-v", "vp-x0")
 def guidance(name: str, kind: str = "vp-v", scheduler: str = "first order") -> ByMethod:
     spec = HOST.guidance[name]
     scale = 3.0 if spec.guidance is None else spec.guidance
-    return by(HOST.guidance.create(name), scale=scale, kind=kind, scheduler=SCHEDULERS[scheduler], neutral=spec.neutral)
+    return by(
+        HOST.guidance.create(name),
+        scale=scale,
+        kind=kind,
+        scheduler=SCHEDULERS[scheduler],
+        neutral=spec.neutral,
+        asks=spec.branches | spec.scaled_branches,
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(PROCESSES))

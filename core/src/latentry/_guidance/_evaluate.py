@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
@@ -24,14 +25,18 @@ class Branch:
     Attributes:
         negative: with the negative prompt instead of the prompt.
         skip_layers: without these layers.
+        attention: with the attention of the picture to itself changed.
     """
 
     negative: bool = False
     skip_layers: tuple[int, ...] = ()
+    attention: AttentionChange | None = None
 
     @property
     def kind(self) -> BranchKind | Literal["cond"]:
         """What it is called in records."""
+        if self.attention is not None:
+            return "perturbed-attention" if self.attention.blur is None else "smoothed-attention"
         return "skip-layers" if self.skip_layers else "uncond" if self.negative else "cond"
 
 
@@ -50,7 +55,7 @@ class Evaluate(Protocol):
 class BatchEvaluate:
     """Evaluates the network for the pictures of one batch, each with its own prompt.
 
-    Branches that leave out the same layers go through the network together. Prompts of different lengths do not:
+    Branches whose network is changed alike go through the network together. Prompts of different lengths do not:
     padding a prompt would change its picture.
 
     Args:
@@ -67,19 +72,22 @@ class BatchEvaluate:
     def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
         """See ``Evaluate``."""
         found: dict[Branch, Tensor] = {}
-        for layers in dict.fromkeys(branch.skip_layers for branch in branches):
-            together = [branch for branch in branches if branch.skip_layers == layers]
-            both = self._predict(query, tuple(branch.negative for branch in together), layers)
+        for change in dict.fromkeys((branch.skip_layers, branch.attention) for branch in branches):
+            together = [branch for branch in branches if (branch.skip_layers, branch.attention) == change]
+            both = self._predict(query, tuple(branch.negative for branch in together), *change)
             found |= zip(together, both.to(query.x.dtype).chunk(len(together)), strict=True)
         return tuple(found[branch] for branch in branches)
 
-    def _predict(self, query: Query, negative: tuple[bool, ...], layers: tuple[int, ...]) -> Tensor:
+    def _predict(
+        self, query: Query, negative: tuple[bool, ...], layers: tuple[int, ...], attention: AttentionChange | None
+    ) -> Tensor:
+        changed: dict[str, Any] = {} if attention is None else {"attention": attention}  # families need not know of it
         x = torch.cat([query.input.to(self._model.dtype)] * len(negative))
         outputs: list[tuple[int, Tensor]] = []
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
             with self._call, inference():
-                output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers)
+                output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers, **changed)
             output = normal(output)
             if len(rows) == len(x):
                 return output

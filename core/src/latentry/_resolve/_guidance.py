@@ -49,15 +49,16 @@ def choose_guidance(
         IncompatibleError: the variant cannot be guided so.
         OptionError: there is no such layer.
     """
+    scale = options.guidance if variant.guidance_kind == "classifier-free" else 1.0
     guidance: Guidance = ByMethod(
         chosen.method,
-        scale=options.guidance if variant.guidance_kind == "classifier-free" else 1.0,
+        scale=scale,
         active=steps_within(options.guidance_interval, len(plan)),
         plan=plan,
         rescale=options.guidance_rescale,
         always="uncond" in plan.scheduler.needs,
         neutral=chosen.spec.neutral,
-        asks=chosen.spec.branches,
+        asks=chosen.spec.branches | (chosen.spec.scaled_branches if scale != 1.0 else frozenset()),
     )
     if variant.guidance_kind != "classifier-free":
         _refuse_what_is_distilled(options, guidance, variant)
@@ -77,7 +78,7 @@ def steps_within(interval: tuple[float, float], steps: int) -> range:
 def _refuse_what_is_distilled(options: GuidanceOptions, guidance: Guidance, variant: VariantSpec) -> None:
     """Refuses what needs an unconditional output, for a distilled network without a method that asks for it."""
     requested = {
-        "negative": ("a negative prompt", bool(options.negative) and not guidance.guided),
+        "negative": ("a negative prompt", bool(options.negative) and not guidance.unconditional),
         "guidance_rescale": ("rescaled guidance", options.guidance_rescale > 0.0 and not guidance.guided),
         "guidance_interval": ("a guidance interval", options.guidance_interval != WHOLE and not guidance.guided),
         "guidance": (

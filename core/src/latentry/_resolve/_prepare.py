@@ -25,7 +25,7 @@ from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
-from latentry._resolve._guidance_method import ChosenMethod, choose_method
+from latentry._resolve._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
@@ -83,7 +83,7 @@ def prepare(
     else:
         laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
     plan = laid_out.plan
-    method = choose_method(host, located.variant, request.guidance_method, request.guidance_options, request.guidance)
+    method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
     options = _guidance_options(request, located, method)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
@@ -106,6 +106,7 @@ def prepare(
         dtype=dtype,
     )
     attention = choose_attention(backends, request.attention, request.attention_options, device, dtype)
+    check_attention(method, checkpoint, attention.text, located.variant)
     decided = {
         "model": located.name,
         "variant": located.variant.name,

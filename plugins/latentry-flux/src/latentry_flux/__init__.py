@@ -21,6 +21,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         summary="FLUX.1: dev, schnell and Fill",
         citation="Black Forest Labs 2024, FLUX.1; Esser et al. 2024, arXiv:2403.03206",
         process="flow",
+        branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         variants=(
             VariantSpec(
                 name="dev",

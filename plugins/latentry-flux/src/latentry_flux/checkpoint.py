@@ -37,6 +37,11 @@ class FluxCheckpoint(BundledCheckpoint):
         """Height and width in pixels of the training pictures."""
         return int(self.vae["sample_size"])
 
+    @property
+    def attention_blocks(self) -> int:
+        """See ``latentry.models.ChangesAttention``: the double blocks."""
+        return int(self.transformer["num_layers"])
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """See ``latentry.models.Checkpoint``."""
         check_size(width, height, stride=PATCH * self.factor, best=self.size)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
 from latentry import OptionError
-from latentry.models import Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
@@ -73,7 +73,13 @@ class Flux(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self,
+        x: Tensor,
+        timestep: float,
+        conditioning: Conditioning,
+        *,
+        skip_layers: tuple[int, ...] = (),
+        attention: AttentionChange | None = None,
     ) -> Tensor:
         """The transformer's output, unpacked; Fill also takes the mask and the picture around it."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
@@ -87,6 +93,7 @@ class Flux(NetworksInMemory):
             pooled_projections=conditioning["pooled"],
             txt_ids=text_rows,
             img_ids=picture_rows,
+            joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2)),
             return_dict=False,
         )[0]
         return unpack(output, height, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from latentry import GuidanceKind, GuidanceSpec, hookimpl, lazy_exports
+from latentry import BranchKind, GuidanceKind, GuidanceSpec, hookimpl, lazy_exports
 
 if TYPE_CHECKING:
     from latentry_guidance.adaptive_projected import AdaptiveProjected
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from latentry_guidance.cfg_zero_star import CFGZeroStar
     from latentry_guidance.frequency_decoupled import FrequencyDecoupled
     from latentry_guidance.magnitude_aware import MagnitudeAware
+    from latentry_guidance.perturbed_attention import PerturbedAttention
     from latentry_guidance.scheduled import Scheduled
+    from latentry_guidance.smoothed_energy import SmoothedEnergy
     from latentry_guidance.tangential import Tangential
     from latentry_guidance.true_cfg import TrueCFG
 else:
@@ -25,7 +27,9 @@ else:
             "CFGZeroStar": "cfg_zero_star",
             "FrequencyDecoupled": "frequency_decoupled",
             "MagnitudeAware": "magnitude_aware",
+            "PerturbedAttention": "perturbed_attention",
             "Scheduled": "scheduled",
+            "SmoothedEnergy": "smoothed_energy",
             "Tangential": "tangential",
             "TrueCFG": "true_cfg",
         },
@@ -37,12 +41,16 @@ __all__ = [
     "CFGZeroStar",
     "FrequencyDecoupled",
     "MagnitudeAware",
+    "PerturbedAttention",
     "Scheduled",
+    "SmoothedEnergy",
     "Tangential",
     "TrueCFG",
 ]
 
 _DISTILLED = frozenset[GuidanceKind]({"distilled", "none"})
+_ANY = frozenset[GuidanceKind]({"classifier-free", "distilled", "none"})
+_UNCOND = frozenset[BranchKind]({"uncond"})
 
 
 @hookimpl
@@ -50,6 +58,7 @@ def latentry_guidance() -> Iterable[GuidanceSpec]:
     """The methods of this distribution."""
     yield from _directions()
     yield from _scales()
+    yield from _beside()
 
 
 def _directions() -> Iterable[GuidanceSpec]:
@@ -115,4 +124,30 @@ def _scales() -> Iterable[GuidanceSpec]:
         target="latentry_guidance.scheduled:Scheduled",
         summary="a scale that changes over the noise level: linear, cosine, or in an interval",
         citation="Wang et al. 2024, Analysis of Classifier-Free Guidance Weight Schedulers, arXiv:2404.13040",
+    )
+
+
+def _beside() -> Iterable[GuidanceSpec]:
+    """Methods that guide away from a weakened network, with or without the prompt's own guidance."""
+    yield GuidanceSpec(
+        name="pag",
+        aliases=("perturbed-attention",),
+        target="latentry_guidance.perturbed_attention:PerturbedAttention",
+        summary="away from the output whose attention is the identity in some blocks, besides plain guidance",
+        citation="Ahn et al. 2024, Perturbed-Attention Guidance, arXiv:2403.17377",
+        branches=frozenset({"perturbed-attention"}),
+        scaled_branches=_UNCOND,
+        kinds=_ANY,
+        neutral=None,
+    )
+    yield GuidanceSpec(
+        name="seg",
+        aliases=("smoothed-energy",),
+        target="latentry_guidance.smoothed_energy:SmoothedEnergy",
+        summary="away from the output whose attention's queries are blurred in some blocks, besides plain guidance",
+        citation="Hong 2024, Smoothed Energy Guidance, arXiv:2408.00760",
+        branches=frozenset({"smoothed-attention"}),
+        scaled_branches=_UNCOND,
+        kinds=_ANY,
+        neutral=None,
     )

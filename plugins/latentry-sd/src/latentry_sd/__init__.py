@@ -23,6 +23,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         citation="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752",
         process="vp",
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
+        branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         variants=(
             VariantSpec(
                 name="sd15",

@@ -24,6 +24,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         optional_parts=("text_encoder_3",),
         process="flow",
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
+        branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         variants=(
             VariantSpec(
                 name="sd35-medium",

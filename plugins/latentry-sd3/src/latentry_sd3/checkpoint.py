@@ -48,6 +48,11 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         """Pixels along each side of one token."""
         return int(self.transformer["patch_size"]) * self.factor
 
+    @property
+    def attention_blocks(self) -> int:
+        """See ``latentry.models.ChangesAttention``."""
+        return int(self.transformer["num_layers"])
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """See ``latentry.models.Checkpoint``; a side has at most as many tokens as there are learned positions."""
         most = int(self.transformer["pos_embed_max_size"]) * self.patch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip_skip import clip_skip_of
@@ -54,15 +54,23 @@ class StableDiffusion3(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self,
+        x: Tensor,
+        timestep: float,
+        conditioning: Conditioning,
+        *,
+        skip_layers: tuple[int, ...] = (),
+        attention: AttentionChange | None = None,
     ) -> Tensor:
         """The transformer's output, the blocks of ``skip_layers`` left out."""
+        patch = self.transformer.config.patch_size
         output: Tensor = self.transformer(
             x.to(self.dtype),
             timestep=torch.full((x.shape[0],), timestep, device=x.device),  # a fill: no copy from the host
             encoder_hidden_states=conditioning["text"],
             pooled_projections=conditioning["pooled"],
             skip_layers=list(skip_layers),
+            joint_attention_kwargs=self.attention_options(attention, (x.shape[-2] // patch, x.shape[-1] // patch)),
             return_dict=False,
         )[0]
         return output

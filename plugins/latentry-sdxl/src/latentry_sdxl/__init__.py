@@ -23,6 +23,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         "arXiv:2307.01952",
         process="vp",
         conditioning="latentry_sdxl.micro:MicroConditioning",
+        branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         variants=(
             VariantSpec(
                 name="base",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
@@ -61,7 +61,13 @@ class StableDiffusionXL(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self,
+        x: Tensor,
+        timestep: float,
+        conditioning: Conditioning,
+        *,
+        skip_layers: tuple[int, ...] = (),
+        attention: AttentionChange | None = None,
     ) -> Tensor:
         """The UNet's output; the inpainting network also takes the mask and the picture around it."""
         times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
@@ -69,6 +75,7 @@ class StableDiffusionXL(NetworksInMemory):
             with_mask(x.to(self.dtype), conditioning),
             times,
             encoder_hidden_states=conditioning["text"],
+            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1])),
             added_cond_kwargs={"text_embeds": conditioning["pooled"], "time_ids": conditioning["time_ids"]},
             return_dict=False,
         )[0]

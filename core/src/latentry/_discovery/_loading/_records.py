@@ -98,6 +98,7 @@ def _(spec: SigmaScheduleSpec) -> Iterator[str]:
 @_own_faults.register
 def _(spec: ModelFamilySpec) -> Iterator[str]:
     yield from _process_faults(frozenset({spec.process}))
+    yield from _choice_faults("branches", spec.branches, BranchKind, empty=True)
     if not (spec.variants and all(isinstance(variant, VariantSpec) for variant in spec.variants)):
         yield "its variants must be one or more VariantSpec"
     for variant in spec.variants:
@@ -114,6 +115,7 @@ def _(spec: AttentionBackendSpec) -> Iterator[str]:
 @_own_faults.register
 def _(spec: GuidanceSpec) -> Iterator[str]:
     yield from _choice_faults("branches", spec.branches, BranchKind, empty=True)
+    yield from _choice_faults("scaled_branches", spec.scaled_branches, BranchKind, empty=True)
     yield from _choice_faults("kinds", spec.kinds, GuidanceKind)
     if spec.guidance is not None and spec.largest is not None and spec.guidance > spec.largest:
         yield "the guidance scale that suits it must be at most its largest"

@@ -9,6 +9,7 @@ from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor
 
 from latentry.attention import AttentionBackend
+from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
 
 Rotary = tuple[Tensor, Tensor]
@@ -23,7 +24,7 @@ class FluxProcessor:
         takes: the names of what it can be given.
     """
 
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb"})
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -35,6 +36,7 @@ class FluxProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         image_rotary_emb: Rotary | None = None,
+        changes: Changes | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One attention layer.
 
@@ -44,17 +46,19 @@ class FluxProcessor:
             encoder_hidden_states: of the text in double blocks.
             attention_mask: of the scores.
             image_rotary_emb: positions of text and picture.
+            changes: of some layers.
 
         Returns:
             What becomes of the states; in double blocks the picture's and the text's.
         """
-        q, k, v = own_heads(attn, hidden_states)
+        change = Changes.of(changes, attn)
+        q, k, v = own_heads(attn, hidden_states, change.query)
         if encoder_hidden_states is not None:
             first = text_heads(attn, encoder_hidden_states)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip(first, (q, k, v), strict=True))
         if image_rotary_emb is not None:
             q, k = (apply_rotary_emb(tensor, image_rotary_emb) for tensor in (q, k))
-        states = joined(self.backend.attend(q, k, v, mask=attention_mask), q.dtype)
+        states = joined(change.attend(self.backend)(q, k, v, mask=attention_mask), q.dtype)
         if encoder_hidden_states is None:
             return states
         text = encoder_hidden_states.shape[1]

@@ -18,10 +18,10 @@ def split(project: Part, states: Tensor, heads: int, norm: Part | None = None) -
     return parts if norm is None else norm(parts)
 
 
-def own_heads(attn: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """q, k and v of a layer's own states."""
+def own_heads(attn: Any, states: Tensor, query: Callable[[Part], Part]) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v of a layer's own states, with the projection to queries changed by ``query``."""
     return (
-        split(attn.to_q, states, attn.heads, attn.norm_q),
+        split(query(attn.to_q), states, attn.heads, attn.norm_q),
         split(attn.to_k, states, attn.heads, attn.norm_k),
         split(attn.to_v, states, attn.heads),
     )

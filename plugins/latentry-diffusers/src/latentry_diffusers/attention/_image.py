@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from latentry.attention import AttentionBackend
+from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, split
 
 
@@ -18,7 +19,7 @@ class BackendProcessor:
         takes: the names of what it can be given.
     """
 
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb"})
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb", "changes"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -30,6 +31,7 @@ class BackendProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """One attention layer; hidden states are (batch, tokens, width) or (batch, channels, height, width)."""
         shape, residual = hidden_states.shape, hidden_states
@@ -42,14 +44,15 @@ class BackendProcessor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         if encoder_hidden_states is not None and attn.norm_cross:
             context = attn.norm_encoder_hidden_states(encoder_hidden_states)
-        q = split(attn.to_q, hidden_states, attn.heads, attn.norm_q)
+        change = Changes.of(changes, attn)
+        q = split(change.query(attn.to_q), hidden_states, attn.heads, attn.norm_q)
         k = split(attn.to_k, context, attn.heads, attn.norm_k)
         v = split(attn.to_v, context, attn.heads)
         mask = None
         if attention_mask is not None:
             rows = attn.prepare_attention_mask(attention_mask, context.shape[1], shape[0])
             mask = rows.view(shape[0], attn.heads, -1, rows.shape[-1])
-        states = joined(self.backend.attend(q, k, v, mask=mask, scale=attn.scale), q.dtype)
+        states = joined(change.attend(self.backend)(q, k, v, mask=mask, scale=attn.scale), q.dtype)
         out: Tensor = attn.to_out[0](states)
         if attn.training:
             out = attn.to_out[1](out)  # dropout

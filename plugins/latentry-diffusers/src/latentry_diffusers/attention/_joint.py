@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentry.attention import AttentionBackend
+from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
 
 
@@ -21,7 +22,7 @@ class JointProcessor:
         takes: the names of what it can be given.
     """
 
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask"})
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "changes"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -32,6 +33,7 @@ class JointProcessor:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        changes: Changes | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One attention layer.
 
@@ -40,16 +42,18 @@ class JointProcessor:
             hidden_states: of the picture, (batch, tokens, width).
             encoder_hidden_states: of the text, (batch, tokens, width); None where the picture attends to itself alone.
             attention_mask: of the scores.
+            changes: of some layers.
 
         Returns:
             What becomes of the picture's states; with text of both.
         """
         picture = hidden_states.shape[1]
-        q, k, v = own_heads(attn, hidden_states)
+        change = Changes.of(changes, attn)
+        q, k, v = own_heads(attn, hidden_states, change.query)
         if encoder_hidden_states is not None:
             last = text_heads(attn, encoder_hidden_states)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), last, strict=True))
-        states = joined(self.backend.attend(q, k, v, mask=attention_mask), q.dtype)
+        states = joined(change.attend(self.backend)(q, k, v, mask=attention_mask), q.dtype)
         out: Tensor = attn.to_out[0](states[:, :picture])
         if attn.training:
             out = attn.to_out[1](out)  # dropout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest, Prediction, Process
 from latentry.attention import AttentionBackend
-from latentry.models import LoadReport
-from latentry_diffusers.attention import Routing
+from latentry.models import AttentionChange, LoadReport
+from latentry_diffusers.attention import AttentionBlocks, Routing
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -54,6 +55,19 @@ class NetworksInMemory:
         self._attention = Routing(others, text=text)
         self._pairs = pairs
         self._adapters: Adapters | None = None
+
+    def attention_options(self, change: AttentionChange | None, size: tuple[int, int]) -> dict[str, Any] | None:
+        """What the denoiser's layers are given for one evaluation; None where their attention is as it is.
+
+        Args:
+            change: of the attention of the picture to itself.
+            size: rows and columns of the picture, in tokens of the finest level.
+        """
+        return None if change is None else {"changes": self._attention_blocks.changes(change, size)}
+
+    @cached_property
+    def _attention_blocks(self) -> AttentionBlocks:
+        return AttentionBlocks(self.denoiser)
 
     @property
     def process(self) -> Process:

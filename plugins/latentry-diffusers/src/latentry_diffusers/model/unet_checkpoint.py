@@ -30,6 +30,22 @@ class UNetCheckpoint(BundledCheckpoint):
         check_size(width, height, stride=max(8, self.factor), best=self.size, least=least)
         return (int(self.vae.get("latent_channels", 4)), height // self.factor, width // self.factor)
 
+    @property
+    def attention_blocks(self) -> int:
+        """See ``latentry.models.ChangesAttention``: transformer blocks on the way down, in the middle and up."""
+        unet = self.unet
+        down, layers = unet["down_block_types"], int(unet.get("layers_per_block", 2))
+        depth = unet.get("transformer_layers_per_block", 1)
+        depths = [depth] * len(down) if isinstance(depth, int) else list(depth)
+        on_the_way = [
+            (layers + up) * deep
+            for kinds, order, up in ((down, depths, 0), (unet["up_block_types"], depths[::-1], 1))
+            for kind, deep in zip(kinds, order, strict=True)
+            if "CrossAttn" in kind
+        ]
+        middle = depths[-1] if "CrossAttn" in (unet.get("mid_block_type") or "UNetMidBlock2DCrossAttn") else 0
+        return int(sum(on_the_way) + middle)
+
     def shift(self, width: int, height: int) -> float | None:
         """None: the sigma schedule decides."""
         return None

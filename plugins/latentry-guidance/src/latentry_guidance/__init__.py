@@ -76,6 +76,9 @@ def _directions() -> Iterable[GuidanceSpec]:
         target="latentry_guidance.cfg_zero_star:CFGZeroStar",
         summary="the output without the prompt scaled to fit the other, nothing at the first steps; for flow",
         citation="Fan et al. 2025, CFG-Zero*, arXiv:2503.18886",
+        branches=frozenset(),
+        scaled_branches=_UNCOND,
+        neutral=None,  # the first steps are idle at any scale
     )
     yield GuidanceSpec(
         name="tcfg",

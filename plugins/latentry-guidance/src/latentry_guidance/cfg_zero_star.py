@@ -23,6 +23,9 @@ class CFGZeroStar(GuidanceMethod):
         """In v."""
         if query.index < self.zero_steps:
             return query.from_v(torch.zeros_like(query.x)), memory
+        if query.scale == 1.0:
+            (cond,) = yield (COND,)
+            return cond.output, memory
         uncond, cond = yield UNCOND, COND
         base = coefficient(cond.v, uncond.v) * uncond.v
         return query.from_v(torch.lerp(base, cond.v, query.scale)), memory

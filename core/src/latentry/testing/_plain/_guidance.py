@@ -89,7 +89,7 @@ def spec(subject: GuidanceSubject) -> Iterator[CheckResult]:
 def _record_faults(subject: GuidanceSubject) -> Iterator[str]:
     record = subject.spec
     yield from record_faults(record, CHECKS)
-    if odd := record.branches - set(get_args(BranchKind)):
+    if odd := (record.branches | record.scaled_branches) - set(get_args(BranchKind)):
         yield f"branches has {', '.join(sorted(odd))}"
     if not record.kinds or record.kinds - set(get_args(GuidanceKind)):
         yield f"kinds are {sorted(record.kinds)}"
@@ -130,7 +130,7 @@ def branches(subject: GuidanceSubject) -> Iterator[CheckResult]:
     for kind in get_args(ProcessKind):
         run = _run(subject, kind)
         asked = {branch.kind for passed in run.asked for branch in passed} - {"cond"}
-        unused = sorted(subject.spec.branches - asked)
+        unused = sorted((subject.spec.branches | subject.spec.scaled_branches) - asked)
         faults = [f"it declares {', '.join(unused)} and never asks for it"] * bool(unused)
         yield summed("branches", f"{', '.join(sorted(subject.spec.branches)) or 'cond alone'} on {kind}", faults)
 
@@ -243,14 +243,15 @@ def _driven(
             asked = guide.send(sent)
         except StopIteration as end:
             return check_result(subject.method, end.value, query.x)
-        check_branches(subject.method, asked, subject.spec.branches)
+        check_branches(subject.method, asked, subject.spec.branches | subject.spec.scaled_branches)
         ran.asked.append(asked)
         sent = tuple(query.answer(_output(answers, each)) for each in asked)
 
 
 def _output(answers: Mapping[bool, Tensor], branch: Branch) -> Tensor:
     """The network's output for a branch; a method that writes into it is seen."""
-    return answers[branch.negative] * 0.9 if branch.skip_layers else answers[branch.negative]
+    weakened = branch.skip_layers or branch.attention is not None
+    return answers[branch.negative] * 0.9 if weakened else answers[branch.negative]
 
 
 def _plan(kind: ProcessKind) -> Layout:

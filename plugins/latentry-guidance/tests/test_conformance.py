@@ -1,0 +1,45 @@
+"""The conformance suite on every method."""
+
+from __future__ import annotations
+
+from latentry.testing import GuidanceSuite
+
+
+class TestApg(GuidanceSuite):
+    method = "apg"
+
+
+class TestCfgZeroStar(GuidanceSuite):
+    method = "cfg-zero-star"
+
+
+class TestTcfg(GuidanceSuite):
+    method = "tcfg"
+
+
+class TestFdg(GuidanceSuite):
+    method = "fdg"
+
+
+class TestMagnitudeAware(GuidanceSuite):
+    method = "magnitude-aware"
+
+
+class TestCfgPlusPlus(GuidanceSuite):
+    method = "cfg-plus-plus"
+
+
+class TestScheduled(GuidanceSuite):
+    method = "scheduled"
+
+
+class TestTrueCfg(GuidanceSuite):
+    method = "true-cfg"
+
+
+class TestPag(GuidanceSuite):
+    method = "pag"
+
+
+class TestSeg(GuidanceSuite):
+    method = "seg"

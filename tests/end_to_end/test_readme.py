@@ -39,7 +39,9 @@ class Command:
     @property
     def prompt(self) -> str | None:
         """The prompt without weights, such as ``(red:1.3)``; None if the command repeats a picture."""
-        return None if "--from" in self.words else re.sub(r"\((.*?)(?::[\d.]+)?\)", r"\1", self.words[1])
+        if "--from" in self.words:
+            return FIRST if len(self.words) > 3 else None  # with options it is the same with those changed
+        return re.sub(r"\((.*?)(?::[\d.]+)?\)", r"\1", self.words[1])
 
     @property
     def draws_shapes(self) -> bool:

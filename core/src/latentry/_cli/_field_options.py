@@ -127,8 +127,12 @@ def options_of(model: type[BaseModel], only: Container[str] | None = None) -> It
         yield FieldOption(names, model.model_fields[names[0]], options[names[0]])
 
 
-def typed_fields(context: click.Context) -> dict[str, Any]:
+def typed_fields(context: click.Context, *, needing: bool = True) -> dict[str, Any]:
     """The fields that were given on the command line; all others keep their defaults.
+
+    Args:
+        context: of the command.
+        needing: refuse an option without the one that it needs, which may be set elsewhere.
 
     Raises:
         OptionError: a text cannot be read, or an option has no effect without another.
@@ -137,7 +141,7 @@ def typed_fields(context: click.Context) -> dict[str, Any]:
     for option, typed in _typed_options(context):
         fields |= option.values(typed)
     for option, typed in _typed_options(context):
-        if option.needs and option.needs not in fields:
+        if needing and option.needs and option.needs not in fields:
             raise OptionError(f"{option.as_typed(typed)}: it has no effect without {spelled(context, option.needs)}.")
     return fields
 

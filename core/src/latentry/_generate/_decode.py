@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,10 +12,11 @@ from PIL.Image import Image
 
 from latentry._contract._inference import inference
 from latentry._contract._model import Model
-from latentry._discovery import plugin_call
+from latentry._discovery import PluginHost, plugin_call
 from latentry._generate._finite import Source, all_finite, dtype_of, non_finite
 from latentry._generate._images import to_pictures
 from latentry._generate._loop import Sampled
+from latentry._generate._parameters import parameters
 from latentry._generate._paste import paste_kept
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
@@ -74,7 +76,7 @@ def autoencoder_of(model: Model) -> Source:
 
 
 def to_result(
-    drawn: Sequence[Drawn], setup: Setup, given: GivenNoise, notes: tuple[str, ...], model: Model
+    host: PluginHost, drawn: Sequence[Drawn], setup: Setup, given: GivenNoise, notes: tuple[str, ...], model: Model
 ) -> GenerationResult | None:
     """The result of batches; None where there are none."""
     if not drawn:
@@ -87,10 +89,13 @@ def to_result(
         evaluations=max(batch.sampled.evaluations for batch in drawn),
         notes=notes,
         loaded=model.report,
+        parameters=partial(parameters, host),
     )
 
 
-def hand_out(batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished) -> None:
+def hand_out(host: PluginHost, batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished) -> None:
     """Gives the result of one batch away, unless it has no pictures."""
-    if batch.finite and finished is not ignore and (result := to_result([batch], setup, given, setup.notes, model)):
+    if not batch.finite or finished is ignore:
+        return
+    if (result := to_result(host, [batch], setup, given, setup.notes, model)) is not None:
         finished(result)

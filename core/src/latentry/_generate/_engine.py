@@ -241,7 +241,7 @@ class Engine:
                     sampled = sampling(pictures, reporting)
                     reporting("decode", steps, "Decoding")
                     drawn.append(decode(model, pictures, sampled))
-                    hand_out(drawn[-1], setup, given, model, finished)
+                    hand_out(self.host, drawn[-1], setup, given, model, finished)
             except NonFiniteError as error:
                 failure = error
         notes = (*setup.notes, *(note for guard in served for note in guard.notes))
@@ -251,12 +251,12 @@ class Engine:
                 late = [number for number, each in enumerate(drawn) if not each.finite]
                 notes, drawn = (*notes, setup.notes[-1]), self._decode_again(setup, loaded, drawn)
                 for number in late:
-                    hand_out(drawn[number], setup, given, model, finished)
+                    hand_out(self.host, drawn[number], setup, given, model, finished)
             except NonFiniteError as error:
                 failure = failure or error
             if failure is None and not all(each.finite for each in drawn):
                 failure = non_finite(autoencoder_of(model))
-        result = to_result([each for each in drawn if each.finite], setup, given, notes, model)
+        result = to_result(self.host, [each for each in drawn if each.finite], setup, given, notes, model)
         if failure is not None:
             failure.finished = result
             raise failure

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LATIN, NOTHING = b"ASCII\0\0\0", bytes(8)
 """Other heads of user comments."""
+MAKE, CAMERA = 0x010F, 0x0110
+"""Tags of EXIF in which ComfyUI writes its graphs, the name of the chunk first."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ def _exif_texts(exif: Exif) -> dict[str, str]:
     note = own.get(MAKER_NOTE)
     if isinstance(note, bytes) and note.startswith(NOTE_HEAD):
         texts[RECIPE] = note.removeprefix(NOTE_HEAD).decode("utf-8", "replace")
+    for tag in (MAKE, CAMERA):
+        chunk, colon, text = str(exif.get(tag) or "").partition(":")
+        if colon and chunk in ("prompt", "workflow"):
+            texts[chunk] = text.rstrip("\0")
     comment = own.get(USER_COMMENT)
     if isinstance(comment, bytes) and (text := _comment(comment)):
         texts[PARAMETERS] = text

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from struct import pack
 from typing import IO, TYPE_CHECKING, Any
 
 from latentry._pictures._formats import Format, format_of
@@ -19,6 +20,8 @@ PARAMETERS = "parameters"
 """Name of AUTOMATIC1111's PNG text chunk."""
 EXIF_IFD, MAKER_NOTE, USER_COMMENT = 0x8769, 0x927C, 0x9286
 """Tags of EXIF 2.3: its own directory, a maker's own data, and the user's comment, where AUTOMATIC1111 writes."""
+LONG, UNDEFINED = 4, 7
+"""Types of TIFF."""
 NOTE_HEAD = RECIPE.encode() + b"\0"
 UNICODE = b"UNICODE\0"
 """The head of a user comment in UTF-16."""
@@ -104,11 +107,18 @@ def _chunks(texts: Texts) -> Any:
 
 
 def _exif(texts: Texts) -> bytes:
-    from PIL.Image import Exif
+    """The block of EXIF: a TIFF header, a directory that points to EXIF's own, and that one with its values.
 
-    own = {MAKER_NOTE: NOTE_HEAD + texts.recipe.encode()}
+    Pillow's writer gives both tags the type of bytes, where EXIF 2.3 asks for undefined, which readers insist on.
+    """
+    values = {MAKER_NOTE: NOTE_HEAD + texts.recipe.encode()}
     if texts.parameters:
-        own[USER_COMMENT] = UNICODE + texts.parameters.encode("utf-16-be")
-    exif = Exif()
-    exif[EXIF_IFD] = own
-    return exif.tobytes()
+        values[USER_COMMENT] = UNICODE + texts.parameters.encode("utf-16-be")
+    header, pointer = b"MM" + pack(">HI", 42, 8), pack(">HHHIII", 1, EXIF_IFD, LONG, 1, 26, 0)
+    at = len(header) + len(pointer) + 2 + 12 * len(values) + 4
+    entries = pack(">H", len(values))
+    for tag, value in sorted(values.items()):
+        entries += pack(">HHII", tag, UNDEFINED, len(value), at)
+        at += len(value) + len(value) % 2  # values begin at even places
+    data = b"".join(value + bytes(len(value) % 2) for _, value in sorted(values.items()))
+    return b"Exif\0\0" + header + pointer + entries + bytes(4) + data

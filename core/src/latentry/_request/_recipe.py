@@ -14,6 +14,7 @@ from latentry._discovery import PluginHost, Registry
 from latentry._errors import RecipeError
 from latentry._pictures._reading import read_texts
 from latentry._pictures._writing import Texts, write_picture
+from latentry._request._derived import Derived
 from latentry._request._generation_request import GenerationRequest
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Recipe(BaseModel):
         refiner: fingerprint of the refiner's files, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
         plan: sha256 of the plan file's numbers, where there was one.
+        derived: the picture whose settings these are, where they come from another one.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -89,6 +91,7 @@ class Recipe(BaseModel):
     refiner: str = ""
     loras: tuple[str, ...] = ()
     plan: str = ""
+    derived: Derived | None = None
 
     @model_validator(mode="after")
     def _fits_its_request(self) -> Recipe:
@@ -147,14 +150,21 @@ def _parsed(version: str) -> Version | None:
         return None
 
 
-def save_picture(picture: Image, path: Path, recipe: Recipe, *, overwrite: bool = True) -> None:
+def save_picture(picture: Image, path: Path, recipe: Recipe, *, parameters: str = "", overwrite: bool = True) -> None:
     """Writes a picture with its recipe; a failure leaves no partial file.
+
+    Args:
+        picture: RGB.
+        path: the end of its name says the format.
+        recipe: how it was made.
+        parameters: the same for other programs, see ``GenerationResult.parameters``.
+        overwrite: over a file of that name.
 
     Raises:
         FileExistsError: there is a file, and ``overwrite`` is not wanted.
         OSError: the folder cannot be written to.
     """
-    write_picture(picture, path, Texts(recipe.model_dump_json()), overwrite=overwrite)
+    write_picture(picture, path, Texts(recipe.model_dump_json(), parameters), overwrite=overwrite)
 
 
 def read_recipe(path: Path | str) -> Recipe:

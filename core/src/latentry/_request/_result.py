@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL.Image import Image
@@ -11,6 +12,10 @@ from torch import Tensor
 from latentry._contract._model import LoadReport
 from latentry._pictures._formats import format_of
 from latentry._request._recipe import Recipe, save_picture
+
+
+def _nothing(recipe: Recipe) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class GenerationResult:
         evaluations: network evaluations of each picture's run; the most, where a scheduler chooses its own steps.
         notes: what the person who asked should know, one sentence each.
         loaded: what became of the tensors of the checkpoint's files.
+        parameters: makes of a recipe the text that AUTOMATIC1111 and its kin read.
     """
 
     images: tuple[Image, ...]
@@ -32,6 +38,7 @@ class GenerationResult:
     evaluations: int
     notes: tuple[str, ...] = ()
     loaded: LoadReport | None = None
+    parameters: Callable[[Recipe], str] = field(default=_nothing, repr=False, compare=False)
 
     def save(self, output: Path | str) -> tuple[Path, ...]:
         """Writes the pictures with their recipes, over files of those names; of several, each name ends in its index.
@@ -49,6 +56,6 @@ class GenerationResult:
         paths = []
         for image, recipe in zip(self.images, self.recipes, strict=True):
             path = base.with_stem(f"{base.stem}-{recipe.index:03d}") if several else base
-            save_picture(image, path, recipe)
+            save_picture(image, path, recipe, parameters=self.parameters(recipe))
             paths.append(path)
         return tuple(paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from latentry._pictures._writing import Texts, encode_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from latentry._request._derived import Derived
     from latentry._request._recipe import Recipe
     from latentry._request._result import GenerationResult
 
@@ -41,6 +43,17 @@ class Saver:
         self._entries: list[dict[str, Any]] = []
         self._written: set[Path] = set()
         self._drawn = 0
+        self._derived: Derived | None = None
+
+    def begin(self, derived: Derived | None, notes: Iterable[str]) -> None:
+        """Begin with the pictures of a job.
+
+        Args:
+            derived: recorded in each recipe: the picture whose settings were taken.
+            notes: what to tell about the job.
+        """
+        self._derived = derived
+        self._tell(notes)
 
     def __call__(self, result: GenerationResult) -> None:
         """Write the pictures of a batch.
@@ -49,8 +62,9 @@ class Saver:
             OptionError: the file cannot be written.
         """
         loaded = None if result.loaded is None else asdict(result.loaded)
-        for image, recipe in zip(result.images, result.recipes, strict=True):
-            path = self._write(image, recipe)
+        for image, drawn in zip(result.images, result.recipes, strict=True):
+            recipe = drawn.model_copy(update={"derived": self._derived})
+            path = self._write(image, recipe, result.parameters(recipe))
             if self._as_json:
                 text = json.loads(recipe.model_dump_json())
                 self._entries.append({"path": str(path), "recipe": text, "loaded": loaded})
@@ -69,7 +83,10 @@ class Saver:
             f"{method}, {request.steps} steps ({result.evaluations} evaluations), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
-        for note in result.notes:
+        self._tell(result.notes)
+
+    def _tell(self, notes: Iterable[str]) -> None:
+        for note in () if self._quiet or self._as_json else notes:
             print_error(visible(f"note: {note}"))
 
     def close(self) -> None:
@@ -77,9 +94,9 @@ class Saver:
         if self._entries:
             print_json(self._entries)
 
-    def _write(self, image: Image, recipe: Recipe) -> Path:
+    def _write(self, image: Image, recipe: Recipe, parameters: str) -> Path:
         if self._output.streamed:
-            self._stream(image, recipe)
+            self._stream(image, Texts(recipe.model_dump_json(), parameters))
             return Path("-")
         request = recipe.request
         assert request.seed is not None
@@ -87,11 +104,11 @@ class Saver:
             seed=request.seed, scheduler=request.scheduler or "", index=self._drawn, model=request.model or ""
         )
         with writing(self._output.text):
-            path = next(path for path in self._output.paths(values) if self._take(path, image, recipe))
+            path = next(path for path in self._output.paths(values) if self._take(path, image, recipe, parameters))
         self._written.add(path)
         return path
 
-    def _take(self, path: Path, image: Image, recipe: Recipe) -> bool:
+    def _take(self, path: Path, image: Image, recipe: Recipe, parameters: str) -> bool:
         """Write the file, unless its name is taken."""
         from latentry._request._recipe import save_picture
 
@@ -99,13 +116,13 @@ class Saver:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_picture(image, path, recipe, overwrite=self._overwrite)
+            save_picture(image, path, recipe, parameters=parameters, overwrite=self._overwrite)
         except FileExistsError:  # since the lines above
             return False
         return True
 
-    def _stream(self, image: Image, recipe: Recipe) -> None:
+    def _stream(self, image: Image, texts: Texts) -> None:
         file = BytesIO()
-        encode_picture(image, file, self._output.format, Texts(recipe.model_dump_json()))
+        encode_picture(image, file, self._output.format, texts)
         sys.stdout.buffer.write(file.getvalue())
         sys.stdout.flush()

@@ -1,0 +1,170 @@
+"""Jobs: requests that are drawn one after another, each with where its settings come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentry._cli._field_options import build, spelled
+from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from latentry._contract._progress import Progress
+    from latentry._discovery import PluginHost
+    from latentry._generate._decode import Finished
+    from latentry._generate._engine import Engine
+    from latentry._request._derived import Derived
+    from latentry._request._generation_request import GenerationRequest
+    from latentry._request._recipe import Recipe
+    from latentry._request._result import GenerationResult
+
+PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask", "plan")
+"""Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
+TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request.
+
+    Attributes:
+        request: what is wanted.
+        recipe: of the one picture that is wanted; None for all of the request's.
+        derived: the picture whose settings were taken.
+        notes: what to tell about it, one sentence each.
+        anyway: draw though files or versions differ from the recipe's.
+    """
+
+    request: GenerationRequest
+    recipe: Recipe | None = None
+    derived: Derived | None = None
+    notes: tuple[str, ...] = ()
+    anyway: bool = False
+
+    @property
+    def pictures(self) -> int:
+        """Number of pictures."""
+        return len(self.request.prompts) if self.recipe is None else 1
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What may be opened on a picture's word.
+
+    Attributes:
+        everything: ``--trust`` was given.
+        typed: paths that were typed.
+    """
+
+    everything: bool
+    typed: frozenset[str]
+
+
+def typed_job(context: click.Context, given: Mapping[str, Any]) -> Job:
+    """The job of what was typed.
+
+    Raises:
+        OptionError: there is no prompt, or a field cannot have its value.
+    """
+    if not given.get("prompt"):
+        raise OptionError(
+            "There is no prompt.", remedy='Give one, e.g. latentry generate "a red circle left of a blue square".'
+        )
+    from latentry._request._generation_request import GenerationRequest
+
+    return Job(build(context, GenerationRequest, given))
+
+
+def picture_job(context: click.Context, host: PluginHost, source: Path, given: Mapping[str, Any]) -> Job:
+    """The job that makes a picture again, or the same with fields changed.
+
+    Raises:
+        RecipeError: it has no settings that are understood.
+        OptionError: a field cannot be given with ``--from``, or cannot have its value.
+    """
+    from latentry._pictures._foreign import read_foreign
+    from latentry._pictures._reading import read_texts
+    from latentry._request._recipe import read_recipe
+
+    if "count" in given:
+        raise OptionError(
+            "--from makes one picture, so --count cannot be given with it.", remedy="Give several seeds: --seed 1..4."
+        )
+    texts = read_texts(source)
+    foreign = None if texts.recipe is not None else read_foreign(texts)
+    if foreign is None:
+        return _recipe_job(context, read_recipe(source), texts.recipe or "", given)
+    return _foreign_job(context, host, foreign, texts.by_name, given)
+
+
+def _recipe_job(context: click.Context, recipe: Recipe, text: str, given: Mapping[str, Any]) -> Job:
+    from latentry._request._changed import changed_fields, kept_plugins
+    from latentry._request._derived import derived
+    from latentry._request._generation_request import GenerationRequest
+
+    changed = {name: value for name, value in given.items() if name not in (*PATHS, "offline")}
+    request = build(context, GenerationRequest, changed_fields(recipe, given))
+    if not changed:
+        return Job(request, recipe.model_copy(update={"request": request}), recipe.derived)
+    others = {"request": request, "plugins": kept_plugins(recipe, changed)}
+    others |= {} if request.plan == recipe.request.plan else {"plan": ""}
+    # the sums of LoRAs are compared one by one: others have none to compare with
+    return Job(
+        request,
+        recipe.model_copy(update=others),
+        derived("Latentry", text, changed),
+        anyway="loras" in changed,
+    )
+
+
+def _foreign_job(
+    context: click.Context, host: PluginHost, foreign: Any, texts: Mapping[str, str], given: Mapping[str, Any]
+) -> Job:
+    from latentry._generate._adopt import adopt
+    from latentry._request._derived import derived
+    from latentry._request._generation_request import GenerationRequest
+
+    adopted = adopt(host, foreign, given)
+    request = build(context, GenerationRequest, {"prompt": "", **adopted.fields})
+    text = "\n".join(f"{name}: {texts[name]}" for name in sorted(texts))
+    return Job(request, None, derived(foreign.program, text, given), adopted.notes)
+
+
+def draw(
+    context: click.Context,
+    engine: Engine,
+    job: Job,
+    trust: Trust,
+    *,
+    anyway: bool,
+    progress: Progress | None,
+    finished: Finished,
+) -> GenerationResult:
+    """Draw a job's pictures, and hand them out batch by batch."""
+    if job.recipe is None:
+        return engine.generate(job.request, progress=progress, finished=finished)
+    from latentry._files._policy import ANYTHING, NotTrusted, Policy
+
+    allowed = ANYTHING if trust.everything else Policy(roots=(Path.cwd(),), typed=trust.typed, network=False)
+    try:
+        result = engine.reproduce(job.recipe, anyway=anyway or job.anyway, policy=allowed, progress=progress)
+    except NotTrusted as error:
+        error.remedy = f"Add --trust, which {TRUST}."
+        if error.field in PATHS:
+            error.remedy = f"Give it again yourself with {spelled(context, error.field)}. Or: {error.remedy}"
+        raise
+    finished(result)
+    return result
+
+
+def typed_paths(given: Mapping[str, Any]) -> frozenset[str]:
+    """The paths that were typed, which may be opened wherever they lead."""
+    paths: set[str] = {str(lora["path"]) for lora in given.get("loras", ())}
+    for name in PATHS:
+        value = given.get(name, ())
+        paths |= {value} if isinstance(value, str) else set(value)
+    return frozenset(paths)

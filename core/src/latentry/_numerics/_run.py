@@ -74,6 +74,7 @@ class Run:
                 remedy="Start a run for each sample: plan.start(x[i : i + 1], samples=[i]).",
             )
         self._like = Like.of(self.sample)
+        self._points, self._needs_uncond = plan.points, "uncond" in plan.scheduler.needs
         self._calling = plugin_call(plan.scheduler)
         self._memory = plan.scheduler.Memory() if memory is None else memory
         self._walk: Walk | None = None
@@ -91,12 +92,12 @@ class Run:
     @property
     def done(self) -> bool:
         """Whether every step is done."""
-        return self.index == len(self.plan)
+        return self.index == len(self._points) - 1
 
     @property
     def query(self) -> Query | None:
         """The next evaluation that the step needs; None at the end. Reading it opens the next step."""
-        while self._query is None and not self.done:
+        while self._query is None and self.index < len(self._points) - 1:
             self._open()
         return self._query
 
@@ -138,15 +139,14 @@ class Run:
 
     def advance(self, output: Tensor, *, uncond: Tensor | None = None, real: bool = True) -> None:
         """Answers the pending query and goes on to the next one; arguments as for ``denoise``."""
-        needed = self.plan.scheduler.needs
-        if "uncond" in needed and uncond is None:
+        if self._needs_uncond and uncond is None:
             raise ValueError(f"{type(self.plan.scheduler).__name__} needs the unguided output too: pass uncond=")
         self._pending()  # opens the step, and with it the table
-        if self._walk is not None and not real:
-            self._leave_table()
         if self._walk is not None:
-            self._walk_on(output, uncond)
-            return
+            if real:
+                self._walk_on(self._walk, output, uncond)
+                return
+            self._leave_table()
         answer = self.denoise(output, uncond=uncond, real=real)
         self._answers.append(Answer(output, uncond, real))
         self._query = None
@@ -179,7 +179,7 @@ class Run:
         return RunState.pack(self.plan.fingerprint, self.index, self.point, value)
 
     def _pending(self) -> Query:
-        query = self.query
+        query = self._query or self.query
         if query is None:
             raise RuntimeError("the run has ended: there is no query to answer")
         return query
@@ -199,17 +199,15 @@ class Run:
         if isinstance(recording, Recording):
             self._walk = Walk.begin(recording, self.index, self._memory, self._source)
 
-    def _walk_on(self, output: Tensor, uncond: Tensor | None) -> None:
-        assert self._walk is not None
-        x = self._pending().x
+    def _walk_on(self, walk: Walk, output: Tensor, uncond: Tensor | None) -> None:
         self._answers.append(Answer(output, uncond))
         with self._calling:
-            self._query = self._walk.answer(output.to(x.dtype), None if uncond is None else uncond.to(x.dtype))
+            self._query = walk.answer(output, uncond)
         if self._query is None:
-            sample = self._walk.close()
+            sample = walk.close()
             check_sample(self.plan.scheduler, sample, self._like)
             self.sample, self._answers = sample, []
-            self._reach(self.plan.points[self.index + 1])
+            self._reach(self._points[self.index + 1])
 
     def _leave_table(self) -> None:
         """Goes on with the generators, in the middle of a step too: what was answered there is answered again."""
@@ -256,6 +254,7 @@ class Run:
         self._skip_empty()
 
     def _skip_empty(self) -> None:
-        while not self.done and self.point.lam == self.plan.points[self.index + 1].lam:
+        lam, points = self.point.lam, self._points
+        while self.index < len(points) - 1 and lam == points[self.index + 1].lam:
             self.index += 1
             self._drawn = 0

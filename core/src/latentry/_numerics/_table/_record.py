@@ -16,6 +16,7 @@ from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import Prediction, forms
 from latentry._numerics._processes._process import Process
 from latentry._numerics._step import StepMethod
+from latentry._numerics._table._compile import Segment, segments
 from latentry._numerics._table._prune import chained, without_unused
 from latentry._numerics._table._symbol import NotLinearError, Symbol, Tape
 from latentry._numerics._table._table import Draw, NoTable, Table, TableStep
@@ -31,6 +32,7 @@ class Recorded(NamedTuple):
         after: the memory that it leaves.
         kept: names of the tensors in that.
         draws: whether it draws noise.
+        segments: the step as functions.
     """
 
     step: TableStep
@@ -38,6 +40,7 @@ class Recorded(NamedTuple):
     after: Any
     kept: frozenset[str]
     draws: bool
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _all_steps(
         kept = names_in(after)
         (step,) = without_unused([chained(step, kept)], kept)
         draws = any(isinstance(operation, Draw) for operation in step.operations)
-        steps[index] = Recorded(step, before, after, kept, draws)
+        steps[index] = Recorded(step, before, after, kept, draws, segments(step))
     return steps
 
 

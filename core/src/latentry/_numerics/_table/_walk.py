@@ -11,7 +11,7 @@ from torch import Tensor
 from latentry._numerics._noise import NoiseSource
 from latentry._numerics._processes._point import Query
 from latentry._numerics._table._record import Recorded, Recording
-from latentry._numerics._table._table import Combine, Draw, Evaluate, TableStep, Term
+from latentry._numerics._table._table import Evaluate, TableStep, Term
 from latentry._numerics._table._tree import filled, matched
 
 
@@ -51,7 +51,7 @@ class Walk:
         self._recorded: Recorded | None = None
         self._sample: Tensor | None = None
         self._evaluation: Evaluate | None = None
-        self._at = self._stage = 0
+        self._stage = 0
         self.taken: tuple[TableStep, dict[str, Tensor]] | None = None
 
     @classmethod
@@ -72,20 +72,22 @@ class Walk:
         """Begins a step, again if it is open: its first query."""
         self._recorded, self._sample = self._recording.steps[index], sample
         self._tensors[self._recorded.step.sample] = sample
-        self._at = self._stage = 0
-        query = self._proceed()
+        self._stage = 0
+        query = self._proceed(self._recorded)
         assert query is not None
         return query
 
     def answer(self, output: Tensor, uncond: Tensor | None) -> Query | None:
         """Takes the outputs for the last query; the next one, or None where the step is done and has a result."""
-        assert self._evaluation is not None
-        self._tensors[self._evaluation.into] = output
-        if self._evaluation.uncond is not None:
+        evaluation, recorded, tensors = self._evaluation, self._recorded, self._tensors
+        assert evaluation is not None and recorded is not None
+        dtype = tensors[evaluation.x].dtype
+        tensors[evaluation.into] = output if output.dtype is dtype else output.to(dtype)
+        if evaluation.uncond is not None:
             assert uncond is not None
-            self._tensors[self._evaluation.uncond] = uncond
+            tensors[evaluation.uncond] = uncond.to(dtype)
         self._stage += 1
-        return self._proceed()
+        return self._proceed(recorded)
 
     def close(self) -> Tensor:
         """The next sample. Keeps what the memory holds and lets go of the rest."""
@@ -98,17 +100,14 @@ class Walk:
         self._recorded = self._sample = self._evaluation = None
         return result
 
-    def _proceed(self) -> Query | None:
-        assert self._recorded is not None and self._sample is not None
-        step, tensors, sample = self._recorded.step, self._tensors, self._sample
-        while self._at < len(step.operations):
-            operation = step.operations[self._at]
-            self._at += 1
-            if isinstance(operation, Combine):
-                tensors[operation.into] = combined(operation.terms, tensors, sample)
-            elif isinstance(operation, Draw):
-                tensors[operation.into] = self._noise(sample, step.index, operation.number, operation.clock)
-            else:
-                self._evaluation = operation
-                return Query(tensors[operation.x], operation.point, operation.timestep, step.index, self._stage)
-        return None
+    def _proceed(self, recorded: Recorded) -> Query | None:
+        tensors, sample, noise = self._tensors, self._sample, self._noise
+        assert sample is not None
+        makes, evaluation = recorded.segments[self._stage]
+        for name, make in makes:
+            tensors[name] = make(tensors, sample, noise)
+        self._evaluation = evaluation
+        if evaluation is None:
+            return None
+        x, point, timestep = tensors[evaluation.x], evaluation.point, evaluation.timestep
+        return Query(x, point, timestep, recorded.step.index, self._stage)

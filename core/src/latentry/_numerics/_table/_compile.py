@@ -1,0 +1,80 @@
+"""A step as functions, so that a walk has nothing left to decide: the kernels of ``combine`` in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from latentry._numerics._noise import NoiseSource
+from latentry._numerics._table._table import Combine, Draw, Evaluate, TableStep, Term
+
+Make = Callable[[dict[str, Tensor], Tensor, NoiseSource], Tensor]
+"""A tensor from those that there are, the step's sample, and the noise."""
+
+
+class Segment(NamedTuple):
+    """What a step computes up to an evaluation, or up to its end.
+
+    Attributes:
+        makes: names, and how each is made.
+        evaluation: what is asked then; None at the end.
+    """
+
+    makes: tuple[tuple[str, Make], ...]
+    evaluation: Evaluate | None
+
+
+def segments(step: TableStep) -> tuple[Segment, ...]:
+    """A step, cut at its evaluations."""
+    found: list[Segment] = []
+    makes: list[tuple[str, Make]] = []
+    for operation in step.operations:
+        if isinstance(operation, Evaluate):
+            found.append(Segment(tuple(makes), operation))
+            makes = []
+        else:
+            made = _drawn(operation, step.index) if isinstance(operation, Draw) else _summed(operation)
+            makes.append((operation.into, made))
+    return (*found, Segment(tuple(makes), None))
+
+
+def _drawn(draw: Draw, index: int) -> Make:
+    return lambda tensors, x, noise: noise(x, index, draw.number, draw.clock)
+
+
+def _summed(combination: Combine) -> Make:
+    terms = combination.terms
+    if not terms:
+        return lambda tensors, x, noise: torch.zeros_like(x)
+    (factor, first), rest = terms[0], terms[1:]
+    if factor == 1.0 and rest:
+        (alpha, second), rest = rest[0], rest[1:]
+        return _then(lambda tensors, x, noise: tensors[first].add(tensors[second], alpha=alpha), rest)
+    scale = _scalar(factor)
+    return _then(lambda tensors, x, noise: tensors[first] * scale, rest)
+
+
+def _then(begin: Make, rest: tuple[Term, ...]) -> Make:
+    """The first tensor with the other terms added."""
+    if not rest:
+        return begin
+    if len(rest) == 1:
+        ((alpha, name),) = rest
+        return lambda tensors, x, noise: begin(tensors, x, noise).add_(tensors[name], alpha=alpha)
+
+    def summed(tensors: dict[str, Tensor], x: Tensor, noise: NoiseSource) -> Tensor:
+        total = begin(tensors, x, noise)
+        for alpha, name in rest:
+            total.add_(tensors[name], alpha=alpha)
+        return total
+
+    return summed
+
+
+def _scalar(value: float) -> Tensor:
+    """A number that torch need not make a tensor of in every step; the kernels are those of a Python float."""
+    with torch.inference_mode(False):
+        return torch.tensor(value, dtype=torch.float64, device="cpu")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from support.commandline import fresh
 from support.distributions import CORE
 
 from latentry import Engine, GenerationRequest, PluginHost
@@ -59,3 +61,9 @@ print([name for name in ("diffusers", "transformers") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_it_is_exempt_from_is_listed(tmp_path: Path) -> None:
+    done = fresh("families", "swatches", "--plugin-dir", EXAMPLE, folder=tmp_path)
+    assert done.code == 0
+    assert "not checked  loras: the network is smaller than a LoRA" in done.out

@@ -11,6 +11,7 @@ from typing import Any
 from latentry._cli._output import Column, print_prose, print_records, prose_width, say
 from latentry._discovery._options import accepts
 from latentry._errors import visible
+from latentry._specs import Spec
 
 
 def print_head(name: str, summary: str, prose: str) -> None:
@@ -80,3 +81,8 @@ def pairs(options: Sequence[tuple[str, Any]] | Sequence[Sequence[Any]]) -> str:
 def listed(items: Sequence[str], last: str = "and") -> str:
     """Items as in a sentence."""
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def not_checked(spec: Spec) -> str:
+    """The checks of the conformance suite that a record exempts itself from, with its reasons."""
+    return "; ".join(f"{check}: {why}" for check, why in spec.exemptions)

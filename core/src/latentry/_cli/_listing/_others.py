@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from latentry._cli._listing._details import listed, print_facts, print_head, print_options, print_section
+from latentry._cli._listing._details import listed, not_checked, print_facts, print_head, print_options, print_section
 from latentry._cli._listing._scheduler import PROCESSES
 from latentry._cli._listing._tables import Record, origin
 from latentry._cli._output import Column, print_records
@@ -31,6 +31,7 @@ def print_sigmas(host: PluginHost, item: Record) -> None:
             "as in": spec.variant,
             "source": spec.citation,
             "preferred by": ", ".join(fond),
+            "not checked": not_checked(spec),
         }
     )
     print_options(host.sigma_schedules.load(item["select"]), "Options", "(--sigma-set NAME=VALUE)")
@@ -44,7 +45,15 @@ def print_model(host: PluginHost, item: Record) -> None:
     default = " It is what `latentry generate` draws with where no --model is given." if spec.default else ""
     prose = f"A model of {spec.family}, variant {spec.variant}, for {spec.size} × {spec.size} pixels.{default}"
     print_head(item["select"], spec.summary, prose)
-    print_facts({"from": origin(item), "licence": spec.licence, "source": spec.citation, "files": _files(host, item)})
+    print_facts(
+        {
+            "from": origin(item),
+            "licence": spec.licence,
+            "source": spec.citation,
+            "files": _files(host, item),
+            "not checked": not_checked(spec),
+        }
+    )
     if variant is None:
         print_section(f"Its family is not installed: {spec.family}.")
         return
@@ -72,6 +81,7 @@ def print_family(host: PluginHost, item: Record) -> None:
             "also": ", ".join(item["aliases"]),
             "source": spec.citation,
             "can do without": ", ".join(spec.optional_parts),
+            "not checked": not_checked(spec),
         }
     )
     print_section("Variants (--variant NAME), with what suits them:")
@@ -102,6 +112,7 @@ def print_attention(host: PluginHost, item: Record) -> None:
             "dtypes": ", ".join(sorted(spec.dtypes)),
             "limits": item["limits"],
             "rank": f"{spec.rank}; auto takes the highest that can be used",
+            "not checked": not_checked(spec),
             "install": f"pip install '{spec.extra}'" if spec.extra else "",
             "source": spec.citation,
         }
@@ -124,6 +135,7 @@ def print_guidance(host: PluginHost, item: Record) -> None:
             "from": f"{origin(item)}, as {item['qualified']}",
             "also": ", ".join(item["aliases"]),
             "networks": ", ".join(sorted(spec.kinds)),
+            "not checked": not_checked(spec),
             "source": spec.citation,
         }
     )

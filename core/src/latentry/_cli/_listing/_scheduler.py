@@ -7,6 +7,7 @@ from itertools import groupby
 
 from latentry._cli._listing._details import (
     listed,
+    not_checked,
     pairs,
     print_facts,
     print_head,
@@ -31,7 +32,7 @@ def print_scheduler(host: PluginHost, item: Record) -> None:
             "from": f"{origin(item)}, as {item['qualified']}; revision {spec.revision} of its numerics",
             "also": ", ".join(item["aliases"]),
             "source": spec.citation,
-            "not checked": "; ".join(f"{check}: {why}" for check, why in spec.exemptions),
+            "not checked": not_checked(spec),
         }
     )
     print_options(host.schedulers.load(name), "Options", "(--set NAME=VALUE)")

@@ -1,0 +1,13 @@
+"""Projects for plugins: what the command is. ``command.py`` takes the arguments, ``project.py`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import CommandSpec, hookimpl
+
+
+@hookimpl
+def latentry_commands() -> Iterable[CommandSpec]:
+    """``latentry new``."""
+    yield CommandSpec(name="new", target="latentry_dev.command:new", summary="Write a project for a plugin.")

@@ -1,4 +1,4 @@
-"""Calling a layer's processor without diffusers' look at its signature, which takes 70 µs in every call."""
+"""Calling a layer's processor without diffusers' look at its signature, which takes some 40 µs in every call."""
 
 from __future__ import annotations
 

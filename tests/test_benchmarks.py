@@ -1,0 +1,48 @@
+"""The arithmetic of ``python benchmarks``; what it measures is never asserted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def paired(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import _paired
+
+    return _paired
+
+
+def test_both_ways_take_turns_and_each_begins_as_often(paired: ModuleType) -> None:
+    calls: list[str] = []
+    found = paired.paired(lambda: calls.append("a"), lambda: calls.append("b"), 4, warm=1)
+    assert calls[:2] == ["a", "b"]
+    assert calls[2:] == ["b", "a", "a", "b"] * 2
+    assert len(found.ours) == len(found.theirs) == 4
+
+
+def test_the_ratio_is_of_the_smallest_times_and_the_spread_of_the_rounds(paired: ModuleType) -> None:
+    row = paired.Paired((3.0, 2.0, 8.0), (4.0, 5.0, 4.0), (1.0, 3.0, 2.0), (2.0, 4.0, 8.0)).row()
+    assert (row["ours"], row["theirs"], row["of_minima"], row["median"]) == (2.0, 4.0, 0.5, 0.75)
+    assert row["quartiles"] == [0.4, 2.0]
+    assert row["cpu_of_minima"] == 0.5
+    line = paired.table("what", [{"name": "one", **row}], "ms", 1000).splitlines()[-1]
+    assert line == "| one | 2,000 | 4,000 | 0.50 | 0.40 to 2.00 | 0.50 |"
+
+
+def test_what_takes_longer_is_found_to(paired: ModuleType) -> None:
+    row = paired.paired(lambda: sum(range(1000)), lambda: sum(range(200_000)), 3).row()
+    assert row["of_minima"] < 1.0
+
+
+def test_an_unknown_part_is_refused() -> None:
+    done = subprocess.run([sys.executable, str(FOLDER), "warmth"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unknown part warmth" in done.stderr

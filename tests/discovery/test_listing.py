@@ -182,7 +182,7 @@ def test_listing_imports_nothing_heavy(sound: Site, command: str) -> None:
 
 @pytest.mark.parametrize("arguments", ["generate --help", "convert --help", "plan show --help", "--help"])
 def test_help_imports_no_torch(sound: Site, arguments: str) -> None:
-    """The options of ``generate`` are the fields of a request, so that pydantic is needed, and nothing that computes."""
+    """The options of ``generate`` are the fields of a request, which need pydantic, and nothing that computes."""
     code = LIST.replace("['{command}']", repr(arguments.split()))
     imported = modules(sound, code)
     assert "latentry._cli._app" in imported

@@ -73,6 +73,14 @@ class FieldOption(click.Option):
         return " ".join((self.opts[0], *texts))
 
 
+class PanelOption(click.Option):
+    """An option of a command's own that stands among the fields' under a heading."""
+
+    def __init__(self, *args: Any, panel: str, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.panel = panel
+
+
 class FieldCommand(click.Command):
     """A command with options made of fields, which its help groups by their panels.
 
@@ -106,7 +114,7 @@ class FieldCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}
         for option in (param for param in self.get_params(ctx) if isinstance(param, click.Option)):
-            heading = option.panel if isinstance(option, FieldOption) else self._own_heading
+            heading = option.panel if isinstance(option, (FieldOption, PanelOption)) else self._own_heading
             if (record := option.get_help_record(ctx)) is not None:
                 panels.setdefault(heading, []).append(record)
         for heading, records in panels.items():

@@ -159,8 +159,10 @@ class GenerationRequest(BaseModel):
     strength_mode: Annotated[StrengthMode, Option(Panel.PICTURE, needs="init_image")] = Field(
         default="cut", description="Take that share of the steps, or all of them from that noise level on."
     )
-    seed: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
-        default=None, ge=-1, lt=2**64, description="Seed of the noise; drawn and recorded if not given, or if -1."
+    seed: Annotated[int | None, Option(Panel.OUTPUT, metavar="SEED|FROM..TO", repeatable=True, read=_reading.seeds)] = (
+        Field(
+            default=None, ge=-1, lt=2**64, description="Seed of the noise; drawn and recorded if not given, or if -1."
+        )
     )
     width: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
         default=None, ge=1, le=LARGEST, description="Width in pixels; the model's own if not given."

@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+MANY = 65_536
+"""Seeds of one command."""
+
 
 def named_values(*pairs: str) -> dict[str, Any]:
     """``NAME=VALUE`` pairs. A value that is valid JSON is read as JSON, any other as text."""
@@ -36,6 +39,21 @@ def name_or_levels(text: str) -> str | tuple[float, ...]:
         return tuple(float(level) for level in text.split(",") if level.strip())
     except ValueError:
         return text
+
+
+def seeds(*texts: str) -> int | tuple[int, ...]:
+    """Seeds, and ranges of them with both ends: ``7``, ``1..16``, ``1,5,9``. One seed stands alone."""
+    found: list[int] = []
+    try:
+        for part in ",".join(texts).split(","):
+            first, dots, last = part.partition("..")
+            numbers = range(int(first), int(last) + 1) if dots else range(int(first), int(first) + 1)
+            if not numbers or len(found) + len(numbers) > MANY:
+                raise ValueError
+            found += numbers
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"whole numbers or ranges such as 1..16, at most {MANY:,}") from error
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 def interval(text: str) -> tuple[float, float]:

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentry._cli._common_options import complete_files, json_option, quiet_option
-from latentry._cli._drawing._jobs import TRUST, Trust, draw, picture_job, typed_job, typed_paths
-from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, typed_fields
+from latentry._cli._drawing._expand import expand
+from latentry._cli._drawing._jobs import (
+    TRUST,
+    Trust,
+    check_jobs,
+    counted,
+    draw,
+    picture_job,
+    typed_job,
+    typed_paths,
+)
+from latentry._cli._drawing._prompts import read_prompts
+from latentry._cli._drawing._wildcards import Wildcards
+from latentry._cli._field_options import FieldCommand, FieldOption, PanelOption, build, options_of, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._late_collection import LateCollection
 from latentry._cli._progress import following
 from latentry._cli._saving._output import read_output
 from latentry._cli._saving._saver import Saver
+from latentry._cli._saving._sheet import check_sheet
 from latentry._errors import OptionError
+from latentry._request._option import Panel
 
 if TYPE_CHECKING:
     from latentry._discovery import PluginHost
@@ -59,6 +74,45 @@ Examples:
 )
 @click.option("--overwrite", is_flag=True, help="Write over files that exist.")
 @click.option(
+    "--sheet",
+    metavar="FILE",
+    type=Path,
+    shell_complete=complete_files,
+    help="Write one picture of all, small and labelled with what tells them apart, too.",
+)
+@click.option(
+    "--prompts",
+    cls=PanelOption,
+    panel=Panel.PROMPT,
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Draw each line: a prompt, or a JSON object of the request's fields. - is standard input.",
+)
+@click.option(
+    "--alternatives",
+    cls=PanelOption,
+    panel=Panel.PROMPT,
+    is_flag=True,
+    help="Choose one of {red|blue} per picture.",
+)
+@click.option(
+    "--wildcards",
+    cls=PanelOption,
+    panel=Panel.PROMPT,
+    metavar="FOLDER",
+    type=Path,
+    shell_complete=complete_files,
+    help="The same, and for __colour__ a line of FOLDER/colour.txt.",
+)
+@click.option(
+    "--wildcard-seed",
+    cls=PanelOption,
+    panel=Panel.PROMPT,
+    metavar="SEED",
+    type=int,
+    help="Seed of these choices; another each time if not given.",
+)
+@click.option(
     "--from",
     "source",
     metavar="PICTURE",
@@ -83,6 +137,11 @@ def generate(
     prompt: str | None,
     output: str | None,
     overwrite: bool,
+    sheet: Path | None,
+    prompts: str | None,
+    alternatives: bool,
+    wildcards: Path | None,
+    wildcard_seed: int | None,
     source: Path | None,
     anyway: bool,
     trust: bool,
@@ -100,19 +159,47 @@ def generate(
     if options := given.get("attention_options"):
         given["attention_options"] = _by_backend(given.get("attention", "auto"), options)
     host = open_host(context)
-    job = typed_job(context, given) if source is None else picture_job(context, host, source, given)
-    where = read_output(output, job.pictures, overwrite=overwrite)
-    where.check(job.request, as_json=as_json)
-    save = Saver(where, overwrite=overwrite, quiet=quiet, as_json=as_json)
+    lines = _lines(prompts, prompt)
+    jobs = [
+        typed_job(context, fields, notes) if source is None else picture_job(context, host, source, fields, notes)
+        for fields, notes in expand(given, lines, _wildcards(alternatives, wildcards, wildcard_seed))
+    ]
+    where = read_output(output, sum(job.pictures for job in jobs), overwrite=overwrite)
+    for job in jobs:
+        where.check(job.request, as_json=as_json)
+    if sheet is not None:
+        check_sheet(sheet, overwrite=overwrite)
+    save = Saver(where, overwrite=overwrite, quiet=quiet, as_json=as_json, sheet=sheet)
     trusted = Trust(trust, typed_paths(given))
     try:
         with LateCollection() as collection, following(silent=quiet or as_json) as shown:
             engine, progress = _engine(context, host, policy), collection.watching(shown)
-            save.begin(job.derived, job.notes)
-            result = draw(context, engine, job, trusted, anyway=anyway, progress=progress, finished=save)
-        save.report(result)
+            check_jobs(engine, jobs, progress)
+            for number, job in enumerate(jobs, 1):
+                save.begin(job.derived, job.notes)
+                told = counted(progress, number, len(jobs))
+                result = draw(context, engine, job, trusted, anyway=anyway, progress=told, finished=save)
+                save.report(result)
     finally:  # an error or Ctrl-C after some of the pictures
         save.close()
+
+
+def _lines(file: str | None, prompt: str | None) -> list[Mapping[str, Any]]:
+    if file is None:
+        return []
+    if prompt is not None:
+        raise OptionError(f"--prompts {file}: a prompt is given as well.", remedy="Leave one of them out.")
+    return read_prompts(file)
+
+
+def _wildcards(alternatives: bool, folder: Path | None, seed: int | None) -> Wildcards | None:
+    if not alternatives and folder is None:
+        if seed is not None:
+            raise OptionError(f"--wildcard-seed {seed}: it has no effect without --alternatives or --wildcards.")
+        return None
+    if folder is not None and not folder.is_dir():
+        raise OptionError(f"--wildcards {folder} is not a folder.", remedy="Give the folder of the .txt files.")
+    return Wildcards(Random().getrandbits(32) if seed is None else seed, folder)
 
 
 def _engine(context: click.Context, host: PluginHost, policy: Mapping[str, Any]) -> Engine:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ class Trust:
     typed: frozenset[str]
 
 
-def typed_job(context: click.Context, given: Mapping[str, Any]) -> Job:
+def typed_job(context: click.Context, given: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Job:
     """The job of what was typed.
 
     Raises:
@@ -76,10 +76,12 @@ def typed_job(context: click.Context, given: Mapping[str, Any]) -> Job:
         )
     from latentry._request._generation_request import GenerationRequest
 
-    return Job(build(context, GenerationRequest, given))
+    return Job(build(context, GenerationRequest, given), notes=notes)
 
 
-def picture_job(context: click.Context, host: PluginHost, source: Path, given: Mapping[str, Any]) -> Job:
+def picture_job(
+    context: click.Context, host: PluginHost, source: Path, given: Mapping[str, Any], notes: tuple[str, ...] = ()
+) -> Job:
     """The job that makes a picture again, or the same with fields changed.
 
     Raises:
@@ -97,8 +99,10 @@ def picture_job(context: click.Context, host: PluginHost, source: Path, given: M
     texts = read_texts(source)
     foreign = None if texts.recipe is not None else read_foreign(texts)
     if foreign is None:
-        return _recipe_job(context, read_recipe(source), texts.recipe or "", given)
-    return _foreign_job(context, host, foreign, texts.by_name, given)
+        job = _recipe_job(context, read_recipe(source), texts.recipe or "", given)
+    else:
+        job = _foreign_job(context, host, foreign, texts.by_name, given)
+    return replace(job, notes=(*notes, *job.notes))
 
 
 def _recipe_job(context: click.Context, recipe: Recipe, text: str, given: Mapping[str, Any]) -> Job:
@@ -132,6 +136,28 @@ def _foreign_job(
     request = build(context, GenerationRequest, {"prompt": "", **adopted.fields})
     text = "\n".join(f"{name}: {texts[name]}" for name in sorted(texts))
     return Job(request, None, derived(foreign.program, text, given), adopted.notes)
+
+
+def check_jobs(engine: Engine, jobs: Sequence[Job], progress: Progress | None) -> None:
+    """Find what is wrong with any of several jobs before the first is drawn.
+
+    Raises:
+        LatentryError: see ``Engine.prepare``.
+    """
+    if len(jobs) > 1:
+        seen = set()
+        for job in jobs:
+            fields = job.request.model_dump_json(exclude={"seed", "prompt", "negative"})
+            if job.recipe is None and fields not in seen:
+                seen.add(fields)
+                engine.prepare(job.request, progress=progress)
+
+
+def counted(progress: Progress, number: int, jobs: int) -> Progress:
+    """A progress that says which job it is of."""
+    if jobs == 1:
+        return progress
+    return lambda event: progress(replace(event, text=f"{number} of {jobs}: {event.text}"))
 
 
 def draw(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentry._cli._output import print_json, say
 from latentry._cli._saving._output import Output, writing
+from latentry._cli._saving._sheet import Sheet
 from latentry._cli._saving._template import values_of
 from latentry._cli._streams import print_error
 from latentry._errors import visible
@@ -36,13 +37,17 @@ class Saver:
         overwrite: files of the same names are written over.
         quiet: nothing is printed.
         as_json: what is printed is one JSON document at the end.
+        sheet: a file for all pictures in small.
     """
 
-    def __init__(self, output: Output, *, overwrite: bool, quiet: bool, as_json: bool) -> None:
+    def __init__(
+        self, output: Output, *, overwrite: bool, quiet: bool, as_json: bool, sheet: Path | None = None
+    ) -> None:
         self._output, self._overwrite, self._quiet, self._as_json = output, overwrite, quiet, as_json
         self._entries: list[dict[str, Any]] = []
         self._written: set[Path] = set()
         self._drawn = 0
+        self._sheet_path, self._sheet = sheet, Sheet()
         self._derived: Derived | None = None
 
     def begin(self, derived: Derived | None, notes: Iterable[str]) -> None:
@@ -72,6 +77,8 @@ class Saver:
                 say(str(path))
                 sys.stdout.flush()
             self._drawn += 1
+            if self._sheet_path is not None:
+                self._sheet.add(image, recipe)
 
     def report(self, result: GenerationResult) -> None:
         """Say how the pictures of a request were made."""
@@ -90,7 +97,9 @@ class Saver:
             print_error(visible(f"note: {note}"))
 
     def close(self) -> None:
-        """Print the JSON document of what was written, be it all or not."""
+        """Write the sheet, and print the JSON document of what was written, be it all or not."""
+        if self._sheet_path is not None:
+            self._sheet.write(self._sheet_path)
         if self._entries:
             print_json(self._entries)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from latentry import History, Interval, Noise, NoMemory, Point, Scheduler, Step, remember
-from latentry.solvers import combine
+from latentry.solvers import combine, extrapolation_gain, guarded
 
 
 class First(Scheduler):
@@ -51,6 +51,25 @@ class TwoStep(Scheduler):
         x0 = combine((1 + 0.5 / ratio, nodes[0].value), (-0.5 / ratio, nodes[1].value))
         carried = end.sigma / start.sigma
         return combine((carried, x), (end.alpha * -math.expm1(-interval.h), x0)), History(nodes)
+
+
+class Guarded(TwoStep):
+    """The same with a guard on every extrapolation."""
+
+    kappa: float = 0.3
+
+    def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
+        """Between the first-order step and the extrapolated one."""
+        denoised = yield interval.start.query(x)
+        nodes = remember(memory.nodes, denoised, "x0", 2)
+        first = denoised.at(interval.end)
+        if interval.order(2, nodes) == 1:
+            return first, History(nodes)
+        part = -math.expm1(-interval.h) * interval.h / (nodes[0].point.lam - nodes[1].point.lam) / 2
+        added = interval.end.alpha * part
+        full = combine((1.0, first), (added, nodes[0].value), (-added, nodes[1].value))
+        gain = extrapolation_gain(interval.end.alpha, interval.h)
+        return guarded(first, full, denoised.x0, gain=gain, kappa=self.kappa), History(nodes)
 
 
 class Noisy(Scheduler):

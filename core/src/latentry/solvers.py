@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn, raised_sample
     from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
+    from latentry._numerics._solvers._guard import extrapolation_gain, guarded
     from latentry._numerics._solvers._heun import heun_step
     from latentry._numerics._solvers._multistep import exponential_multistep
     from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
@@ -44,6 +45,8 @@ else:
             "raised_sample": "_numerics._solvers._churn",
             "Rule": "_numerics._solvers._exponential",
             "exponential_sde_step": "_numerics._solvers._exponential",
+            "extrapolation_gain": "_numerics._solvers._guard",
+            "guarded": "_numerics._solvers._guard",
             "exponential_step": "_numerics._solvers._exponential",
             "heun_step": "_numerics._solvers._heun",
             "exponential_multistep": "_numerics._solvers._multistep",
@@ -79,6 +82,8 @@ __all__ = [
     "exponential_stages",
     "exponential_step",
     "exponential_weights",
+    "extrapolation_gain",
+    "guarded",
     "heun_step",
     "midpoint_weights",
     "polynomial_weights",

@@ -12,7 +12,7 @@ from latentry._lazy import lazy_exports
 if TYPE_CHECKING:
     from latentry._numerics._table._file import PlanFile
     from latentry._numerics._table._formula import formulas
-    from latentry._numerics._table._table import Combine, Draw, Evaluate, NoTable, Table, TableStep, Term
+    from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, NoTable, Table, TableStep, Term
     from latentry._numerics._table._transition import Transition
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -21,6 +21,7 @@ else:
             "Combine": "_numerics._table._table",
             "Draw": "_numerics._table._table",
             "Evaluate": "_numerics._table._table",
+            "Guard": "_numerics._table._table",
             "NoTable": "_numerics._table._table",
             "PlanFile": "_numerics._table._file",
             "formulas": "_numerics._table._formula",
@@ -35,6 +36,7 @@ __all__ = [
     "Combine",
     "Draw",
     "Evaluate",
+    "Guard",
     "NoTable",
     "PlanFile",
     "Table",

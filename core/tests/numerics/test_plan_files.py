@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from support.oracles import PROCESSES, SD, ZTSNR, noise
-from support.toys import First, Greedy, Heun, Late, Noisy, TwoStep
+from support.toys import First, Greedy, Guarded, Heun, Late, Noisy, TwoStep
 from torch import Tensor
 
 from latentry import EDM, Flow, IncompatibleError, KeyedNoise, OptionError, Plan, Prediction, Process, Run, Scheduler
@@ -23,7 +23,7 @@ from latentry.solvers import DynamicThreshold
 from latentry.tables import PlanFile, Table, formulas
 
 PAGE = Path(__file__).parents[3] / "docs" / "plan-files.md"
-LINEAR = [First, Heun, TwoStep, Noisy, Late]
+LINEAR = [First, Heun, TwoStep, Noisy, Late, Guarded]
 
 
 def planned(scheduler: Scheduler, process: Process = SD, prediction: Prediction = Prediction.V) -> Plan:
@@ -49,9 +49,8 @@ def finish(run: Run) -> Tensor:
     return run.sample
 
 
-def code(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return str(found)
+def code(language: str, number: int = 0) -> str:
+    return str(re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[number])
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -92,15 +91,15 @@ def test_the_numpy_loop_of_the_page(make: Callable[[], Scheduler], name: str) ->
     plan = planned(make(), *PROCESSES[name])
     source = code("python")
     assert len(source.splitlines()) <= 15
-    scope: dict[str, Any] = {}
-    exec(source, scope)
+    scope: dict[str, Any] = {"np": np}
+    exec(source + code("python", 1), scope)
     x, keyed = noise(2, 3), KeyedNoise(5, (0, 1))
 
     def draw(index: int, number: int) -> Any:
         return keyed(x, index, number).numpy()
 
     loaded = json.loads(file_of(plan).to_json())
-    result = scope["sample"](loaded, x.numpy(), network, draw)
+    result = scope["sample"](loaded, x.numpy(), network, draw, scope["guard"])
     wanted = finish(plan.start(x, seed=5)).numpy()
     np.testing.assert_allclose(result, wanted, rtol=0.0, atol=1e-12 * np.abs(x.numpy()).max())
 
@@ -114,7 +113,7 @@ console.log(JSON.stringify(sample(plan, x, network, (index, number) => draws[ind
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
-@pytest.mark.parametrize("make", [Heun, TwoStep, Noisy], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [Heun, TwoStep, Noisy, Guarded], ids=lambda make: make.__name__)
 def test_the_javascript_loop_of_the_page(make: Callable[[], Scheduler], tmp_path: Path) -> None:
     plan = planned(make())
     x, keyed = noise(1, 5), KeyedNoise(5)
@@ -149,9 +148,10 @@ def damaged(change: Callable[[Any], None]) -> str:
         (lambda c: c.update(guard=0.5), "guard"),
         (lambda c: c.pop("prediction"), "prediction"),
         (
-            lambda c: c["steps"][0]["do"].append({"guard": 0.3, "into": "y"}),
+            lambda c: c["steps"][0]["do"].append({"clip": 1.0, "into": "y"}),
             "is not an operation that this version knows",
         ),
+        (lambda c: c["steps"][0]["do"].append({"guard": {"kappa": 0.0}, "into": "y"}), "guard"),
         (lambda c: c["steps"][0]["do"][0].update(evaluate="z9"), "'z9' is used in step 0 and not made before"),
         (lambda c: c["steps"][1]["do"][-1].update(into="x0"), "'x0' is made twice|not made before"),
         (lambda c: c["steps"][1].update(index=0), "out of order"),

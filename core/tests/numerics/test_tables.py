@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from support.oracles import PROCESSES, SD, noise
-from support.toys import First, Greedy, Halving, Heun, Late, Noisy, TwoStep
+from support.toys import First, Greedy, Guarded, Halving, Heun, Late, Noisy, TwoStep
 from torch import Tensor
 
 from latentry import (
@@ -28,10 +28,10 @@ from latentry import (
     Step,
 )
 from latentry.solvers import DynamicThreshold, combine
-from latentry.tables import Combine, Draw, Evaluate, NoTable, Table
+from latentry.tables import Combine, Draw, Evaluate, Guard, NoTable, Table
 
 LEVELS = (14.0, 5.0, 1.0, 0.3)
-LINEAR = [First, Heun, TwoStep, Noisy, Late, Greedy]
+LINEAR = [First, Heun, TwoStep, Noisy, Late, Greedy, Guarded]
 
 
 def plan(scheduler: Scheduler, prediction: Prediction = Prediction.V, process: Process = SD) -> Plan:
@@ -134,6 +134,7 @@ def test_names_are_made_once_used_after_that_and_dropped_when_nothing_needs_them
             for operation in step.operations:
                 reads = [t.tensor for t in operation.terms] if isinstance(operation, Combine) else []
                 reads += [operation.x] if isinstance(operation, Evaluate) else []
+                reads += [operation.first, operation.full, operation.denoised] if isinstance(operation, Guard) else []
                 assert known.issuperset(reads)
                 assert operation.into not in known
                 known.add(operation.into)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._noise import NoiseSource
-from latentry._numerics._table._table import Combine, Draw, Evaluate, TableStep, Term
+from latentry._numerics._solvers._guard import guarded
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, TableStep, Term
 
 Make = Callable[[dict[str, Tensor], Tensor, NoiseSource], Tensor]
 """A tensor from those that there are, the step's sample, and the noise."""
@@ -36,13 +37,20 @@ def segments(step: TableStep) -> tuple[Segment, ...]:
             found.append(Segment(tuple(makes), operation))
             makes = []
         else:
-            made = _drawn(operation, step.index) if isinstance(operation, Draw) else _summed(operation)
-            makes.append((operation.into, made))
+            makes.append((operation.into, _made(operation, step.index)))
     return (*found, Segment(tuple(makes), None))
 
 
-def _drawn(draw: Draw, index: int) -> Make:
-    return lambda tensors, x, noise: noise(x, index, draw.number, draw.clock)
+def _made(operation: Combine | Draw | Guard, index: int) -> Make:
+    match operation:
+        case Draw(_, number, clock):
+            return lambda tensors, x, noise: noise(x, index, number, clock)
+        case Guard(_, first, full, denoised, gain, kappa):
+            return lambda tensors, x, noise: guarded(
+                tensors[first], tensors[full], tensors[denoised], gain=gain, kappa=kappa
+            )
+        case Combine():
+            return _summed(operation)
 
 
 def _summed(combination: Combine) -> Make:

@@ -17,13 +17,26 @@ from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
-from latentry._numerics._table._table import Combine, Draw, Evaluate, Operation, Table, TableStep, Term, made, needed
+from latentry._numerics._table._table import (
+    Combine,
+    Draw,
+    Evaluate,
+    Guard,
+    Operation,
+    Table,
+    TableStep,
+    Term,
+    made,
+    needed,
+)
 from latentry._numerics._table._tabled import tabled
 from latentry._specs import ProcessKind
 
 FORMAT = "latentry-plan"
 VERSION = 1
 """Of the format. It rises when a file may hold what an older reader does not know; readers refuse what they do not."""
+KINDS = ("evaluate", "combine", "draw", "guard")
+"""The operations, each by the key that only it has."""
 NEAR = 1e-6
 """How far a level may be off the one that the process has there, relative."""
 
@@ -62,6 +75,22 @@ class _Draw(_Data):
         return Draw(self.into, self.draw, self.clock)
 
 
+class _GuardedBy(_Data):
+    first: str
+    full: str
+    denoised: str
+    gain: Number
+    kappa: Number = Field(gt=0.0)
+
+
+class _Guard(_Data):
+    guard: _GuardedBy
+    into: str
+
+    def operation(self) -> Operation:
+        return Guard(self.into, **self.guard.model_dump())
+
+
 class _Evaluate(_Data):
     evaluate: str
     timestep: Number
@@ -79,11 +108,16 @@ class _Evaluate(_Data):
 
 def _which(value: Any) -> str | None:
     """Which operation a JSON object is."""
-    return next((key for key in ("evaluate", "combine", "draw") if isinstance(value, dict) and key in value), None)
+    return next(
+        (key for key in ("evaluate", "combine", "draw", "guard") if isinstance(value, dict) and key in value), None
+    )
 
 
 _Operation = Annotated[
-    Annotated[_Evaluate, Tag("evaluate")] | Annotated[_Combine, Tag("combine")] | Annotated[_Draw, Tag("draw")],
+    Annotated[_Evaluate, Tag("evaluate")]
+    | Annotated[_Combine, Tag("combine")]
+    | Annotated[_Draw, Tag("draw")]
+    | Annotated[_Guard, Tag("guard")],
     Discriminator(
         _which, custom_error_type="operation", custom_error_message="is not an operation that this version knows"
     ),
@@ -212,6 +246,9 @@ def _written(operation: Operation) -> dict[str, Any]:
         case Draw(into, number, clock):
             timed = {} if clock is None else {"clock": [t if math.isfinite(t) else str(t) for t in clock]}
             return {"draw": number, **timed, "into": into}
+        case Guard(into):
+            by = {name: getattr(operation, name) for name in ("first", "full", "denoised", "gain", "kappa")}
+            return {"guard": by, "into": into}
         case Evaluate(into, x, point, timestep, uncond):
             lone = {} if uncond is None else {"uncond": uncond}
             shown = {"timestep": timestep, "scale": point.scale}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latentry._numerics._processes._point import Point
-from latentry._numerics._table._table import Combine, Draw, Evaluate, Operation, Table, TableStep
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, Operation, Table, TableStep
 
 
 def formulas(table: Table) -> Iterator[str]:
@@ -32,6 +32,8 @@ def _value(operation: Operation) -> str:
             return "noise"
         case Draw(_, _, (begin, end)):
             return f"noise over {_number(begin)} to {_number(end)}"
+        case Guard(_, first, full, denoised, gain, kappa):
+            return f"guard({first}, {full}, {denoised}, gain = {_number(gain)}, κ = {_number(kappa)})"
         case Evaluate(_, x, point, timestep):
             return f"network({_input(x, point)}, t = {_number(timestep)})"
     raise AssertionError(operation)

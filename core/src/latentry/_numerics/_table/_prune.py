@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latentry._numerics._table._table import Combine, Operation, TableStep, made, needed
+from latentry._numerics._table._table import Combine, Guard, Operation, TableStep, made, needed
 
 
 def chained(step: TableStep, kept: frozenset[str]) -> TableStep:
@@ -52,7 +52,7 @@ def without_unused(steps: Sequence[TableStep], kept: frozenset[str] = frozenset(
         wanted.add(step.result)
         operations: list[Operation] = []
         for operation in reversed(step.operations):
-            if isinstance(operation, Combine) and operation.into not in wanted:
+            if isinstance(operation, Combine | Guard) and operation.into not in wanted:
                 continue
             wanted.update(needed(operation))
             operations.append(operation)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from latentry._numerics._noise import Clock
 from latentry._numerics._processes._point import Query
-from latentry._numerics._table._table import Combine, Draw, Evaluate, Operation, Term
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, Operation, Term
 
 
 class NotLinearError(Exception):
@@ -43,9 +43,14 @@ class Tape:
 
     def combination(self, *terms: tuple[float, Symbol]) -> Symbol:
         """A new tensor that is the sum of the terms."""
-        symbol = Symbol(self, f"row{self._step}.{self._rows}", terms)
-        self._rows += 1
+        symbol = self._row(terms)
         self._operations.append(symbol)
+        return symbol
+
+    def guard(self, first: Symbol, full: Symbol, denoised: Symbol, gain: float, kappa: float) -> Symbol:
+        """The step of higher order, guarded."""
+        symbol = self._row()
+        self._operations.append(Guard(symbol.name, first.use(), full.use(), denoised.use(), gain, kappa))
         return symbol
 
     def move_to_end(self, symbol: Symbol) -> None:
@@ -55,6 +60,10 @@ class Tape:
     def written(self) -> tuple[Operation, ...]:
         """The operations as data."""
         return tuple(op.combine() if isinstance(op, Symbol) else op for op in self._operations)
+
+    def _row(self, terms: Sequence[tuple[float, Symbol]] | None = None) -> Symbol:
+        self._rows += 1
+        return Symbol(self, f"row{self._step}.{self._rows - 1}", terms)
 
     def _named(self, kind: str, number: int) -> Symbol:
         return Symbol(self, f"{kind}{self._step}.{number}")
@@ -109,6 +118,10 @@ class Symbol:
     def zeros_like(self) -> Symbol:
         """The combination without terms."""
         return self._tape.combination()
+
+    def guarded(self, full: object, denoised: object, *, gain: float, kappa: float) -> Symbol:
+        """The one thing that is not linear and can be recorded: see the function of that name."""
+        return self._tape.guard(self, _symbol(full), _symbol(denoised), gain, kappa)
 
     __mul__ = __rmul__ = mul
     __neg__ = neg

@@ -66,7 +66,28 @@ class Evaluate:
     uncond: str | None = None
 
 
-Operation = Combine | Draw | Evaluate
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """``into`` = ``full``, drawn back towards ``first`` where it extrapolates too far (see ``guarded``).
+
+    Attributes:
+        into: name of the result.
+        first: the first-order step.
+        full: the step of higher order.
+        denoised: x̂₀ of the step.
+        gain: turns full − first into a difference of x̂₀.
+        kappa: κ, how large that may be beside x̂₀.
+    """
+
+    into: str
+    first: str
+    full: str
+    denoised: str
+    gain: float
+    kappa: float
+
+
+Operation = Combine | Draw | Evaluate | Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,8 @@ def needed(operation: Operation) -> Iterator[str]:
         yield from (term.tensor for term in operation.terms)
     elif isinstance(operation, Evaluate):
         yield operation.x
+    elif isinstance(operation, Guard):
+        yield from (operation.first, operation.full, operation.denoised)
 
 
 def made(operation: Operation) -> Iterator[str]:

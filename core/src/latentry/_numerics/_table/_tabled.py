@@ -11,8 +11,9 @@ from torch import Tensor
 from latentry._errors import IncompatibleError
 from latentry._numerics._interval import Interval
 from latentry._numerics._noise import Noise
+from latentry._numerics._solvers._guard import guarded
 from latentry._numerics._step import Step, StepMethod
-from latentry._numerics._table._table import Combine, Draw, TableStep, made
+from latentry._numerics._table._table import Combine, Draw, Guard, TableStep, made
 from latentry._numerics._table._walk import combined
 
 
@@ -50,6 +51,9 @@ class Tabled(StepMethod):
                 tensors[operation.into] = combined(operation.terms, tensors, x)
             elif isinstance(operation, Draw):
                 tensors[operation.into] = noise(*(operation.clock or ()))
+            elif isinstance(operation, Guard):
+                steps = (tensors[name] for name in (operation.first, operation.full, operation.denoised))
+                tensors[operation.into] = guarded(*steps, gain=operation.gain, kappa=operation.kappa)
             else:
                 denoised = yield operation.point.query(tensors[operation.x], operation.timestep)
                 if denoised.changed or not denoised.real:

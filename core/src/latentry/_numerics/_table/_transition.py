@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from latentry._errors import IncompatibleError
-from latentry._numerics._table._table import Combine, Draw, Evaluate, TableStep
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, TableStep, needed
 from latentry._numerics._table._walk import combined
 
 
@@ -92,6 +92,11 @@ def _spread(step: TableStep) -> dict[str, dict[str, float]]:
                 for draw, share in spread.get(name, {}).items():
                     shares[draw] = shares.get(draw, 0.0) + coefficient * share
             spread[operation.into] = shares
+        elif isinstance(operation, Guard) and any(spread.get(name) for name in needed(operation)):
+            raise IncompatibleError(
+                "The distribution of this step's result is not known.",
+                why="A guard acts on its noise, so that it is not Gaussian.",
+            )
         spread.setdefault(operation.into, {})
         if isinstance(operation, Evaluate):
             spread.setdefault(operation.x, {})

@@ -228,6 +228,7 @@ def latentry_model_families():
     )
 
 def opened(files, variant):
+    from latentry.models import Conditioning
     from latentry_sd.checkpoint import StableDiffusionCheckpoint, open_checkpoint
 
     class Planted(StableDiffusionCheckpoint):
@@ -240,6 +241,50 @@ def opened(files, variant):
     return Planted(right.bundle, right.variant, right.noise)
 """
 OF_LIBRARIES = {
+    "the text encoder is left in training mode": ("report", "model.text_encoder.train()"),
+    "the autoencoder takes gradients": ("report", "model.vae.requires_grad_(True)"),
+    "half precision is not kept": ("dtypes", "model.unet.float()"),
+    "prompts of a batch touch": (
+        "batch",
+        "encode = model.encode_prompt\n"
+        "            def mixed(prompts, settings):\n"
+        "                text = encode(prompts, settings)['text']\n"
+        "                return Conditioning({'text': text + text.mean(0)})\n"
+        "            model.encode_prompt = mixed",
+    ),
+    "small sizes cannot be drawn": (
+        "sizes",
+        "predict = model.predict\n"
+        "            model.predict = lambda x, *given, **more: predict(x[..., :8, :8], *given, **more)",
+    ),
+    "the text encoder keeps a backend": (
+        "attention",
+        "set_ = model.set_attention\n"
+        "            def kept(backend, role=None):\n"
+        "                set_(backend, role=role)\n"
+        "                return set_(None, role='cross') if role is None else nullcontext()\n"
+        "            model.set_attention = kept",
+    ),
+    "the autoencoder's attention is not served": (
+        "attention_roles",
+        "set_ = model.set_attention\n"
+        "            model.set_attention = lambda backend, role=None: (\n"
+        "                nullcontext() if role == 'vae' else set_(backend, role=role))",
+    ),
+    "an unknown role is all roles": (
+        "attention_roles",
+        "set_ = model.set_attention\n"
+        "            model.set_attention = lambda backend, role=None: (\n"
+        "                set_(backend, role=role if role in ('self', 'cross', 'vae', 'text') else None))",
+    ),
+    "an outer backend does not come back": (
+        "attention",
+        "set_ = model.set_attention\n"
+        "            class Reset:\n"
+        "                def __enter__(self): ...\n"
+        "                def __exit__(self, *failure): set_(None)\n"
+        "            model.set_attention = lambda backend, role=None: [set_(backend, role=role), Reset()][1]",
+    ),
     "LoRAs are kept": (
         "loras",
         "set_ = model.set_loras; model.set_loras = lambda *given: [set_(*given), nullcontext()][1]",

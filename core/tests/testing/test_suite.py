@@ -152,3 +152,49 @@ def test_the_command_takes_options(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_finding_reads_as_a_sentence() -> None:
     result = CheckResult(check="arrival", process="vp", declared="x₀", measured="off by 1", passed=False)
     assert str(result) == "arrival (default, vp): declared x₀; measured off by 1"
+
+
+def test_the_command_runs_the_checks_that_were_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "loose", "--json", "--only", "arrival", "--only", "spec", loose(tmp_path, 2)) == 0
+    results = json.loads(capsys.readouterr().out)["loose"]
+    assert list(dict.fromkeys(result["check"] for result in results)) == ["spec", "arrival"]
+    assert run("check", "loose", "--only", "arival", loose(tmp_path, 1)) == 2
+    assert "There is no check 'arival' of loose" in capsys.readouterr().err
+
+
+def test_the_command_takes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loose(tmp_path, 2)
+    assert run("check", str(tmp_path / "loose.py"), "--only", "spec") == 0
+    assert "loose: all 1 findings passed" in capsys.readouterr().out
+    assert run("check", str(tmp_path / "loose.py"), "--json", "--only", "convergence") == 1
+    assert list(json.loads(capsys.readouterr().out)) == ["loose"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
+        ("x = 1", "it implements no hook"),
+        (None, "There is no such file or folder"),
+    ],
+)
+def test_a_file_that_is_not_a_plugin_is_one_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str | None, words: str
+) -> None:
+    path = tmp_path / "mine.py"
+    if code is not None:
+        path.write_text(code, encoding="utf-8")
+    assert run("check", str(path)) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [("karras", {"levels", "shift"}), ("leading", {"numbers", "elsewhere"}), ("loose", {"noise", "evaluations"})],
+)
+def test_the_command_checks_any_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, checks: set[str]
+) -> None:
+    only = [word for check in checks for word in ("--only", check)]
+    assert run("check", name, "--json", *only, loose(tmp_path, 1)) == 0
+    assert {result["check"] for result in json.loads(capsys.readouterr().out)[name]} == checks

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.models import PROMPT, copied, edit, edit_weights, truncate
+from support.models import copied, edit, edit_weights, truncate
 
 from latentry import Flow, ModelError, ModelFiles, OptionError, Prediction
 from latentry.models import PromptSettings
@@ -53,23 +52,6 @@ def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: F
         assert all(torch.equal(tensors[key], found[key]) for key in tensors)
         assert set(found) - set(tensors) <= {"encoder.embed_tokens.weight"}  # T5's second name for shared.weight
     assert (model.report.used, model.report.missing, model.report.unexpected) == (total, (), ())
-
-
-def test_a_network_is_loaded_to_be_used_not_trained(model: Flux) -> None:
-    for network in (model.transformer, model.vae, model.clip.encoder, model.t5.encoder):
-        assert not network.training
-        assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(ModelFiles(folder), "dev").load(CPU, dtype)
-    assert model.dtype == dtype
-    conditioning = model.encode_prompt([PROMPT], SETTINGS)
-    output = model.predict(torch.randn(1, 16, 16, 16), 500.0, conditioning)
-    assert output.dtype == conditioning["text"].dtype == conditioning["pooled"].dtype == dtype
-    assert output.isfinite().all()
-    assert model.decode(torch.randn(1, 16, 16, 16)).dtype == torch.float32
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
@@ -161,16 +143,3 @@ def test_pictures_go_to_latents_and_back_in_the_same_units(model: Flux) -> None:
     mode = model.vae.encode(pixels).latent_dist.mode()
     assert torch.allclose(model.encode(pixels), (mode - 0.1159) * 0.3611, atol=1e-6)
     assert torch.allclose(model.decode(model.encode(pixels)), model.vae.decode(mode).sample, rtol=1e-4, atol=1e-5)
-
-
-def test_eight_threads_at_once_get_what_each_gets_alone(model: Flux) -> None:
-    x = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(9))
-
-    def run(prompt: str) -> torch.Tensor:
-        return model.decode(model.predict(x, 500.0, model.encode_prompt([prompt], SETTINGS)))
-
-    prompts = ["a red circle", "a (blue:1.3) square", PROMPT, "a"] * 2
-    alone = [run(prompt) for prompt in prompts]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(run, prompts))
-    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))

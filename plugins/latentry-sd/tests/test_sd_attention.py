@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ import torch
 from support.models import PROMPT
 from torch import Tensor
 
-from latentry import ModelFiles, OptionError
 from latentry.models import PromptSettings
 from latentry_diffusers.attention import BackendProcessor
-from latentry_sd.checkpoint import open_checkpoint
 from latentry_sd.model import StableDiffusion
 
 
@@ -124,64 +121,6 @@ def test_a_backend_takes_effect_where_it_was_asked_for(
     with model.set_attention(Lie(), role=role):
         found = run(model)
     assert tuple(not torch.allclose(a, b, atol=1e-4) for a, b in zip(found[:2], expected[:2], strict=True)) == changed
-
-
-def test_an_unknown_role_is_refused_and_changes_nothing(model: StableDiffusion) -> None:
-    with untouched(model), pytest.raises(OptionError, match="no attention role 'joint'") as caught:
-        model.set_attention(Spy(), role="joint")
-    assert "self, cross, vae, text" in caught.value.remedy
-
-
-def test_it_is_put_back_after_an_exception_too(model: StableDiffusion) -> None:
-    class Stop(Exception):
-        pass
-
-    with untouched(model):
-        with pytest.raises(Stop), model.set_attention(Spy()):
-            raise Stop
-        with pytest.raises(RuntimeError, match="kernel"), model.set_attention(Failing()):
-            run(model)
-
-
-class Failing(Spy):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-        raise RuntimeError("kernel")
-
-
-def test_settings_nest(model: StableDiffusion) -> None:
-    with untouched(model):
-        outer, inner = Spy(), Spy()
-        with model.set_attention(outer):
-            with model.set_attention(inner, role="cross"):
-                run(model)
-            assert len(inner.shapes) == layers(model)["cross"]
-            assert len(outer.shapes) == sum(layers(model).values()) - layers(model)["cross"]
-            with model.set_attention(None):
-                outer.shapes.clear()
-                run(model)
-                assert outer.shapes == []
-            run(model)
-            assert len(outer.shapes) == sum(layers(model).values())
-
-
-def test_without_a_with_block_it_stays_until_it_is_set_again(model: StableDiffusion) -> None:
-    with untouched(model):
-        spy = Spy()
-        model.set_attention(spy)
-        run(model)
-        assert spy.shapes
-        model.set_attention(None)
-        spy.shapes.clear()
-        run(model)
-        assert spy.shapes == []
-
-
-def test_one_models_attention_is_not_anothers(model: StableDiffusion, folder: Path) -> None:
-    other = open_checkpoint(ModelFiles(folder), "sd15").load(torch.device("cpu"), torch.float32)
-    spy = Spy()
-    with model.set_attention(spy):
-        run(other)
-    assert spy.shapes == []
 
 
 def test_a_mask_reaches_the_backend(model: StableDiffusion) -> None:

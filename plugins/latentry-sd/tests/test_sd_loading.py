@@ -47,22 +47,6 @@ def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: S
     assert (model.report.used, model.report.missing, model.report.unexpected) == (total, (), ())
 
 
-def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion) -> None:
-    for network in (model.unet, model.vae, model.text_encoder):
-        assert not network.training
-        assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(ModelFiles(folder), "sd15").load(CPU, dtype)
-    assert model.dtype == dtype
-    conditioning = model.encode_prompt([PROMPT], SETTINGS)
-    output = model.predict(torch.randn(1, 4, 16, 16), 500.0, conditioning)
-    assert output.dtype == conditioning["text"].dtype == dtype
-    assert model.decode(torch.randn(1, 4, 16, 16)).dtype == torch.float32
-
-
 def test_a_half_precision_folder_loads_as_float32(folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
@@ -180,14 +164,6 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest(folder: Path, width: 
     assert "64×64" in caught.value.remedy
 
 
-def test_every_size_it_takes_it_can_draw(model: StableDiffusion) -> None:
-    text = model.encode_prompt(["a"], SETTINGS)
-    for width, height in ((8, 8), (72, 40), (64, 8)):
-        latents = torch.zeros(1, *model.latent_shape(width, height))
-        assert model.predict(latents, 1.0, text).shape == latents.shape
-        assert model.decode(latents).shape == (1, 3, height, width)
-
-
 def test_a_tokenizer_that_does_not_know_its_length_takes_the_encoders(folder: Path, tmp_path: Path) -> None:
     other = copied(folder, tmp_path / "other")
     edit(other / "tokenizer" / "tokenizer_config.json", model_max_length=None)
@@ -215,9 +191,3 @@ def test_clip_skip_takes_an_earlier_layer_and_its_norm(model: StableDiffusion) -
     assert torch.allclose(found, expected, atol=1e-6)
     with pytest.raises(OptionError, match="cannot be left out"):
         model.encode_prompt([PROMPT], PromptSettings(64, 64, own=ClipConditioning(clip_skip=2)))
-
-
-def test_prompts_of_a_batch_do_not_touch(model: StableDiffusion) -> None:
-    both = model.encode_prompt(["a red circle", "a blue square"], SETTINGS)["text"]
-    assert torch.allclose(both[1:], model.encode_prompt(["a blue square"], SETTINGS)["text"], atol=1e-6)
-    assert not torch.allclose(both[0], both[1])

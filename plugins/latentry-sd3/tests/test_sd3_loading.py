@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,23 +44,6 @@ def test_every_tensor_of_the_files_is_used_with_its_value(folder: Path, model: S
         tied = {"encoder.embed_tokens.weight"}  # T5's second name for shared.weight
         assert set(found) - set(tensors) <= tied
     assert (model.report.used, model.report.missing, model.report.unexpected) == (total, (), ())
-
-
-def test_a_network_is_loaded_to_be_used_not_trained(model: StableDiffusion3) -> None:
-    for network in (model.transformer, model.vae, *(clip.encoder for clip in model.clips)):
-        assert not network.training
-        assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: torch.dtype) -> None:
-    model = open_checkpoint(ModelFiles(folder), "sd35-medium").load(CPU, dtype)
-    assert model.dtype == dtype
-    conditioning = model.encode_prompt([PROMPT], SETTINGS)
-    output = model.predict(torch.randn(1, 16, 16, 16), 500.0, conditioning)
-    assert output.dtype == conditioning["text"].dtype == conditioning["pooled"].dtype == dtype
-    assert output.isfinite().all()
-    assert model.decode(torch.randn(1, 16, 16, 16)).dtype == torch.float32
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
@@ -178,16 +160,3 @@ def test_a_skipped_layer_is_left_out(model: StableDiffusion3) -> None:
         block.forward = plain
     assert torch.equal(skipped, expected)
     assert not torch.allclose(skipped, model.predict(x, 500.0, conditioning), atol=1e-3)
-
-
-def test_eight_threads_at_once_get_what_each_gets_alone(model: StableDiffusion3) -> None:
-    x = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(9))
-
-    def run(prompt: str) -> torch.Tensor:
-        return model.decode(model.predict(x, 500.0, model.encode_prompt([prompt], SETTINGS)))
-
-    prompts = ["a red circle", "a (blue:1.3) square", PROMPT, "a"] * 2
-    alone = [run(prompt) for prompt in prompts]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(run, prompts))
-    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))

@@ -93,11 +93,3 @@ def test_without_t5_clips_window_is_the_limit(without_t5: StableDiffusion3, capl
     assert len(warnings(caplog)) == 1
     assert f"first {TOKENS - 2} are ignored" in warnings(caplog)[0]
     assert torch.equal(cut, without_t5.encode_prompt([long + "a blue square"], SETTINGS)["text"])
-
-
-def test_prompts_of_a_batch_do_not_touch(model: StableDiffusion3) -> None:
-    both = model.encode_prompt(["a red circle", "a blue square"], SETTINGS)
-    alone = model.encode_prompt(["a blue square"], SETTINGS)
-    for name in ("text", "pooled"):
-        assert torch.allclose(both[name][1:], alone[name], atol=1e-5)
-        assert not torch.allclose(both[name][0], both[name][1])

@@ -161,12 +161,3 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest(folders: dict[str, Pa
     near = int(words[words.index("--width") + 1]), int(words[words.index("--height") + 1])
     assert len(checkpoint.latent_shape(*near)) == 3
     assert "64×64" in caught.value.remedy
-
-
-def test_every_size_it_takes_it_can_draw(models: dict[str, StableDiffusionXL]) -> None:
-    model = models["base"]
-    for width, height in ((8, 8), (72, 40), (64, 8)):
-        text = model.encode_prompt(["a"], PromptSettings(width, height))
-        latents = torch.zeros(1, *model.latent_shape(width, height))
-        assert model.predict(latents, 1.0, text).shape == latents.shape
-        assert model.decode(latents).shape == (1, 3, height, width)

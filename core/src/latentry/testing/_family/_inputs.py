@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,16 +48,20 @@ def given(
     model: Model | None = None,
     guidance: float = 3.5,
     lam: float = 0.0,
+    size: tuple[int, int] | None = None,
 ) -> Given:
-    """Standard normal samples at λ = ``lam`` with encoded prompts, and with a mask where the network takes one."""
+    """Standard normal samples at λ = ``lam`` with encoded prompts, and with a mask where the network takes one.
+
+    ``size`` is width and height in pixels; by default those of the checkpoint.
+    """
     model = model or subject.model(variant)
     point = model.process.at(lam=lam)
-    encoded = model.encode_prompt(prompts, subject.settings(variant, guidance))
-    tensors = dict(encoded.tensors)
+    width, height = size or (subject.side(variant),) * 2
+    settings = replace(subject.settings(variant, guidance), width=width, height=height)
+    tensors = dict(model.encode_prompt(prompts, settings).tensors)
     if "inpainting" in variant.tasks:
-        side = subject.side(variant)
-        tensors |= model.inpainting(pictures(len(prompts), side), mask(len(prompts), side))
-    x = normal(len(prompts), *model.latent_shape(subject.side(variant), subject.side(variant)))
+        tensors |= model.inpainting(pictures(len(prompts), width, height), mask(len(prompts), width, height))
+    x = normal(len(prompts), *model.latent_shape(width, height))
     return Given((x * point.scale).to(model.dtype), point.timestep, Conditioning(tensors))
 
 
@@ -73,16 +77,16 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.stack(rows)
 
 
-def pictures(count: int, side: int) -> Tensor:
-    """Smooth pictures (count, 3, side, side) in −1..1, each another."""
+def pictures(count: int, width: int, height: int | None = None) -> Tensor:
+    """Smooth pictures (count, 3, height, width) in −1..1, each another; square unless a height is given."""
     coarse = normal(count, 3, 4, 4, seed=1)
-    return torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear").clamp(-1, 1)
+    return torch.nn.functional.interpolate(coarse, size=(height or width, width), mode="bilinear").clamp(-1, 1)
 
 
-def mask(count: int, side: int) -> Tensor:
-    """1 in the left half of (count, 1, side, side)."""
-    half = torch.zeros(count, 1, side, side)
-    half[..., : side // 2] = 1
+def mask(count: int, width: int, height: int | None = None) -> Tensor:
+    """1 in the left half of (count, 1, height, width); square unless a height is given."""
+    half = torch.zeros(count, 1, height or width, width)
+    half[..., : width // 2] = 1
     return half
 
 

@@ -13,10 +13,13 @@ import torch
 from latentry._contract._model import Checkpoint, Model
 from latentry._errors import IncompatibleError, LatentryError, ModelError, OptionError
 from latentry._specs import ModelFiles, VariantSpec
+from latentry.testing._family._inputs import given, normal, predicted
 from latentry.testing._family._subject import CPU, FamilySubject
 from latentry.testing._kit._record import summed
 from latentry.testing._result import CheckResult
 
+SIDES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Of which the smallest that a model takes is drawn, in pixels."""
 WEIGHTS = (".safetensors", ".sft", ".gguf")
 
 
@@ -66,14 +69,31 @@ def sizes(subject: FamilySubject) -> Iterator[CheckResult]:
         size = checkpoint.size
         wrong = [(0, 0), (-size, size), (size, 0)]
         faults = [fault for width, height in wrong for fault in _refusal_faults(checkpoint, width, height)]
-        faults += _shape_faults(checkpoint, size, size)
-        yield summed("sizes", "refuses what it cannot draw", faults, case=variant.name)
+        least = next((side for side in SIDES if _taken(checkpoint, side, side)), size)
+        for width, height in ((size, size), (least, least), (size, least), (size + least, size)):
+            if _taken(checkpoint, width, height):
+                faults += _drawing_faults(subject, variant, width, height)
+        yield summed("sizes", "draws what it takes, refuses the rest", faults, case=variant.name)
 
 
-def _shape_faults(checkpoint: Checkpoint, width: int, height: int) -> list[str]:
-    shape = checkpoint.latent_shape(width, height)
-    sound = len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
-    return [] if sound else [f"the latents of {width}×{height} are {shape}"]
+def _taken(checkpoint: Checkpoint, width: int, height: int) -> bool:
+    try:
+        checkpoint.latent_shape(width, height)
+    except OptionError:
+        return False
+    return True
+
+
+def _drawing_faults(subject: FamilySubject, variant: VariantSpec, width: int, height: int) -> Iterator[str]:
+    shape = subject.checkpoint(variant).latent_shape(width, height)
+    if len(shape) != 3 or not all(type(side) is int and side > 0 for side in shape):
+        yield f"the latents of {width}×{height} are {shape}"
+        return
+    inputs = given(subject, variant, ["a star"], size=(width, height))
+    if (out := predicted(subject.model(variant), inputs)).shape != (1, *shape):
+        yield f"the prediction for {width}×{height} is {tuple(out.shape)}"
+    if (pixels := subject.model(variant).decode(normal(1, *shape))).shape != (1, 3, height, width):
+        yield f"the picture of {width}×{height} is {tuple(pixels.shape)}"
 
 
 def _refusal_faults(checkpoint: Checkpoint, width: int, height: int) -> Iterator[str]:

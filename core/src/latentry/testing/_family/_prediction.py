@@ -241,10 +241,10 @@ def threads(subject: FamilySubject) -> Iterator[CheckResult]:
     Troubleshooting: a model is shared by requests: it has no attributes that a call sets.
     """
     for variant in subject.variants:
-        model = subject.model(variant)
 
         def run(text: str, variant: VariantSpec = variant) -> Tensor:
-            return predicted(subject.model(variant), given(subject, variant, [text]))
+            own = subject.model(variant)
+            return own.decode(predicted(own, given(subject, variant, [text])).float())
 
         texts: Sequence[str] = (*PROMPTS, "a star", "a") * 2
         alone = [run(text) for text in texts]
@@ -253,4 +253,3 @@ def threads(subject: FamilySubject) -> Iterator[CheckResult]:
         off = max(apart(a, b) for a, b in zip(together, alone, strict=True))
         faults = [f"one is off by {off:.1e}"] * (off > SAME)
         yield summed("threads", f"as alone, to {SAME:g}", faults, case=variant.name)
-        assert model is subject.model(variant)

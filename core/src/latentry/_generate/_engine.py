@@ -24,6 +24,7 @@ from latentry._files._fingerprint import Fingerprints
 from latentry._files._policy import ANYTHING, Policy
 from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
 from latentry._generate._finite import non_finite
+from latentry._generate._kept_plans import KeptPlans
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampling
 from latentry._generate._reproduction import check_files, check_inputs, check_plugins, check_revision, check_same
@@ -58,7 +59,7 @@ class Engine:
     def __init__(self, host: PluginHost, memory: MemoryPolicy | None = None, *, move: Move = to_device) -> None:
         self.host, self.memory = host, memory or MemoryPolicy()
         self._backends, self._move = AvailableBackends(host), move
-        self._fingerprints = Fingerprints()
+        self._fingerprints, self._plans = Fingerprints(), KeptPlans()
         self._device: SharedSetting[None] = SharedSetting()
         self._kept: dict[tuple[Hashable, ...], LoadedModel] = {}
         self._loading = Lock()
@@ -181,7 +182,7 @@ class Engine:
         setup = prepare(
             self.host, request, pictures, backends, progress or silent, policy, strict=strict, opening=opening
         )
-        return replace(setup, fingerprints=self._fingerprints)
+        return replace(setup, fingerprints=self._fingerprints, plan=self._plans(setup.plan))
 
     def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
         """The model, and after it its refiner where there is one."""

@@ -1,9 +1,8 @@
-"""Every command in the README that draws with a shipped model is run, and its pictures are judged."""
+"""Every command in the README and the documentation that draws with a shipped model is run, its pictures are judged."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from support.commandline import CommandLine
+from support.pages import PAGES, blocks, command_lines
 
 from latentry_shapes._detection import detect
 from latentry_shapes._scoring import compare
 from latentry_shapes.scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Scene, Thing, words
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = PAGES[0]
 COUNT, SEED = 4, 31
 """Pictures of a command that names no seed, and the seed."""
 FIRST = "a red circle left of a blue square"
@@ -49,19 +48,10 @@ class Command:
         return self.prompt is None or set(self.prompt.split()) <= set(words())
 
 
-def blocks() -> Iterator[str]:
-    """The code blocks."""
-    yield from re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
 def commands() -> Iterator[Command]:
-    """The commands that generate pictures."""
-    for line in "".join(blocks()).replace("\\\n", " ").splitlines():
-        for part in line.split("&&"):
-            if "latentry generate" in part:
-                name, *arguments = shlex.split(part, comments=True)
-                assert name.endswith("latentry")
-                yield Command(tuple(arguments))
+    """The commands that generate pictures, each once; the tutorial's have a test of their own."""
+    found = {words: None for page in PAGES if page.name != "tutorial.md" for words in command_lines(page)}
+    yield from (Command(words) for words in found if words[0] == "generate")
 
 
 COMMANDS = tuple(commands())
@@ -93,8 +83,8 @@ def folder(latentry: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> P
     ImageDraw.Draw(mask).rectangle((34, 0, 63, 63), fill=255)
     mask.save(folder / "mask.png")
     assert latentry("convert", "shapes", "shapes.safetensors", "--to", "single", folder=folder).code == 0
-    (plugin,) = (block for block in blocks() if "def latentry_schedulers" in block)
-    (folder / "mine.py").write_text(plugin)
+    (plugin,) = (block for block in blocks(README) if block.title)
+    (folder / plugin.title).write_text(plugin.text)
     return folder
 
 
@@ -128,7 +118,9 @@ def test_a_command_draws_what_its_prompt_says(
 
 @pytest.mark.slow
 def test_the_python_example_draws_what_its_prompt_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = (block for block in blocks() if "result.save" in block)
+    example = next(
+        block.text for block in blocks(README.parent / "docs" / "embedding.md") if "result.save" in block.text
+    )
     (prompt,) = re.findall('prompt="(.*?)"', example)
     monkeypatch.chdir(tmp_path)
     exec(example, {})

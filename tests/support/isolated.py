@@ -51,10 +51,10 @@ class Environment:
         """Install wheels, dependencies checked by hand."""
         self.pip("install", "--no-deps", "--no-index", "--no-compile", *wheels)
 
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run its Python."""
+    def run(self, *arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run its Python, in a folder."""
         command = [str(self.python), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=self._variables())
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=self._variables())
 
     @staticmethod
     def _variables() -> dict[str, str]:

@@ -16,6 +16,18 @@ TITLES = {"vp": "Variance preserving", "flow": "Rectified flow", "edm": "EDM"}
 SHOWN = ("ddim", "euler", "heun", "dpm2", "dpmpp-2m", "lms", "pndm", "deis", "unipc")
 """Deterministic schedulers that people know, for a plot that can be read."""
 MARKERS = "osD^vPX"
+PATH, IMAGES, VARIANCE = (
+    "Error of the path, mixture",
+    "Error of the path, spectrum of images",
+    "Error of the variance, Gaussians",
+)
+PLOTS: dict[str, tuple[str, str, Sequence[str]]] = {
+    "images/errors.svg": ("vp", PATH, SHOWN),
+    **{f"images/errors-{process}.svg": (process, PATH, ()) for process in TITLES},
+    **{f"images/errors-{process}-images.svg": (process, IMAGES, ()) for process in TITLES},
+    **{f"images/variance-{process}.svg": (process, VARIANCE, ()) for process in TITLES},
+}
+"""Process, table and schedulers (all, if none is named) of each plot, by path below ``docs``."""
 Curve = Mapping[int, float]
 
 
@@ -75,9 +87,4 @@ def errors(process: str, quantity: str, names: Sequence[str] = ()) -> str:
 
 def figures() -> dict[str, str]:
     """All plots, by path below ``docs``."""
-    found = {"images/errors.svg": errors("vp", "Error of the path, mixture", SHOWN)}
-    for process in TITLES:
-        found[f"images/errors-{process}.svg"] = errors(process, "Error of the path, mixture")
-        found[f"images/errors-{process}-images.svg"] = errors(process, "Error of the path, spectrum of images")
-        found[f"images/variance-{process}.svg"] = errors(process, "Error of the variance, Gaussians")
-    return found
+    return {path: errors(*what) for path, what in PLOTS.items()}

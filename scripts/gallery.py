@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -23,7 +24,7 @@ PROMPTS = {
     "shapes-flux": "a blue triangle left of a yellow diamond on a black background",
 }
 STEPS, SEED = 16, 5
-SIDE, GAP, HEAD, MOST = 96, 6, 38, 13
+SIDE, GAP, HEAD, MOST = 96, 6, 52, 13
 INK = (110, 110, 110)
 
 
@@ -51,7 +52,7 @@ def laid_out(pictures: dict[tuple[str, str], Image.Image], names: list[str]) -> 
     for row, band in enumerate(bands):
         for column, name in enumerate(band):
             left, top = column * (SIDE + GAP), row * (height + GAP)
-            words = name if len(name) <= 13 else "-\n".join(name.rsplit("-", 1))
+            words = textwrap.fill(name, 13)  # at the dashes
             pen.multiline_text((left + SIDE / 2, top + HEAD - 5), words, INK, font, "md", align="center", spacing=1)
             for place, model in enumerate(PROMPTS):
                 picture = pictures.get((model, name))

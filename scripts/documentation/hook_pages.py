@@ -39,12 +39,12 @@ def signature_of(kind: Kind[Any]) -> str:
 def _page(host: PluginHost, kind: Kind[Any]) -> str:
     documented = _documented(kind.record)
     rows = [
-        (f"`{field.name}`", f"`{field.type}`", _default(field), documented.get(field.name, ""))
+        (f"`{field.name}`", documented.get(field.name, ""), f"`{field.type}`", _default(field))
         for field in dataclasses.fields(kind.record)
     ]
     text = f"# `{kind.hook}`\n\n{_summary(kind)}\n\n```python\n{signature_of(kind)}\n```\n\n"
     text += f"The host has them in `host.{kind.attribute}`. {first_sentence(kind.record)}\n\n"
-    text += f"## `{kind.record.__name__}`\n\n" + table(("field", "type", "default", "meaning"), rows)
+    text += f"## `{kind.record.__name__}`\n\n" + table(("field", "meaning", "type", "default"), rows)
     givers = [name for name in distributions() if any(records(host, kind, name))]
     if givers:
         text += "\nImplemented by " + ", ".join(f"[{name}](../../plugins/{name}.md)" for name in givers) + ".\n"

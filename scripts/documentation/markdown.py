@@ -14,7 +14,9 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Bars are escaped outside code only: within it the table keeps them as they are."""
+    parts = re.split(r"(`[^`]*`)", text.replace("\n", " "))
+    return "".join(part if place % 2 else part.replace("|", "\\|") for place, part in enumerate(parts))
 
 
 def escaped(text: str) -> str:

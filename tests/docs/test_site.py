@@ -99,7 +99,7 @@ def test_the_page_of_a_hook_has_its_signature_and_every_field(kind: Kind[Any], m
     exec(f"from __future__ import annotations\n{code}", namespace)
     shown = inspect.signature(namespace[kind.hook])
     assert shown == inspect.signature(getattr(hookspecs, kind.hook))
-    rows = re.findall(r"^\| `(\w+)` \| `.*` \| .* \| (.*) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| `.*` \| .* \|$", page, re.MULTILINE)
     assert [name for name, _ in rows] == [field.name for field in dataclasses.fields(kind.record)]
     assert all(meaning.strip() for _, meaning in rows)
 

@@ -37,11 +37,6 @@ def test_the_ratio_is_of_the_smallest_times_and_the_spread_of_the_rounds(paired:
     assert line == "| one | 2,000 | 4,000 | 0.50 | 0.40 to 2.00 | 0.50 |"
 
 
-def test_what_takes_longer_is_found_to(paired: ModuleType) -> None:
-    row = paired.paired(lambda: sum(range(1000)), lambda: sum(range(200_000)), 3).row()
-    assert row["of_minima"] < 1.0
-
-
 def test_an_unknown_part_is_refused() -> None:
     done = subprocess.run([sys.executable, str(FOLDER), "warmth"], capture_output=True, text=True, check=False)
     assert done.returncode == 2

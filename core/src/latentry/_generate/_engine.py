@@ -21,6 +21,7 @@ from latentry._contract._progress import BatchProgress, Progress, ProgressEvent,
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
 from latentry._files._fingerprint import Fingerprints
+from latentry._files._opened import OpenedCheckpoints
 from latentry._files._policy import ANYTHING, Policy
 from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
 from latentry._generate._finite import non_finite
@@ -59,7 +60,7 @@ class Engine:
     def __init__(self, host: PluginHost, memory: MemoryPolicy | None = None, *, move: Move = to_device) -> None:
         self.host, self.memory = host, memory or MemoryPolicy()
         self._backends, self._move = AvailableBackends(host), move
-        self._fingerprints, self._plans = Fingerprints(), KeptPlans()
+        self._fingerprints, self._opened, self._plans = Fingerprints(), OpenedCheckpoints(), KeptPlans()
         self._device: SharedSetting[None] = SharedSetting()
         self._kept: dict[tuple[Hashable, ...], LoadedModel] = {}
         self._loading = Lock()
@@ -180,9 +181,17 @@ class Engine:
     ) -> Setup:
         backends, policy = self._backends, self.memory
         setup = prepare(
-            self.host, request, pictures, backends, progress or silent, policy, strict=strict, opening=opening
+            self.host,
+            request,
+            pictures,
+            backends,
+            progress or silent,
+            policy,
+            strict=strict,
+            opening=opening,
+            opened=self._opened,
         )
-        return replace(setup, fingerprints=self._fingerprints, plan=self._plans(setup.plan))
+        return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)
 
     def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
         """The model, and after it its refiner where there is one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from latentry._attention._available import AvailableBackends
@@ -14,7 +15,9 @@ from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
 from latentry._files._access import Access
+from latentry._files._find import installed
 from latentry._files._locate import Located, locate
+from latentry._files._opened import Asked, OpenedCheckpoints
 from latentry._files._parts import PartSources
 from latentry._files._policy import ANYTHING, Policy
 from latentry._guidance._refiner import choose_refiner
@@ -50,6 +53,7 @@ def prepare(
     *,
     strict: bool = True,
     opening: Policy = ANYTHING,
+    opened: OpenedCheckpoints | None = None,
 ) -> Setup:
     """Everything that does not fit is refused here, in one error.
 
@@ -62,6 +66,7 @@ def prepare(
         policy: how the host saves memory.
         strict: refuse options without effect; recipes of earlier versions may have them.
         opening: what may be opened, where the request's names come from somebody else.
+        opened: checkpoints of earlier requests.
 
     Raises:
         LatentryError: see the choosers.
@@ -69,7 +74,7 @@ def prepare(
     access = Access(
         request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)), opening
     )
-    located, checkpoint = _open(host, request, access)
+    located, checkpoint = _opened(host, request, access, opened or OpenedCheckpoints())
     canvas = _canvas(request, located, checkpoint, pictures)
     refiner = choose_refiner(
         host, request.refiner, request.switch, located, checkpoint, canvas.size, replace(access, revision=None)
@@ -159,6 +164,26 @@ def prepare(
 def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[str]:
     if plan.scheduler.adaptive and min(request.batch, len(request.prompts)) > 1:
         yield "The scheduler chooses its steps for each picture: they are drawn one at a time, whatever the batch."
+
+
+def _opened(
+    host: PluginHost, request: GenerationRequest, access: Access, opened: OpenedCheckpoints
+) -> tuple[Located, Checkpoint]:
+    """As ``_open``; where nothing but the model is named, and by its user, an earlier request's checkpoint will do."""
+    apart = (*request.text_encoders, request.vae, request.tokenizer, request.config, access.revision)
+    model = request.model
+    path = None if model is None or any(apart) or access.policy != ANYTHING else _path(host, model)
+    if model is None or path is None:
+        return _open(host, request, access)
+    return opened(Asked(model, path, request.variant, request.without), partial(_open, host, request, access))
+
+
+def _path(host: PluginHost, model: str) -> Path | None:
+    """Where a model on this machine lies; None for what a model source may know."""
+    if model in host.checkpoints:
+        return installed(host, model)
+    path = Path(model)
+    return path if path.is_absolute() and path.exists() else None
 
 
 def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple[Located, Checkpoint]:

@@ -53,8 +53,9 @@ def accepts(setup: Any, skip: int) -> bool:
 
 def test_flux_has_no_clip_skip(engine: Engine, families: Mapping[str, Path]) -> None:
     """It uses CLIP's pooled output alone, which no skipped layer changes."""
+    old: dict[str, Any] = {"clip_skip": 1}
     with pytest.raises(OptionError, match="no conditioning options"):
-        engine.prepare(GenerationRequest(prompt="a", model=str(families["flux"]), clip_skip=1))
+        engine.prepare(GenerationRequest(prompt="a", model=str(families["flux"]), **old))
 
 
 def test_the_refiner_is_checked_too(engine: Engine, families: Mapping[str, Path]) -> None:

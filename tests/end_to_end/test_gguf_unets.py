@@ -62,7 +62,8 @@ def write_case(family: str, convention: str, type: str, root: Path) -> Case:
 
 @pytest.fixture(scope="module")
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return write_case(*request.param, tmp_path_factory.mktemp("gguf"))
+    family, convention, kind = request.param
+    return write_case(family, convention, kind, tmp_path_factory.mktemp("gguf"))
 
 
 def load(case: Case, dtype: torch.dtype = torch.float32) -> Any:
@@ -95,7 +96,7 @@ def output(unet: Any) -> Tensor:
 def test_it_computes_what_diffusers_does_with_the_values(case: Case) -> None:
     loaded = load(case)
     assert (loaded.report.missing, loaded.report.unexpected) == ((), ())
-    peer = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=torch.float32)
+    peer: Any = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=torch.float32)
     ours, theirs = output(loaded.unet), output(peer)
     assert ours.isfinite().all()
     assert ours.std() > 1e-3
@@ -142,7 +143,7 @@ def test_pictures_are_those_of_the_values(case: Case) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_it_computes_in_the_dtype_that_is_asked_for(case: Case, dtype: torch.dtype) -> None:
     unet = load(case, dtype).unet
-    peer = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=dtype)
+    peer: Any = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=dtype)
     given = {key: value.to(dtype) if key != "timestep" else value for key, value in inputs(unet).items()}
     with torch.no_grad():
         assert torch.equal(unet(**given, return_dict=False)[0], peer(**given, return_dict=False)[0])
@@ -160,7 +161,8 @@ def test_a_published_unet_is_recognised(tmp_path: Path, family: str, convention:
     writer = gguf.GGUFWriter(tmp_path / "unet.gguf", architecture)
     kind = gguf.GGMLQuantizationType.Q4_K
     for prefixed, true in shapes.items():
-        name, shape, size = prefixed.removeprefix("model.diffusion_model."), true, int(np.prod(true))
+        name, size = prefixed.removeprefix("model.diffusion_model."), int(np.prod(true))
+        shape: Any = true
         if convention == "rows of 256" and len(shape) > 1 and shape[-1] % 256 and size % 256 == 0:
             writer.add_array(f"comfy.gguf.orig_shape.{name}", list(shape))
             shape = (size // 256, 256)
@@ -196,7 +198,7 @@ def test_loras_change_packed_convolutions(case: Case, tmp_path: Path) -> None:
     down = torch.randn((2, conv.in_channels, 3, 3), generator=generator)
     up = torch.randn((conv.out_channels, 2, 1, 1), generator=generator)
     save_file({f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}, tmp_path / "lora.safetensors")
-    peer = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=torch.float32)
+    peer: Any = diffusers.UNet2DConditionModel.from_pretrained(case.folder / "unet", torch_dtype=torch.float32)
     peer.get_submodule(name).weight.data += (up.flatten(1) @ down.flatten(1)).reshape(conv.values_shape)
     with loaded.set_loras([LoraRequest(path=str(tmp_path / "lora.safetensors"))]):
         changed = output(loaded.unet)

@@ -175,7 +175,7 @@ def test_files_with_the_names_of_the_libraries_give_the_same(made: Made) -> None
 
 def test_a_part_given_apart_takes_the_place_of_the_folders(made: Made, tmp_path: Path) -> None:
     network = made.model.networks["vae"]
-    other = diffusers.AutoencoderKL.from_config(network.config)
+    other: Any = diffusers.AutoencoderKL.from_config(network.config)
     other.save_pretrained(tmp_path / "vae")
     model = made.load(ModelFiles(made.folder, (("vae", tmp_path / "vae"),)))
     wanted = other.state_dict()

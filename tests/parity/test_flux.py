@@ -143,7 +143,7 @@ def test_both_pipelines_agree_on_filling(ours: Side, theirs: Side, monkeypatch: 
 @pytest.mark.parametrize("pixels", [64, 256, 1024])
 def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], kind: Kind, pixels: int, steps: int) -> None:
     """Under each checkpoint's own configuration; 8 pixels make a token's side here."""
-    scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folders[kind] / "scheduler", local_files_only=True)
+    scheduler: Any = FlowMatchEulerDiscreteScheduler.from_pretrained(folders[kind] / "scheduler", local_files_only=True)
     scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), mu=calculate_shift((pixels // 8) ** 2))
     points = Trailing(shift=open_checkpoint(ModelFiles(folders[kind]), kind).shift(pixels, pixels)).points(
         steps, Flow()

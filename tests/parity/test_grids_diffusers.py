@@ -85,7 +85,7 @@ def test_uniform_lambda_is_dpm_solvers_lu_lambdas(steps: int) -> None:
 @COUNTS
 @pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
 @pytest.mark.parametrize(("rule", "flag"), RANGED)
-def test_the_range_of_a_spacing_is_eulers(rule: type[SigmaSchedule], flag: str, spacing: str, steps: int) -> None:
+def test_the_range_of_a_spacing_is_eulers(rule: Any, flag: str, spacing: str, steps: int) -> None:
     peer = on_sd(EulerDiscreteScheduler, timestep_spacing=spacing, steps_offset=1, **{flag: True})
     assert ours(rule(span=spacing), steps) == pytest.approx(levels(peer, steps), rel=1e-6)
 
@@ -128,7 +128,7 @@ def test_sgm_uniform_is_dpm_solvers_linspace_but_for_rounding(steps: int) -> Non
 @COUNTS
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 def test_a_static_shift_is_flow_matchings_when_it_is_applied_once(shift: float, steps: int) -> None:
-    peer = FlowMatchEulerDiscreteScheduler(shift=shift)
+    peer: Any = FlowMatchEulerDiscreteScheduler(shift=shift)
     found = levels(peer, sigmas=np.linspace(1, 1 / steps, steps))
     assert on_flow(Trailing(shift=shift), steps) == pytest.approx(found, rel=1e-6)
     assert [p.timestep for p in Trailing(shift=shift).points(steps, Flow())] == pytest.approx(
@@ -156,7 +156,7 @@ def test_the_resolution_dependent_shift_is_fluxs(rule: Any, tokens: int, steps: 
 
 @COUNTS
 @pytest.mark.parametrize(("rule", "flag"), RANGED)
-def test_rules_in_t_are_flow_matchings(rule: type[SigmaSchedule], flag: str, steps: int) -> None:
+def test_rules_in_t_are_flow_matchings(rule: Any, flag: str, steps: int) -> None:
     peer = FlowMatchEulerDiscreteScheduler(**{flag: True})
     assert on_flow(rule(variable="t"), steps) == pytest.approx(levels(peer, steps), rel=1e-6)
 

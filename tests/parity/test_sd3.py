@@ -160,7 +160,9 @@ def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, strength: 
 @pytest.mark.parametrize("own_grid", [False, True])
 def test_the_grid_is_flow_matchings(folders: Mapping[str, Path], steps: int, own_grid: bool) -> None:
     """Under the checkpoint's own configuration and shift."""
-    scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folders["3.5"] / "scheduler", local_files_only=True)
+    scheduler: Any = FlowMatchEulerDiscreteScheduler.from_pretrained(
+        folders["3.5"] / "scheduler", local_files_only=True
+    )
     scheduler.set_timesteps(steps, **({} if own_grid else {"sigmas": np.linspace(1, 1 / steps, steps)}))
     shift = open_checkpoint(ModelFiles(folders["3.5"]), "sd35-medium").shift(64, 64)
     rule: SigmaSchedule = Linspace(shift=shift, **AS_PEER) if own_grid else Trailing(shift=shift)

@@ -24,7 +24,8 @@ NEGATIVE = "a blue circle"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
-    models, kinds = tmp_path_factory.mktemp("sdxl"), ("base", "refiner")
+    models = tmp_path_factory.mktemp("sdxl")
+    kinds: tuple[Kind, ...] = ("base", "refiner")
     return {kind: write_stable_diffusion_xl(models / kind, kind, seed=seed) for seed, kind in enumerate(kinds)}
 
 

@@ -30,7 +30,8 @@ Side = Callable[..., Recording]
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
-    models, kinds = tmp_path_factory.mktemp("sdxl"), ("base", "refiner", "inpainting")
+    models = tmp_path_factory.mktemp("sdxl")
+    kinds: tuple[Kind, ...] = ("base", "refiner", "inpainting")
     return {kind: write_stable_diffusion_xl(models / kind, kind) for kind in kinds}
 
 

@@ -146,7 +146,7 @@ def our_loop(built: Stepwise, x: Tensor, begin: int = 0, generator: torch.Genera
 def ddim_loop(
     x: Tensor, steps: int, begin: int = 0, eta: float = 0.0, generator: torch.Generator | None = None, **config: Any
 ) -> list[Tensor]:
-    scheduler = DDIMScheduler(**(DDIM_SD15 | config))
+    scheduler: Any = DDIMScheduler(**(DDIM_SD15 | config))
     scheduler.set_timesteps(steps)
     samples = []
     for timestep in scheduler.timesteps[begin:]:
@@ -210,7 +210,7 @@ def test_added_noise_is_the_peers_for_each_row() -> None:
 def test_eulers_loop_is_the_peers(steps: int, rule: SigmaSchedule, final: str) -> None:
     """The peer keeps x̄ = x/α: it is given x/α, and its samples are compared times α."""
     spacing = type(rule).__name__.lower()
-    scheduler = EulerDiscreteScheduler(
+    scheduler: Any = EulerDiscreteScheduler(
         **SD15,
         timestep_spacing=spacing,
         steps_offset=1,
@@ -239,7 +239,7 @@ def test_eulers_loop_is_the_peers(steps: int, rule: SigmaSchedule, final: str) -
 )
 def test_eulers_initial_noise_is_the_peers(rule: SigmaSchedule, convention: Any) -> None:
     spacing = type(rule).__name__.lower()
-    scheduler = EulerDiscreteScheduler(**SD15, timestep_spacing=spacing, steps_offset=1)
+    scheduler: Any = EulerDiscreteScheduler(**SD15, timestep_spacing=spacing, steps_offset=1)
     scheduler.set_timesteps(20)
     plan = Euler().build(20, sigmas=rule).plan
     expected = float(scheduler.init_noise_sigma) * plan.points[0].alpha

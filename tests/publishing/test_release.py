@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.distributions import CORE
@@ -43,7 +44,7 @@ def run(root: Path, *words: str) -> int:
     return code
 
 
-def tables(root: Path) -> dict[str, dict[str, object]]:
+def tables(root: Path) -> dict[str, dict[str, Any]]:
     files = RELEASE.projects(root)
     return {file.name: tomllib.loads((file / "pyproject.toml").read_text())["project"] for file in files}
 

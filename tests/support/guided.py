@@ -75,7 +75,8 @@ def sampled(
         stop: after so many evaluations.
         seed: of the noise.
     """
-    run = guidance.plan.start(x, seed=seed) if state is None else guidance.plan.resume(state[0], seed=seed)
+    plan: Any = guidance.plan
+    run = plan.start(x, seed=seed) if state is None else plan.resume(state[0], seed=seed)
     memory = guidance.empty if state is None else guidance.memory(state[1])
     network = Network(guidance)
     while (query := run.query) is not None and stop != 0:

@@ -82,7 +82,8 @@ def with_adapter(network: nn.Module, kind: str, layers: Sequence[str] | None = N
 
 def set_weight(model: PeftModel, weight: float, adapter: str = "default") -> None:
     """How much of the adapter; PEFT cannot scale rotations."""
-    for module in model.modules():
+    modules: list[Any] = list(model.modules())
+    for module in modules:
         if weight != 1.0 and hasattr(module, "set_scale"):
             module.set_scale(adapter, weight)
 
@@ -112,7 +113,8 @@ def lycoris(model: PeftModel, start: str = "lora_unet_") -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         layer, slot = _split(key.removeprefix(ROOT))
-        module: Any = model.base_model.model.get_submodule(layer)
+        base: Any = model.base_model.model
+        module: Any = base.get_submodule(layer)
         name, scale = start + layer.replace(".", "_"), module.scaling["default"]
         found[f"{name}.alpha"] = torch.tensor(scale * module.r["default"])
         if slot == "lora_magnitude_vector":

@@ -60,3 +60,14 @@ def test_a_planted_fault_is_found(checker: Sequence[str], tmp_path: Path) -> Non
     faulty = {number for number, line in enumerate(text.splitlines(), 1) if any(w in line for _, w in PLANTED.values())}
     assert done.returncode == 1
     assert lines == faulty, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("pyright") is None or which("node") is None, reason="pyright or node is not installed")
+def test_pyright_passes_the_tests() -> None:
+    """With the configuration of this repository, which says what is left out and why."""
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = [line for line in done.stdout.splitlines() if line.startswith("0 errors")]
+    assert checked

@@ -76,7 +76,8 @@ class Place:
         """Everything that a request changes: pixels, calls of the network, and what families and devices are given."""
         setup = self.engine.prepare(request)
         model: Any = self.engine.load(setup)
-        model.calls.clear(), model.encoded.clear(), model.worn.clear()
+        for kept in (model.calls, model.encoded, model.worn):
+            kept.clear()
         result = self.engine.generate(request)
         files, memory = setup.located.files, setup.memory
         return (

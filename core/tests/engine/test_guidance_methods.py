@@ -49,7 +49,8 @@ def test_an_output_is_found_from_what_it_means(kind: str, step: int) -> None:
 
 def test_a_method_is_told_where_it_is() -> None:
     guidance = by(Carrying(), scheduler=Heun())
-    run, seen = guidance.plan.start(drawn(3, 1, 4)), []
+    plan: Any = guidance.plan
+    run, seen = plan.start(drawn(3, 1, 4)), []
     while (query := run.query) is not None:
         told = GuidedQuery(query, guidance.plan, 3.0)
         seen.append((told.index, told.stage, told.count))

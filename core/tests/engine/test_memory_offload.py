@@ -27,7 +27,7 @@ class Network(nn.Module):
     def __init__(self, blocks: int = 4) -> None:
         super().__init__()
         self.before, self.after = nn.Linear(2, 2), nn.Linear(2, 2)
-        self.body = nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(2, 2) for _ in range(blocks))})
+        self.body: Any = nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(2, 2) for _ in range(blocks))})
         self.register_buffer("offset", torch.ones(2))
 
     def forward(self, x: Tensor) -> Tensor:

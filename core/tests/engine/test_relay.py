@@ -31,7 +31,7 @@ def latents(engine: Engine, *given: str, **wanted: Any) -> Tensor:
 def calls(engine: Engine, wanted: GenerationRequest) -> list[list[float]]:
     """The timesteps at which each network of a request was asked, the refiner's last."""
     setup = engine.prepare(wanted)
-    loaded = [each.model for each in engine._load(setup)]
+    loaded: list[Any] = [each.model for each in engine._load(setup)]
     for model in loaded:
         model.calls.clear()
     engine.generate(wanted)
@@ -93,7 +93,7 @@ def test_both_networks_are_kept_and_dropped_together(engine: Engine, model: str,
 
 def test_both_networks_have_the_requested_attention(engine: Engine, model: str, second: str) -> None:
     wanted = request(model, refiner=second, attention="able")
-    both = [each.model for each in engine._load(engine.prepare(wanted))]
+    both: list[Any] = [each.model for each in engine._load(engine.prepare(wanted))]
     engine.generate(wanted)
     assert [len(model.backends) for model in both] == [1, 1]
 

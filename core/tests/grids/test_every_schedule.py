@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from support.oracles import SD, ZTSNR
 
-from latentry import ALL_PROCESSES, EDM, Flow, IncompatibleError, OptionError, PluginHost, Process, ProcessKind
+from latentry import ALL_PROCESSES, EDM, Flow, IncompatibleError, OptionError, PluginHost, Process
 from latentry.sigmas import ExactSigmas, SigmaSchedule
 
 HOST = PluginHost(load=("latentry",))
@@ -148,5 +148,5 @@ def test_a_callers_list_may_repeat_a_level() -> None:
 
 def test_every_kind_of_process_has_schedules() -> None:
     for kind in ALL_PROCESSES:
-        fitting: list[ProcessKind] = [name for name in NAMES if kind in HOST.sigma_schedules[name].processes]
+        fitting = [name for name in NAMES if kind in HOST.sigma_schedules[name].processes]
         assert len(fitting) >= 12

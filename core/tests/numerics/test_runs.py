@@ -305,9 +305,9 @@ def test_asking_twice_opens_the_step_once() -> None:
     opened = []
 
     class Counted(First):
-        def step(self, *arguments: Any) -> Any:
+        def step(self, x: Any, interval: Any, memory: Any, noise: Any) -> Any:
             opened.append(1)
-            return super().step(*arguments)
+            return super().step(x, interval, memory, noise)
 
     run = plan(Counted()).start(noise(1, 3), table=False)
     assert run.query is run.query

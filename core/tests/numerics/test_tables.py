@@ -92,9 +92,9 @@ def test_a_run_on_the_table_gives_the_bits_of_the_generators(
 
 def counting(make: type[Scheduler], calls: list[int]) -> Scheduler:
     class Counted(make):  # type: ignore[misc, valid-type]
-        def step(self, *arguments: Any) -> Any:
+        def step(self, x: Any, interval: Any, memory: Any, noise: Any) -> Any:
             calls.append(1)
-            return super().step(*arguments)
+            return super().step(x, interval, memory, noise)
 
     return Counted()
 

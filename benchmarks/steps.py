@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import torch
@@ -69,11 +69,13 @@ def main() -> None:
     if given.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"| scheduler | generators, µs | table, µs | diffusers, µs | table / diffusers |\n|{'---|' * 5}")
+    print("| scheduler | generators, µs | table | fused | diffusers | table / diffusers | fused / diffusers |")
+    print(f"|{'---|' * 7}")
     for row in rows:
-        peer, ratio = row["diffusers"], row["ratio"]
-        last = ("–", "–") if peer is None else (f"{peer:.0f}", f"{ratio:.2f}")
-        print(f"| {row['scheduler']} | {row['generators']:.0f} | {row['table']:.0f} | {' | '.join(last)} |")
+        peer = row["diffusers"]
+        own = [f"{row[way]:.0f}" for way in ("generators", "table", "fused")]
+        last = ["–"] * 3 if peer is None else [f"{peer:.0f}", *(f"{row[way] / peer:.2f}" for way in ("table", "fused"))]
+        print(f"| {' | '.join([row['scheduler'], *own, *last])} |")
 
 
 def measured(names: list[str], repeats: int) -> Iterator[dict[str, Any]]:
@@ -84,17 +86,16 @@ def measured(names: list[str], repeats: int) -> Iterator[dict[str, Any]]:
             continue
         plan = planned(host, name)
         plan.table()
+        plan.table(fused=True)
         ways: dict[str, Sampling] = {
             "generators": partial(ours, plan, table=False),
             "table": partial(ours, plan, table=True),
+            "fused": partial(ours, plan, table="fused"),
         }
         class_name, options = PEERS.get(name, ("", {}))
         if class_name:
             ways["diffusers"] = theirs(class_name, options)
-        best = in_turns(ways, repeats)
-        peer = best.get("diffusers")
-        ratio = None if peer is None else best["table"] / peer
-        yield {"scheduler": name, **best, "diffusers": peer, "ratio": ratio}
+        yield {"scheduler": name, "diffusers": None, **in_turns(ways, repeats)}
 
 
 def planned(host: PluginHost, name: str) -> Plan:
@@ -122,7 +123,7 @@ def drawn(*_: Any, **__: Any) -> Tensor:
     return NOISE
 
 
-def ours(plan: Plan, *, table: bool) -> float:
+def ours(plan: Plan, *, table: bool | Literal["fused"]) -> float:
     """One run."""
     begin, evaluations = time.process_time(), 0
     run = plan.start(OUTPUT, noise=drawn, table=table)

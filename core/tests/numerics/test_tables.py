@@ -68,6 +68,45 @@ def both(whole: Plan, x: Tensor) -> tuple[Run, Run]:
     return whole.start(x, seed=3), whole.start(x, seed=3, table=False)
 
 
+def terms(table: Table) -> int:
+    combinations = (operation for step in table.steps for operation in step.operations)
+    return sum(len(operation.terms) for operation in combinations if isinstance(operation, Combine))
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("make", LINEAR, ids=lambda make: make.__name__)
+def test_fused_steps_have_no_more_terms_and_differ_by_rounding(make: Callable[[], Scheduler], name: str) -> None:
+    process, prediction = PROCESSES[name]
+    levels = (*LEVELS,) if process.kind != "flow" else (1.0, 0.8, 0.4, 0.1)
+    whole = make().plan(process=process, prediction=prediction, sigmas=levels)
+    fused = whole.table(fused=True)
+    assert isinstance(fused, Table)
+    assert terms(fused) <= terms(table_of(whole))
+    assert [e.point for e in fused.evaluations] == [e.point for e in table_of(whole).evaluations]
+    x, states = noise(2, 3), []
+    run, generated = whole.start(x, seed=3, table="fused"), whole.start(x, seed=3, table=False)
+    while run.query is not None:
+        answer(run)
+        states.append(run.state())
+        answer(generated)
+    size = float(x.abs().max())
+    assert torch.allclose(run.sample, generated.sample, rtol=0.0, atol=1e-12 * size)
+    for state in states:  # the generators take over, with the same memory
+        assert torch.allclose(finish(whole.resume(state, seed=3, table=False)), run.sample, rtol=0.0, atol=1e-11 * size)
+
+
+def test_fusing_puts_a_two_stage_step_into_five_terms() -> None:
+    """Heun's: x and ε to the guess; x and both ε to the end."""
+    fused = plan(Heun(), Prediction.EPSILON).table(fused=True)
+    assert isinstance(fused, Table)
+    (first, second) = (operation for operation in fused.steps[0].operations if isinstance(operation, Combine))
+    assert [len(first.terms), len(second.terms)] == [2, 3]
+    start, end = plan(Heun()).points[:2]
+    half = 0.5 * end.alpha * (end.s - start.s)
+    wanted = {"x0": end.alpha / start.alpha, "out0.0": half, "out0.1": half}
+    assert {name: share for share, name in second.terms} == pytest.approx(wanted, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("make", LINEAR, ids=lambda make: make.__name__)

@@ -13,7 +13,7 @@ from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._numerics._step import StepMethod
-from latentry._numerics._table._record import Recording, record
+from latentry._numerics._table._record import Recording, record, with_fewest_terms
 from latentry._numerics._table._table import NoTable, Table
 
 Hook = Callable[[Denoised], Denoised]
@@ -67,15 +67,19 @@ class Layout:
     def __len__(self) -> int:
         return len(self.points) - 1
 
-    def table(self) -> Table | NoTable:
+    def table(self, *, fused: bool = False) -> Table | NoTable:
         """The plan as numbers: for each evaluation the combination that makes its query, and for each step the one
         that makes the next sample.
 
         Recorded once, by running the scheduler's generators on symbols. A ``NoTable`` (false) says why there is none:
         hooks and thresholding are not linear, and adaptive schedulers have no fixed grid. It holds for real answers:
         a run that is given one that a step cache made up goes on without it.
+
+        Args:
+            fused: with the fewest terms. A run on such a table differs from one of the generators by rounding: by less
+                than 2e-6 in float32 and 1e-13 in float64, relative to the largest value on the way.
         """
-        recording = self.recording
+        recording = self.fused if fused else self.recording
         return recording.table if isinstance(recording, Recording) else recording
 
     @cached_property
@@ -84,6 +88,12 @@ class Layout:
         if self.hooks:
             return NoTable("The plan has hooks on its evaluations, which need not be linear.")
         return record(self.scheduler, self.process, self.prediction, self.points)
+
+    @cached_property
+    def fused(self) -> Recording | NoTable:
+        """What a run walks that is asked for the fewest terms."""
+        recording = self.recording
+        return with_fewest_terms(recording) if isinstance(recording, Recording) else recording
 
     @cached_property
     def fingerprint(self) -> str:

@@ -64,7 +64,7 @@ class Plan(Layout):
         seed: int = 0,
         samples: Sequence[int] | None = None,
         noise: NoiseSource | None = None,
-        table: bool = True,
+        table: bool | Literal["fused"] = True,
     ) -> Run:
         """A run from a sample at the plan's first level.
 
@@ -74,6 +74,7 @@ class Plan(Layout):
             samples: the index of each row within the request, part of its noise's key; 0, 1, … by default.
             noise: the caller's own source of noise instead.
             table: False runs the scheduler's generators where the plan is a table too; the result is the same.
+                ``fused`` walks the table with the fewest terms: faster, and the same but for rounding (see ``table``).
 
         Raises:
             IncompatibleError: an adaptive scheduler was given more than one sample.
@@ -87,7 +88,7 @@ class Plan(Layout):
         seed: int = 0,
         samples: Sequence[int] | None = None,
         noise: NoiseSource | None = None,
-        table: bool = True,
+        table: bool | Literal["fused"] = True,
     ) -> Run:
         """Continues a run from ``Run.state()``: bit for bit the same result, given the same noise.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ class Run:
         memory: Any = None,
         draws: int = 0,
         answers: Sequence[Answer] = (),
-        table: bool = True,
+        table: bool | Literal["fused"] = True,
     ) -> None:
         self.plan, self.index = plan, index
         self.sample = x if x.dtype == torch.float64 else x.float()
@@ -78,7 +78,8 @@ class Run:
         self._calling = plugin_call(plan.scheduler)
         self._memory = plan.scheduler.Memory() if memory is None else memory
         self._walk: Walk | None = None
-        self._looks_for_table = table and draws == 0  # a table has whole steps only
+        self._looks_for_table = bool(table) and draws == 0  # a table has whole steps only
+        self._fused = table == "fused"
         self._source, self._drawn = noise, draws
         self._noise: Noise | None = None
         self._interval: Interval | None = None
@@ -195,7 +196,7 @@ class Run:
 
     def _look_for_table(self) -> None:
         self._looks_for_table = False
-        recording = self.plan.recording
+        recording = self.plan.fused if self._fused else self.plan.recording
         if isinstance(recording, Recording):
             self._walk = Walk.begin(recording, self.index, self._memory, self._source)
 

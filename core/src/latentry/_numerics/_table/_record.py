@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +17,7 @@ from latentry._numerics._processes._prediction import Prediction, forms
 from latentry._numerics._processes._process import Process
 from latentry._numerics._step import StepMethod
 from latentry._numerics._table._compile import Segment, segments
+from latentry._numerics._table._fuse import fused
 from latentry._numerics._table._prune import chained, without_unused
 from latentry._numerics._table._symbol import NotLinearError, Symbol, Tape
 from latentry._numerics._table._table import Draw, NoTable, Table, TableStep
@@ -49,6 +50,16 @@ class Recording:
 
     steps: dict[int, Recorded]
     table: Table
+
+
+def with_fewest_terms(recording: Recording) -> Recording:
+    """The same steps, fused; the memory between them is the same but for rounding."""
+    steps = {}
+    for index, recorded in recording.steps.items():
+        (step,) = without_unused([fused(recorded.step, recorded.kept)], recorded.kept)
+        steps[index] = recorded._replace(step=step, segments=segments(step))
+    lean = without_unused([recorded.step for recorded in steps.values()])
+    return Recording(steps, replace(recording.table, steps=lean))
 
 
 def record(

@@ -1,0 +1,58 @@
+"""Steps with the fewest terms: the same numbers but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from latentry._numerics._table._table import Combine, Evaluate, Guard, Operation, TableStep, Term, needed
+
+Shares = Mapping[str, float]
+"""A combination: the coefficient of each tensor."""
+
+
+def fused(step: TableStep, kept: frozenset[str]) -> TableStep:
+    """The step with only those combinations that a query, a guard, the next sample or the memory needs.
+
+    Each is written in what it comes to in the sample, the outputs, the draws and older tensors, or in another one of
+    them where that has fewer terms. Coefficients are put together in float64.
+
+    Args:
+        step: the step.
+        kept: names that must stay, because the memory holds them.
+    """
+    wanted = {step.result, *kept}
+    for operation in step.operations:
+        wanted.update(needed(operation) if isinstance(operation, Evaluate | Guard) else ())
+    inner: dict[str, Shares] = {}
+    found: dict[str, Shares] = {}
+    operations: list[Operation] = []
+    for operation in step.operations:
+        if not isinstance(operation, Combine):
+            operations.append(operation)
+            continue
+        shares = _put_in(operation.terms, inner)
+        if operation.into not in wanted:
+            inner[operation.into] = shares
+            continue
+        for name in [name for name in shares if name in found]:
+            shorter = _put_in(_terms(shares), {name: found[name]})
+            shares = shorter if name in shares and len(shorter) < len(shares) else shares
+        found[operation.into] = shares
+        operations.append(Combine(operation.into, tuple(_terms(shares))))
+    return replace(step, operations=tuple(operations))
+
+
+def _put_in(terms: Iterable[Term], known: Mapping[str, Shares]) -> Shares:
+    """The combination with what is known put in for names; terms that cancel are left out."""
+    total: dict[str, float] = {}
+    for coefficient, name in terms:
+        for other, share in known.get(name, {name: 1.0}).items():
+            total[other] = total.get(other, 0.0) + coefficient * share
+    return {name: share for name, share in total.items() if share != 0.0}
+
+
+def _terms(shares: Shares) -> list[Term]:
+    """A term with coefficient 1 first: it costs no multiplication."""
+    terms = [Term(share, name) for name, share in shares.items()]
+    return sorted(terms, key=lambda term: term.coefficient != 1.0)

@@ -68,7 +68,10 @@ def test_a_model_in_this_folder_needs_neither(latentry: CommandLine, drawn: tupl
     assert done.code == 0, done.err
 
 
-@pytest.mark.parametrize("field", ["init_image", "mask", "vae", "tokenizer", "config", "refiner", "loras"])
+OPENED = ["init_image", "mask", "vae", "tokenizer", "config", "refiner", "guidance_model", "loras"]
+
+
+@pytest.mark.parametrize("field", OPENED)
 def test_no_other_file_is_opened_on_the_pictures_word(
     latentry: CommandLine, drawn: tuple[Path, Path], field: str
 ) -> None:
@@ -76,7 +79,8 @@ def test_no_other_file_is_opened_on_the_pictures_word(
     secret = str(here.parent / "secret")
     Path(secret).mkdir()
     value = [{"path": secret}] if field == "loras" else secret
-    done = again(latentry, here, rewritten(here / "picture.png", **{field: value}), "--model", model)
+    asking = {"guidance_method": "autoguidance"} if field == "guidance_model" else {}
+    done = again(latentry, here, rewritten(here / "picture.png", **{field: value}, **asking), "--model", model)
     assert done.code == 2
     assert "not opened without your consent" in done.err, done.err
     assert "--trust" in done.err

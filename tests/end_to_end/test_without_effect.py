@@ -15,6 +15,7 @@ from latentry._cli._field_options import FieldCommand, FieldOption
 VALUES = {
     "switch": "0.5",
     "guidance_options": "momentum=-0.5",
+    "guidance_model": "other",
     "skip_layer_scale": "3",
     "skip_layer_interval": "0,0.5",
     "lora_mode": "merged",

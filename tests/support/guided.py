@@ -51,6 +51,8 @@ class Network:
         found = []
         for branch in branches:
             x0 = torch.tanh(query.x) * (-0.4 if branch.negative else 0.7) + (0.1 if branch.negative else 0.3)
+            if branch.weak_model:
+                x0 = x0 * 0.8 - 0.1
             if branch.attention is not None:
                 x0 = x0 * 0.6 - 0.2 * len(branch.attention.blocks)
             eps = (query.x - point.alpha * x0) / point.sigma

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentry.guidance import COND, UNCOND, GuidanceMethod, Guide, GuidedQuery
+from latentry.guidance import COND, UNCOND, Branch, GuidanceMethod, Guide, GuidedQuery
 from latentry.solvers import combine
 
 
@@ -45,3 +45,12 @@ class Beside(GuidanceMethod):
         (cond,) = yield (COND,)
         (uncond,) = yield (UNCOND,)
         return torch.lerp(uncond.output, cond.output, self.own), memory
+
+
+class Apart(GuidanceMethod):
+    """Away from the weak model."""
+
+    def guide(self, query: GuidedQuery, memory: NamedTuple) -> Guide:
+        """Both together."""
+        cond, weak = yield COND, Branch(weak_model=True)
+        return torch.lerp(weak.output, cond.output, query.scale), memory

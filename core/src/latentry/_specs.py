@@ -24,9 +24,9 @@ Task = Literal["text-to-image", "image-to-image", "inpainting"]
 GuidanceKind = Literal["classifier-free", "distilled", "none"]
 """How a network is guided: by its output without the prompt, by a scale it takes as an input, or not at all."""
 
-BranchKind = Literal["uncond", "skip-layers", "perturbed-attention", "smoothed-attention"]
-"""A way to evaluate a network besides plainly with the prompt: without it, with layers left out, or with the picture's
-attention to itself changed, to the identity or to that of blurred queries.
+BranchKind = Literal["uncond", "skip-layers", "perturbed-attention", "smoothed-attention", "weak-model"]
+"""A way to evaluate a network besides plainly with the prompt: without it, with layers left out, with the picture's
+attention to itself changed, to the identity or to that of blurred queries, or by a second, weaker network.
 """
 
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})

@@ -120,6 +120,7 @@ def values(place: Place, setup: Setup, name: str) -> list[Any]:
     named: dict[str, list[Any]] = {
         "model": [other],
         "refiner": [other],
+        "guidance_model": [other],
         "variant": [variant.name for variant in host.families[setup.located.family].variants],
         "vae": [file],
         "text_encoders": [(file,)],

@@ -9,6 +9,10 @@ class TestApg(GuidanceSuite):
     method = "apg"
 
 
+class TestAutoguidance(GuidanceSuite):
+    method = "autoguidance"
+
+
 class TestCfgZeroStar(GuidanceSuite):
     method = "cfg-zero-star"
 

@@ -17,6 +17,7 @@ from latentry._guidance._guidance import ByMethod
 from latentry.guidance import AttentionChange, ClassifierFree, GuidanceMethod
 from latentry_guidance import (
     AdaptiveProjected,
+    Autoguidance,
     CFGPlusPlus,
     CFGZeroStar,
     FrequencyDecoupled,
@@ -39,7 +40,7 @@ class Given:
         self.uncond, self.cond = uncond, cond
 
     def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
-        return tuple(self.uncond if branch.negative else self.cond for branch in branches)
+        return tuple(self.uncond if branch.negative or branch.weak_model else self.cond for branch in branches)
 
 
 def once(
@@ -236,6 +237,13 @@ def test_outside_its_noise_levels_the_unguided_output_is_not_computed() -> None:
     guided = {i for i, is_in in enumerate(inside) if is_in}
     expected, _, _ = sampled(ByMethod(by_hand.method, by_hand.scale, guided, by_hand.plan), drawn(4, 1, 4, 3, 3))
     assert torch.allclose(run.sample, expected.sample)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.5, 4.0])
+def test_autoguidance_is_the_line_through_the_weak_and_the_strong_output(scale: float) -> None:
+    """Karras et al. 2024, eq. 4: w·D₁ − (w − 1)·D₀."""
+    output, _ = once(Autoguidance(), UNCOND, COND, scale=scale, asks=frozenset({"weak-model"}))
+    assert torch.allclose(output, scale * COND - (scale - 1) * UNCOND, atol=1e-12)
 
 
 def test_true_cfg_has_a_scale_of_its_own() -> None:

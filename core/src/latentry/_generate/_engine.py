@@ -194,7 +194,7 @@ class Engine:
         return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)
 
     def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
-        """The model, and after it its refiner where there is one."""
+        """The model, and after it its refiner and its guidance's, where there are any."""
         wanted = setup.networks
         with self._loading:
             # other models go first, before their memory is needed

@@ -19,6 +19,7 @@ from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._start import Start
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
+from latentry._guidance._weak_model import WithWeakModel
 from latentry._numerics._noise import KeyedNoise
 from latentry._numerics._run import Run
 from latentry._request._given_noise import GivenNoise
@@ -44,7 +45,7 @@ class Sampling:
 
     Attributes:
         setup: everything that was decided.
-        loaded: the model, and after it its refiner where there is one.
+        loaded: the model, and after it its refiner and its guidance's, where there are any.
         start: where runs start.
         given: noise of the caller.
     """
@@ -119,11 +120,15 @@ class Sampling:
     def _evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
         models = [loaded.model for loaded in self.loaded]
         first = CheckedEvaluate(self._batch(self.loaded[0], pictures), check, denoiser_of(models[0]))
-        if self.setup.refiner is None:
-            return first
-        second = denoiser_of(models[-1], "the refiner's denoiser")
-        refiner = CheckedEvaluate(self._batch(self.loaded[-1], pictures), check, second)
-        return SwitchToRefiner(first, refiner, self.setup.refiner.timestep)
+        evaluate: Evaluate = first
+        if self.setup.refiner is not None:
+            second = denoiser_of(models[1], "the refiner's denoiser")
+            refiner = CheckedEvaluate(self._batch(self.loaded[1], pictures), check, second)
+            evaluate = SwitchToRefiner(evaluate, refiner, self.setup.refiner.timestep)
+        if self.setup.weak is not None:
+            source = denoiser_of(models[-1], "the weak model's denoiser")
+            evaluate = WithWeakModel(evaluate, CheckedEvaluate(self._batch(self.loaded[-1], pictures), check, source))
+        return evaluate
 
     def _batch(self, loaded: LoadedModel, pictures: Sequence[int]) -> BatchEvaluate:
         request = self.setup.request

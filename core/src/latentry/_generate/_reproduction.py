@@ -153,6 +153,8 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
     _check_files(setup.located, recipe.model)
     if setup.refiner is not None:
         _check_files(setup.refiner.located, recipe.refiner)
+    if setup.weak is not None:
+        _check_files(setup.weak.located, recipe.weak)
     for lora, now, then in zip(setup.loras.requests, setup.loras.digests, recipe.loras, strict=True):
         if now != then:
             raise RecipeError(

@@ -1,4 +1,4 @@
-"""One network output from several: evaluating branches, guidance, and the hand-over to a refiner.
+"""One network output from several: evaluating branches, guidance, and second networks.
 
 May use: ``_errors``, ``_specs``, ``_discovery``, ``_numerics``, ``_contract``, ``_request``, ``_files``.
 """

@@ -26,15 +26,19 @@ class Branch:
         negative: with the negative prompt instead of the prompt.
         skip_layers: without these layers.
         attention: with the attention of the picture to itself changed.
+        weak_model: by the second network of the guidance.
     """
 
     negative: bool = False
     skip_layers: tuple[int, ...] = ()
     attention: AttentionChange | None = None
+    weak_model: bool = False
 
     @property
     def kind(self) -> BranchKind | Literal["cond"]:
         """What it is called in records."""
+        if self.weak_model:
+            return "weak-model"
         if self.attention is not None:
             return "perturbed-attention" if self.attention.blur is None else "smoothed-attention"
         return "skip-layers" if self.skip_layers else "uncond" if self.negative else "cond"

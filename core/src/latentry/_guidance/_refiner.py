@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from latentry._contract._model import Checkpoint, OpenCheckpoint
+from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError
 from latentry._files._access import Access
-from latentry._files._locate import Located, locate
+from latentry._files._locate import Located
 from latentry._guidance._evaluate import Branch, Evaluate
+from latentry._guidance._second_model import obstacles, open_second
 from latentry._numerics._processes._point import Query
 
 
@@ -56,12 +57,12 @@ def choose_refiner(
     """
     if name is None:
         return None
-    found = locate(host, name, None, access=access)
-    open_checkpoint: OpenCheckpoint = host.families.load(found.family)
-    with host.families.calling(found.family):
-        second = open_checkpoint(found.files, found.variant.name)
-    timesteps = checkpoint.noise.process.timesteps
-    for reason in _obstacles(located, checkpoint, found, second, size):
+    found, second = open_second(host, name, access)
+    process = checkpoint.noise.process
+    reasons = obstacles(located, checkpoint, found, second, size)
+    if (timesteps := process.timesteps) is None:
+        reasons.append(f"The model's noise process, {process.kind}, has no timesteps to switch at.")
+    for reason in reasons:
         raise IncompatibleError(
             f"{found.name} cannot take over from {located.name}.",
             why=reason,
@@ -70,28 +71,6 @@ def choose_refiner(
         )
     assert timesteps is not None
     return Refiner(found, second, round(timesteps - switch * timesteps))
-
-
-def _obstacles(
-    located: Located, checkpoint: Checkpoint, found: Located, second: Checkpoint, size: tuple[int, int]
-) -> list[str]:
-    one, other = checkpoint.noise, second.noise
-    reasons = []
-    if located.family != found.family:
-        reasons.append(f"Its family is {found.family}, the model's is {located.family}.")
-    if (shape := second.latent_shape(*size)) != (own := checkpoint.latent_shape(*size)):
-        reasons.append(f"Its latents have the shape {shape}, the model's have {own}.")
-    if (one.process, one.prediction) != (other.process, other.prediction):
-        reasons.append("Its noise process or its prediction type differs.")
-    if one.process.timesteps is None:
-        reasons.append(f"The model's noise process, {one.process.kind}, has no timesteps to switch at.")
-    if located.variant.guidance_kind != found.variant.guidance_kind:
-        reasons.append(
-            f"Its guidance is {found.variant.guidance_kind}, the model's is {located.variant.guidance_kind}."
-        )
-    if "inpainting" in located.variant.tasks or "inpainting" in found.variant.tasks:
-        reasons.append("An inpainting network takes the mask as an input, and the other network does not.")
-    return reasons
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,18 @@ Level = Annotated[float, Field(allow_inf_nan=True)]
 """A noise level. σ/α is infinite where a flow model starts."""
 INFINITE = ("sigmas", "sigma_options", "scheduler_options", "guidance_options")
 """Fields whose numbers can be infinite on purpose."""
-PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask", "plan")
+PATHS = (
+    "model",
+    "vae",
+    "text_encoders",
+    "tokenizer",
+    "config",
+    "refiner",
+    "guidance_model",
+    "init_image",
+    "mask",
+    "plan",
+)
 LARGEST = 65_536
 """The largest side in pixels, and the most pictures of a request: far beyond what a model can do, and a mistake."""
 HEAVIEST = 100.0
@@ -112,6 +123,9 @@ class GenerationRequest(BaseModel):
             read=_reading.named_values,
         ),
     ] = Field(default_factory=dict, description="Option of the guidance method, e.g. momentum=-0.5.")
+    guidance_model: Annotated[str | None, Option(Panel.GUIDANCE, needs="guidance_method", names="checkpoints")] = Field(
+        default=None, description="Weaker model that the guidance method leads away from; given like the model."
+    )
     guidance_rescale: Annotated[float, Option(Panel.GUIDANCE)] = Field(
         default=0.0, ge=0.0, le=1.0, description="How far to rescale the guided output to the unguided one's spread."
     )

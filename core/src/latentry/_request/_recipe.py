@@ -71,6 +71,7 @@ class Recipe(BaseModel):
         latents: sha256 of its start noise, where a program gave it (see ``GivenNoise.digest``).
         own_draws: whether a program gave the draws of a stochastic scheduler.
         refiner: fingerprint of the refiner's files, where there was one.
+        weak: fingerprint of the files of the network that guidance led away from, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
         plan: sha256 of the plan file's numbers, where there was one.
         derived: the picture whose settings these are, where they come from another one.
@@ -89,6 +90,7 @@ class Recipe(BaseModel):
     latents: str = ""
     own_draws: bool = False
     refiner: str = ""
+    weak: str = ""
     loras: tuple[str, ...] = ()
     plan: str = ""
     derived: Derived | None = None

@@ -16,8 +16,8 @@ from latentry._guidance._classifier_free import ClassifierFree
 from latentry._guidance._method import GuidanceMethod
 from latentry._specs import GuidanceSpec, VariantSpec
 
-OUTPUTS = frozenset({"uncond"})
-"""The branches that the engine can evaluate on every network."""
+OUTPUTS = frozenset({"uncond", "weak-model"})
+"""The branches that the engine can evaluate with every network; for the latter the request names a second one."""
 ATTENTION = frozenset({"perturbed-attention", "smoothed-attention"})
 """Branches for which a network's attention is changed."""
 PLAIN = GuidanceSpec(name="classifier-free", target="", summary="")

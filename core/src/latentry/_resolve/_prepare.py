@@ -21,6 +21,7 @@ from latentry._files._opened import Asked, OpenedCheckpoints
 from latentry._files._parts import PartSources
 from latentry._files._policy import ANYTHING, Policy
 from latentry._guidance._refiner import choose_refiner
+from latentry._guidance._weak_model import choose_weak_model
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
@@ -76,10 +77,11 @@ def prepare(
     )
     located, checkpoint = _opened(host, request, access, opened or OpenedCheckpoints())
     canvas = _canvas(request, located, checkpoint, pictures)
-    refiner = choose_refiner(
-        host, request.refiner, request.switch, located, checkpoint, canvas.size, replace(access, revision=None)
-    )
-    checkpoints = [checkpoint, *([refiner.checkpoint] if refiner else [])]
+    method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
+    second = (located, checkpoint, canvas.size, replace(access, revision=None))
+    refiner = choose_refiner(host, request.refiner, request.switch, *second)
+    weak = choose_weak_model(host, request.guidance_model, "weak-model" in method.spec.branches, *second)
+    checkpoints = [checkpoint, *(other.checkpoint for other in (refiner, weak) if other)]
     conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
 
@@ -88,7 +90,6 @@ def prepare(
     else:
         laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
     plan = laid_out.plan
-    method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
     options = _guidance_options(request, located, method)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
@@ -122,6 +123,7 @@ def prepare(
         "mask": _absolute(request.mask),
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
         "refiner": refiner.located.pinned if refiner else None,
+        "guidance_model": weak.located.pinned if weak else None,
         "loras": loras.requests,
         "guidance": options.guidance,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
@@ -141,6 +143,7 @@ def prepare(
         guidance=guidance,
         conditioning=conditioning,
         refiner=refiner,
+        weak=weak,
         loras=loras,
         inputs=canvas.inputs,
         latent_shape=canvas.latent_shape,

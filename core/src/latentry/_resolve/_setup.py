@@ -15,6 +15,7 @@ from latentry._files._fingerprint import Fingerprints
 from latentry._files._locate import Located
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._refiner import Refiner
+from latentry._guidance._weak_model import WeakModel
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
@@ -35,7 +36,8 @@ class Setup:
         guidance: combines the network's outputs into one.
         conditioning: the family's own options for encoding prompts.
         refiner: the network that takes over for the last steps, where there is one.
-        loras: they change the model, not the refiner.
+        weak: the network that guidance leads away from, where there is one.
+        loras: they change the model, not the refiner or the weak one.
         inputs: the pictures it begins from, at the size of the result.
         latent_shape: (channels, height, width) of one latent.
         device: where the networks run.
@@ -56,6 +58,7 @@ class Setup:
     guidance: Guidance
     conditioning: BaseModel | None
     refiner: Refiner | None
+    weak: WeakModel | None
     loras: ChosenLoras
     inputs: Inputs
     latent_shape: tuple[int, int, int]
@@ -86,9 +89,12 @@ class Setup:
 
     @property
     def networks(self) -> dict[tuple[Hashable, ...], Checkpoint]:
-        """The checkpoints to load, the refiner's last, by a key that is equal for the same networks in memory."""
+        """The checkpoints to load, first the model's, then the refiner's, then the weak one's.
+
+        Their keys are equal for the same networks in memory.
+        """
         pairs = [(self.located, self.checkpoint)]
-        pairs += [(self.refiner.located, self.refiner.checkpoint)] if self.refiner else []
+        pairs += [(other.located, other.checkpoint) for other in (self.refiner, self.weak) if other]
         where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
         return {(located.files, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
 
@@ -123,4 +129,5 @@ class Setup:
             loras=self.loras.digests,
             plan=self.plan_digest,
             refiner=self.fingerprints(self.refiner.located.files) if self.refiner else "",
+            weak=self.fingerprints(self.weak.located.files) if self.weak else "",
         )

@@ -9,6 +9,7 @@ from latentry import BranchKind, GuidanceKind, GuidanceSpec, hookimpl, lazy_expo
 
 if TYPE_CHECKING:
     from latentry_guidance.adaptive_projected import AdaptiveProjected
+    from latentry_guidance.autoguidance import Autoguidance
     from latentry_guidance.cfg_plus_plus import CFGPlusPlus
     from latentry_guidance.cfg_zero_star import CFGZeroStar
     from latentry_guidance.frequency_decoupled import FrequencyDecoupled
@@ -23,6 +24,7 @@ else:
         __name__,
         {
             "AdaptiveProjected": "adaptive_projected",
+            "Autoguidance": "autoguidance",
             "CFGPlusPlus": "cfg_plus_plus",
             "CFGZeroStar": "cfg_zero_star",
             "FrequencyDecoupled": "frequency_decoupled",
@@ -37,6 +39,7 @@ else:
 
 __all__ = [
     "AdaptiveProjected",
+    "Autoguidance",
     "CFGPlusPlus",
     "CFGZeroStar",
     "FrequencyDecoupled",
@@ -132,6 +135,13 @@ def _scales() -> Iterable[GuidanceSpec]:
 
 def _beside() -> Iterable[GuidanceSpec]:
     """Methods that guide away from a weakened network, with or without the prompt's own guidance."""
+    yield GuidanceSpec(
+        name="autoguidance",
+        target="latentry_guidance.autoguidance:Autoguidance",
+        summary="away from a second, weaker model (guidance_model) in place of the output without the prompt",
+        citation="Karras et al. 2024, Guiding a Diffusion Model with a Bad Version of Itself, arXiv:2406.02507",
+        branches=frozenset({"weak-model"}),
+    )
     yield GuidanceSpec(
         name="pag",
         aliases=("perturbed-attention",),

@@ -113,6 +113,12 @@ def latentry_guidance() -> Iterable[GuidanceSpec]:
         largest=9,
     )
     yield GuidanceSpec(
+        name="apart",
+        target="support.toy_guidance:Apart",
+        summary="For a test.",
+        branches=frozenset({"weak-model"}),
+    )
+    yield GuidanceSpec(
         name="beside",
         target="support.toy_guidance:Beside",
         summary="For a test.",

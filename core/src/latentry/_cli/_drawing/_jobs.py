@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from latentry._request._recipe import Recipe
     from latentry._request._result import GenerationResult
 
-PATHS = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "init_image", "mask", "plan")
+PATHS = (
+    *("model", "vae", "text_encoders", "tokenizer", "config"),
+    *("refiner", "guidance_model", "init_image", "mask", "plan"),
+)
 """Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
 TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
 

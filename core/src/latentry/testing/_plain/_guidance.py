@@ -250,7 +250,7 @@ def _driven(
 
 def _output(answers: Mapping[bool, Tensor], branch: Branch) -> Tensor:
     """The network's output for a branch; a method that writes into it is seen."""
-    weakened = branch.skip_layers or branch.attention is not None
+    weakened = branch.skip_layers or branch.attention is not None or branch.weak_model
     return answers[branch.negative] * 0.9 if weakened else answers[branch.negative]
 
 

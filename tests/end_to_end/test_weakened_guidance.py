@@ -1,4 +1,4 @@
-"""Guidance away from networks whose attention is weakened, in all families."""
+"""Guidance away from networks that are weakened, in all families."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "sdxl": write_stable_diffusion_xl,
     "sd3": write_stable_diffusion_3,
     "flux": write_flux,
+}
+SEEDED: dict[str, Any] = {
+    "sd": write_stable_diffusion,
+    "sdxl": write_stable_diffusion_xl,
+    "sd3": write_stable_diffusion_3,
 }
 PROMPTS = ("a red circle", "a green star on white")
 
@@ -105,3 +110,18 @@ def test_a_family_that_does_not_declare_it_is_refused(tmp_path: Path) -> None:
         Engine(host).prepare(GenerationRequest(prompt="a", model=model, guidance_method="seg"))
     assert "It needs the branches smoothed-attention; this network provides uncond." in str(caught.value)
     assert "apg" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "sd3"])
+def test_a_second_model_guides_in_every_family(
+    engine: Engine, folders: dict[str, str], family: str, tmp_path: Path
+) -> None:
+    """Two random models of one kind; the picture is another one, alone as in company, and made again."""
+    weak = str(SEEDED[family](tmp_path / "weak", seed=3))
+    wanted = {"guidance_method": "autoguidance", "guidance_model": weak, "guidance": 2.0}
+    plain = engine.generate(request(folders[family], guidance=1.0)).latents
+    result = engine.generate(request(folders[family], **wanted))
+    assert float((result.latents - plain).abs().max()) > 1e-2 * float(plain.abs().max())
+    alone = engine.generate(request(folders[family], batch=1, **wanted)).latents
+    assert torch.allclose(alone, result.latents, atol=1e-3 * float(alone.abs().max()))
+    assert torch.equal(engine.reproduce(result.recipes[1]).latents, result.latents[1:])

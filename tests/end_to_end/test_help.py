@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from support.commandline import CommandLine, clean_environment
 
-from latentry import PluginHost
+from latentry import GenerationRequest, PluginHost
 from latentry._cli._app import COMMANDS, PANELS
+from latentry._cli._completion import NAMED
+from latentry._cli._field_options import spelling
+from latentry._request._option import declared_options
 
 SCRIPT = "import sys; from latentry_main import main; sys.exit(main())"
 HEAVY = {"torch", "numpy", "diffusers", "transformers", "PIL"}
@@ -98,12 +101,19 @@ def test_completion_knows_commands_options_and_installed_names(tmp_path: Path) -
         ("generate", "--offload", ""): ["none", "model", "blocks"],
         ("schedulers", "uni"): ["unipc"],
         ("families", "fl"): ["flux"],
-        ("check", "dd"): ["ddim", "ddpm"],
+        ("check", "dd"): [name for name in host.schedulers if name.startswith("dd")],
     }
     for words, names in expected.items():
         offered, modules = completed(tmp_path, *words)
         assert offered == names, words
         assert not HEAVY & modules, words
+
+
+def test_the_options_with_names_are_those_that_are_declared() -> None:
+    declared = {
+        spelling(field, option): option.names for field, option in declared_options(GenerationRequest) if option.names
+    }
+    assert declared == NAMED
 
 
 def test_a_path_is_left_to_the_shell(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ from click.shell_completion import CompletionItem, get_completion_class
 from latentry._cli._global_options import COMPLETE, GlobalOptions, open_host
 from latentry._errors import LatentryError
 
-SHELLS = ("bash", "zsh", "fish")
-HOW = {
-    "bash": 'eval "$(latentry completion bash)"  # in ~/.bashrc',
-    "zsh": 'eval "$(latentry completion zsh)"  # in ~/.zshrc',
-    "fish": "latentry completion fish | source  # in ~/.config/fish/config.fish",
+NAMED = {
+    "--model": "checkpoints",
+    "--refiner": "checkpoints",
+    "--scheduler": "schedulers",
+    "--sigmas": "sigma_schedules",
+    "--guidance-method": "guidance",
+    "--attention": "attention_backends",
 }
+"""Options of ``generate`` with names as values. They are declared with the request's fields, and a test compares
+them. Reading the declarations imports pydantic, which takes longer than all else that completion does."""
 
 
 def script(shell: str) -> str:
@@ -35,7 +39,13 @@ def complete(instruction: str) -> int:
         return 1
     from latentry._cli._app import app
 
-    print(found(app, {"obj": GlobalOptions()}, "latentry", COMPLETE).complete())
+    asked = found(app, {"obj": GlobalOptions()}, "latentry", COMPLETE)
+    words, incomplete = asked.get_completion_args()
+    if words[:1] == ["generate"] and (registry := NAMED.get(words[-1])):
+        items = names_or_files(click.Context(app, obj=GlobalOptions()), registry, incomplete)
+        print("\n".join(map(asked.format_completion, items)))
+    else:
+        print(asked.complete())
     return 0
 
 
@@ -46,6 +56,12 @@ def names_of(context: click.Context, registry: str, incomplete: str) -> list[Com
     except LatentryError:
         return []
     return _matching(((name, records[name].summary) for name in records), incomplete)
+
+
+def names_or_files(context: click.Context, registry: str, incomplete: str) -> list[CompletionItem]:
+    """The same, or a path where none begins so and a model is meant."""
+    found = names_of(context, registry, incomplete)
+    return found or (files(incomplete) if registry == "checkpoints" else [])
 
 
 def choices(values: Iterable[str], incomplete: str) -> list[CompletionItem]:

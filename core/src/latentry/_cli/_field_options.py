@@ -58,11 +58,10 @@ class FieldOption(click.Option):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The values that it can have, the installed names, or a path where it takes one."""
-        from latentry._cli._completion import choices, files, names_of
+        from latentry._cli._completion import choices, files, names_or_files
 
         if self._names:
-            found = names_of(ctx, self._names, incomplete)
-            return found or (files(incomplete) if self._names == "checkpoints" else [])
+            return names_or_files(ctx, self._names, incomplete)
         if self._choices:
             return choices(self._choices, incomplete)
         return files(incomplete) if {*self.fields} & PATHS or "PATH" in str(self.metavar) else []

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
-from latentry._cli._completion import HOW, SHELLS, script
+SHELLS = ("bash", "zsh", "fish")
+HOW = {
+    "bash": 'eval "$(latentry completion bash)"  # in ~/.bashrc',
+    "zsh": 'eval "$(latentry completion zsh)"  # in ~/.zshrc',
+    "fish": "latentry completion fish | source  # in ~/.config/fish/config.fish",
+}
 
 
 @click.command(epilog="\b\n" + "\n".join(HOW.values()))
@@ -14,4 +19,6 @@ def completion(shell: str) -> None:
 
     With it the shell completes commands, options, and the names of what is installed.
     """
+    from latentry._cli._completion import script
+
     click.echo(script(shell))

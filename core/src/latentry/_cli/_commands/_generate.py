@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentry._cli._common_options import complete_files, json_option, quiet_option
-from latentry._cli._drawing._expand import expand
-from latentry._cli._drawing._jobs import (
-    TRUST,
-    Trust,
-    check_jobs,
-    counted,
-    draw,
-    picture_job,
-    typed_job,
-    typed_paths,
-)
-from latentry._cli._drawing._prompts import read_prompts
-from latentry._cli._drawing._wildcards import Wildcards
+from latentry._cli._drawing._trust import TRUST, Trust
 from latentry._cli._field_options import FieldCommand, FieldOption, PanelOption, build, options_of, typed_fields
 from latentry._cli._global_options import open_host
-from latentry._cli._late_collection import LateCollection
-from latentry._cli._progress import following
-from latentry._cli._saving._output import read_output
-from latentry._cli._saving._saver import Saver
-from latentry._cli._saving._sheet import check_sheet
 from latentry._errors import OptionError
 from latentry._request._option import Panel
 
 if TYPE_CHECKING:
+    from latentry._cli._drawing._wildcards import Wildcards
     from latentry._discovery import PluginHost
     from latentry._generate._engine import Engine
 
@@ -150,6 +133,14 @@ def generate(
     **_: object,
 ) -> None:
     """Draw pictures of PROMPT, or make one again with --from."""
+    from latentry._cli._drawing._expand import expand
+    from latentry._cli._drawing._jobs import check_jobs, counted, draw, picture_job, typed_job, typed_paths
+    from latentry._cli._late_collection import LateCollection
+    from latentry._cli._progress import following
+    from latentry._cli._saving._output import read_output
+    from latentry._cli._saving._saver import Saver
+    from latentry._cli._saving._sheet import check_sheet
+
     if source is None and (anyway or trust):
         raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
     given = typed_fields(context, needing=source is None)
@@ -189,6 +180,8 @@ def _lines(file: str | None, prompt: str | None) -> list[Mapping[str, Any]]:
         return []
     if prompt is not None:
         raise OptionError(f"--prompts {file}: a prompt is given as well.", remedy="Leave one of them out.")
+    from latentry._cli._drawing._prompts import read_prompts
+
     return read_prompts(file)
 
 
@@ -199,6 +192,10 @@ def _wildcards(alternatives: bool, folder: Path | None, seed: int | None) -> Wil
         return None
     if folder is not None and not folder.is_dir():
         raise OptionError(f"--wildcards {folder} is not a folder.", remedy="Give the folder of the .txt files.")
+    from random import Random
+
+    from latentry._cli._drawing._wildcards import Wildcards
+
     return Wildcards(Random().getrandbits(32) if seed is None else seed, folder)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentry._cli._drawing._trust import TRUST, Trust
 from latentry._cli._field_options import build, spelled
 from latentry._errors import OptionError
 
@@ -27,7 +28,6 @@ PATHS = (
     *("refiner", "guidance_model", "init_image", "mask", "plan"),
 )
 """Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
-TRUST = "opens every file that the recipe names and downloads the model if it is not on this machine"
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,6 @@ class Job:
     def pictures(self) -> int:
         """Number of pictures."""
         return len(self.request.prompts) if self.recipe is None else 1
-
-
-@dataclass(frozen=True)
-class Trust:
-    """What may be opened on a picture's word.
-
-    Attributes:
-        everything: ``--trust`` was given.
-        typed: paths that were typed.
-    """
-
-    everything: bool
-    typed: frozenset[str]
 
 
 def typed_job(context: click.Context, given: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Job:

@@ -190,7 +190,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_shape_that_is_not_published_asks_for_configurations(plain: Path, tmp_path: Path) -> None:
     file = write_single(plain, tmp_path / "model.safetensors", places("sd"))
-    with pytest.raises(ModelError, match="has the shape of no published network") as caught:
+    with pytest.raises(ModelError, match="does not have the shape of a published network") as caught:
         open_sd(ModelFiles(file, (("tokenizer", plain),)), "sd15")
     assert "--config FOLDER" in caught.value.remedy
 

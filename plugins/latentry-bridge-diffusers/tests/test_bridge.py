@@ -24,7 +24,7 @@ FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
 def _net(x: Tensor, t: Tensor) -> Tensor:
-    """A network that is none: smooth in both arguments."""
+    """A stand-in for a network, smooth in both arguments."""
     return torch.tanh(x) * 0.3 + 0.01 * x * (t / 1000)
 
 

@@ -67,7 +67,7 @@ def test_a_scheduler_is_under_45_lines_all_told(tmp_path: Path) -> None:
         (("sampler", "mine"), "sampler"),
         (("checkpoint", "mine"), "A checkpoint needs --model"),
         (("scheduler", "mine", "--model", "."), "--model is for checkpoints, not for a scheduler"),
-        (("family", "mine", "--loose"), "There is no family in one file"),
+        (("family", "mine", "--loose"), "A family cannot be a single file"),
         (("checkpoint", "mine", "--model", "."), "No installed model family recognises"),
     ],
 )

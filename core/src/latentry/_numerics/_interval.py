@@ -21,7 +21,7 @@ moved between them would be multiplied by the inverse.
 """
 
 STABLE = ((4, 3 / 10), (3, 6 / 11))
-"""The part of s that a step of Adams and Bashforth's methods may cover, by order: their intervals of absolute stability
+"""The part of s that a step of the Adams-Bashforth methods may cover, by order: their intervals of absolute stability
 on dx̄/ds = x̄/s, the slope where noise rules. Order 2 is stable over any part.
 """
 

@@ -1,4 +1,4 @@
-"""Making a scheduler for a pipeline."""
+"""Makes a scheduler for a pipeline."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def scheduler(
 
 
 def _training_of(replaced: Any) -> dict[str, Any]:
-    """What the present scheduler's configuration says of the checkpoint."""
+    """What the configuration of the present scheduler says about the checkpoint."""
     config = getattr(replaced, "config", None)
     if not isinstance(config, Mapping):
         raise OptionError(

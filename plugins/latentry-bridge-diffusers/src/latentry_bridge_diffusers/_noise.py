@@ -12,7 +12,7 @@ from latentry import KeyedNoise
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 _HASHED = 64
-"""So many values of the first sample make a seed."""
+"""How many values of the first sample the seed is made of."""
 
 
 class PipelineNoise:
@@ -42,7 +42,7 @@ class PipelineNoise:
         return self._kept[interval, draw]
 
     def copy(self) -> PipelineNoise:
-        """A copy that goes on alone; the pipeline that runs it passes its own generators."""
+        """A copy that draws independently; the pipeline that runs it passes its own generators."""
         twin = PipelineNoise(self._seed, self._first)
         twin._kept = dict(self._kept)
         return twin

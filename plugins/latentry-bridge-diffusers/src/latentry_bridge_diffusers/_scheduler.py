@@ -115,7 +115,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         return int(self.config["num_train_timesteps"])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LatentryScheduler:
-        """A copy that can be taken in the middle of a run; both go on alone."""
+        """Copies the scheduler, in the middle of a run too; both then continue independently."""
         twin = self.__class__.__new__(self.__class__)
         memo[id(self)] = twin
         shared = {"_host", "_solver", "_training", "_grid", "_plan", "_running", "_run", "_noise", "_sent", "timesteps"}

@@ -27,7 +27,7 @@ else:
 __all__ = ["DDIMCFGpp", "DPMpp2MCFGpp", "DPMpp2SAncestralCFGpp", "EulerAncestralCFGpp"]
 
 _PAPER = "Chung et al. 2024, CFG++: Manifold-constrained Classifier Free Guidance, arXiv:2406.08070"
-_OWN = "this is the formula of the paper's authors, which was not compared with that program's"
+_OWN = "the formula is the paper authors', and was not compared with that program's"
 _NEEDS = frozenset({"uncond"})
 
 

@@ -23,7 +23,7 @@ class DPMpp2MCFGpp(Scheduler):
     needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
 
     longest_step: float = Field(
-        default=1.5, gt=0.0, description="longest step in λ of second order; longer ones are of first order"
+        default=1.5, gt=0.0, description="longest step in λ at second order; longer steps are first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:

@@ -20,7 +20,7 @@ _OWN = SigmaPreference("latentry:leading", options=(("offset", 1),), final="tabl
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="ddim",
         target="latentry_ddim.scheduler:DDIM",
@@ -32,7 +32,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 name="DDIMParallelScheduler",
                 peer="diffusers",
                 sigmas=_OWN,
-                differs="its parallel steps over the whole path (ParaDiGMS) are not here",
+                differs="its parallel sampling of the whole path (ParaDiGMS) is not available",
             ),
             PeerName(
                 name="CogVideoXDDIMScheduler",

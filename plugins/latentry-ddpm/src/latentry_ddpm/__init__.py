@@ -23,7 +23,7 @@ _LATE = SigmaPreference("latentry:beta", options=(("alpha", 0.4), ("beta", 1.5))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="ddpm",
         target="latentry_ddpm.scheduler:DDPM",
@@ -36,7 +36,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 name="DDPMParallelScheduler",
                 peer="diffusers",
                 sigmas=_OWN,
-                differs="its parallel steps over the whole path (ParaDiGMS) are not here",
+                differs="its parallel sampling of the whole path (ParaDiGMS) is not available",
             ),
             PeerName(
                 name="UnCLIPScheduler",
@@ -47,7 +47,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(
                 name="DDPMWuerstchenScheduler",
                 peer="diffusers",
-                differs="its cosine of noise levels is the checkpoint's affair here, and it ends at ᾱ = 0.9999",
+                differs="a cosine of noise levels comes from the checkpoint here, and the peer ends at ᾱ = 0.9999",
             ),
         ),
         sigmas=(_LATE, SigmaPreference("latentry:kl-optimal")),

@@ -27,7 +27,7 @@ _LINSPACE = SigmaPreference(
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="deis",
         target="latentry_deis.scheduler:DEIS",

@@ -15,7 +15,7 @@ PLACES, PARTS = np.polynomial.legendre.leggauss(32)
 def time_weights(nodes: Sequence[Point], interval: Interval) -> tuple[float, ...]:
     """w_j = ∫ L_j(t(ρ)) dρ over the step, L_j being Lagrange's polynomials in the network's timestep t, ρ = σ/α.
 
-    By Gauss and Legendre's rule in λ, as in the authors' own code: no process has a closed form for it.
+    By Gauss-Legendre quadrature in λ, as in the authors' own code: no process has a closed form for it.
     """
     start, end = interval.start.lam, interval.end.lam
     lams = start + (end - start) * (PLACES + 1.0) / 2.0

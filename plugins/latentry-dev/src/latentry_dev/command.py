@@ -38,7 +38,7 @@ def new(host: PluginHost, kind: str, name: str, into: Path, loose: bool, model: 
         )
     if loose:
         if kind not in LOOSE:
-            raise OptionError(f"There is no {kind} in one file.", remedy=f"--loose is for {', '.join(LOOSE)}.")
+            raise OptionError(f"A {kind} cannot be a single file.", remedy=f"--loose is for {', '.join(LOOSE)}.")
         path = write_loose(project, into)
         click.echo(f"{path} is written. Check it: latentry check {path}")
         click.echo(f"Use it: {KINDS[kind].use.format(name=name)} --plugin-dir {path}")

@@ -51,7 +51,7 @@ class DPMAdaptive(Scheduler):
 
     order: int = Field(default=3, ge=2, le=3, description="3 is DPM-Solver-23, 2 is DPM-Solver-12")
     rtol: float = Field(default=0.05, gt=0.0, le=1.0, description="tolerated error of a step, relative to |x/α|")
-    atol: float = Field(default=0.0078, gt=0.0, le=1.0, description="tolerated error of a step in x/α, at least")
+    atol: float = Field(default=0.0078, gt=0.0, le=1.0, description="smallest tolerated error of a step, in x/α")
     last_level: float = Field(
         default=0.03, gt=0.0, le=1.0, description="σ/α down to which a step to σ = 0 is divided; from there it is x₀"
     )
@@ -60,7 +60,10 @@ class DPMAdaptive(Scheduler):
     integral: float = Field(default=1.0, gt=0.0, le=1.0, description="I of the PID controller")
     derivative: float = Field(default=0.0, ge=0.0, le=1.0, description="D of the PID controller")
     accept_safety: float = Field(
-        default=0.81, gt=0.2, lt=1.0, description="a step is accepted unless the next should be shorter than this part"
+        default=0.81,
+        gt=0.2,
+        lt=1.0,
+        description="a step is accepted unless the next would be shorter than this share of it",
     )
 
     def step(self, x: Tensor, interval: Interval, memory: Control, noise: Noise) -> Step:

@@ -19,7 +19,7 @@ class DPM2Ancestral(Ancestral, Scheduler):
 
     r: float = Field(default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
     longest_step: float = Field(
-        default=1.0, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+        default=1.0, gt=0.0, description="longest step in λ at full order; longer steps are first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

@@ -15,7 +15,7 @@ FINAL_TEXT = "order 2 in the last step but one, 1 in the last (which always is o
 
 
 def three_step(variant: Variant) -> Rule:
-    """The rule of 3M: x̂₀ quadratic in λ, linear where there are but two evaluations."""
+    """The rule of 3M: x̂₀ quadratic in λ, linear where there are only two evaluations."""
     return exponential_weights if variant == "exact" else _halved
 
 

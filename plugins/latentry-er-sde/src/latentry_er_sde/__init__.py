@@ -17,7 +17,7 @@ __all__ = ["ERSDE"]
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="er-sde",
         target="latentry_er_sde.scheduler:ERSDE",

@@ -11,7 +11,7 @@ import numpy as np
 from latentry import Point
 
 QUADRATURE = 24
-"""Nodes of Gauss and Legendre's rule; the integrand is smooth in log s."""
+"""Nodes of the Gauss-Legendre rule; the integrand is smooth in log s."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _LATE = SigmaPreference("latentry:beta", options=(("alpha", 0.4), ("beta", 1.5))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="euler-ancestral",
         target="latentry_euler_ancestral.scheduler:EulerAncestral",

@@ -21,7 +21,7 @@ _TIMES = SigmaPreference("latentry:beta", options=(("alpha", 0.6), ("beta", 0.8)
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="euler",
         target="latentry_euler.scheduler:Euler",

@@ -44,7 +44,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             ),
             VariantSpec(
                 name="fill",
-                summary="FLUX.1 Fill: dev that is also takes the mask and the picture around it",
+                summary="FLUX.1 Fill: dev that also takes the mask and the picture around it",
                 schedulers=_SCHEDULERS,
                 tasks=("inpainting",),
                 size=1024,

@@ -20,7 +20,7 @@ PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "Flux
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are those of FLUX.1; None where nothing speaks for it.
+    """Whether the files are those of FLUX.1; None if nothing in them suggests it.
 
     Raises:
         ModelError: a file is damaged or unsafe.

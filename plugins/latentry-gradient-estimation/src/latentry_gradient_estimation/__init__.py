@@ -18,7 +18,7 @@ __all__ = ["GradientEstimation"]
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="gradient-estimation",
         target="latentry_gradient_estimation.scheduler:GradientEstimation",

@@ -29,7 +29,7 @@ class GradientEstimation(Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """A step along the combined slope; a first-order step where there is but one, and to σ = 0."""
+        """A step along the combined slope; a first-order step where there is only one, and to σ = 0."""
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "eps" if self.clock == "s" else "v", 2)

@@ -28,10 +28,13 @@ class AdaptiveProjected(GuidanceMethod):
 
     Memory: ClassVar[type] = Average
     eta: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="part of the guidance along the prediction that is kept"
+        default=0.0, ge=0.0, le=1.0, description="share that is kept of the guidance along the prediction"
     )
     momentum: float = Field(
-        default=-0.5, gt=-1.0, lt=1.0, description="of the average over evaluations; below 0 pushes away from the past"
+        default=-0.5,
+        gt=-1.0,
+        lt=1.0,
+        description="momentum of the average over evaluations; below 0 pushes away from the past",
     )
     threshold: float = Field(
         default=15.0, ge=0.0, description="longest direction, as the norm of a whole latent; 0 for no limit"

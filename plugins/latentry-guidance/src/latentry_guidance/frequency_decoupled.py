@@ -25,7 +25,7 @@ class FrequencyDecoupled(GuidanceMethod):
     """
 
     low: float = Field(
-        default=0.5, ge=0.0, description="guidance of the lowest frequencies, as a share of the highest's"
+        default=0.5, ge=0.0, description="guidance of the lowest frequencies, as a share of that of the highest"
     )
     levels: int = Field(default=2, ge=2, le=8, description="levels of the pyramid, as far as the picture allows")
 

@@ -25,7 +25,7 @@ _ON_S = (("clock", "s"), *_UNCAPPED)
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="heun",
         target="latentry_heun.scheduler:Heun",

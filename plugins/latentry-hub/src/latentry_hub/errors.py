@@ -1,4 +1,4 @@
-"""What goes wrong between this machine and the Hub, in words."""
+"""Errors of downloads from the Hub, as one clear message each."""
 
 from __future__ import annotations
 

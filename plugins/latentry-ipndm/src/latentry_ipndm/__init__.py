@@ -18,7 +18,7 @@ __all__ = ["IPNDM"]
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="ipndm",
         target="latentry_ipndm.scheduler:IPNDM",

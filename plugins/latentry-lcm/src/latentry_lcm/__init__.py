@@ -17,7 +17,7 @@ __all__ = ["LCM"]
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="lcm",
         target="latentry_lcm.scheduler:LCM",

@@ -20,7 +20,7 @@ class LCM(Scheduler):
         default=0.0,
         ge=0.0,
         le=1000.0,
-        description="of the timestep in c_skip and c_out, 10 in the paper; 0 takes x̂₀ as it is",
+        description="factor of the timestep in c_skip and c_out, 10 in the paper; 0 takes x̂₀ as it is",
     )
     sigma_data: float = Field(default=0.5, gt=0.0, le=100.0, description="σ_data in c_skip and c_out")
 

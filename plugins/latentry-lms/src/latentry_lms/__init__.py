@@ -23,12 +23,12 @@ _FULL = (("arrival", "full"),)
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="lms",
         target="latentry_lms.scheduler:LMS",
         summary="fourth order, multistep in s = σ/α, deterministic",
-        citation="Adams and Bashforth's method; as ρAB-DEIS in Zhang and Chen 2022, arXiv:2204.13902",
+        citation="the Adams-Bashforth method; as ρAB-DEIS in Zhang and Chen 2022, arXiv:2204.13902",
         order=4,
         peers=(
             PeerName(name="LMSDiscreteScheduler", peer="diffusers", options=_FULL, sigmas=_LINSPACE),

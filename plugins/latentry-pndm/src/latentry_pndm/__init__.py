@@ -22,7 +22,7 @@ _LIKE_PEERS = (("arrival", "full"), ("stable", False))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="pndm",
         target="latentry_pndm.scheduler:PNDM",

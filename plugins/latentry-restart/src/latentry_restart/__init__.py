@@ -20,7 +20,7 @@ _FINE = (("restart_min", 1.0), ("restart_max", 1.5))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="restart",
         target="latentry_restart.scheduler:Restart",
@@ -49,5 +49,5 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 options=(*_FINE, ("restart_steps", 24), ("clock", "s")), order=2, evaluations=52, stochastic=True
             ),
         ),
-        exemptions=(("variance[default]", "the steps within its restart do not become more with those of the grid"),),
+        exemptions=(("variance[default]", "the number of steps within a restart does not grow with the grid's"),),
     )

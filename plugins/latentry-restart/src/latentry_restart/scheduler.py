@@ -43,7 +43,7 @@ class Restart(Scheduler):
         default="t", description="what slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )
     longest_step: float = Field(
-        default=2.4, gt=0.0, description="longest step in λ of full order; longer ones are of first order"
+        default=2.4, gt=0.0, description="longest step in λ at full order; longer steps are first order"
     )
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ _WINDOW = (("tau", 1.0), ("tau_min", 0.5716), ("tau_max", 5.1111), ("longest_ste
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="sa-solver",
         target="latentry_sa_solver.scheduler:SASolver",

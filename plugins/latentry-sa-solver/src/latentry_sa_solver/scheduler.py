@@ -51,12 +51,12 @@ class SASolver(Scheduler):
         default=False,
         description="at order 2, weigh the slope by B(h) = (1 + τ²)·h, as the authors' code does",
     )
-    lower_order_final: bool = Field(default=True, description="no higher order than steps remain")
+    lower_order_final: bool = Field(default=True, description="lower the order to the number of steps that remain")
     noise_scale: float = Field(default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise")
     longest_step: float = Field(
         default=0.9,
         gt=0.0,
-        description="longest step in λ of full order, half of it for the corrector; longer ones: first order",
+        description="longest step in λ at full order, half of it for the corrector; longer steps are first order",
     )
 
     def step(self, x: Tensor, interval: Interval, memory: Past, noise: Noise) -> Step:

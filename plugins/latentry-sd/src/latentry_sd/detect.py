@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are Stable Diffusion 1.x or 2.x; None where nothing speaks for it.
+    """Whether the files are Stable Diffusion 1.x or 2.x; None if nothing in them suggests it.
 
     2.1, 2.1 base and SD Turbo have the same keys and shapes. What a machine wrote about them tells them apart, in a
     folder also the scheduler's configuration; otherwise several are possible.

@@ -29,7 +29,7 @@ REPOSITORIES = {
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are those of Stable Diffusion 3 or 3.5; None where nothing speaks for it.
+    """Whether the files are those of Stable Diffusion 3 or 3.5; None if nothing in them suggests it.
 
     3.5 Large Turbo has the keys and shapes of 3.5 Large: where nothing that a machine wrote says which it is, both are
     possible.

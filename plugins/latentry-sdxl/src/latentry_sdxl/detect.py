@@ -28,7 +28,7 @@ REPOSITORIES = {"sdxl-turbo": "stable-diffusion-xl-v1-turbo"}
 
 
 def detect(files: ModelFiles) -> Detection | None:
-    """Whether the files are Stable Diffusion XL; None where nothing speaks for it.
+    """Whether the files are Stable Diffusion XL; None if nothing in them suggests it.
 
     Turbo has the keys and shapes of base. What a machine wrote about them tells the two apart, in a folder also the
     scheduler they were published with; otherwise both are possible.

@@ -21,10 +21,10 @@ class MicroConditioning(ClipConditioning):
     )
     target_size: Pair | None = Field(default=None, description="size after scaling and cropping")
     aesthetic_score: float = Field(default=6.0, description="rating of the picture from 0 to 10; for the refiner")
-    negative_original_size: Pair | None = Field(default=None, description="original_size of the negative side")
-    negative_crop: Pair | None = Field(default=None, description="crop of the negative side")
-    negative_target_size: Pair | None = Field(default=None, description="target_size of the negative side")
-    negative_aesthetic_score: float = Field(default=2.5, description="aesthetic_score of the negative side")
+    negative_original_size: Pair | None = Field(default=None, description="original_size for the negative prompt")
+    negative_crop: Pair | None = Field(default=None, description="crop for the negative prompt")
+    negative_target_size: Pair | None = Field(default=None, description="target_size for the negative prompt")
+    negative_aesthetic_score: float = Field(default=2.5, description="aesthetic_score for the negative prompt")
 
     def time_ids(self, size: Pair, count: int, *, negative: bool) -> tuple[float, ...]:
         """In the UNet's order: original height and width, crop top and left, then target height and width or score.

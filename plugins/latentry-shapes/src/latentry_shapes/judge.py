@@ -131,7 +131,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.judge", description=summary)
     parser.add_argument(
-        "--model", default="shapes", help="an installed model of ours or a diffusers folder (default: %(default)s)"
+        "--model",
+        default="shapes",
+        help="an installed model of this project, or a diffusers folder (default: %(default)s)",
     )
     parser.add_argument("--prompts", type=_positive, default=200, help="number of prompts (default: %(default)s)")
     parser.add_argument(
@@ -148,7 +150,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(words)
     if not (folder_of(args.model) / "model_index.json").is_file():
-        parser.error(f"{args.model} is not an installed model of ours, nor a diffusers folder with a model_index.json")
+        parser.error(
+            f"{args.model} is neither an installed model of this project nor a diffusers folder with a model_index.json"
+        )
     return args
 
 

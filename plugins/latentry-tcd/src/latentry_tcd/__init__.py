@@ -17,7 +17,7 @@ __all__ = ["TCD"]
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="tcd",
         target="latentry_tcd.scheduler:TCD",

@@ -21,7 +21,7 @@ _MULTISTEP = (("multistep", True), ("rounded", True))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The one scheduler of this distribution."""
+    """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="unipc",
         target="latentry_unipc.scheduler:UniPC",

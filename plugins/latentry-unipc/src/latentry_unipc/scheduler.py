@@ -38,7 +38,9 @@ class UniPC(Scheduler):
 
     Memory = Past
 
-    order: int = Field(default=2, ge=1, le=3, description="p: of the predictor; the corrector makes it p + 1")
+    order: int = Field(
+        default=2, ge=1, le=3, description="p, the order of the predictor; the corrector raises it to p + 1"
+    )
     variant: Variant = Field(
         default="bh2", description="B(h) where the order truncates it: bh1 h, bh2 e^h − 1, exact neither"
     )

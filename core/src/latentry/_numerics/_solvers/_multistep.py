@@ -25,7 +25,7 @@ def exponential_multistep(
         interval: the step.
         memory: of x₀ values; what a scheduler with ``Memory = History`` is given.
         order: how many evaluations, this one included, are used at most.
-        lower_final: use no higher order than steps remain.
+        lower_final: use lower the order to the number of steps that remain.
         rule: the weights; the exact integral of the polynomial by default.
     """
     start, end = interval.start, interval.end

@@ -76,7 +76,7 @@ class TextEncoder:
             layer.__dict__[SLOT] = backend  # past nn.Module, which would take a module in as a part of the network
         self._network.set_attn_implementation(self._own if backend is None else NAME)
         if backend is not None and self._network.config._attn_implementation != NAME:
-            log.warning("attention: transformers lets no backend serve %s", self.label)
+            log.warning("attention: transformers does not let a backend serve %s", self.label)
 
 
 def _register() -> None:

@@ -49,6 +49,6 @@ def check_readable(part: str, where: Path, weights: WeightFiles, prefix: str) ->
     if (name := unreadable(weights.tensors, (prefix,))) is not None:
         raise ModelError(
             f"The weights of the {part} in {where} are packed in a way that is not supported.",
-            why=f"{name} shows it. Float8 weights with one scale, or with one for each row, are supported.",
+            why=f"The tensor {name} shows it. Float8 weights with one scale, or with one for each row, are supported.",
             remedy="Use the weights in float16 or bfloat16, in float8, or as GGUF.",
         )

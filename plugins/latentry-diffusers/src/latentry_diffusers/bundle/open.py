@@ -141,7 +141,7 @@ def _not_a_part(path: Path, role: Role, candidates: Sequence[PartSpec], configs:
         f"{path} is not {WORDS[role]} of this model.",
         why=f"Looked for, by the shape of one tensor: {', '.join(shapes)}."
         if candidates
-        else "The model already has all that it can take.",
+        else "The model has no further part of this kind.",
         remedy="Give a file that belongs to the model; for one of unpublished shape also give --config FOLDER.",
     )
 
@@ -174,7 +174,7 @@ def _check_published(parts: Mapping[str, Part]) -> None:
     for part in parts.values():
         if (why := part.check_witness()) is not None:
             raise ModelError(
-                f"The {part.spec.name} in {part.origin} has the shape of no published network.",
+                f"The {part.spec.name} in {part.origin} does not have the shape of a published network.",
                 why=why,
                 remedy="Give --config FOLDER, a diffusers folder with its configurations, or another --variant.",
             )

@@ -122,7 +122,7 @@ class Part:
         names = [pair.original] if pair else spellings(network.witness)
         key = next(self.prefix + name for name in names if self.prefix + name in self.weights.tensors)
         found, wanted = Source(self.weights, key, pair).shape(network.witness), network.shape(self.config)
-        return None if found == wanted else f"{key} makes {found}, and the published one has {wanted}."
+        return None if found == wanted else f"{key} gives the shape {found}; the published network has {wanted}."
 
 
 def find_parts(spec: PartSpec, config: Config, origin: Path, weights: WeightFiles) -> Iterator[Part]:

@@ -165,7 +165,7 @@ def _cached(kind: Kind) -> Path | None:
 def _none(spec: TokenizerSpec, files: ModelFiles, looked: Sequence[Path]) -> ModelError:
     if files.path.is_dir():
         return _empty(looked[-1], "Download the checkpoint again, with all its files.")
-    start = f"Nothing that fits is in {', '.join(map(str, looked))}, and the" if looked else "The"
+    start = f"No suitable vocabulary is in {', '.join(map(str, looked))}, and the" if looked else "The"
     return ModelError(
         f"There is no {spec.name}: files of weights do not hold a vocabulary.",
         why=f"{start} Hub's local cache has none of {', '.join(HUB[spec.kind])}.",

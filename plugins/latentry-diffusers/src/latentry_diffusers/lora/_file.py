@@ -226,7 +226,7 @@ def _layer(
     try:
         made = kind.made(shapes)
     except ShapeFault as fault:
-        raise damaged(file, f"Of the layer {name}, {fault}.") from fault
+        raise damaged(file, f"In the layer {name}, {fault}.") from fault
     found, own_name = settings_of(settings or {}, name)
     alpha = _alpha(file, weights, keys)
     if kind.name == "OFT":

@@ -138,7 +138,7 @@ def _configured(found: Detection, files: ModelFiles, family: Family, *, publishe
     if files.config is None and published:
         return found
     if files.config is None:
-        why = "its shapes are those of no published network, so its configurations must be given"
+        why = "no published network has its shapes, so its configurations must be given"
         return replace(
             found, evidence=(*found.evidence, why), missing=(*found.missing, "the configurations: give --config FOLDER")
         )

@@ -103,7 +103,7 @@ def _aligned(end: int, metadata: Mapping[str, str]) -> int:
     stated = metadata.get("general.alignment", "32")
     step = int(stated) if stated.isdecimal() and len(stated) < 8 else 0
     if step not in (1 << power for power in range(3, 17)):
-        raise Malformed(f"wants its tensors at multiples of {stated[:20]!r}")
+        raise Malformed(f"declares an alignment of {stated[:20]!r}, which is not a power of 2 from 8 to 65536")
     return -(-end // step) * step
 
 

@@ -75,17 +75,21 @@ def two_point_rule(
     return lambda lams, start, end, rate: midpoint_weights(lams[1], start, end, rate)
 
 
-def polynomial_weights(nodes: Sequence[float], start: float, end: float) -> tuple[float, ...]:
+def polynomial_weights(
+    nodes: Sequence[float], start: float, end: float, moments: Sequence[float] | None = None
+) -> tuple[float, ...]:
     """w_j = ∫ L_j(s) ds over [start, end]: Adams-Bashforth on any grid (Adams and Moulton's formulas made variable).
 
     Args:
         nodes: where the evaluations lie, all different; the order of the weights is theirs.
         start: where the step begins.
         end: where it ends; may be less than ``start``.
+        moments: of another quadrature on the step: what it makes of u^k over [0, 1], one for each node; 1/(k + 1) by
+            default.
     """
     h = end - start
-    moments = [h / (k + 1) for k in range(len(nodes))]
-    return _solve([(node - start) / h for node in nodes], moments)
+    scaled = [h / (k + 1) for k in range(len(nodes))] if moments is None else [h * moment for moment in moments]
+    return _solve([(node - start) / h for node in nodes], scaled)
 
 
 def _exponential_moments(z: float, count: int) -> list[float]:

@@ -1,0 +1,20 @@
+"""The default sigma schedules of STORK, by error on random mixtures and Gaussians, some of them guided.
+
+With few steps they are the grids on which the polynomial does not run away.
+"""
+
+from __future__ import annotations
+
+from latentry import sigma_preferences
+
+SIGMAS = sigma_preferences(
+    ("vp", 3, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2}),
+    ("vp", 5, "latentry:beta", {"alpha": 0.2, "beta": 0.8}),
+    ("vp", 8, "latentry:kl-optimal", {}),
+    ("vp", None, "latentry:polyexponential", {"rho": 0.8}),
+    ("flow", 5, "latentry:beta", {"alpha": 0.8, "beta": 1.5}),
+    ("flow", 8, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.6, "beta": 0.6}),
+    ("edm", 5, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.3}),
+    ("edm", None, "latentry:kl-optimal", {}),
+)

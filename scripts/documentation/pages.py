@@ -5,7 +5,7 @@ from __future__ import annotations
 from documentation.command_pages import command_pages
 from documentation.hook_pages import hook_pages
 from documentation.plugin_pages import plugin_pages
-from documentation.reference_pages import errors_page, python_pages
+from documentation.reference_pages import errors_page, family_page, python_pages
 from documentation.repository import ROOT
 from latentry import PluginHost
 
@@ -29,4 +29,5 @@ def generated() -> dict[str, str]:
         **command_pages(),
         **python_pages(),
         "reference/errors.md": errors_page(),
+        "reference/family.md": family_page(),
     }

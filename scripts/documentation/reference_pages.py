@@ -1,4 +1,4 @@
-"""The exception tree, and the Python interface: a heading for each public name, which mkdocstrings fills in."""
+"""The exception tree, an example, and the Python interface: a heading for each name, which mkdocstrings fills in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import inspect
 from importlib import import_module
 
 from documentation.markdown import first_sentence, table
+from documentation.repository import ROOT
 from latentry._errors import LatentryError
 
+EXAMPLE = ROOT / "examples" / "swatches"
 MODULES = ("", "solvers", "sigmas", "tables", "attention", "guidance", "models", "names", "testing")
 """The public modules, below ``latentry``."""
+
+
+def family_page() -> str:
+    """The example of a model family, as it stands in the repository."""
+    text = (
+        "# A family without an autoencoder\n\nA model family needs neither diffusers nor an autoencoder. This one draws\n"
+        "colour swatches in pixels, with a network of 6,000 weights. `BaseModel` and `BaseCheckpoint` hold what families\n"
+        "have in common, so that what is left is: recognise, load, encode the prompt, predict.\n\n```sh\n"
+        "latentry generate red --model swatches --plugin-dir examples/swatches\n```\n"
+    )
+    for name in ("__init__.py", "network.py"):
+        text += f"\n## `{name}`\n\n```python\n{(EXAMPLE / name).read_text(encoding='utf-8')}```\n"
+    return text
 
 
 def errors_page() -> str:

@@ -18,7 +18,10 @@ from latentry_shapes._detection import detect
 pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs" / "tutorial.md"
-NEEDED = ("latentry-ddim", "latentry-euler", "latentry-attention-sdpa", "latentry-shapes", "latentry-shapes-flux")
+NEEDED = (
+    *("latentry-ddim", "latentry-euler", "latentry-attention-sdpa", "latentry-dev"),
+    *("latentry-shapes", "latentry-shapes-flux"),
+)
 COMMAND = "import sys; from latentry._cli import main; sys.exit(main())"
 
 
@@ -55,7 +58,9 @@ def run(environment: Environment, words: list[str], folder: Path) -> subprocess.
     program, *arguments = words
     if program == "pip":
         offline = ["--no-deps", "--no-index", "--no-build-isolation"]
-        paths = [folder / word if word in ("./latentry-mine", "dist") else word for word in arguments[1:]]
+        paths = [
+            folder / word if word in ("./latentry-mine", "./latentry-other", "dist") else word for word in arguments[1:]
+        ]
         environment.pip(arguments[0], *offline, *paths)
         return None
     return environment.run(*(["-c", COMMAND] if program == "latentry" else []), *arguments, folder=folder)
@@ -84,7 +89,7 @@ def test_the_kit_finds_what_the_page_says_it_finds(
     text = (followed / "mine.py").read_text(encoding="utf-8")
     assert right in text
     (tmp_path / "mine.py").write_text(text.replace(right, wrong).replace('"mine"', '"wrong"'), encoding="utf-8")
-    done = run(environment, ["latentry", "check", "wrong", "--plugin-dir", "mine.py"], tmp_path)
+    done = run(environment, ["latentry", "check", "./mine.py"], tmp_path)
     assert done is not None
     assert done.returncode == 1
     failed = [line for line in done.stdout.splitlines() if "FAILED" in line and "convergence" in line]

@@ -17,9 +17,9 @@ MODULES = ("", "solvers", "sigmas", "tables", "attention", "guidance", "models",
 def family_page() -> str:
     """The example of a model family, as it stands in the repository."""
     text = (
-        "# A family without an autoencoder\n\nA model family needs neither diffusers nor an autoencoder. This one draws\n"
-        "colour swatches in pixels, with a network of 6,000 weights. `BaseModel` and `BaseCheckpoint` hold what families\n"
-        "have in common, so that what is left is: recognise, load, encode the prompt, predict.\n\n```sh\n"
+        "# A family without an autoencoder\n\nA model family needs neither diffusers nor an autoencoder. This one\n"
+        "draws colour swatches in pixels, with a network of 6,000 weights. `BaseModel` and `BaseCheckpoint` hold what\n"
+        "families have in common, so that what is left is: recognise, load, encode the prompt, predict.\n\n```sh\n"
         "latentry generate red --model swatches --plugin-dir examples/swatches\n```\n"
     )
     for name in ("__init__.py", "network.py"):

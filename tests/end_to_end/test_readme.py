@@ -85,6 +85,9 @@ def folder(latentry: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> P
     assert latentry("convert", "shapes", "shapes.safetensors", "--to", "single", folder=folder).code == 0
     (plugin,) = (block for block in blocks(README) if block.title)
     (folder / plugin.title).write_text(plugin.text)
+    for words in {words: None for page in PAGES for words in command_lines(page)}:
+        if words[:2] == ("plan", "export"):  # the files that other commands follow
+            assert latentry(*words, folder=folder).code == 0
     return folder
 
 

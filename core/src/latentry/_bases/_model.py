@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,19 @@ from latentry._bases._attention import set_slots
 from latentry._bases._checkpoint import no_loras
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._lora import LoraMode, LoraRequest
-from latentry._contract._model import AttentionBackend, Checkpoint, LoadReport
+from latentry._contract._model import AttentionBackend, LoadReport
+from latentry._contract._noise_settings import NoiseSettings
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
+
+
+class _Opened(Protocol):
+    """What a model asks of the checkpoint that it was loaded from."""
+
+    @property
+    def noise(self) -> NoiseSettings: ...
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]: ...
 
 
 class BaseModel(ABC):
@@ -31,9 +42,9 @@ class BaseModel(ABC):
         report: on the checkpoint's tensors.
     """
 
-    def __init__(self, checkpoint: Checkpoint, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
+    def __init__(self, checkpoint: _Opened, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
         self.checkpoint, self.networks, self.report = checkpoint, networks, report
-        self.denoiser = next(networks[part] for part in ("denoiser", "unet", "transformer") if part in networks)
+        self.denoiser: Any = next(networks[part] for part in ("denoiser", "unet", "transformer") if part in networks)
 
     @abstractmethod
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
@@ -58,12 +69,14 @@ class BaseModel(ABC):
     @property
     def device(self) -> torch.device:
         """Where the denoiser is."""
-        return next(self.denoiser.parameters()).device
+        device: torch.device = next(self.denoiser.parameters()).device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the denoiser runs in."""
-        return next(self.denoiser.parameters()).dtype
+        dtype: torch.dtype = next(self.denoiser.parameters()).dtype
+        return dtype
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of one latent."""

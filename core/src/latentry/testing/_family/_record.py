@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Hashable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from typing import get_args
 
@@ -72,5 +72,8 @@ def _option_faults(options: type[BaseModel]) -> Iterable[str]:
     with suppress(ValidationError):
         options.model_validate({"an_option_that_nothing_has": 1})
         yield "an unknown option is accepted"
-    if not any(field.is_required() for field in options.model_fields.values()) and not isinstance(options(), Hashable):
-        yield "its objects cannot be hashed"
+    if not any(field.is_required() for field in options.model_fields.values()):
+        try:
+            hash(options())
+        except TypeError:
+            yield "its objects cannot be hashed"

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from latentry import LoraMode, LoraRequest, Prediction, Process
+from latentry import LoraMode, LoraRequest
 from latentry.attention import AttentionBackend
-from latentry.models import AttentionChange, LoadReport
+from latentry.models import AttentionChange, BaseModel, LoadReport
 from latentry_diffusers.attention import AttentionBlocks, Routing
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from latentry_diffusers.lora import Adapters
 
 
-class NetworksInMemory:
+class NetworksInMemory(BaseModel):
     """The networks of one checkpoint; see ``latentry.models.Model`` for what each method takes and gives.
 
     A family adds ``encode_prompt``, ``predict`` and ``inpainting``.
@@ -44,14 +44,11 @@ class NetworksInMemory:
         pairs: Callable[[], Sequence[Pair]],
     ) -> None:
         """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers."""
-        self.checkpoint = checkpoint
-        self.networks: Mapping[str, nn.Module] = networks
+        super().__init__(checkpoint, networks, report)
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
-        self.denoiser: Any = next(network for part, network in others.items() if part != "vae")
         self._weight = FirstWeight(self.denoiser)
         self.autoencoder = Autoencoder(networks["vae"])
-        self.report = report
         self._attention = Routing(others, text=text)
         self._pairs = pairs
         self._adapters: Adapters | None = None
@@ -70,16 +67,6 @@ class NetworksInMemory:
         return AttentionBlocks(self.denoiser)
 
     @property
-    def process(self) -> Process:
-        """How noise was added in training."""
-        return self.checkpoint.noise.process
-
-    @property
-    def prediction(self) -> Prediction:
-        """What the denoiser predicts."""
-        return self.checkpoint.noise.prediction
-
-    @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return self._weight.device
@@ -88,10 +75,6 @@ class NetworksInMemory:
     def dtype(self) -> torch.dtype:
         """The dtype the networks run in; the autoencoder runs in float32 where it would overflow in float16."""
         return self._weight.dtype
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """Channels, height and width of one latent."""
-        return self.checkpoint.latent_shape(width, height)
 
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
         """Latents (batch, channels, h, w), float32, of about unit variance, of pictures in −1..1."""

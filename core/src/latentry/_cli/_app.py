@@ -24,6 +24,7 @@ COMMANDS = {
     "attention": "_attention",
     "check": "_check",
     "plugins": "_plugins",
+    "doctor": "_doctor",
     "completion": "_completion",
 }
 """The core's own commands: name and module. The module has the click command under the command's name."""
@@ -31,7 +32,7 @@ PANELS = {
     "Pictures": ("generate", "show"),
     "Models": ("models", "families", "inspect", "convert"),
     "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "check"),
-    "This installation": ("plugins", "completion"),
+    "This installation": ("plugins", "doctor", "completion"),
 }
 """The headings of the help; commands of plugins are under one of their own."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

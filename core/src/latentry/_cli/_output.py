@@ -110,10 +110,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console(width=_room()).print(table)
 
 
-def print_prose(text: str, *, indent: int = 0) -> None:
-    """Print a paragraph in lines that fit."""
-    space = " " * indent
-    say(fill(visible(text), prose_width(), initial_indent=space, subsequent_indent=space, break_long_words=False))
+def print_prose(text: str, *, indent: int = 0, hanging: int | None = None) -> None:
+    """Print a paragraph in lines that fit; further lines can be indented otherwise than the first."""
+    first, further = " " * indent, " " * (indent if hanging is None else hanging)
+    wide = prose_width()
+    say(fill(visible(text), wide, initial_indent=first, subsequent_indent=further, break_long_words=False))
 
 
 def prose_width() -> int:

@@ -41,7 +41,7 @@ class Kind(Generic[S]):
 
 CORE_COMMANDS = frozenset(
     {
-        *("attention", "check", "completion", "convert", "families", "generate", "guidance", "inspect"),
+        *("attention", "check", "completion", "convert", "doctor", "families", "generate", "guidance", "inspect"),
         *("models", "plugins", "schedulers", "show", "sigmas"),
     }
 )

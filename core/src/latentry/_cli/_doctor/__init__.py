@@ -1,0 +1,1 @@
+"""What ``doctor`` looks at: the installation, the machine, and where files go."""

@@ -182,7 +182,11 @@ class OpenCheckpoint(Protocol):
 
 
 class Model(Protocol):
-    """A checkpoint in memory."""
+    """A checkpoint in memory.
+
+    An engine runs its networks in ``torch.inference_mode``, unless gradients are enabled around them. Tensors that a
+    model makes then and keeps cannot enter autograd later; those that it returns are copied.
+    """
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:

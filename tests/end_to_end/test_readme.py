@@ -76,13 +76,15 @@ def wrong(prompt: str, picture: Image.Image) -> str:
 
 @pytest.fixture(scope="module")
 def folder(latentry: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the README's commands find where they run: a first picture, a mask, a model file and a scheduler."""
+    """What the commands find where they run: a first picture, a mask, a model file, a plan file and a scheduler."""
     folder = tmp_path_factory.mktemp("readme")
     assert latentry("generate", FIRST, "--seed", SEED, folder=folder).code == 0
     mask = Image.new("L", (64, 64))
     ImageDraw.Draw(mask).rectangle((34, 0, 63, 63), fill=255)
     mask.save(folder / "mask.png")
     assert latentry("convert", "shapes", "shapes.safetensors", "--to", "single", folder=folder).code == 0
+    exports = {words for page in PAGES for words in command_lines(page) if words[:2] == ("plan", "export")}
+    assert all(latentry(*words, folder=folder).code == 0 for words in exports)
     (plugin,) = (block for block in blocks(README) if block.title)
     (folder / plugin.title).write_text(plugin.text)
     for words in {words: None for page in PAGES for words in command_lines(page)}:

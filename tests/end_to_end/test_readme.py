@@ -83,13 +83,10 @@ def folder(latentry: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> P
     ImageDraw.Draw(mask).rectangle((34, 0, 63, 63), fill=255)
     mask.save(folder / "mask.png")
     assert latentry("convert", "shapes", "shapes.safetensors", "--to", "single", folder=folder).code == 0
-    exports = {words for page in PAGES for words in command_lines(page) if words[:2] == ("plan", "export")}
-    assert all(latentry(*words, folder=folder).code == 0 for words in exports)
+    exports = {line for page in PAGES for line in command_lines(page) if line[:2] == ("plan", "export")}
+    assert all(latentry(*line, folder=folder).code == 0 for line in exports)  # the files that other commands follow
     (plugin,) = (block for block in blocks(README) if block.title)
     (folder / plugin.title).write_text(plugin.text)
-    for words in {words: None for page in PAGES for words in command_lines(page)}:
-        if words[:2] == ("plan", "export"):  # the files that other commands follow
-            assert latentry(*words, folder=folder).code == 0
     return folder
 
 

@@ -20,6 +20,14 @@ SOURCES = [*(CORE / "src").rglob("*.py"), *(ROOT / "plugins").glob("*/src/**/*.p
 PLUGINS = DIRECTORY.projects()
 
 
+APART = {
+    "_install.py": "says what to install for all others; below it is tried",
+    "_others.py": "names an extra of an attention backend that is installed, which pip finds without an index",
+}
+PIP = re.compile(r"""pip install (?!``)(?:-[\w-]+ )*['"]?([^\s,;`'"]*)""")
+"""What pip is to install, after its options."""
+
+
 def commands(source: str) -> list[str]:
     """What pip is to install according to the strings of a module."""
     texts = [
@@ -27,16 +35,16 @@ def commands(source: str) -> list[str]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    return [found for text in texts for found in re.findall(r"pip install (?!``)([^\s,;`]*)", text)]
+    return [found for text in texts for found in PIP.findall(text)]
 
 
 def works(wanted: str) -> bool:
     """Whether it is an extra of the plugin that says it, which is installed then, or a package of somebody else's."""
-    return wanted.endswith("[cuda]") or not re.match("latentry|-|$", wanted)
+    return wanted.endswith("[cuda]") or not re.match("latentry|$", wanted)
 
 
 def test_strings_name_only_what_pip_finds() -> None:
-    sources = {path: path.read_text(encoding="utf-8") for path in SOURCES if path.name != "_install.py"}
+    sources = {path: path.read_text(encoding="utf-8") for path in SOURCES if path.name not in APART}
     found = {path: [wanted for wanted in commands(text) if not works(wanted)] for path, text in sources.items()}
     assert {str(path): wanted for path, wanted in found.items() if wanted} == {}
 

@@ -13,6 +13,7 @@ from latentry._cli._version import torch_words
 from latentry._discovery import PluginHost
 from latentry._discovery._loading._installed import core_version
 from latentry._errors import LatentryError
+from latentry._peers._install import how_to_install
 
 SLOW = 0.1
 """Seconds that importing a plugin's record may take."""
@@ -53,9 +54,16 @@ def _torch() -> Iterator[Finding]:
 
 def _plugins(host: PluginHost) -> Iterator[Finding]:
     yield Finding("plugins", "ok", f"{len(host.plugins)} loaded")
-    for kind, names in (("scheduler", host.schedulers), ("model family", host.families), ("model", host.checkpoints)):
+    needed = (
+        ("scheduler", host.schedulers, "latentry-euler"),
+        ("model family", host.families, "latentry-sd"),
+        ("model", host.checkpoints, "latentry-shapes"),
+    )
+    for kind, names, distribution in needed:
         if not len(names):
-            yield Finding("plugins", "problem", f"No {kind} is installed.", "pip install 'latentry[all]'")
+            yield Finding(
+                "plugins", "problem", f"No {kind} is installed.", f"To have one: {how_to_install(distribution)}"
+            )
     for problem in host.problems:
         who = f"{problem.plugin} of {problem.distribution} {problem.version}".strip()
         what = ": ".join(part for part in (problem.what, problem.why) if part)

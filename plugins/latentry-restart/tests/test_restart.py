@@ -55,7 +55,7 @@ def test_it_is_the_papers_algorithm(process: Process, count: int) -> None:
     assert torch.allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_a_boundary_at_the_level_is_no_stop_of_its_own() -> None:
+def test_a_boundary_at_the_level_is_not_a_stop_of_its_own() -> None:
     levels = (3.0, 0.3, 0.1)
     plan = Plan(Restart(restart_steps=4), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
     assert plan.evaluations_by_step == (2, 10)

@@ -38,7 +38,7 @@ def _torch() -> Iterator[Finding]:
     try:
         import torch
     except Exception as error:  # a broken installation fails in any way
-        remedy = "Install it again: pip install --force-reinstall torch"
+        remedy = "Install it again: pip install torch --force-reinstall"
         yield Finding("torch", "problem", f"cannot be imported: {type(error).__name__}: {error}", remedy)
         return
     if torch.cuda.is_available():

@@ -27,6 +27,8 @@ from latentry import GenerationRequest, Recipe, RecipeError, read_recipe
 from latentry._cli import main
 from latentry._cli._app import COMMANDS, app
 
+pytestmark = pytest.mark.slow  # many that add up
+
 LONG = "FUZZ_EXAMPLES" in os.environ
 FUZZ = settings(
     derandomize=not LONG,

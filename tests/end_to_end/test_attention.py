@@ -21,6 +21,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost
 
+pytestmark = pytest.mark.slow  # many that add up
+
 FAMILIES: dict[str, Callable[[Path], Path]] = {
     "sd": write_stable_diffusion,
     "sdxl": write_stable_diffusion_xl,

@@ -24,6 +24,8 @@ from latentry_diffusers.loading.quantised import QuantisedConv2d, QuantisedLinea
 from latentry_sd.detect import detect as detect_sd
 from latentry_sdxl.detect import detect as detect_sdxl
 
+pytestmark = pytest.mark.slow  # many that add up
+
 CPU = torch.device("cpu")
 WRITERS = {"rows of 256": write_rows_of_256, "projections": write_projections}
 FAMILIES: Mapping[str, tuple[Callable[[Path], Path], str, str]] = {

@@ -18,6 +18,8 @@ from latentry._files._locate import locate
 from latentry._files._parts import PartSources
 from latentry_diffusers.loading import load
 
+pytestmark = pytest.mark.slow  # many that add up
+
 ENTRIES = tuple(corpus())
 CPU = torch.device("cpu")
 

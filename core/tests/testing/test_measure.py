@@ -131,6 +131,7 @@ def loose(tmp_path: Path) -> str:
     return f"--plugin-dir={tmp_path / 'loose.py'}"
 
 
+@pytest.mark.slow
 def test_verbose_measures_what_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedulers", "loose", "broken", "--verbose", "--json", loose(tmp_path)]) == 0
     measured, broken = json.loads(capsys.readouterr().out)
@@ -145,6 +146,7 @@ def test_verbose_measures_what_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Nothing" in broken["not_measured"]
 
 
+@pytest.mark.slow
 def test_verbose_prints_fields_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedulers", "loose", "broken", "--verbose", loose(tmp_path)]) == 0
     printed = capsys.readouterr().out

@@ -252,6 +252,7 @@ def test_a_pipelines_eta_is_taken_where_there_is_one() -> None:
         end(scheduler("unipc", STOCK), eta=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unipc", "heun", "ddim"])
 def test_saved_and_loaded_in_a_new_process(name: str, tmp_path: Path) -> None:
     made = scheduler(name, STOCK, sigmas="karras", sigma_options={"rho": 5.0})

@@ -48,6 +48,7 @@ class GenerationResult:
 
         Raises:
             OSError: the folder cannot be written to.
+            ValueError: the recipe is too long for a JPEG file.
         """
         base = Path(output)
         base = base if format_of(base.suffix) else base.with_name(base.name + ".png")

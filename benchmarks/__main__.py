@@ -1,8 +1,7 @@
 """Latentry beside diffusers around the same networks: a warm generation, and the first picture of a process.
 
-Everything is a ratio of two ways that were timed in turn on the same machine; the smallest of several times counts,
-and the quartiles show the spread. It needs the shipped models; on a machine that does nothing else it takes five
-minutes::
+Everything is a ratio of two ways that were timed in turn on the same machine, with its spread. It needs the shipped
+models; on a machine that does nothing else it takes five minutes::
 
     python benchmarks                      # or: tox -e bench
     python benchmarks warm --rounds 20 --json
@@ -70,9 +69,12 @@ def page(found: dict[str, Any]) -> str:
     lines = [", ".join(f"{name} {value}" for name, value in found["machine"].items() if value is not None), ""]
     if warm := found.get("warm"):
         lines += [table("a warm picture, 20 steps", warm, "ms", 1000), ""]
-        mean = sum(row["of_minima"] for row in warm) / len(warm)
+        mean, least = (sum(row[key] for row in warm) / len(warm) for key in ("median", "of_minima"))
         apart = max(row["latents_apart"] for row in warm)
-        lines += [f"Mean ratio {mean:.2f}; the latents are at most {apart:.1e} apart.", ""]
+        lines += [
+            f"Mean of the medians {mean:.2f}, of the ratios of minima {least:.2f}; latents apart {apart:.1e}.",
+            "",
+        ]
     if first := found.get("first"):
         lines += [table("the first picture, 25 steps", first, "ms", 1000), ""]
     return "\n".join(lines).rstrip()

@@ -20,8 +20,9 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 class Paired:
     """Times of two ways in seconds, one pair a round.
 
-    The machine may be busy with other things. They meet both ways of a round alike and can only add to a time, so the
-    ratio of the smallest times is the steadiest figure; the quartiles of the rounds' ratios show the spread.
+    The machine may be busy with other things. They can only add to a time, so the ratio of the smallest times is the
+    steadiest figure where it is nearly idle. On a busy one no time is undisturbed: the median and the quartiles of the
+    rounds' ratios say more.
 
     Attributes:
         ours: wall time.
@@ -101,10 +102,11 @@ def _processor() -> str:
 
 def table(title: str, rows: Sequence[Mapping[str, Any]], unit: str, factor: float) -> str:
     """Rows as Markdown, times in a unit of ``1 / factor`` seconds."""
-    head = f"| {title} | latentry, {unit} | diffusers, {unit} | ratio | quartiles of the rounds | processor time |"
-    lines = [head, "|---|---|---|---|---|---|"]
+    ratios = "median of the rounds' ratios | quartiles | ratio of the minima | of processor time"
+    lines = [f"| {title} | latentry, {unit} | diffusers, {unit} | {ratios} |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         low, high = row["quartiles"]
-        times = f"{row['ours'] * factor:,.0f} | {row['theirs'] * factor:,.0f} | {row['of_minima']:.2f}"
-        lines.append(f"| {row['name']} | {times} | {low:.2f} to {high:.2f} | {row['cpu_of_minima']:.2f} |")
+        times = f"{row['ours'] * factor:,.0f} | {row['theirs'] * factor:,.0f}"
+        ratios = f"{row['median']:.2f} | {low:.2f} to {high:.2f} | {row['of_minima']:.2f} | {row['cpu_of_minima']:.2f}"
+        lines.append(f"| {row['name']} | {times} | {ratios} |")
     return "\n".join(lines)

@@ -34,7 +34,7 @@ def test_the_ratio_is_of_the_smallest_times_and_the_spread_of_the_rounds(paired:
     assert row["quartiles"] == [0.4, 2.0]
     assert row["cpu_of_minima"] == 0.5
     line = paired.table("what", [{"name": "one", **row}], "ms", 1000).splitlines()[-1]
-    assert line == "| one | 2,000 | 4,000 | 0.50 | 0.40 to 2.00 | 0.50 |"
+    assert line == "| one | 2,000 | 4,000 | 0.75 | 0.40 to 2.00 | 0.50 | 0.50 |"
 
 
 def test_an_unknown_part_is_refused() -> None:

@@ -9,7 +9,7 @@ from latentry import sigma_preferences
 
 DDIM = sigma_preferences(
     ("vp", None, "latentry:beta", {"alpha": 0.4, "beta": 0.8}),
-    ("flow", None, "latentry:beta", {"alpha": 1.0, "beta": 1.5}),
+    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
     ("edm", 5, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2}),
     ("edm", None, "latentry:kl-optimal", {}),
 )
@@ -25,13 +25,13 @@ ANCESTRAL = sigma_preferences(
 
 TWO_M = sigma_preferences(
     ("vp", None, "latentry:beta", {"alpha": 0.4, "beta": 0.8}),
-    ("flow", 5, "latentry:beta", {"alpha": 0.6, "beta": 1.0}),
-    ("flow", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.05, "sigma_max": 8.0}),
-    ("flow", 25, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.02, "sigma_max": 8.0}),
-    ("flow", None, "latentry:exponential", {}),
-    ("edm", 5, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2}),
-    ("edm", 8, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1}),
-    ("edm", 25, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05}),
+    ("flow", 5, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.1, "sigma_max": 40.0}),
+    ("flow", 15, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05, "sigma_max": 60.0}),
+    ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.02, "sigma_max": 60.0}),
+    ("edm", 5, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.2}),
+    ("edm", 8, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05}),
+    ("edm", 15, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.02}),
+    ("edm", 25, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.02}),
     ("edm", None, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.02}),
 )
 

@@ -1,4 +1,4 @@
-"""The default sigma schedules of gradient estimation, by error on random mixtures and Gaussians, some of them guided.
+"""The default sigma schedules of gradient estimation, by error on random mixtures, guided ones too, and image spectra.
 
 With few steps they are the grids on which the extrapolated slope does not run away.
 """
@@ -13,8 +13,11 @@ SIGMAS = sigma_preferences(
     ("vp", 8, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2}),
     ("vp", 20, "latentry:beta", {"alpha": 0.4, "beta": 0.8}),
     ("vp", None, "latentry:kl-optimal", {}),
-    ("flow", 8, "latentry:beta", {"alpha": 1.0, "beta": 1.5}),
-    ("flow", None, "latentry:beta", {"alpha": 1.2, "beta": 2.0}),
+    ("flow", 6, "latentry:beta", {"alpha": 1.0, "beta": 1.5}),
+    ("flow", 8, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1, "sigma_max": 60.0}),
+    ("flow", 12, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05, "sigma_max": 60.0}),
+    ("flow", 25, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
+    ("flow", None, "latentry:trailing", {}),
     ("edm", 8, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.3}),
     ("edm", 12, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.1}),
     ("edm", None, "latentry:kl-optimal", {}),

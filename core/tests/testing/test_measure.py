@@ -150,9 +150,10 @@ def test_verbose_measures_what_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 def test_verbose_prints_fields_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedulers", "loose", "broken", "--verbose", loose(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "  exemptions: -" in printed
+    assert "loose: first order" in printed
+    assert "Its options cannot be read: " in printed
     assert "path, spectrum of images" in printed
-    assert "not measured: " in printed
+    assert "Not measured: " in printed
 
 
 def test_without_verbose_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

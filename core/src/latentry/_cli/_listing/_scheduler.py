@@ -16,6 +16,7 @@ from latentry._cli._listing._details import (
 )
 from latentry._cli._listing._tables import Record, origin
 from latentry._discovery import PluginHost
+from latentry._errors import LatentryError
 from latentry._specs import PeerName, SchedulerSpec, SigmaPreference
 
 PROCESSES = {"vp": "variance preserving", "flow": "rectified flow", "edm": "EDM"}
@@ -35,7 +36,10 @@ def print_scheduler(host: PluginHost, item: Record) -> None:
             "not checked": not_checked(spec),
         }
     )
-    print_options(host.schedulers.load(name), "Options", "(--set NAME=VALUE)")
+    try:
+        print_options(host.schedulers.load(name), "Options", "(--set NAME=VALUE)")
+    except LatentryError as error:
+        print_section(f"Its options cannot be read: {error.why or error.what}")
     _print_cases(spec)
     print_section("Sigma schedules that it prefers, by the model's noise process and the number of steps:")
     print_facts(dict(_preferences(spec.sigmas)))

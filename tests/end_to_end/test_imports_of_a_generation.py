@@ -65,10 +65,10 @@ def test_nothing_is_imported_that_is_not_used(after: Mapping[str, Any]) -> None:
 
 
 def test_garbage_is_not_collected_before_the_model_is_loaded(after: Mapping[str, Any]) -> None:
-    """torch and diffusers alone make Python collect its youngest generation hundreds of times."""
+    """Python collects its youngest generation once for every 700 new objects; these are the ones that stayed."""
     assert after["enabled"]
     assert after["frozen"] > 100_000
-    assert sum(after["collections"]) < 100
+    assert sum(after["collections"]) < after["frozen"] / 700 / 4
 
 
 @pytest.mark.parametrize("was_on", [True, False])

@@ -45,7 +45,7 @@ def measured(process: str, quantity: str) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     for row in rows[2:]:
         name, *cells = (cell.strip() for cell in row.strip("|").split("|"))
-        values = [re.match(r"[\d.e-]+", cell) for cell in cells]
+        values = [re.match(r"\d[\d.e-]*", cell) for cell in cells]
         found[name] = {count: float(value[0]) for count, value in zip(counts, values, strict=True) if value}
     return found
 

@@ -29,7 +29,8 @@ The oracles are a mixture of three Gaussians in the plane, and a Gaussian with t
 variance proportional to 1/k²). Deterministic schedulers are held against the end of the exact path at σ = 0, begun with
 the noise a generation begins with at the level of their first step; of stochastic ones the variance of the result is
 computed, without chance, on the spectrum and on Gaussians of variance 0.1, 0.5 and 2. Where no number of steps takes
-exactly so many evaluations, the most steps that take fewer are used.
+exactly so many evaluations, the most steps that take fewer are used. A scheduler that chooses its own steps has no such
+figures.
 
 {READING}
 """
@@ -109,7 +110,7 @@ def _process(kind: str, title: str, measured: Mapping[str, Iterable[Measured]]) 
                 (name, *figures(one, oracle))
                 for name, found in measured.items()
                 for one in found
-                if one.process == kind and one.error == error
+                if one.process == kind and one.error == error and one.spent
             ]
             parts.append(f"Error of the {text}\n\n{_table(columns, body)}")
     return "\n\n".join(parts)

@@ -340,7 +340,7 @@ def test_a_failed_write_leaves_nothing_behind(
     engine: Engine, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Image.Image, file: Any, **options: Any) -> None:
-        Path(file).write_bytes(b"half")
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     result = engine.generate(request(model))

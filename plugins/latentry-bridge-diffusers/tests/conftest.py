@@ -22,10 +22,10 @@ TASKS = {"text-to-image": "Pipeline", "image-to-image": "Img2ImgPipeline", "inpa
 
 
 @cache
-def _parts(model: str) -> Any:
+def _parts(model: str, dtype: torch.dtype) -> Any:
     folder = PluginHost().checkpoints.load(model)()
     first = getattr(diffusers, f"{PIPELINES[model]}Pipeline")
-    pipeline = first.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    pipeline = first.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -34,8 +34,8 @@ def _parts(model: str) -> Any:
 def pipeline() -> Any:
     """Makes a pipeline of a shipped model for a task, with its own stock scheduler."""
 
-    def make(model: str, task: str = "text-to-image") -> Any:
-        base = _parts(model)
+    def make(model: str, task: str = "text-to-image", dtype: torch.dtype = torch.float32) -> Any:
+        base = _parts(model, dtype)
         cls = getattr(diffusers, f"{PIPELINES[model]}{TASKS[task]}")
         made = cls(**{name: part for name, part in base.components.items() if name in cls.__init__.__annotations__})
         made.set_progress_bar_config(disable=True)

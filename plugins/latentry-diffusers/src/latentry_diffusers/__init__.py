@@ -1,8 +1,8 @@
-"""What model families on the networks of diffusers and transformers share; a library that registers nothing.
+"""Code shared by model families that use networks of diffusers and transformers; registers no plugin itself.
 
-A family needs the names below; they are imported on first use. Everything else lies in rooms, each of which says in its
-docstring what belongs there: ``files``, ``layouts``, ``recognise``, ``bundle``, ``loading``, ``text``, ``attention``,
-``lora``, ``model``, ``convert``.
+A family needs the names below; they are imported on first use. Everything else lies in rooms, whose docstrings say what
+belongs there: ``files``, ``layouts``, ``recognise``, ``bundle``, ``loading``, ``text``, ``attention``, ``lora``,
+``model``, ``convert``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Modules that used to lie flat in this package: their paths lead to the rooms that they are in now, with a warning.
+"""Keeps the old import paths of modules that have moved into rooms; importing one gives a warning.
 
-They work until 2.0, as other moved names do (``docs/versions.md``). Not here are modules whose contents were divided or
-renamed, and which no family but those of this repository used: ``clip_layers``, ``kinds_adapter``, ``kinds_family``,
-``kinds_folder``, ``kinds_text``, ``parts_given``, ``useless``. Of those that are folders now (``bundle``, ``loading``,
-``model``, ``recognise``, ``text``), the names that a family needs are in ``latentry_diffusers`` itself.
+They work until 2.0, as other moved names do (``docs/versions.md``). This does not cover modules whose contents were
+split or renamed and that only the families of this repository used: ``clip_layers``, ``kinds_adapter``,
+``kinds_family``, ``kinds_folder``, ``kinds_text``, ``parts_given``, ``useless``. Some modules became packages
+(``bundle``, ``loading``, ``model``, ``recognise``, ``text``); import the names that a family needs from
+``latentry_diffusers`` itself.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ FORMER: dict[str, tuple[str, ...]] = {
     "weight_folder": ("files.part_folder",),
     "weights": ("files.weight_files", "files.tensor_header", "files.read"),
 }
-"""The modules that each former one's names are in now."""
+"""Former module → the modules that hold its names now."""
 
 
 class FormerModules(MetaPathFinder, Loader):
-    """Finds the former modules; asked last, and about nothing else."""
+    """Finds the former modules, and only those; consulted after all other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -73,7 +74,7 @@ class FormerModules(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Adds the finder, once for a process."""
+    """Adds the finder once per process."""
     if not any(isinstance(finder, FormerModules) for finder in sys.meta_path):
         sys.meta_path.append(FormerModules())
 

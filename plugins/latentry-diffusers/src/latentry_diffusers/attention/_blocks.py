@@ -14,9 +14,9 @@ from latentry_diffusers.attention._change import Changes, LayerChange
 from latentry_diffusers.attention._layer import Layer
 
 BLOCK = re.compile(r"((?:.+\.)?transformer_blocks\.\d+)\.")
-"""FLUX's single blocks, where text and picture are one, are not among them."""
+"""Does not match FLUX's single blocks, where text and picture are one sequence."""
 ORDER = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
-"""A UNet lists its middle last."""
+"""The order in which a UNet runs its blocks; it lists the middle block last."""
 
 
 class AttentionBlocks:
@@ -41,10 +41,10 @@ class AttentionBlocks:
         return len(self._blocks)
 
     def changes(self, change: AttentionChange, size: tuple[int, int]) -> Changes:
-        """What the processors of the layers are given for an evaluation.
+        """The option that the layers' processors take for one evaluation.
 
         Args:
-            change: which blocks, and what becomes of them.
+            change: which blocks, and how their attention changes.
             size: rows and columns of the picture, in tokens of the finest level.
 
         Raises:

@@ -1,6 +1,6 @@
-"""Attention of the picture to itself, changed in some layers for the length of one evaluation.
+"""Changes the picture's self-attention in some layers, for one evaluation.
 
-It travels with the evaluation, as an option of the layers' processors, so that other threads do not meet it.
+The change is passed with the evaluation, as an option of the layers' processors, so other threads are not affected.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Part = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LayerChange:
-    """What becomes of one layer's attention; see ``latentry.models.AttentionChange``.
+    """How the attention of one layer is changed; see ``latentry.models.AttentionChange``.
 
     Attributes:
-        blur: of the queries, in tokens; None where attention gives the values back.
+        blur: standard deviation of the blur of the queries, in tokens; None makes attention return the values.
         size: rows and columns of the picture, in tokens of the finest level.
     """
 
@@ -34,11 +34,11 @@ class LayerChange:
     size: tuple[int, int]
 
     def query(self, project: Part) -> Part:
-        """The projection to queries."""
+        """The projection to queries, with the blur applied."""
         return project if self.blur is None else partial(self._blurred, project, self.blur)
 
     def attend(self, backend: AttentionBackend) -> Attend:
-        """What computes attention."""
+        """The function that computes attention."""
         return _values if self.blur is None else backend.attend
 
     def _blurred(self, project: Part, blur: float, states: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class LayerChange:
 
 
 class _Unchanged:
-    """A layer as it is."""
+    """Leaves a layer's attention unchanged."""
 
     @staticmethod
     def query(project: Part) -> Part:
@@ -65,11 +65,11 @@ UNCHANGED = _Unchanged()
 
 @dataclass(frozen=True)
 class Changes:
-    """The change of some layers of a network.
+    """One change, and the layers that it applies to.
 
     Attributes:
         layers: diffusers' layers, by ``id``.
-        change: of each.
+        change: applies to each of them.
     """
 
     layers: frozenset[int]
@@ -77,7 +77,7 @@ class Changes:
 
     @staticmethod
     def of(changes: Changes | None, layer: Any) -> LayerChange | _Unchanged:
-        """What becomes of a layer."""
+        """The change of a layer, or ``UNCHANGED``."""
         return UNCHANGED if changes is None or id(layer) not in changes.layers else changes.change
 
 
@@ -87,10 +87,10 @@ def _values(q: Tensor, k: Tensor, v: Tensor, **rest: Any) -> Tensor:
 
 
 def tokens_of(size: tuple[int, int], tokens: int) -> tuple[int, int]:
-    """Rows and columns of a level of that many tokens, each level half as wide as the one before.
+    """Rows and columns of the level that has this many tokens; each level is half as wide as the one before.
 
     Raises:
-        ValueError: no level has so many.
+        ValueError: no level has this many tokens.
     """
     rows, columns = size
     while rows * columns > tokens:
@@ -101,7 +101,7 @@ def tokens_of(size: tuple[int, int], tokens: int) -> tuple[int, int]:
 
 
 def blurred(picture: Tensor, deviation: float) -> Tensor:
-    """Feature maps (batch, channels, rows, columns) through a Gaussian, reflected at the edges; ∞ gives their mean.
+    """Feature maps (batch, channels, rows, columns) after a Gaussian blur with reflected edges; ∞ gives their mean.
 
     The kernel reaches 3 standard deviations, or across the picture where that is less, as in the authors' code (Hong
     2024, arXiv:2408.00760).

@@ -1,4 +1,4 @@
-"""Calling a layer's processor without diffusers' look at its signature, which takes some 40 µs in every call."""
+"""Calls a layer's processor without inspecting its signature, which takes diffusers about 40 µs per call."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from types import MethodType
 from typing import Any
 
 OWN = "forward"
-"""Where a module keeps what it calls in place of its class's ``forward``."""
+"""The instance attribute that overrides the ``forward`` of the module's class."""
 
 
 def call_directly(layer: Any) -> None:
-    """Has one layer, and no other of its class, call its processor at once."""
+    """Makes this layer, and no other of its class, call its processor directly."""
     layer.__dict__[OWN] = MethodType(_forward, layer)  # a method of the layer, so that a copy of it calls the copy
 
 
@@ -20,9 +20,9 @@ def call_as_diffusers(layer: Any) -> None:
 
 
 def _forward(layer: Any, *given: Any, **options: Any) -> Any:
-    """The same as the class's own, for processors that say what they take.
+    """Does the same as the ``forward`` of the class, for processors that declare their options in ``takes``.
 
-    diffusers drops options that a processor does not take, with a warning; then its own way is gone.
+    With any other option it calls diffusers' ``forward``, which drops the option with a warning.
     """
     processor = layer.processor
     if options.keys() <= getattr(processor, "takes", frozenset()):

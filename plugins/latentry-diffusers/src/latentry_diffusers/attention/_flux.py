@@ -1,4 +1,4 @@
-"""Attention of FLUX: text and picture in one, with rotary positions (Su et al. 2021, arXiv:2104.09864)."""
+"""FLUX's attention: joint over text and picture, with rotary position embeddings (Su et al. 2021, arXiv:2104.09864)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
 
 Rotary = tuple[Tensor, Tensor]
-"""Cosines and sines, (tokens, head size) each, every value twice in a row."""
+"""Cosines and sines, each (tokens, head size); every value is repeated twice in a row."""
 
 
 class FluxProcessor:
@@ -21,7 +21,7 @@ class FluxProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of what it can be given.
+        takes: the names of its arguments.
     """
 
     takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes"})
@@ -38,18 +38,19 @@ class FluxProcessor:
         image_rotary_emb: Rotary | None = None,
         changes: Changes | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """One attention layer.
+        """Runs one attention layer.
 
         Args:
             attn: the layer.
-            hidden_states: of the picture, (batch, tokens, width); in single blocks of text and picture in one.
-            encoder_hidden_states: of the text in double blocks.
-            attention_mask: of the scores.
+            hidden_states: states of the picture, (batch, tokens, width); in single blocks, of text and picture
+                together.
+            encoder_hidden_states: states of the text, in double blocks.
+            attention_mask: mask of the attention scores.
             image_rotary_emb: positions of text and picture.
-            changes: of some layers.
+            changes: changes of attention, for some layers.
 
         Returns:
-            What becomes of the states; in double blocks the picture's and the text's.
+            The new states; in double blocks, those of the picture and of the text.
         """
         change = Changes.of(changes, attn)
         q, k, v = own_heads(attn, hidden_states, change.query)

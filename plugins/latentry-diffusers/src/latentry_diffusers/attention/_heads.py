@@ -1,4 +1,4 @@
-"""Heads out of projections, and back; (batch, tokens, heads × head size) and (batch, heads, tokens, head size)."""
+"""Splits projections (batch, tokens, heads × head size) into heads (batch, heads, tokens, head size), and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Part = Callable[[Tensor], Tensor]
 
 
 def split(project: Part, states: Tensor, heads: int, norm: Part | None = None) -> Tensor:
-    """A projection in heads, each with its norm where the layer has one: (batch, heads, tokens, head size)."""
+    """Splits a projection into heads (batch, heads, tokens, head size), and applies the layer's norm if it has one."""
     whole = project(states)
     parts = whole.view(*whole.shape[:-1], heads, -1).transpose(1, 2)
     return parts if norm is None else norm(parts)
@@ -37,5 +37,5 @@ def text_heads(attn: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def joined(heads: Tensor, dtype: torch.dtype) -> Tensor:
-    """(batch, tokens, heads × head size) in a dtype."""
+    """Joins heads to (batch, tokens, heads × head size), in a dtype."""
     return heads.transpose(1, 2).flatten(2).to(dtype)

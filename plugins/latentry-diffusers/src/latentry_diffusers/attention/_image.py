@@ -16,7 +16,7 @@ class BackendProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of what it can be given.
+        takes: the names of its arguments.
     """
 
     takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb", "changes"})
@@ -33,7 +33,7 @@ class BackendProcessor:
         temb: Tensor | None = None,
         changes: Changes | None = None,
     ) -> Tensor:
-        """One attention layer; hidden states are (batch, tokens, width) or (batch, channels, height, width)."""
+        """Runs one attention layer; hidden states are (batch, tokens, width) or (batch, channels, height, width)."""
         shape, residual = hidden_states.shape, hidden_states
         if attn.spatial_norm is not None:
             hidden_states = attn.spatial_norm(hidden_states, temb)

@@ -1,6 +1,4 @@
-"""Attention of multimodal transformers: of text and picture in one, or of the picture (Esser et al. 2024,
-arXiv:2403.03206).
-"""
+"""Attention of multimodal transformers, joint or over the picture alone (Esser et al. 2024, arXiv:2403.03206)."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ class JointProcessor:
 
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of what it can be given.
+        takes: the names of its arguments.
     """
 
     takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "changes"})
@@ -35,17 +33,18 @@ class JointProcessor:
         attention_mask: Tensor | None = None,
         changes: Changes | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """One attention layer.
+        """Runs one attention layer.
 
         Args:
             attn: the layer.
-            hidden_states: of the picture, (batch, tokens, width).
-            encoder_hidden_states: of the text, (batch, tokens, width); None where the picture attends to itself alone.
-            attention_mask: of the scores.
-            changes: of some layers.
+            hidden_states: states of the picture, (batch, tokens, width).
+            encoder_hidden_states: states of the text, (batch, tokens, width); None where the picture attends only to
+                itself.
+            attention_mask: mask of the attention scores.
+            changes: changes of attention, for some layers.
 
         Returns:
-            What becomes of the picture's states; with text of both.
+            The new states of the picture; with text, those of picture and text.
         """
         picture = hidden_states.shape[1]
         change = Changes.of(changes, attn)

@@ -21,7 +21,7 @@ PROCESSORS: Mapping[str, type[BackendProcessor | JointProcessor | FluxProcessor]
         "FluxAttnProcessor": FluxProcessor,
     }
 )
-"""What stands in for each of diffusers' processors."""
+"""The replacement for each of diffusers' processors."""
 
 
 class Layer:
@@ -44,12 +44,12 @@ class Layer:
 
     @property
     def demand(self) -> AttentionDemand:
-        """What is known of its calls."""
+        """What a backend can know about its calls beforehand."""
         return AttentionDemand(head_size=self._layer.inner_dim // self._layer.heads)
 
     @property
     def state(self) -> object:
-        """What computes in it now."""
+        """The processor that it has now."""
         return self._layer.processor
 
     @state.setter
@@ -61,10 +61,10 @@ class Layer:
             call_as_diffusers(self._layer)
 
     def check(self) -> None:
-        """Refuses a layer that does something else than plain attention, such as an adapter's.
+        """Refuses a layer whose processor computes anything but plain attention, such as one of an adapter.
 
         Raises:
-            IncompatibleError: it came with a processor that nothing here stands in for.
+            IncompatibleError: there is no replacement here for its processor.
         """
         kind = type(self._own).__name__
         if kind not in PROCESSORS:
@@ -75,12 +75,12 @@ class Layer:
             )
 
     def serve(self, backend: AttentionBackend | None) -> None:
-        """Has it computed by a backend, or as it came."""
+        """Serves the layer through a backend; None restores its own processor."""
         self.state = self._own if backend is None else PROCESSORS[type(self._own).__name__](backend)
 
 
 def _role(layer: Any) -> str:
-    """Joint attention has projections for the text, or is FLUX's, whose single blocks hold both in one."""
+    """The role of a denoiser's layer; joint layers have projections for the text, or are FLUX's, which process both."""
     if type(layer).__name__ == "FluxAttention" or getattr(layer, "add_q_proj", None) is not None:
         return "joint"
     return "cross" if layer.is_cross_attention else "self"

@@ -14,7 +14,7 @@ from latentry_diffusers.attention._layer import Layer
 from latentry_diffusers.attention._text import TextEncoder
 
 ROLES = ("self", "cross", "joint", "vae", "text")
-"""Attention of picture to picture, of picture to text, of both to both, of the autoencoder, of the text encoders."""
+"""Self, cross and joint attention of the denoiser, and attention of the autoencoder and the text encoders."""
 
 
 class Slot(Protocol):
@@ -54,7 +54,7 @@ class Routing:
         return tuple(role for role in ROLES if role in had)
 
     def set(self, backend: AttentionBackend | str | None, role: str | None) -> AbstractContextManager[None]:
-        """See ``latentry.models.Model.set_attention``. Nothing is changed where it raises."""
+        """Implements ``latentry.models.Model.set_attention``; if it raises, nothing has changed."""
         if role is not None and role not in self.roles:
             raise OptionError(
                 f"There is no attention role {role!r} here.", remedy=f"Roles are {', '.join(self.roles)}."

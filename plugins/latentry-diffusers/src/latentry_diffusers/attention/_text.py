@@ -1,7 +1,7 @@
-"""Attention of transformers' text encoders, through an entry of our own in its table of implementations.
+"""Serves attention of transformers' text encoders, through an entry in its table of attention implementations.
 
-The table belongs to the process; the entry is a fixed function that finds each layer's backend on the layer itself, so
-that models do not meet.
+The table is global to the process. The entry is one function that reads the backend from each layer, so models do not
+affect each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from latentry.attention import AttentionBackend, AttentionDemand
 log = logging.getLogger("latentry.attention")
 
 NAME = "latentry"
-"""Ours in transformers' tables."""
+"""The name of our entry in transformers' tables."""
 SLOT = "_latentry_attention"
 """Where a layer keeps its backend."""
 
@@ -27,7 +27,7 @@ class TextEncoder:
 
     Args:
         network: transformers' model.
-        number: which of the model's it is, from 1.
+        number: its number among the model's text encoders, from 1.
 
     Attributes:
         role: ``text``.
@@ -49,7 +49,7 @@ class TextEncoder:
 
     @property
     def demand(self) -> AttentionDemand:
-        """What is known of its calls; T5's have a bias and no scale."""
+        """What a backend can know about its calls beforehand; T5's have a bias and no scale."""
         layer = self._layers[0]
         biased = hasattr(layer, "key_value_proj_dim")
         size = layer.key_value_proj_dim if biased else layer.head_dim
@@ -57,7 +57,7 @@ class TextEncoder:
 
     @property
     def state(self) -> AttentionBackend | None:
-        """What serves the layers; None for transformers' own way."""
+        """The backend that serves the layers; None if transformers computes them itself."""
         backend: AttentionBackend | None = self._layers[0].__dict__.get(SLOT)
         return backend
 
@@ -66,21 +66,21 @@ class TextEncoder:
         self.serve(backend)
 
     def check(self) -> None:
-        """Every text encoder that transformers lets choose can be served."""
+        """Accepts every text encoder whose implementation transformers lets us choose."""
 
     def serve(self, backend: AttentionBackend | None) -> None:
-        """Has the layers served by a backend, or as they came."""
+        """Serves the layers through a backend; None restores their own implementation."""
         if backend is not None:
             _register()
         for layer in self._layers:
-            layer.__dict__[SLOT] = backend  # past nn.Module, which would take a module in as a part of the network
+            layer.__dict__[SLOT] = backend  # bypasses nn.Module, which would register a backend that is a module
         self._network.set_attn_implementation(self._own if backend is None else NAME)
         if backend is not None and self._network.config._attn_implementation != NAME:
             log.warning("attention: transformers does not let a backend serve %s", self.label)
 
 
 def _register() -> None:
-    """Idempotent."""
+    """Adds our entry to transformers' tables. Idempotent."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
@@ -99,9 +99,9 @@ def _attend(
     position_bias: Tensor | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls; q, k and v are (batch, heads, tokens, head size), the result has tokens before heads."""
+    """Called by transformers; q, k, v are (batch, heads, tokens, head size), the result has tokens before heads."""
     backend: AttentionBackend | None = module.__dict__.get(SLOT)
-    if backend is None:  # its model shares the configuration of one that is served
+    if backend is None:  # its model shares a configuration with a model that is served
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         options = {"scaling": scaling, "is_causal": is_causal, "position_bias": position_bias}
@@ -114,7 +114,7 @@ def _attend(
 
 
 def _with_bias(mask: Tensor | None, bias: Tensor) -> Tensor:
-    """T5's position bias where the mask lets a key take part."""
+    """T5's position bias with the attention mask applied."""
     if mask is None:
         return bias
     return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask

@@ -1,4 +1,4 @@
-"""A checkpoint as parts, whatever files it comes in: its networks, their configurations and tokenizers, unread.
+"""Splits a checkpoint, in any file format, into networks with configurations and tokenizers; reads no weights.
 
 May use: ``files``, ``layouts``, ``recognise``.
 """

@@ -1,4 +1,4 @@
-"""Whether a file of published shape holds every tensor of the networks that it seems to hold, from its header alone.
+"""Checks by the header alone whether a file of published shape holds every tensor of its networks.
 
 A layout's table and the published number of parameters stand in for the network, so nothing heavy is imported.
 """
@@ -19,7 +19,7 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.recognise import UNPUBLISHED, UNSUPPORTED
 
 FEW = 0.01
-"""The share of tensors that is less than any block."""
+"""A share of all tensors that is smaller than any single block's."""
 OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
 
 
@@ -32,7 +32,7 @@ def check_complete(
 ) -> Detection | None:
     """A detection that says what networks in the file are incomplete.
 
-    An incomplete denoiser cannot be run; any other incomplete network is missing, and can be given apart.
+    An incomplete denoiser cannot be run; any other incomplete network counts as missing, and can be given separately.
 
     Args:
         found: what the header seems to be; returned as it is for folders, where configurations are given, and for
@@ -73,9 +73,9 @@ def _not_runnable(found: Detection, fault: str) -> Detection:
 
 
 def _nearly_published(part: Part | None, weights: WeightFiles) -> str | None:
-    """What a denoiser lacks that has a shape of its own only because a few tensors are missing.
+    """What a denoiser lacks if its shape is unpublished only because a few tensors are missing.
 
-    Networks that really are of another shape lack whole blocks of the published one, or hold others.
+    Networks that really have another shape lack whole blocks of the published one, or have additional blocks.
     """
     if part is None:
         return None
@@ -87,7 +87,7 @@ def _nearly_published(part: Part | None, weights: WeightFiles) -> str | None:
 
 
 def _fault(spec: PartSpec, part: Part | None, weights: WeightFiles, parameters: int) -> str | None:
-    """What is wrong with a part that the file seems to hold; None where nothing is, or the part is not there at all."""
+    """What is wrong with a part that the file seems to hold; None where nothing is wrong, or the part is absent."""
     if part is None:
         prefix = next((p for p in spec.prefixes if any(name.startswith(p) for name in weights.tensors)), None)
         return None if prefix is None else f"its {spec.name} lacks {prefix}{spec.network.witness}"

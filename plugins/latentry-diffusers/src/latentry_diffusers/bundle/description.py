@@ -36,7 +36,7 @@ def describe(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[st
     Args:
         files: the checkpoint.
         specs: the networks of the variant, in the order of their use.
-        published: configurations by part, and of the ``scheduler``, for files that bring none along.
+        published: configurations by part, and of the ``scheduler``, for files that hold none.
 
     Raises:
         ModelError: a configuration is missing, cannot be read, or lacks a key.
@@ -60,9 +60,9 @@ def describe(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[st
 
 
 def _config_file(spec: PartSpec, asked: Path | None, own: Path | None, *, apart: bool) -> Path | None:
-    """In the folder given for configurations, else in the checkpoint's own; None leaves the published configuration.
+    """Looks in the folder given for configurations, then in the checkpoint's; None leaves the published configuration.
 
-    The checkpoint's own folder must have it, unless the part is given apart.
+    A checkpoint's own folder must have it, unless the part is given separately.
     """
     if asked is not None and (file := asked / spec.name / "config.json").is_file():
         return file

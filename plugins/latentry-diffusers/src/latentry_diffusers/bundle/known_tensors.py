@@ -1,4 +1,4 @@
-"""Tensors in files of weights that are known and that no network needs."""
+"""Known tensors in weight files that no network needs."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _DIFFUSION = (
     "betas|logvar|scale_factor|(alphas|posterior|sqrt|log)_\\w+|model_ema\\..*|first_stage_model\\.loss\\..*"
     "|denoiser\\.sigmas|v_pred|ztsnr|edm_\\w+|iteration|global_step|model_sampling\\..*"
 )
-"""Tables of the process in training, running averages, losses, marks."""
+"""Tables of the training's noise process, running averages (EMA), losses, marks."""
 _OPEN_CLIP_END = "cond_stage_model\\.model\\.(transformer\\.resblocks\\.23\\..*|text_projection)"
-"""Stable Diffusion 2 uses the states before the last layer, and no pooled state."""
+"""What Stable Diffusion 2 leaves out: it uses the states before the last layer, and no pooled state."""
 _CLIP = "(.*\\.)?(logit_scale|position_ids|attn_mask)|(text_model\\.)?text_projection\\.weight|text_projection"
 _VISION = "vision_model\\..*|visual_projection\\..*|visual\\..*"
 _T5 = (
     "dec\\.(blk\\..*|output_norm\\.weight)|decoder\\.(block|embed_tokens|final_layer_norm)\\..*"
     "|lm_head\\.weight|spiece_model|tokenizer_json"
 )
-"""Of the decoder, in the names of llama.cpp and of transformers, and vocabularies kept as tensors."""
+"""T5's decoder, by llama.cpp's and transformers' names, and vocabularies stored as tensors."""
 _SHARED = "(.*\\.)?(shared|encoder\\.embed_tokens)\\.weight"
-"""T5's embeddings have two names; one is enough."""
+"""Both names of T5's embeddings; a file needs only one."""
 
 _USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _T5, _SHARED)))
 
 
 def is_useless(name: str) -> bool:
-    """Whether a tensor of that name can be ignored without saying so."""
+    """Whether a tensor with this name can be ignored silently."""
     return _USELESS.fullmatch(name) is not None or WITH_WEIGHTS.fullmatch(name) is not None
 
 
 def check_readable(part: str, where: Path, weights: WeightFiles, prefix: str) -> None:
-    """Refuses a part whose weights are packed in a way that is not read; other parts in the same file do not matter.
+    """Refuses a part whose weights are packed in an unsupported way; other parts in the same file do not matter.
 
     Args:
         part: its name.
-        where: the file or folder, to be named.
+        where: the file or folder, for the message.
         weights: the files.
         prefix: how the names of the part's tensors begin.
 

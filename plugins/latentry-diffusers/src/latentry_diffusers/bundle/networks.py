@@ -1,4 +1,4 @@
-"""The classes of diffusers and transformers that families are made of, and the layouts in which files hold each."""
+"""The network classes of diffusers and transformers that families use, and the layouts in which files hold them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Layout(NamedTuple):
     """A layout that is not the network's own.
 
     Attributes:
-        witness: the network's witness in this layout, by whose name a file shows that it is in it.
+        witness: the network's witness in this layout; a file that holds its original name is in this layout.
         pairs: makes the table.
     """
 
@@ -62,8 +62,8 @@ class PartSpec:
         network: its class.
         kinds: keys that its ``config.json`` must have, and their types.
         prefixes: how the names of its tensors begin in a file of the whole checkpoint.
-        role: the option that gives a file of this part alone; None where there is no such option.
-        tokenizer: of a text encoder.
+        role: the option that gives this part separately; None where there is no such option.
+        tokenizer: the tokenizer of a text encoder.
         optional: whether the model runs without it.
         identities: matrices that single files leave out because they are the identity.
     """
@@ -85,7 +85,7 @@ def common_name(name: str) -> str:
 
 
 def spellings(common: str) -> tuple[str, ...]:
-    """The names that ``common_name`` makes this one of."""
+    """All names that ``common_name`` maps to this one."""
     same = ("encoder.embed_tokens.weight",) if common == "shared.weight" else ()
     return (common, f"text_model.{common}", *same)
 

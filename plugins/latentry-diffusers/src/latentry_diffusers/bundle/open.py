@@ -1,4 +1,4 @@
-"""A checkpoint as parts, whatever files it comes in: configurations and headers are read, tensors are not."""
+"""Opens a checkpoint as parts, in any file format; reads configurations and headers, but no tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from latentry_diffusers.recognise.metadata import ZERO_SNR, ZERO_SNR_MARK, noise
 log = logging.getLogger("latentry.models")
 
 OPTIONS: Mapping[Role, str] = {"vae": "--vae FILE", "text-encoder": "--text-encoder FILE"}
-"""The option that gives a part of each role apart."""
+"""The command-line option for each role."""
 WORDS: Mapping[Role, str] = {"vae": "an autoencoder", "text-encoder": "a text encoder"}
 
 
@@ -30,12 +30,12 @@ class Bundle:
     """The parts of a checkpoint.
 
     Attributes:
-        files: where it lies.
+        files: the files of the checkpoint.
         parts: the networks by name, in the order of their use.
-        scheduler: in the keys of diffusers' ``scheduler_config.json``.
-        index: ``model_index.json``, of a file that of its configuration folder; empty where there is none.
+        scheduler: its configuration, with the keys of diffusers' ``scheduler_config.json``.
+        index: ``model_index.json``; for a single file, the one in its configuration folder; empty where there is none.
         tokenizers: by the name of the text encoder.
-        replaced: how the names of tensors begin that belong to parts given apart.
+        replaced: prefixes of the tensors in ``files`` that separately given parts replace.
     """
 
     files: ModelFiles
@@ -56,7 +56,7 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     Args:
         files: the checkpoint.
         specs: the networks of the variant, in the order of their use.
-        published: configurations by part, and of the ``scheduler``, for files that bring none along.
+        published: configurations by part, and of the ``scheduler``, for files that hold none.
 
     Raises:
         ModelError: a part, a configuration or a vocabulary is missing or damaged.
@@ -89,7 +89,7 @@ def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) ->
     """The scheduler's configuration with what the file itself says of its noise process.
 
     Where the configuration was given, it says what the network predicts (detection refuses a contradiction), but it may
-    be one of an architecture, and zero terminal SNR is a fact about these weights.
+    be shared by a whole architecture, whereas zero terminal SNR is a property of these weights.
     """
     marks = noise_marks(weights)
     if not configured:
@@ -105,7 +105,7 @@ def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) ->
 
 
 def _given_parts(files: ModelFiles, described: Description, read: Read) -> dict[str, Part]:
-    """The parts given apart, by name. Text encoders are told apart by their layouts and shapes, in any order.
+    """The separately given parts, by name. Text encoders are told apart by their layouts and shapes, in any order.
 
     Raises:
         ModelError: a file is damaged, or is not one of those that the model has.
@@ -123,7 +123,7 @@ def _given_parts(files: ModelFiles, described: Description, read: Read) -> dict[
 
 
 def _given_part(path: Path, candidates: Sequence[PartSpec], configs: Mapping[str, Config], read: Read) -> Part | None:
-    """The part in a file, in a folder of its own, or in the folder of a whole checkpoint; None where it is another."""
+    """The part in a file, in its own folder, or in a whole checkpoint's folder; None where that holds another part."""
     for spec in candidates:
         folder = path / spec.name if (path / spec.name).is_dir() else path
         if (folder / "model_index.json").is_file():
@@ -170,7 +170,7 @@ def _parts_in_file(
 
 
 def _check_published(parts: Mapping[str, Part]) -> None:
-    """Refuses networks of unpublished shape before they are built, by one tensor of each."""
+    """Refuses networks of unpublished shape before they are built; checks one tensor of each network."""
     for part in parts.values():
         if (why := part.check_witness()) is not None:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""Where each tensor of a network lies in files of weights, whatever layout they are in."""
+"""Locates each tensor of a network in weight files of any layout."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Source(NamedTuple):
 
     Attributes:
         weights: the files.
-        key: its name there, or the name of the tensor it is a piece of.
-        pair: how it is made from that tensor; None where it is that tensor.
+        key: the name in the file, of this tensor or of the one that contains it.
+        pair: how it is made from that tensor; None where they are the same.
     """
 
     weights: WeightFiles
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """In the format's own spelling."""
+        """The dtype, in the file format's own spelling."""
         return self.weights.tensors[self.key].dtype
 
     @property
@@ -46,11 +46,11 @@ class Source(NamedTuple):
         return self.key in self.weights.scales
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """As the network needs it; None where the file's tensor cannot be taken apart that way."""
+        """The shape that the network needs; None where the file's tensor cannot be split that way."""
         shape = self.weights.tensors[self.key].shape
         if self._is_whole(shape):
             return shape
-        import torch  # so that a checkpoint is opened without it where nothing has to be taken apart
+        import torch  # only here, so that opening a checkpoint imports torch only if a tensor must be split
 
         try:
             return tuple(self._piece(name, torch.empty(shape, device="meta")).shape)
@@ -58,7 +58,7 @@ class Source(NamedTuple):
             return None
 
     def read(self, name: str) -> Tensor:
-        """On the CPU, a view of the memory-mapped file wherever possible."""
+        """Reads the tensor on the CPU, as a view of the memory-mapped file wherever possible."""
         tensor, shape = self.weights.read(self.key), self.weights.tensors[self.key].shape
         if self._is_whole(shape):
             return tensor
@@ -87,7 +87,7 @@ class Part:
         origin: the file or folder that its weights come from.
         weights: the files.
         prefix: how the names of its tensors in the files begin.
-        layout: that they are in; None for the network's own.
+        layout: the layout of the files; None for the network's own.
     """
 
     spec: PartSpec
@@ -116,7 +116,7 @@ class Part:
         return frozenset(name for name in names if name not in self.sources or not self.sources[name].is_there)
 
     def check_witness(self) -> str | None:
-        """What is wrong with the shape of the witness; None where it is as the configuration says."""
+        """What is wrong with the shape of the witness; None where it agrees with the configuration."""
         network = self.spec.network
         pair = self.layout.witness if self.layout else None
         names = [pair.original] if pair else spellings(network.witness)
@@ -126,7 +126,7 @@ class Part:
 
 
 def find_parts(spec: PartSpec, config: Config, origin: Path, weights: WeightFiles) -> Iterator[Part]:
-    """A network in files of weights, under every prefix and layout in which they hold its witness; mostly one.
+    """A network in files of weights, once for each prefix and layout in which they hold its witness; usually one.
 
     Args:
         spec: the part.

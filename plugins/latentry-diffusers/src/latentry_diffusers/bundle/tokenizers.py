@@ -13,7 +13,7 @@ from latentry_diffusers.files.configs import read_json
 Kind = Literal["clip", "t5"]
 
 FILES = ("tokenizer.json", "vocab.json", "spiece.model")
-"""Files any of which holds a vocabulary."""
+"""Names of vocabulary files; any one of them is enough."""
 CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast"}
 HUB: Mapping[Kind, tuple[str, ...]] = {
     "clip": ("openai/clip-vit-large-patch14", "stabilityai/stable-diffusion-xl-base-1.0/tokenizer"),
@@ -39,8 +39,8 @@ class TokenizerSpec:
 
     Attributes:
         name: its folder in the diffusers layout.
-        kind: of vocabulary.
-        pad: the token that fills a window, where training used another than the published vocabulary says.
+        kind: the kind of vocabulary.
+        pad: the padding token, where training used a different one from the published vocabulary's.
     """
 
     name: str
@@ -80,7 +80,7 @@ def find_tokenizer(spec: TokenizerSpec, files: ModelFiles) -> Tokenizer:
 
 
 def check_used(files: ModelFiles, found: Collection[Tokenizer]) -> None:
-    """Refuses a folder that was given for the tokenizers, and holds none that the model's text encoders take.
+    """Refuses a folder that was given for the tokenizers but holds none that fits the model's text encoders.
 
     Raises:
         ModelError: names the folder.

@@ -27,7 +27,7 @@ class Contents:
 
     Attributes:
         part: where its tensors lie.
-        network: without memory.
+        network: the network on the meta device.
         shapes: by ``common_name``.
         dtype: of floating point tensors in the file; None keeps each tensor's own.
     """
@@ -38,14 +38,14 @@ class Contents:
     dtype: torch.dtype | None
 
     def own(self) -> Iterator[Entry]:
-        """Under the names that published folders in the diffusers layout have."""
+        """The tensors under their names in published diffusers folders."""
         clip = self.part.spec.network.target.startswith("transformers:CLIP")
         for name in self.shapes:
             root = ROOT if clip and not name.startswith("text_projection.") else ""
             yield self._entry(Pair(f"{root}{name}", (name,)))
 
     def original(self, prefix: str, layout: Pairs) -> Iterator[Entry]:
-        """Under the names of an original layout."""
+        """The tensors under their names in an original layout."""
         for pair in layout(self.part.config):
             yield self._entry(Pair(f"{prefix}{pair.original}", pair.diffusers, pair.form, pair.rows))
 
@@ -77,7 +77,7 @@ def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
     Args:
         part: of a checkpoint.
         dtype: to write; None keeps each tensor's own.
-        remedy: of the error for weights that do not fit.
+        remedy: last sentence of the error for weights that do not fit.
 
     Raises:
         ModelError: tensors are missing or have other shapes.

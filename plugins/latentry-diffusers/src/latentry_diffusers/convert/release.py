@@ -14,9 +14,9 @@ class Place(NamedTuple):
     """How single files hold a part.
 
     Attributes:
-        layout: of its tensors.
+        layout: the layout of its tensors.
         prefix: how their names begin.
-        apart: whether it is published as a file of its own.
+        apart: whether it is published as a separate file.
     """
 
     layout: Pairs
@@ -31,8 +31,8 @@ class Release:
     Attributes:
         pipeline: its class in diffusers.
         scheduler: keys of ``scheduler_config.json`` that a checkpoint may leave out.
-        architecture: of ``modelspec.architecture``.
-        places: of its parts in single files.
+        architecture: value of ``modelspec.architecture``.
+        places: where single files hold its parts.
         settings: further keys of ``model_index.json``.
         without: components that the pipeline knows but does not need.
     """

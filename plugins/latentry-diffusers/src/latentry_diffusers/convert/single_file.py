@@ -14,7 +14,7 @@ from latentry_diffusers.files.safetensors_writer import Entry, Planned
 
 
 def plan_single(parts: Sequence[Contents], bundle: Bundle, release: Release, out: PurePath) -> Iterator[Planned]:
-    """The main file, and one for each part that is published apart, with the part's name before the suffix."""
+    """The main file, and one for each part that is published separately, with the part's name before the suffix."""
     whole: list[Entry] = list(_marks(bundle))
     apart: list[Planned] = []
     for contents in parts:
@@ -30,7 +30,7 @@ def plan_single(parts: Sequence[Contents], bundle: Bundle, release: Release, out
 
 
 def _marks(bundle: Bundle) -> Iterator[Entry]:
-    """Empty tensors that mark what shapes do not tell."""
+    """Empty marker tensors for what cannot be told from shapes."""
     marks = {
         "v_pred": bundle.scheduler.get("prediction_type") == "v_prediction",
         "ztsnr": bool(bundle.scheduler.get("rescale_betas_zero_snr")),

@@ -29,7 +29,7 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
 }
 SHARD = "5GB"
-"""The largest file of the form ``sharded`` where the conversion does not say."""
+"""Default maximum file size for the form ``sharded``."""
 UNFIT = "Give --config FOLDER if its networks have shapes of their own, or download the checkpoint again."
 
 
@@ -42,7 +42,7 @@ def write_checkpoint(bundle: Bundle, release: Release, conversion: Conversion) -
         conversion: the form to write.
 
     Returns:
-        What was written: the folder, or the file and those of parts that are published apart.
+        What was written: the folder, or the main file and the files of separately published parts.
 
     Raises:
         ModelError: weights do not fit their configurations.
@@ -91,7 +91,7 @@ def _dtype(name: str | None) -> torch.dtype | None:
 
 
 def _check(targets: Sequence[Path], size: int) -> None:
-    """Refuses to overwrite, and to start what will not fit on the disk."""
+    """Refuses to overwrite a file, or to start if the disk has too little space."""
     for target in targets:
         if target.exists():
             raise OptionError(f"{target} already exists.", remedy="Give another name, or remove it first.")

@@ -52,7 +52,7 @@ def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]
 
     Args:
         path: the checkpoint folder.
-        claims: for each value of one configuration: that value, what it must equal, and the value of that.
+        claims: by the name of a value: the value, the name of the one that it must equal, and the value of that one.
 
     Raises:
         ModelError: two values differ.

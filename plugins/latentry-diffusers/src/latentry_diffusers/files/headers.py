@@ -1,4 +1,4 @@
-"""Questions about the headers of a file's tensors."""
+"""Helpers that answer questions about tensor headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from latentry_diffusers.files.tensor_header import TensorHeader
 
 Headers = Mapping[str, TensorHeader]
-"""By the tensor's name."""
+"""Headers by tensor name."""
 
 PREFIXES = ("model.diffusion_model.", "")
 """How the names of a UNet or transformer begin in a single file."""
@@ -26,7 +26,7 @@ DTYPES: Mapping[str, str] = {
 
 
 def is_weights(path: Path) -> bool:
-    """Whether its name is that of a file of weights or of the index of a sharded one."""
+    """Whether it is named like a weight file, or like the index of a sharded one."""
     return path.suffix in SUFFIXES or (path.suffix == ".json" and ".safetensors.index" in path.name)
 
 
@@ -50,7 +50,7 @@ def count(tensors: Headers, name: Callable[[int], str]) -> int:
 
 
 def alone(tensors: Headers, prefixes: Iterable[str]) -> Headers:
-    """The tensors without the first prefix that all names share; empty where they share none."""
+    """The tensors with the first shared prefix stripped from their names; empty where they share none."""
     for prefix in prefixes:
         if all(name.startswith(prefix) for name in tensors):
             return {name.removeprefix(prefix): header for name, header in tensors.items()}

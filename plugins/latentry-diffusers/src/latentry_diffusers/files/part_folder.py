@@ -8,7 +8,7 @@ from latentry import ModelError
 from latentry_diffusers.files.errors import PICKLES, pickle_refused
 
 NAMES = ("diffusion_pytorch_model", "model")
-"""How the usual files are called: in diffusers and in transformers."""
+"""The usual file names, in diffusers and in transformers."""
 
 
 def find_weights(folder: Path) -> Path:

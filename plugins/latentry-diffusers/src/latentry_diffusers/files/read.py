@@ -29,9 +29,9 @@ def read_headers(path: Path) -> WeightFiles:
 
 
 def shared_reader(files: ModelFiles) -> Read:
-    """``read_headers``, which reads each file once for all who are given the same ``ModelFiles``.
+    """``read_headers``, which reads each file once for all callers with the same ``ModelFiles``.
 
-    Those are the detectors of all families, and the checkpoint that is opened afterwards.
+    The callers are the detectors of all families, and then the checkpoint that is opened.
     """
 
     def one(file: Path) -> WeightFiles:

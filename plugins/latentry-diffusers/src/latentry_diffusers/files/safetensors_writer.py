@@ -35,8 +35,8 @@ class Entry(NamedTuple):
 
     Attributes:
         name: in the file.
-        shape: there.
-        dtype: there.
+        shape: in the file.
+        dtype: in the file.
         read: returns it, on the CPU.
     """
 
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -55,7 +55,7 @@ class Planned(NamedTuple):
     """A file to be written.
 
     Attributes:
-        path: relative to what is written.
+        path: relative to the target.
         entries: its tensors.
         metadata: of the file.
     """
@@ -66,7 +66,7 @@ class Planned(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the tensors."""
+        """Size of the tensors in bytes."""
         return sum(entry.size for entry in self.entries)
 
 

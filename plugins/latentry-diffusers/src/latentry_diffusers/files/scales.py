@@ -1,4 +1,4 @@
-"""Float8 weights with scales, and weights that are packed in ways that are not read.
+"""Reads float8 weights with scales, and detects weights that are packed in unsupported ways.
 
 A layer's scale is named like its weight: ``scale_weight`` in files that hold the mark ``scaled_fp8``, ``weight_scale``
 in those that hold ``comfy_quant`` for each layer. The values are weight · scale, with one scale for the whole weight or
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 WEIGHT = ".weight"
 SCALES = (".scale_weight", ".weight_scale")
-"""How the name of a scale ends where that of its weight ends in ``.weight``."""
+"""Suffixes of a scale's name, in place of the ``.weight`` of its weight."""
 FLOAT8 = frozenset({"F8_E4M3", "F8_E5M2"})
 FLOATS = frozenset({"F32", "F16", "BF16"})
 BYTES = frozenset({"U8", "I8", "F8_E8M0", "F4"})
-"""Dtypes in which no weight is stored as its values."""
+"""Dtypes that only packed weights have."""
 MARK = "scaled_fp8"
 """A tensor that says that all float8 weights under its prefix have scales."""
 WITH_WEIGHTS = re.compile(r"(.*\.)?(scale_weight|weight_scale|scale_input|input_scale|scaled_fp8|comfy_quant)")
@@ -33,7 +33,7 @@ _PACKED = re.compile(r"(.*\.)?(absmax|qweight|qzeros|SCB|weight_scale_(2|inv))|.
 
 
 def find_scales(tensors: Mapping[str, TensorHeader]) -> dict[str, str]:
-    """For each scaled weight the name of its scale."""
+    """Maps each scaled weight to the name of its scale."""
     found = {}
     for end in SCALES:
         for name in tensors:
@@ -50,7 +50,7 @@ def scaled(weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def unreadable(tensors: Mapping[str, TensorHeader], prefixes: tuple[str, ...]) -> str | None:
-    """A tensor that shows that weights under these prefixes are packed in a way that is not read, if there is one."""
+    """A tensor that shows that weights under these prefixes are packed in an unsupported way, if there is one."""
     scales = find_scales(tensors)
     applied = frozenset(scales.values())
     marked = any(prefix + MARK in tensors for prefix in prefixes)

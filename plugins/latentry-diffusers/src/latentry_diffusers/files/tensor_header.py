@@ -10,7 +10,7 @@ class TensorHeader(NamedTuple):
 
     Attributes:
         dtype: in the format's own spelling, e.g. ``F16`` or ``Q8_0``.
-        shape: as a network has it, also where the values are packed.
+        shape: shape of the values, even where they are stored packed.
         size: bytes in the file.
     """
 

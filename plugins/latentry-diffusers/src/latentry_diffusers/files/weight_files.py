@@ -1,4 +1,4 @@
-"""Tensors in files: what the headers say of them, and the tensors themselves when they are asked for."""
+"""Tensors in weight files: their headers, and the tensors themselves on request."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WeightFiles:
 
     @cached_property
     def scales(self) -> Mapping[str, str]:
-        """The names of scales by those of the float8 weights they belong to, which may lie in another shard."""
+        """Maps float8 weights to the names of their scales, which may lie in another shard."""
         return find_scales(self.tensors)
 
     def read(self, name: str) -> Tensor:

@@ -1,8 +1,8 @@
-"""CLIP's text encoder in the layouts that single files have it in: that of transformers, and OpenCLIP's.
+"""CLIP's text encoder in the two layouts of single files: transformers' and OpenCLIP's.
 
-transformers itself has two: ``CLIPTextModel`` of 5.6 and later calls its tensors ``encoder.layers.0…``, all before and
-``CLIPTextModelWithProjection`` ``text_model.encoder.layers.0…``. ``root`` is what the names of the network at hand
-begin with.
+transformers itself has two: ``CLIPTextModel`` of 5.6 and later calls its tensors ``encoder.layers.0…``, earlier
+versions and ``CLIPTextModelWithProjection`` call them ``text_model.encoder.layers.0…``. ``root`` is what the names of
+the network at hand begin with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Config = Mapping[str, Any]
 
 ROOT = "text_model."
 LAYERS = 12
-"""What transformers takes where a configuration does not say."""
+"""transformers' default number of layers."""
 
 OPEN_CLIP_LAYER = {
     "ln_1": "layer_norm1",
@@ -29,7 +29,7 @@ OPEN_CLIP_LAYER = {
 
 
 def clip_pairs(config: Config, *, root: str = ROOT, projected: bool = False) -> tuple[Pair, ...]:
-    """Every tensor of the encoder as single files with transformers' names have it, under ``text_model.``.
+    """Every tensor of the encoder as in single files with transformers' names, which begin with ``text_model.``.
 
     Args:
         config: of transformers' ``CLIPTextModel``.

@@ -26,7 +26,7 @@ def flux_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
 
 
 def _ends(*, guided: bool) -> Iterator[Pair]:
-    """Before the blocks and after them."""
+    """The layers before the blocks and after them."""
     yield from layer("img_in", "x_embedder")
     yield from layer("txt_in", "context_embedder")
     embedders = [("time_in", "timestep_embedder"), ("vector_in", "text_embedder")]
@@ -61,6 +61,6 @@ def _single(old: str, new: str, width: int) -> Iterator[Pair]:
 
 
 def _norms(old: str, new: str) -> Iterator[Pair]:
-    """Of queries and keys."""
+    """The norms of queries and keys."""
     yield Pair(f"{old}.query_norm.scale", (f"{new}_q.weight",))
     yield Pair(f"{old}.key_norm.scale", (f"{new}_k.weight",))

@@ -27,7 +27,7 @@ def sd3_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
 
 
 def _ends() -> Iterator[Pair]:
-    """Before the blocks and after them."""
+    """The layers before the blocks and after them."""
     yield Pair("pos_embed", ("pos_embed.pos_embed",))
     yield from layer("x_embedder.proj", "pos_embed.proj")
     yield from layer("context_embedder", "context_embedder")

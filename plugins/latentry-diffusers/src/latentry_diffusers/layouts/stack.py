@@ -1,4 +1,4 @@
-"""Pairs of layers that stack several of diffusers'."""
+"""Pairs for layers of an original layout that stack several layers of diffusers."""
 
 from __future__ import annotations
 

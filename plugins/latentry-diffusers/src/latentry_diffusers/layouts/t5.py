@@ -18,7 +18,7 @@ def t5_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
 
 
 def t5_single_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
-    """Those that published files hold, ``encoder.embed_tokens`` as well: readers look for the one name or the other.
+    """The pairs for a published file; ``encoder.embed_tokens`` is included, since some readers look for that name.
 
     Args:
         config: its configuration in transformers' keys.
@@ -36,7 +36,7 @@ def t5_gguf_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
 
 
 def _tensors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """llama.cpp's name and transformers' of every tensor."""
+    """Yields llama.cpp's and transformers' name of every tensor."""
     yield "token_embd.weight", "shared.weight"
     gated = str(config.get("feed_forward_proj", "relu")).startswith("gated")
     for number in range(config["num_layers"]):

@@ -127,7 +127,7 @@ def _residual(original: str, diffusers: str, shortcut: bool) -> Iterator[Pair]:
 
 
 def _transformer(original: str, diffusers: str, depth: int, settings: Mapping[str, Any]) -> Iterator[Pair]:
-    """The names within are the same; its projections are 1×1 convolutions in both or linear layers in both."""
+    """An attention block: its inner names, and its projections (all 1×1 convolutions or all linear), match in both."""
     names = dict.fromkeys(("norm", "proj_in", "proj_out"), True)
     within = {"norm1": True, "norm2": True, "norm3": True, "ff.net.0.proj": True, "ff.net.2": True}
     for attention in ("attn1", "attn2"):
@@ -143,5 +143,5 @@ def _depths(settings: Mapping[str, Any]) -> Sequence[int]:
 
 
 def _each(value: int | Sequence[int], levels: int) -> Sequence[int]:
-    """A setting by level, which may be given once for all."""
+    """A setting for each level; a single number applies to all levels."""
     return (value,) * levels if isinstance(value, int) else tuple(value)

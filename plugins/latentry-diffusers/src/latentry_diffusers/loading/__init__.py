@@ -1,4 +1,4 @@
-"""From the parts of a checkpoint to networks in memory, one tensor at a time, quantised or not.
+"""Loads the parts of a checkpoint as networks, one tensor at a time, quantised or not.
 
 May use: ``files``, ``layouts``, ``bundle``.
 """

@@ -1,4 +1,4 @@
-"""Builds networks without memory, from their configurations."""
+"""Builds networks from their configurations, without allocating memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentry_diffusers.bundle.sources import Part
 
 
 def build(part: Part) -> Any:
-    """The network on torch's ``meta`` device: shapes alone.
+    """Builds the network on torch's ``meta`` device, which stores only shapes.
 
     Raises:
         ModelError: the configuration does not describe such a network.
@@ -40,7 +40,7 @@ def build(part: Part) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences the libraries' own reports; what is wrong is raised."""
+    """Silences the libraries' own warnings; faults are raised as errors."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 

@@ -19,7 +19,7 @@ def part_dtypes(
 
     Args:
         parts: the networks.
-        dtype: of all parts that ``asked`` does not name.
+        dtype: the dtype of all parts that ``asked`` does not name.
         asked: dtypes by part.
         vae: configuration of an autoencoder that is kept in float32 where it would overflow, unless ``asked`` names
             it; see ``upcast``.

@@ -1,4 +1,4 @@
-"""Loads networks: they are built without memory, then take the tensors of memory-mapped files one by one."""
+"""Loads networks: builds them on the meta device, then fills in tensors from memory-mapped files one by one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from latentry_diffusers.loading.build import build
 
 Dtypes = Mapping[str, torch.dtype]
 ALIGNMENT = 64
-"""Bytes; memory that torch allocates begins at a multiple of it."""
+"""Alignment in bytes of the memory that torch allocates."""
 
 
 def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[dict[str, Any], LoadReport]:
-    """The networks by part, on the device and ready to run, and a report on the tensors.
+    """Loads the networks onto the device, by part, with a report on their tensors.
 
     All are built and checked against the headers before the first tensor is read, and at most one tensor is in memory
     twice at any time. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32
@@ -84,7 +84,7 @@ def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
 
 
 def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype) -> None:
-    """Gives a network that was built without memory its tensors."""
+    """Fills a network on the meta device with its tensors."""
     blocks = _blocks(network, part, dtype)
     given: dict[str, Tensor] = {}  # T5 holds one tensor under two names
     for name, empty in network.state_dict(keep_vars=True).items():
@@ -115,7 +115,7 @@ def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[st
 
 
 def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bool) -> Tensor:
-    """A tensor on its device; with ``keep`` as packed blocks."""
+    """Moves a tensor to its device; ``keep`` keeps its packed blocks."""
     if keep:
         from latentry_diffusers.loading.quantised import as_blocks
 
@@ -127,12 +127,12 @@ def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bo
 
 
 def _is_misaligned(tensor: Tensor) -> bool:
-    """Whether results would depend on where a tensor lies in its file: MKL's float32 products of one row do."""
+    """Whether results depend on the tensor's alignment in its file, as MKL's float32 products of a single row do."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.data_ptr() % ALIGNMENT != 0
 
 
 def _dtype(network: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:
-    """The dtype of one tensor; transformers keeps what overflows in float16 in float32: T5's ``wo``."""
+    """The dtype of one tensor; as in transformers, float32 where float16 would overflow, as in T5's ``wo``."""
     kept = getattr(network, "_keep_in_fp32_modules", None) or ()
     return torch.float32 if dtype == torch.float16 and not {*name.split(".")}.isdisjoint(kept) else dtype
 
@@ -160,7 +160,7 @@ def _remedy(bundle: Bundle, part: Part) -> str:
 
 
 def load_report(bundle: Bundle, networks: Mapping[str, nn.Module]) -> LoadReport:
-    """Accounts for every tensor of the files: used, known to be of no use here, or unexpected."""
+    """Classifies every tensor of the files as used, known to be unneeded, or unexpected."""
     left = list(_left(bundle, networks))
     unexpected = tuple(f"{label}{key}" for label, key, useless in left if not useless)
     used = sum(len(network.state_dict()) for network in networks.values())
@@ -168,7 +168,7 @@ def load_report(bundle: Bundle, networks: Mapping[str, nn.Module]) -> LoadReport
 
 
 def _left(bundle: Bundle, networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, str, bool]]:
-    """Of each tensor that was not loaded: label, name, and whether it is known to be of no use."""
+    """Yields each tensor that was not loaded: its label, its name, and whether it is known to be unneeded."""
     apart = [part for part in bundle.parts.values() if part.origin != bundle.files.path]
     whole = [part for part in bundle.parts.values() if part.origin == bundle.files.path]
     for parts in (whole, *([part] for part in apart)):

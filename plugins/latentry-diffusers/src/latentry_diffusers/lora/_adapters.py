@@ -34,7 +34,7 @@ class Setting(NamedTuple):
 
 
 class Adapters:
-    """Changes a model by LoRAs and adapters of related kinds, and takes the changes off again.
+    """Changes a model by LoRAs and adapters of related kinds, and removes the changes again.
 
     Args:
         networks: by part, as ``latentry.models.Model.networks``.
@@ -61,7 +61,7 @@ class Adapters:
             return ()
 
     def matches(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """See ``latentry.models.Checkpoint.match_loras``. The networks may be on the meta device."""
+        """Implements ``latentry.models.Checkpoint.match_loras``. The networks may be on the meta device."""
         return tuple(self._match_one(path) for path in paths)
 
     def _match_one(self, path: Path) -> LoraMatch:
@@ -80,7 +80,7 @@ class Adapters:
         return LoraMatch(file.path, parts, layers, matched.unmatched, tuple(notes), settings)
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
-        """Changes the model; see ``latentry.models.Model.set_loras``. Nothing is changed where it raises."""
+        """Implements ``latentry.models.Model.set_loras``. If it raises, nothing has changed."""
         wanted = Setting(self._changes(loras), mode)
         if mode == "merged":
             for part, name in wanted.changes:
@@ -109,7 +109,7 @@ class Adapters:
         return file, match(file, self._known, self._layers)
 
     def _apply(self, setting: Setting) -> None:
-        """Takes off what there is, and then puts on."""
+        """Removes the current changes, then applies new ones."""
         while self._undo:
             self._undo.pop()()
         self._current = setting
@@ -128,16 +128,16 @@ class Adapters:
 
 
 def _together(changes: Sequence[Change]) -> LayerChange:
-    """The changes of one layer as one."""
+    """Combines the changes of one layer into one."""
     biases = [change.bias for change in changes if change.bias is not None]
     terms = [change.term for change in changes if change.term is not None]
     return LayerChange(terms, torch.stack(biases).sum(0) if biases else None)
 
 
 def _unmerged_weights(changes: Iterable[LayerChange]) -> ReadWeight:
-    """Gives layers' own weights while the layers are merged one after another.
+    """Returns a function that reads the layers' unmerged weights while they are merged one after another.
 
-    Only weights that several changes look at are kept for it, since each takes memory that merging would free.
+    It keeps only the weights that several changes read, since each one takes memory that merging would free.
     """
     shared = frozenset[nn.Module]().union(*(change.reads for change in changes))
     own = {layer: cast(Tensor, layer.weight).data for layer in shared}
@@ -149,7 +149,7 @@ def _unmerged_weights(changes: Iterable[LayerChange]) -> ReadWeight:
 
 
 def match_loras(bundle: Bundle, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-    """See ``latentry.models.Checkpoint.match_loras``: what LoRAs would do. The networks are built without memory.
+    """Implements ``latentry.models.Checkpoint.match_loras``, with networks on the meta device.
 
     Args:
         bundle: the checkpoint's parts.

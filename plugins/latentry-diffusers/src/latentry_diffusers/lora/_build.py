@@ -1,4 +1,4 @@
-"""From the layers of files to the changes of a model's layers."""
+"""Turns the layers of an adapter's file into changes of a model's layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Change(NamedTuple):
 
     Attributes:
         part: the network.
-        name: the layer's in it.
+        name: the layer's name in the network.
         term: the change of its weight, or None.
         bias: what is added to its bias (outputs), or None.
     """
@@ -38,8 +38,8 @@ def build_changes(file: LoraFile, found: LayerMatch, layers: Mapping[str, Layer]
     Args:
         file: the adapter.
         found: one of its layers.
-        layers: the part's, by name.
-        weight: how much of it.
+        layers: the part's layers, by name.
+        weight: the adapter's weight in the request.
 
     Raises:
         ModelError: a tensor holds values that are not finite, or cannot be read.
@@ -61,7 +61,7 @@ def build_changes(file: LoraFile, found: LayerMatch, layers: Mapping[str, Layer]
 
 
 def _indices(found: LayerMatch) -> Iterator[Tensor | None]:
-    """For each of the model's layers the rows of the file's that belong to it; None for all, in the same order."""
+    """Yields, for each layer of the model, its rows in the file's layer; None for all rows in the same order."""
     first = 0
     for count in found.rows:
         index = torch.arange(first, first + count)
@@ -72,7 +72,7 @@ def _indices(found: LayerMatch) -> Iterator[Tensor | None]:
 
 
 def _bias(slots: Mapping[str, Tensor], scale: float, weight: float) -> Tensor | None:
-    """PEFT's bias of the second factor is scaled as the factors are; a difference of biases is not."""
+    """The change of the bias; PEFT's bias of the second factor is scaled like the factors, a difference is not."""
     found = [slots["up_bias"].flatten() * (scale * weight)] if "up_bias" in slots else []
     found += [slots["diff_b"].flatten() * weight] if "diff_b" in slots else []
     return torch.stack(found).sum(0) if found else None
@@ -81,7 +81,7 @@ def _bias(slots: Mapping[str, Tensor], scale: float, weight: float) -> Tensor | 
 def _turn(rotation: Rotation, weight: float, stack: Stack, layer: nn.Module) -> Turn:
     if not isinstance(rotation, InputRotation) or stack.index is None:
         return Turn((rotation,), (weight,), stack)
-    # the inputs of each row are turned by themselves: the other layers of the stack are not needed
+    # each row's inputs are turned independently: the other layers of the stack are not needed
     rescale = None if rotation.rescale is None else rotation.rescale[stack.index]
     return Turn((InputRotation(rotation.blocks, rescale),), (weight,), Stack((layer,)))
 

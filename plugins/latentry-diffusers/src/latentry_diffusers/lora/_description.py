@@ -30,7 +30,7 @@ def described(file: LoraFile) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few of some names."""
+    """Lists the first few names, for a message."""
     return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 

@@ -1,4 +1,4 @@
-"""What adapters add to a weight, kept as the factors in their files and multiplied out when it is needed.
+"""The matrices that adapters add to weights, kept as factors as in the files and multiplied out when needed.
 
 All matrices are (outputs, columns): a convolution's inputs, height and width make its columns. All values are float32.
 """
@@ -24,7 +24,7 @@ class Factors(Protocol):
         ...
 
     def rows(self, index: Tensor) -> Factors:
-        """Some of its rows, in this order."""
+        """The factors of some rows, in this order."""
         ...
 
 
@@ -45,7 +45,7 @@ class LowRank:
         return self.up @ self.down.flatten(1)
 
     def rows(self, index: Tensor) -> LowRank:
-        """Those of ``up``."""
+        """Takes the rows of ``up``."""
         return replace(self, up=self.up[index])
 
 
@@ -65,7 +65,7 @@ class Tucker:
         return torch.einsum("op,pqyx,qi->oiyx", self.up, self.mid, self.down).flatten(1)
 
     def rows(self, index: Tensor) -> Tucker:
-        """Those of ``up``."""
+        """Takes the rows of ``up``."""
         return replace(self, up=self.up[index])
 
 
@@ -84,7 +84,7 @@ class Hadamard:
         return self.first.matrix() * self.second.matrix()
 
     def rows(self, index: Tensor) -> Hadamard:
-        """Those of both matrices."""
+        """Takes the rows of both matrices."""
         return Hadamard(self.first.rows(index), self.second.rows(index))
 
 
@@ -108,7 +108,7 @@ class Kronecker:
         return product if self.index is None else product[self.index]
 
     def rows(self, index: Tensor) -> Kronecker:
-        """Those of the product, which mix rows of both factors."""
+        """Takes the rows of the product; each mixes rows of both factors."""
         return replace(self, index=index if self.index is None else self.index[index])
 
 
@@ -119,11 +119,11 @@ class Full:
     values: Tensor
 
     def matrix(self) -> Tensor:
-        """As it is."""
+        """The matrix itself."""
         return self.values
 
     def rows(self, index: Tensor) -> Full:
-        """Those rows."""
+        """Takes the rows of the matrix."""
         return Full(self.values[index])
 
 

@@ -36,9 +36,9 @@ class Kind(NamedTuple):
 
     Attributes:
         name: for messages.
-        slots: of which a layer of this kind has at least one.
+        slots: a layer of this kind has at least one of them.
         complete: sets of slots; a layer must have one set of each line.
-        made: the weight that they make, from their shapes.
+        made: computes the shape of the weight that they make, from their shapes.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Kind(NamedTuple):
 
 
 def _kind(name: str, made: Callable[[Shapes], Made], *complete: str) -> Kind:
-    """Each of ``complete`` is a line of sets, as in ``"w1 | w1_a w1_b"``."""
+    """Makes a kind; each of ``complete`` is a line of alternative sets, such as ``"w1 | w1_a w1_b"``."""
     lines = tuple(tuple(frozenset(each.split()) for each in line.split("|")) for line in complete)
     return Kind(name, frozenset(slot for line in lines for each in line for slot in each), lines, made)
 
@@ -60,7 +60,7 @@ KINDS = (
     _kind("OFT", rotation, "oft_blocks | oft_R | oft_r"),
     _kind("difference", difference, "diff | diff_b"),
 )
-"""The kinds that run, each with what a layer of it must have."""
+"""The supported kinds, each with the slots that a layer must have."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class FileLayer:
         name: in the file's spelling.
         kind: of ``KINDS``.
         keys: of its tensors, by slot (see ``recognise.adapter_keys``).
-        made: the weight that it is for.
+        made: the shape of the weight that it is for.
         scale: what its matrix is multiplied by: alpha / rank.
         alpha: as the file gives it with the layer; None if it does not.
-        settings: PEFT's.
+        settings: PEFT's settings for it.
     """
 
     name: str
@@ -93,7 +93,7 @@ class FileLayer:
 
 @dataclass(frozen=True)
 class LoraFile:
-    """An adapter of which only the header was read.
+    """An adapter whose header has been read, but no tensors.
 
     Attributes:
         path: the file.
@@ -174,7 +174,7 @@ def _find(path: Path) -> Path:
 
 
 def _refuse_unsupported(file: Path, weights: WeightFiles) -> None:
-    """Refuses kinds that would be applied wrongly, or in part, if the rest of the file was taken for a LoRA."""
+    """Refuses unsupported kinds, which would be applied wrongly or only in part if the file were read as a LoRA."""
     for key, header in weights.tensors.items():
         butterfly = key.endswith(".oft_blocks") and len(header.shape) == 4
         if (words := "BOFT, a butterfly of rotations" if butterfly else unsupported(key)) is not None:
@@ -212,9 +212,9 @@ def _sorted(weights: WeightFiles) -> tuple[dict[str, dict[str, str]], list[str]]
 def _layer(
     file: Path, weights: WeightFiles, name: str, keys: Mapping[str, str], settings: Settings | None
 ) -> FileLayer | None:
-    """None for keys that make no adapter, such as an alpha alone."""
+    """The layer that these keys make; None for keys that do not make an adapter, such as an alpha alone."""
     kinds = [kind for kind in KINDS if not kind.slots.isdisjoint(keys)]
-    if len(kinds) == 2 and "diff" not in keys:  # a bias's difference beside factors of the weight's
+    if len(kinds) == 2 and "diff" not in keys:  # a difference for the bias, next to factors for the weight
         kinds = [kind for kind in kinds if kind.name != "difference"]
     if not kinds:
         return None
@@ -256,7 +256,7 @@ def _alpha(file: Path, weights: WeightFiles, keys: Mapping[str, str]) -> float |
 
 
 def _check_magnitudes(file: Path, layers: Sequence[FileLayer]) -> None:
-    """DoRA without its magnitudes would be applied as a LoRA, which is another picture."""
+    """Refuses DoRA without magnitudes, which would be applied as a LoRA and give a different picture."""
     for layer in layers:
         if layer.settings.use_dora and not layer.decomposed and layer.kind == "LoRA":
             raise damaged(file, f"Its settings say that it is DoRA, but {layer.name} has no magnitudes.")
@@ -273,5 +273,5 @@ def _notes(file: Path, layers: Sequence[FileLayer], settings: Settings | None) -
 
 
 def damaged(file: Path, why: str) -> ModelError:
-    """A LoRA that cannot be used with any model."""
+    """The error for a LoRA that cannot be used with any model."""
     return ModelError(f"The LoRA {file} is damaged.", why=why, remedy="Download it again, or use another one.")

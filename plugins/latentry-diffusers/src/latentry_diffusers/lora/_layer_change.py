@@ -31,7 +31,7 @@ class LayerChange:
 
     @property
     def reads(self) -> frozenset[nn.Module]:
-        """The layers whose weights it looks at together: those that are one layer in a file."""
+        """The layers whose weights it reads together, because they are one layer in a file."""
         stacks = (term.stack for term in self._change.others if isinstance(term, Decomposition | Turn))
         return frozenset(layer for stack in stacks if len(stack.layers) > 1 for layer in stack.layers)
 
@@ -50,8 +50,8 @@ class LayerChange:
         """Adds the change to the layer's weight and bias, and keeps the old values on the CPU.
 
         Args:
-            layer: not a quantised one.
-            read: gives the own weight also of a layer that was merged before this one.
+            layer: must not be quantised.
+            read: gives a layer's unmerged weight, even if it was merged before this one.
 
         Returns:
             A function that puts the old values back, bit for bit.
@@ -84,7 +84,7 @@ class LayerChange:
         return output
 
     def _place(self, device: torch.device, dtype: torch.dtype) -> Placed:
-        """The change where and in what the layer runs; moved at its first call there."""
+        """The change on the layer's device and in its dtype; moved there at the first call."""
         here = self._placed
         if here is None or here.device != device or here.dtype != dtype:
             with torch.inference_mode(False), torch.no_grad():  # what is kept can be used under autograd later
@@ -109,10 +109,10 @@ class Placed(NamedTuple):
 
 
 def own_weight(layer: nn.Module) -> Tensor:
-    """A layer's weight as float32 (outputs, columns); of a quantised layer its values."""
+    """A layer's weight as float32 (outputs, columns), dequantised if needed."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
-    if is_quantised(weight):  # whose rows may be others in the file
+    if is_quantised(weight):  # the rows in its file may differ
         outputs = int(layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features)  # type: ignore[arg-type]
         return dequantised(weight, torch.float32).reshape(outputs, -1)
     return weight.detach().float().flatten(1)
@@ -133,7 +133,7 @@ def check_mergeable(part: str, name: str, layer: Layer) -> None:
 
 
 def _through(layer: nn.Module, x: Tensor, change: LowRank | Full) -> Tensor:
-    """What a change of the layer's weight makes of its input."""
+    """The layer's output with only the change as its weight."""
     if not isinstance(layer, nn.Conv2d):
         return linear(linear(x, change.down), change.up) if isinstance(change, LowRank) else linear(x, change.values)
     made = change.values if isinstance(change, Full) else change.down
@@ -142,7 +142,7 @@ def _through(layer: nn.Module, x: Tensor, change: LowRank | Full) -> Tensor:
 
 
 def _add(parameter: Tensor, change: Tensor) -> Callable[[], None]:
-    """Adds to a parameter's values and gives the way back. Both ends may be moved to another device in between."""
+    """Adds to a parameter's values, and returns a function that undoes it even after a move to another device."""
     before = parameter.data
     changed = before.float() + change.to(before.device).view(before.shape)
     parameter.data = changed.to(before.dtype)

@@ -26,9 +26,9 @@ class LayerMatch:
     """A layer of a file, and the layers of the model that it stands for.
 
     Attributes:
-        layer: the file's.
-        target: the model's.
-        rows: of each of the model's layers, in the file's order.
+        layer: the layer in the file.
+        target: the layers in the model.
+        rows: number of rows of each of the model's layers, in the file's order.
     """
 
     layer: FileLayer
@@ -38,7 +38,7 @@ class LayerMatch:
 
 @dataclass(frozen=True)
 class Matched:
-    """An adapter on a model.
+    """An adapter matched to a model.
 
     Attributes:
         layers: what it changes.
@@ -54,7 +54,7 @@ def match(file: LoraFile, known: Mapping[str, Target], layers: Mapping[str, Mapp
 
     Args:
         file: the adapter.
-        known: what each name stands for.
+        known: the layers that each name stands for.
         layers: those that can be changed, by part and name.
 
     Raises:

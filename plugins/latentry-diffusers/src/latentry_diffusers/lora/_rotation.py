@@ -67,7 +67,7 @@ def read_rotation(slots: Slots, alpha: float | None, settings: PartSettings) -> 
     Args:
         slots: of shapes that fit (see ``_shapes``).
         alpha: LyCORIS' and kohya's bound on ‖Q‖ for each output; None or 0 for no bound.
-        settings: PEFT's.
+        settings: PEFT's settings.
     """
     if "oft_blocks" in slots:
         q = slots["oft_blocks"] - slots["oft_blocks"].mT

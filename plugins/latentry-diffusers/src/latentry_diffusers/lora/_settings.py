@@ -16,7 +16,7 @@ from latentry import ModelError
 KEY = "lora_adapter_metadata"
 """The entry of a file's metadata in which diffusers keeps the settings, each under its part's name."""
 FILE = "adapter_config.json"
-"""The file next to the adapter in which PEFT keeps them."""
+"""The file next to the adapter in which PEFT keeps the settings."""
 ROOT = "base_model.model."
 """What PEFT puts before the name of every layer."""
 TYPES = frozenset({"LORA", "LOHA", "LOKR", "OFT"})
@@ -27,14 +27,14 @@ Value = TypeVar("Value", int, float)
 
 
 class PartSettings(BaseModel):
-    """PEFT's configuration of the adapter of one network, as far as the result depends on it.
+    """The fields of PEFT's configuration that affect the result, for the adapter of one network.
 
     Attributes:
         peft_type: PEFT's name of the kind of adapter.
         r: the rank.
         lora_alpha: alpha; the rank where it is missing. LoHa and LoKr call it ``alpha``.
         alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
-        rank_pattern: the rank of some layers, likewise.
+        rank_pattern: the rank of some layers, named in the same way.
         use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
         use_dora: there is a magnitude for each output (see ``_magnitude``).
         coft: OFT's rotations are kept close to the identity, by ``eps``.
@@ -59,7 +59,7 @@ class PartSettings(BaseModel):
     @field_validator("alpha_pattern", "rank_pattern")
     @classmethod
     def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
-        """PEFT takes regular expressions, and one in a stranger's file can be made to run for ever."""
+        """Refuses regular expressions, which PEFT accepts: one in an untrusted file could run for ever."""
         for pattern in patterns or ():
             if not re.fullmatch(r"[\w.]+", _plain(pattern)):
                 raise ValueError(f"{pattern} is not the name of a layer")
@@ -70,7 +70,7 @@ class PartSettings(BaseModel):
 
         Args:
             layer: its name, without PEFT's root.
-            rank: of its tensors; None if they do not tell (LoKr with two full matrices).
+            rank: the rank of its tensors; None if they do not tell (LoKr with two full matrices).
         """
         if rank is None:
             rank = _of(self.rank_pattern, layer) or self.r or 1
@@ -94,7 +94,7 @@ def _plain(pattern: str) -> str:
 
 
 Settings = Mapping[str, PartSettings]
-"""By part; those of PEFT's own files under the empty name."""
+"""Settings by part; PEFT's own files have them under the empty name."""
 
 
 def settings_of(settings: Settings, layer: str) -> tuple[PartSettings, str]:

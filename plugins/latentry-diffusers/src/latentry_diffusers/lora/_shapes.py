@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
-"""By slot; see ``recognise.adapter_keys``."""
+"""Shapes by slot; see ``recognise.adapter_keys``."""
 
 
 class ShapeFault(ValueError):
@@ -16,7 +16,7 @@ class ShapeFault(ValueError):
 
 
 class Made(NamedTuple):
-    """The weight that an adapter is for, as far as its tensors tell.
+    """What an adapter's tensors tell about the weight that it is for.
 
     Attributes:
         rows: its outputs.

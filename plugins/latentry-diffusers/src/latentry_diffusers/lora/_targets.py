@@ -1,4 +1,4 @@
-"""The names by which files know a model's layers. Each is spelled out, so that nothing is guessed from a name."""
+"""The names that files use for a model's layers. Every name is listed, so that none has to be guessed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNDERSCORED: Mapping[str, tuple[str, ...]] = {
     "text_encoder_2": ("lora_te2_",),
     "text_encoder_3": ("lora_te3_",),
 }
-"""The same in files of kohya, LyCORIS and OneTrainer, where the dots of the name are underscores."""
+"""The same prefixes in files of kohya, LyCORIS and OneTrainer, where underscores replace the dots of a name."""
 
 T5 = ("text_encoders.t5xxl.transformer.", "lora_te3_")
 """What comes before T5's names, dotted and underscored, even where T5 is the model's second encoder, as in FLUX.1."""

@@ -38,7 +38,7 @@ class Addition:
     scale: float
 
     def change(self, layer: nn.Module, read: ReadWeight) -> Tensor:
-        """The same for every weight."""
+        """The addition, which is the same for every weight."""
         return self.scale * self.factors.matrix()
 
 
@@ -62,7 +62,7 @@ class Stack:
         return weight.roll(len(weight) // 2, 0) if self.halves else weight
 
     def part(self, rows: Tensor) -> Tensor:
-        """Of rows in the file's order, those of the layer that is changed."""
+        """Selects the rows of the layer that is changed, from rows in the file's order."""
         return rows if self.index is None else rows[self.index]
 
 
@@ -87,7 +87,7 @@ class Decomposition:
     stack: Stack
 
     def change(self, layer: nn.Module, read: ReadWeight) -> Tensor:
-        """The new weight less the old one."""
+        """The new weight minus the old one."""
         weight = self.stack.weight(read)
         changed = weight if self.factors is None else weight + self.scale * self.factors.matrix()
         # (outputs, 1, columns) or (outputs, inputs, places of the kernel): a norm for each entry of the magnitude
@@ -112,14 +112,14 @@ class Turn:
     stack: Stack
 
     def change(self, layer: nn.Module, read: ReadWeight) -> Tensor:
-        """The turned weight less the weight."""
+        """The turned weight minus the weight."""
         weight = self.stack.weight(read)
         pairs = zip(self.rotations, self.shares, strict=True)
         turned = reduce(lambda now, pair: now + pair[1] * (pair[0].turned(now) - now), pairs, weight)
         return self.stack.part(turned - weight)
 
     def then(self, other: Turn) -> Turn:
-        """Both, this one first."""
+        """Both turns as one term, this one first."""
         return replace(self, rotations=self.rotations + other.rotations, shares=self.shares + other.shares)
 
 

@@ -53,7 +53,7 @@ class Autoencoder:
         return pixels.float()
 
     def tile(self, side: int | None) -> None:
-        """Has larger pictures go through in overlapping tiles of ``side`` pixels, blended at the seams.
+        """Processes larger pictures in overlapping tiles of ``side`` pixels, blended at the seams.
 
         Memory then depends on the tile instead of the picture. The result differs slightly from that of the whole
         picture, since normalisation and attention see one tile at a time. None turns tiling off.
@@ -72,7 +72,7 @@ class Autoencoder:
         self.network.enable_tiling()
 
     def slice(self, on: bool) -> None:
-        """Has the pictures of a batch go through one after another, which takes less memory, or all at once."""
+        """Processes the pictures of a batch one after another, which takes less memory, or all at once."""
         self.network.enable_slicing() if on else self.network.disable_slicing()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What all checkpoints have in common whose networks come from diffusers and transformers."""
+"""The base of all checkpoints whose networks come from diffusers and transformers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BundledCheckpoint(ABC):
     Attributes:
         bundle: its parts.
         variant: the name of its variant.
-        noise: from the configuration of the scheduler.
+        noise: the noise process that the scheduler's configuration gives.
     """
 
     bundle: Bundle

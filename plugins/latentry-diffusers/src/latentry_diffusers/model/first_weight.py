@@ -1,4 +1,4 @@
-"""The dtype and the device of a network, without a walk over its parameters."""
+"""Reads the dtype and the device of a network without iterating over its parameters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 class FirstWeight:
     """The place of a network's first weight, which stands for all of them as in diffusers' ``ModelMixin.dtype``.
 
-    diffusers walks all modules and parameters at each question. The place is looked up once, and what is there is read
-    each time: offload and ``upcast`` put other tensors there.
+    diffusers iterates over all modules and parameters at each access. The place is looked up once, and what is there is
+    read each time: offload and ``upcast`` put other tensors there.
 
     Args:
-        network: diffusers', with at least one floating-point weight that it does not insist on keeping in float32.
+        network: a network of diffusers with at least one floating-point weight that need not stay in float32.
     """
 
     def __init__(self, network: Any) -> None:

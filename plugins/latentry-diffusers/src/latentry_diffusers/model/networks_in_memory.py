@@ -1,4 +1,4 @@
-"""What all models have in common whose networks come from diffusers and transformers."""
+"""The base of all models whose networks come from diffusers and transformers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class NetworksInMemory(BaseModel):
     A family adds ``encode_prompt``, ``predict`` and ``inpainting``.
 
     Attributes:
-        checkpoint: that it was loaded from.
+        checkpoint: the checkpoint that it was loaded from.
         networks: text encoders, the denoiser, and diffusers' ``AutoencoderKL`` as ``vae``.
         denoiser: the network that is evaluated at every step.
         autoencoder: encodes and decodes through ``vae``.
-        report: on the checkpoint's tensors.
+        report: how each of the checkpoint's tensors was used.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class NetworksInMemory(BaseModel):
         self._adapters: Adapters | None = None
 
     def attention_options(self, change: AttentionChange | None, size: tuple[int, int]) -> dict[str, Any] | None:
-        """What the denoiser's layers are given for one evaluation; None where their attention is as it is.
+        """What the denoiser's layers are given for one evaluation; None where attention is not changed.
 
         Args:
-            change: of the attention of the picture to itself.
+            change: a change of the picture's self-attention.
             size: rows and columns of the picture, in tokens of the finest level.
         """
         return None if change is None else {"changes": self._attention_blocks.changes(change, size)}

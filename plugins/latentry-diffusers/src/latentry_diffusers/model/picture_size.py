@@ -9,8 +9,8 @@ def check_size(width: int, height: int, *, stride: int, best: int, least: int = 
     """Refuses a size in pixels that a network cannot draw, and names the nearest that it can.
 
     Args:
-        width: asked for.
-        height: asked for.
+        width: the requested width.
+        height: the requested height.
         stride: every side is a multiple of it.
         best: width and height of the training pictures.
         least: the shortest side.

@@ -25,14 +25,14 @@ class UNetCheckpoint(BundledCheckpoint):
         return int(self.unet["sample_size"]) * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.models.Checkpoint``; sides are multiples of 8, as every published UNet needs."""
+        """The shape of one latent; sides in pixels must be multiples of 8. See ``latentry.models.Checkpoint``."""
         least = self.factor * 2 ** (len(self.unet["block_out_channels"]) - 1)
         check_size(width, height, stride=max(8, self.factor), best=self.size, least=least)
         return (int(self.vae.get("latent_channels", 4)), height // self.factor, width // self.factor)
 
     @property
     def attention_blocks(self) -> int:
-        """See ``latentry.models.ChangesAttention``: transformer blocks on the way down, in the middle and up."""
+        """The number of transformer blocks: down, middle and up. See ``latentry.models.ChangesAttention``."""
         unet = self.unet
         down, layers = unet["down_block_types"], int(unet.get("layers_per_block", 2))
         depth = unet.get("transformer_layers_per_block", 1)
@@ -47,5 +47,5 @@ class UNetCheckpoint(BundledCheckpoint):
         return int(sum(on_the_way) + middle)
 
     def shift(self, width: int, height: int) -> float | None:
-        """None: the sigma schedule decides."""
+        """Returns None: the sigma schedule decides."""
         return None

@@ -1,4 +1,4 @@
-"""From headers of a file or configurations of a folder to what it is: which variant of which model, or something else.
+"""Tells from headers or configurations what a file or folder is: a variant of a model, or something else.
 
 Imports no torch. May use: ``files``.
 """

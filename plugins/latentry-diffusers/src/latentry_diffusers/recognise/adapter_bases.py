@@ -28,9 +28,9 @@ SD3 = Base("sd3", "Stable Diffusion 3")
 FLUX = Base("flux", "FLUX.1")
 
 TEXT: Mapping[int, Base] = {768: SD1, 1024: SD2, 2048: SDXL, 1280: REFINER}
-"""By the width of the text states that the UNet attends to."""
+"""Bases by the width of the text states that the UNet attends to."""
 STREAMS: Mapping[int, Base] = {1536: SD3, 2432: SD3, 3072: FLUX}
-"""By the width of a transformer that attends to picture and text at once."""
+"""Bases by the width of a transformer with joint attention."""
 SAID: tuple[tuple[str, Base], ...] = (
     ("flux", FLUX),
     ("stable-diffusion-xl-v1-refiner", REFINER),
@@ -48,7 +48,7 @@ SAID: tuple[tuple[str, Base], ...] = (
 
 
 def by_text_width(tensors: Headers) -> Base | None:
-    """By the width of the inputs of cross-attention's keys, or of both streams of a transformer."""
+    """Tells the base from the input width of the keys in cross-attention, or of both streams of a transformer."""
     cross = _inputs(tensors, ("attn2.to_k.", "attn2_to_k.", "attn2.to_v.", "attn2_to_v.", "attn2.processor.to_k_lora."))
     if (base := next((TEXT[width] for width in cross if width in TEXT), None)) is not None:
         return base
@@ -57,7 +57,7 @@ def by_text_width(tensors: Headers) -> Base | None:
 
 
 def by_metadata(metadata: Mapping[str, str]) -> Base | None:
-    """By what it says about its base model."""
+    """Tells the base from what the metadata say about it."""
     for key in ("modelspec.architecture", "ss_base_model_version"):
         said = metadata.get(key, "").lower()
         for start, base in SAID:
@@ -67,7 +67,7 @@ def by_metadata(metadata: Mapping[str, str]) -> Base | None:
 
 
 def _inputs(tensors: Headers, layers: tuple[str, ...]) -> Iterable[int]:
-    """The numbers of inputs of the layers with such names; of a LoRA, those of its first factor."""
+    """The numbers of inputs of the layers whose names match; for a LoRA, those of its first factor."""
     for name, header in tensors.items():
         second = any(part in name for part in ("lora_up", "lora_B", ".up.weight", ".alpha"))
         if not second and len(header.shape) >= 2 and any(layer in name for layer in layers):

@@ -78,13 +78,13 @@ UNSUPPORTED = (
     (r"\.set_weight", "weights that replace the model's"),
     (r"\.[wb]_norm", "changes of normalisation layers"),
 )
-"""Ends of keys that only adapters of other kinds have, and what those are."""
+"""Suffixes of keys that only unsupported kinds of adapter have, and what those kinds are."""
 ANY_UNSUPPORTED = re.compile("(?:" + "|".join(f"(?P<kind{n}>{end})" for n, (end, _) in enumerate(UNSUPPORTED)) + ")$")
 """All of them in one pattern: files can have a hundred thousand keys."""
 
 
 def unsupported(key: str) -> str | None:
-    """What a key belongs to if it is an adapter that does not run here, such as "GLoRA"; None for all other keys."""
+    """The unsupported kind of adapter that a key belongs to, such as "GLoRA"; None for all other keys."""
     found = ANY_UNSUPPORTED.search(key)
     if found is None:
         return None
@@ -93,7 +93,7 @@ def unsupported(key: str) -> str | None:
 
 
 class AdapterWords(NamedTuple):
-    """What a file of keys is.
+    """What adapter a file's keys show.
 
     Attributes:
         words: to follow "is": ``a LoRA``, ``a LoHa adapter``.
@@ -114,7 +114,7 @@ SIGNS: tuple[tuple[str, frozenset[str]], ...] = (
     ("a LoRA", frozenset({"down", "up", "mid", "up_bias"})),
     ("a file of weight differences", frozenset({"diff", "diff_b"})),
 )
-"""What the slots in a file make it; the first that fits counts."""
+"""The kind that the slots in a file show; the first match counts."""
 
 
 def identify_adapter(keys: Iterable[str]) -> AdapterWords | None:
@@ -124,7 +124,7 @@ def identify_adapter(keys: Iterable[str]) -> AdapterWords | None:
         keys: the names of the file's tensors.
 
     Returns:
-        None if no key is an adapter's. ``alpha`` alone shows nothing.
+        The adapter; None if no key belongs to one. ``alpha`` alone does not show one.
     """
     first: dict[str, str] = {}
     for key in keys:

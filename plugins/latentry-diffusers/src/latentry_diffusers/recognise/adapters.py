@@ -1,4 +1,4 @@
-"""LoRAs and other small additions to a network, from the names of their tensors."""
+"""Recognises LoRAs and other small additions to a network by the names of their tensors."""
 
 from __future__ import annotations
 

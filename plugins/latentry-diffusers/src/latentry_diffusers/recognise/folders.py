@@ -1,4 +1,4 @@
-"""What a folder in the layout of diffusers or transformers is that does not hold a whole model."""
+"""Tells what a folder of diffusers or transformers is if it does not hold a whole model."""
 
 from __future__ import annotations
 

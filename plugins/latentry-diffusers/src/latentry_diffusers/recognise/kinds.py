@@ -1,4 +1,4 @@
-"""What a file of weights is that is not a model, from the names and shapes of its tensors."""
+"""Tells what a weight file is if it is not a model, by the names and shapes of its tensors."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a checkpoint says about itself, in its configurations and in the headers of its weights.
 
 Only what a machine wrote decides which variant a checkpoint is: marks among the tensors, ``modelspec.architecture``,
-``modelspec.prediction_type``, and the repository that a folder was saved from. A title is free text: it is shown and
-decides nothing, since a merge called "not a Turbo" is none.
+``modelspec.prediction_type``, and the repository that a folder was saved from. A title is free text: it is shown but
+decides nothing, since a merge called "not a Turbo" is not one.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def architecture(weights: WeightFiles) -> str:
 def folder_architecture(path: Path, part: str, repositories: Mapping[str, str], read: Read) -> str:
     """The architecture of a folder in the diffusers layout, in lower case; empty where nothing says it.
 
-    From the metadata of a part's weights, else from the repository that the folder was saved from: ``_name_or_path`` of
-    ``model_index.json`` and of the part's ``config.json``, as far as it is one of the published ones.
+    It is taken from the metadata of the denoiser's weights, else from ``_name_or_path`` in ``model_index.json`` or in
+    the denoiser's ``config.json``, if that names a published repository.
 
     Args:
         path: the folder.
@@ -52,7 +52,7 @@ def folder_architecture(path: Path, part: str, repositories: Mapping[str, str], 
     if found := next(filter(None, stated), ""):
         return found
     for config in (read_json(path / "model_index.json"), read_json(path / part / "config.json")):
-        # a path of someone's disk, or of the hub's cache, where a repository's folder is models--owner--name
+        # a local path, or one in the Hub's cache, where a repository's folder is models--owner--name
         for folder in str((config or {}).get("_name_or_path", "")).lower().replace("\\", "/").split("/"):
             if (name := folder.rpartition("--")[2]) in repositories:
                 return repositories[name]

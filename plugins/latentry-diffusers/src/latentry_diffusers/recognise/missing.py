@@ -33,7 +33,7 @@ class Need(NamedTuple):
 
 
 def missing_from_folder(files: ModelFiles, missing: Sequence[str]) -> tuple[str, ...]:
-    """The folders of parts that are missing and not given apart."""
+    """The folders of parts that are missing and not given separately."""
     roles = [role for role, _ in files.parts]
     tokenizers = "tokenizer" in roles or (files.config is not None and any(files.config.glob("tokenizer*")))
     left = [part for part in missing if not ((part == "vae" and "vae" in roles) or (tokenizers and "tokeniz" in part))]
@@ -44,7 +44,7 @@ def missing_from_folder(files: ModelFiles, missing: Sequence[str]) -> tuple[str,
 
 
 def missing_from_file(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> tuple[str, ...]:
-    """The parts that a file lacks and that are not given apart; no file holds a tokenizer.
+    """The parts that a file lacks and that are not given separately; no file holds a tokenizer.
 
     Raises:
         ModelError: a part that is given is damaged.
@@ -69,7 +69,7 @@ def _encoders(files: ModelFiles, tensors: Headers, needs: Sequence[Need]) -> lis
 
 
 def _has(tensors: Headers, prefixes: tuple[str, ...]) -> bool:
-    """Whether a file holds a part in a form that is read."""
+    """Whether a file holds a part in a supported form."""
     return any(name.startswith(prefixes) for name in tensors) and unreadable(tensors, prefixes) is None
 
 

@@ -1,7 +1,7 @@
-"""From files to a ``Detection``, from headers and configurations: what the detectors of all families share.
+"""Makes a ``Detection`` from headers and configurations; shared by the detectors of all families.
 
-A family says what it finds in a folder and in a file of weights. Telling what is not a model, what is missing, dtypes
-and sizes are the same for all.
+A family says what it finds in a folder and in a file of weights. All else is the same for every family: files that are
+not models, missing parts, dtypes and sizes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from latentry_diffusers.recognise.metadata import ZERO_SNR_MARK, predicted, stat
 from latentry_diffusers.recognise.missing import Need, missing_from_file, missing_from_folder
 
 SURE, UNPUBLISHED, OTHER, INCOMPLETE, UNSUPPORTED = 0.95, 0.8, 0.7, 0.4, 0.3
-"""How sure a family is: of a model; of one of a shape of its own; of something else, made for another family; of a
-folder that lacks parts; of a network that it knows and cannot run."""
+"""How sure a family is, by what was found: a model; a model of unpublished shape; something that is not a model, made
+for another family; a folder that lacks parts; a network that it knows but cannot run."""
 NETWORKS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 """Folders of the parts that have weights."""
 
@@ -89,7 +89,7 @@ def _folder(files: ModelFiles, family: Family) -> Detection | None:
 
 
 def _headers(places: Iterable[Path], read: Read) -> list[TensorHeader]:
-    """Of all tensors in files and in folders; a folder may hold no weights."""
+    """The headers of all tensors in files and folders; a folder may hold no weights."""
     kept = [place for place in places if is_weights(place) or any(is_weights(file) for file in place.glob("*"))]
     return [header for place in kept for header in read(place).tensors.values()]
 
@@ -99,7 +99,7 @@ def _file(files: ModelFiles, family: Family) -> Detection | None:
         return None
     weights = shared_reader(files)(files.path)
     headers = list(weights.tensors.values())
-    # of a hundred thousand names, for each family, this is most of the work
+    # with a hundred thousand names, for each family, this takes most of the time
     if (kind := files.once(("kind", files.path), lambda: kind_of(weights))) is not None:
         return _not_a_model(kind, family, headers)
     finding = family.in_file(weights)
@@ -125,7 +125,7 @@ def _file(files: ModelFiles, family: Family) -> Detection | None:
 
 
 def _check_prediction(found: Detection, weights: WeightFiles) -> Detection:
-    """Refuses configurations that contradict what the file itself says that it predicts."""
+    """Refuses configurations that contradict the file's own statement of what it predicts."""
     stated = predicted(weights)
     if not found.variants or stated is None or found.prediction in (None, stated[0]):
         return found
@@ -134,7 +134,7 @@ def _check_prediction(found: Detection, weights: WeightFiles) -> Detection:
 
 
 def _configured(found: Detection, files: ModelFiles, family: Family, *, published: bool) -> Detection:
-    """With what the folder given for the configurations says."""
+    """Completes a detection from the folder given for configurations."""
     if files.config is None and published:
         return found
     if files.config is None:

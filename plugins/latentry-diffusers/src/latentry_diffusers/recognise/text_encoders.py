@@ -27,7 +27,7 @@ PUBLISHED: Mapping[tuple[str, int, int], str] = {
     ("CLIP", 1024, 24): "OpenCLIP-H",
     ("T5", 4096, 24): "T5-XXL",
 }
-"""By architecture, width and layers."""
+"""Published encoders by architecture, width and number of layers."""
 
 
 class TextEncoder(NamedTuple):
@@ -60,7 +60,7 @@ LAYOUTS = (
     _Layout("T5", "encoder.embed_tokens.weight", "encoder.block.{}.layer.0.SelfAttention.q.weight"),
     _Layout("T5", "token_embd.weight", "enc.blk.{}.attn_q.weight"),
 )
-"""transformers' two and OpenCLIP's of CLIP; transformers' and llama.cpp's of T5."""
+"""CLIP's layouts (two of transformers, OpenCLIP's) and T5's (transformers', llama.cpp's)."""
 
 
 def text_encoder(tensors: Headers) -> TextEncoder | None:

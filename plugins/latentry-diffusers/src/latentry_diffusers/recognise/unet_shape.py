@@ -46,7 +46,7 @@ class UNetInFile(NamedTuple):
 
     @property
     def sentences(self) -> tuple[str, str]:
-        """What was found, as evidence."""
+        """Sentences of evidence for the UNet."""
         return (
             f"it holds a UNet in {'the original' if self.original else 'the diffusers'} layout",
             f"the UNet takes {self.shape.channels} channels and text states of width {self.shape.text}",

@@ -1,4 +1,4 @@
-"""Prompts through CLIP and T5: windows for long ones, emphasis, clip skip.
+"""Encodes prompts with CLIP and T5, with windows for long prompts, emphasis and clip skip.
 
 Uses no other room.
 """

@@ -1,4 +1,4 @@
-"""Prompts through CLIP: windows for long ones, emphasis, clip skip."""
+"""Encodes prompts with CLIP, with windows for long prompts, emphasis and clip skip."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def encode_clip(
         prompts: at least one.
         skip: how many of the last layers are left out; 1 gives the penultimate layer.
         normed: apply the final layer norm, whatever the layer.
-        windows: the most windows; the rest of a longer prompt is left out. None for any number.
+        windows: maximum number of windows; the rest of a longer prompt is left out. None for any number.
 
     Raises:
         OptionError: no layer would remain.
@@ -98,12 +98,12 @@ class _Frame:
         return cls(length, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
 
     def windows(self, tokens: Sequence[Token]) -> list[list[Token]]:
-        """All windows of a prompt, at least one."""
+        """Splits a prompt into windows, at least one."""
         room = self.length - 2
         return [self.window(tokens[i : i + room]) for i in range(0, max(len(tokens), 1), room)]
 
     def window(self, tokens: Iterable[Token]) -> list[Token]:
-        """One window."""
+        """Makes one window."""
         framed = [Token(self.begin), *tokens, Token(self.end)]
         return framed + [Token(self.fill, real=False)] * (self.length - len(framed))
 
@@ -133,7 +133,7 @@ def emphasised(states: Tensor, rows: Sequence[Sequence[Token]], empty: Callable[
 
 
 def _run(encoder: Any, rows: Sequence[Sequence[Token]], skip: int, normed: bool) -> tuple[Tensor, Tensor]:
-    """States (rows, tokens, width) and summaries (rows, width)."""
+    """Runs the encoder; returns states (rows, tokens, width) and summaries (rows, width)."""
     ids, real = (torch.tensor(values, device=encoder.device) for values in _columns(rows))
     masked = getattr(encoder.config, "use_attention_mask", False)  # only in configurations of Stable Diffusion
     out = encoder(ids, attention_mask=real if masked else None, output_hidden_states=True)

@@ -1,4 +1,4 @@
-"""Leaving out more of CLIP's last layers: the conditioning option of every family whose prompts go through CLIP."""
+"""Clip skip, the conditioning option of every family with CLIP: leaves out more of its last layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latentry import OptionError
 from latentry.models import PromptSettings
 
 LAYERS = 12
-"""Of a ``CLIPTextConfig`` that does not give its ``num_hidden_layers``."""
+"""The default of ``num_hidden_layers`` in ``CLIPTextConfig``."""
 
 
 class ClipConditioning(BaseModel):
@@ -33,12 +33,12 @@ def check_clip_skip(options: BaseModel, configs: Iterable[Mapping[str, Any]], *,
     """Refuses to leave out more layers than the smallest encoder can do without: one must remain.
 
     Args:
-        options: of the request.
+        options: the request's conditioning options.
         configs: of the CLIP text encoders.
         usual: how many of the last layers the family leaves out anyway.
 
     Raises:
-        OptionError: with the most that is possible.
+        OptionError: no layer would remain; the message names the maximum.
     """
     most = min(int(config.get("num_hidden_layers", LAYERS)) for config in configs) - 1 - usual
     if isinstance(options, ClipConditioning) and options.clip_skip > most:

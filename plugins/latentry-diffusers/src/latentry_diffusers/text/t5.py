@@ -1,4 +1,4 @@
-"""Prompts through T5: one window of a fixed length, with emphasis."""
+"""Encodes prompts with T5, in one window of a fixed length, with emphasis."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 HEADER = 1 << 24
-"""Most bytes of a header; one with a vocabulary of 256,000 tokens takes 10 million."""
+"""Maximum header size in bytes; one with a vocabulary of 256,000 tokens takes 10 million."""
 COUNT = 1 << 16
-"""Most tensors, and most entries of the metadata."""
+"""Maximum number of tensors, and of metadata entries."""
 STRING, ARRAY = 8, 9
 SCALARS: Mapping[int, str] = MappingProxyType(
     dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
@@ -23,11 +23,11 @@ SCALARS: Mapping[int, str] = MappingProxyType(
 
 
 WHOLE = frozenset((0, 1, 2, 3, 4, 5, 10, 11))
-"""The types that are whole numbers."""
+"""The integer types."""
 
 
 class Malformed(ValueError):
-    """Why it is not a GGUF file, in words to follow "it"."""
+    """Not a valid GGUF file; the message completes a sentence that begins with "It"."""
 
 
 @dataclass
@@ -43,19 +43,19 @@ class Cursor:
     at: int = 0
 
     def value(self, code: str) -> Any:
-        """One number."""
+        """Reads one number."""
         start = self._advance(struct.calcsize(f"<{code}"))
         return struct.unpack_from(f"<{code}", self.data, start)[0]
 
     def count(self, what: str) -> int:
-        """How many there are of something."""
+        """Reads a count and checks it against the limit."""
         number: int = self.value("Q")
         if number > COUNT:
             raise Malformed(f"claims {number:,} {what}")
         return number
 
     def text(self) -> str:
-        """One string."""
+        """Reads one string."""
         length = self.value("Q")
         start = self._advance(length)
         try:
@@ -64,7 +64,7 @@ class Cursor:
             raise Malformed("has a name or a string that is not UTF-8") from None
 
     def metadata(self, kind: int) -> Any:
-        """One value; None for an array, which is skipped."""
+        """Reads one value; skips an array and returns None."""
         if kind == STRING:
             return self.text()
         if kind in SCALARS:
@@ -75,10 +75,10 @@ class Cursor:
         return None
 
     def integers(self, most: int) -> tuple[int, ...]:
-        """A short array of whole numbers.
+        """Reads a short array of integers.
 
         Args:
-            most: how many there may be.
+            most: maximum length.
         """
         kind, number = self.value("I"), self.value("Q")
         if kind not in WHOLE or number > most:
@@ -105,7 +105,7 @@ class Cursor:
         self._advance(at - self.at)
 
     def _advance(self, size: int) -> int:
-        """Moves on, and returns the place before."""
+        """Moves on by this many bytes, and returns the previous position."""
         start, end = self.at, self.at + size
         if end > len(self.data):
             raise Malformed("ends within its header")

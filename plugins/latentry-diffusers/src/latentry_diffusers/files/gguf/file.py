@@ -48,10 +48,10 @@ class GgufTensors:
     """The tensors of one GGUF file, mapped into memory for as long as one of them is in use.
 
     Args:
-        path: of the file.
+        path: the file.
 
     Raises:
-        ModelError: as ``read_gguf``.
+        ModelError: in the same cases as ``read_gguf``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,10 +91,10 @@ class GgufTensors:
 
 
 def _rows(entry: Entry) -> tuple[int, ...]:
-    """The dimensions of a quantised tensor's blocks before the last.
+    """The leading dimensions of a quantised tensor's packed blocks.
 
-    As in the true shape, so that layers stacked along the first dimension can be split. Where a row there does not
-    consist of whole blocks, as in the file.
+    They are those of the true shape, so that layers stacked along the first dimension can be split, unless its rows do
+    not consist of whole blocks; then they are those of the file.
     """
     import gguf
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 SIDES = 4
-"""Most dimensions of a tensor."""
+"""Maximum number of dimensions of a tensor."""
 ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
-"""What precedes a tensor's name where an array of the metadata holds its true shape: some converters reshape tensors
-whose rows do not consist of whole blocks to rows of 256."""
+"""Prefix of the metadata keys whose arrays hold a tensor's true shape: some converters reshape tensors whose rows do
+not consist of whole blocks to rows of 256."""
 ORIGINAL_SIDES = 8
-"""Most dimensions of a true shape."""
+"""Maximum number of dimensions of a true shape."""
 NAME = 256
-"""Most characters of a tensor's name."""
+"""Maximum length of a tensor's name."""
 
 
 class Entry(NamedTuple):
@@ -55,7 +55,7 @@ def parse(data: mmap | bytes) -> Header:
     """The header of a file.
 
     Raises:
-        Malformed: it is not such a header, or claims more than the file holds.
+        Malformed: it is not a valid header, or claims more than the file holds.
     """
     cursor = Cursor(data)
     if data[:4] != b"GGUF":
@@ -108,7 +108,7 @@ def _aligned(end: int, metadata: Mapping[str, str]) -> int:
 
 
 def _placed(info: _Info, shape: tuple[int, ...], start: int, length: int) -> Entry:
-    """Refuses a tensor that does not lie in the file, or whose true shape is not one of as many values."""
+    """Refuses a tensor that does not lie in the file, or whose true shape has another number of values."""
     import gguf
 
     kind = next((each for each in gguf.GGMLQuantizationType if each == info.type), None)

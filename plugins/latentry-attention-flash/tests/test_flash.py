@@ -1,4 +1,4 @@
-"""FlashAttention with a stand-in that has the packages' signatures, and counts causality from the last key too."""
+"""FlashAttention, through a stand-in that has the packages' signatures and also aligns causality to the last key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ON_CPU: AttentionBackendSpec = replace(SPEC, devices=frozenset({"cpu"}))
 
 
 class Package:
-    """Both packages; what they were called with."""
+    """Stands in for both packages and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ class TestStandIn(AttentionSuite):
 
 
 class TestHere(AttentionSuite):
-    """The real package, where there is one and a GPU."""
+    """The real package; skipped unless it is installed and there is a GPU."""
 
     backend = "flash"
 

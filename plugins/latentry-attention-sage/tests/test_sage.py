@@ -1,4 +1,4 @@
-"""SageAttention with a stand-in that has its signature, and its habit of swallowing what it does not know."""
+"""SageAttention, through a stand-in that has its signature and, like it, silently ignores unknown arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latentry_attention_sage.backend import GENERATIONS, SageAttention
 
 
 class Package(ModuleType):
-    """``sageattention``; what it was called with."""
+    """Stands in for ``sageattention`` and records the calls."""
 
     def __init__(self) -> None:
         super().__init__("sageattention")
@@ -46,7 +46,7 @@ class Package(ModuleType):
 
 
 def _eight_bits(tensor: Tensor) -> Tensor:
-    """Rounded to 255 levels a row."""
+    """Rounds each row to 255 levels."""
     step = tensor.abs().amax(dim=-1, keepdim=True).double() / 127
     return (tensor.double() / step).round() * step
 
@@ -58,7 +58,7 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None) 
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> Package:
-    """The package, on a GPU it knows."""
+    """The package, on a GPU that it supports."""
     made = Package()
     monkeypatch.setitem(sys.modules, "sageattention", made)
     on_gpu(monkeypatch, (8, 9))
@@ -72,7 +72,7 @@ class TestStandIn(AttentionSuite):
 
 
 class TestHere(AttentionSuite):
-    """The real package, where there is one and a GPU."""
+    """The real package; skipped unless it is installed and there is a GPU."""
 
     backend = "sage"
 

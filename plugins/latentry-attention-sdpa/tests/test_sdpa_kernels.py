@@ -1,4 +1,4 @@
-"""torch's kernels: each against the definition where it is here, refused where it is not."""
+"""torch's kernels: each matches the definition where it is available, and is refused where it is not."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_named_kernel_is_the_one_that_runs(kernel: Any, monkeypatch: pytest.Mo
 
 
 def test_two_threads_with_two_kernels_do_not_meet() -> None:
-    """Each goes on with its own while the other runs."""
+    """Each thread keeps its own kernel while the other runs."""
     barrier, wrong = Barrier(2), []
     q, k, v = tensors()
     expected = eager_attention(q, k, v)

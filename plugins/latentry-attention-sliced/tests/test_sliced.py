@@ -1,4 +1,4 @@
-"""Slices: every size gives the same, and memory is what is promised."""
+"""Slices: every size gives the same result, and memory stays within the promised limit."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_slices_have_the_requested_size(
 def test_the_size_comes_from_the_free_memory(
     free: int | None, products: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scores take an eighth of it at most, unless one row is more."""
+    """Scores take at most an eighth of the free memory, unless one row needs more."""
     monkeypatch.setattr(module, "free_memory", lambda device: free)
     q, k, v = tensors(1, 2, 300, 4)
     Sliced().attend(q, k, v)

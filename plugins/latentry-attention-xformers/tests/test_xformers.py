@@ -1,4 +1,4 @@
-"""xformers with a stand-in that has its signature and its demands."""
+"""xformers, through a stand-in that has its signature and its requirements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LowerTriangularMask:
 
 
 class Package(ModuleType):
-    """``xformers.ops``; what it was called with. Rows without a key come out as NaN."""
+    """Stands in for ``xformers.ops`` and records the calls. Rows without a key come out as NaN."""
 
     LowerTriangularMask = LowerTriangularMask
 
@@ -84,7 +84,7 @@ class TestStandIn(AttentionSuite):
 
 
 class TestHere(AttentionSuite):
-    """The real package, where there is one and a GPU."""
+    """The real package; skipped unless it is installed and there is a GPU."""
 
     backend = "xformers"
 

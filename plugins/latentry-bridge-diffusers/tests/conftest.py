@@ -17,7 +17,7 @@ PIPELINES = {
     "shapes-sd3": "StableDiffusion3",
     "shapes-flux": "Flux",
 }
-"""How diffusers' pipelines of each model's family begin their names."""
+"""How the names of diffusers' pipelines begin, by model."""
 TASKS = {"text-to-image": "Pipeline", "image-to-image": "Img2ImgPipeline", "inpainting": "InpaintPipeline"}
 
 

@@ -46,7 +46,7 @@ def test_latents_of_vp_models_are_the_stock_schedulers(
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("model", ["shapes-sd3", "shapes-flux"])
 def test_latents_of_flow_models_are_the_stock_eulers(pipeline: Any, draw: Any, model: str, task: str) -> None:
-    """In float64: in float32 the networks make 1e-4 of the last bit of a level, on some processors more."""
+    """In float64: in float32 the networks amplify the last bit of a level to 1e-4, on some processors to more."""
     pipe = pipeline(model, task, torch.float64)
     expected = draw(pipe, model, task)
     pipe.scheduler = scheduler("euler", pipe, sigmas="stock")

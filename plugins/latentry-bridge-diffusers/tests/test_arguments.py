@@ -28,7 +28,7 @@ def _plan(name: str = "euler", steps: int = 6, **given: Any) -> Plan:
 
 
 def _laid_out(made: LatentryScheduler, plan: Plan) -> bool:
-    """Whether the levels of the scheduler are those of a plan, the last one included."""
+    """Whether the scheduler's levels equal a plan's, including the last one."""
     levels = [*(query.point.s for query in plan.queries or ()), plan.points[-1].s]
     return len(made.sigmas) == len(levels) and torch.allclose(made.sigmas, torch.tensor(levels), rtol=1e-5)
 
@@ -78,7 +78,7 @@ def test_a_shift_from_the_size_reaches_named_schedules() -> None:
 
 
 def test_what_the_checkpoint_demands_goes_before_the_schedulers_preference() -> None:
-    """Zero terminal SNR has to be begun at: only trailing spacing holds that level."""
+    """A run must begin at zero terminal SNR, and only trailing spacing includes that level."""
     stock = DDIMScheduler(
         **BETAS, rescale_betas_zero_snr=True, prediction_type="v_prediction", timestep_spacing="trailing"
     )
@@ -98,7 +98,7 @@ def test_what_the_network_predicts() -> None:
         for t in made.timesteps:
             outputs = {"epsilon": noise, "sample": clean, "v_prediction": made.get_velocity(clean, noise, t[None])}
             x = made.step(outputs[prediction], t, x, return_dict=False)[0]
-        assert torch.allclose(x, clean, atol=1e-3), prediction  # a network that is right arrives at the picture
+        assert torch.allclose(x, clean, atol=1e-3), prediction  # an exact network arrives at the picture
 
 
 @pytest.mark.parametrize("set_alpha_to_one", [True, False])

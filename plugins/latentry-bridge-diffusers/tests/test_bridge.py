@@ -121,7 +121,7 @@ def test_a_copy_in_the_middle_of_a_run_finishes_equal(name: str, at: int) -> Non
 
 
 def test_a_copy_draws_from_its_own_generator() -> None:
-    """Both go on step by step in turns, each with another generator; neither sees what the other drew."""
+    """Both runs take turns, each with its own generator; neither sees the other's draws."""
     made = scheduler("euler-ancestral", STOCK, sigmas="trailing")
     made.set_timesteps(4)
     start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))

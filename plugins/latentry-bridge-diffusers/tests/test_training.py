@@ -46,7 +46,7 @@ def test_the_table_is_the_peers(betas: str) -> None:
     peer = DDPMScheduler(**BETAS[betas])
     made = scheduler("unipc", peer)
     assert made.alphas_cumprod.dtype == peer.alphas_cumprod.dtype
-    # rescaling to zero SNR subtracts nearly equal numbers at the end, in float32 at the peer
+    # rescaling to zero SNR subtracts nearly equal numbers at the end, which the peer does in float32
     rtol = 1e-4 if betas == "zero terminal SNR" else 2e-6
     assert torch.allclose(made.alphas_cumprod, peer.alphas_cumprod, rtol=rtol, atol=1e-9)
     assert len(made) == len(peer)

@@ -1,4 +1,4 @@
-"""DDIM: the conformance suite, the paper's equations in their own letters, exact variances, inversion."""
+"""DDIM: the conformance suite, the equations in the paper's own symbols, exact variances, inversion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def always(value: Tensor) -> Callable[[Query, Plan], Tensor]:
-    """A network with one answer."""
+    """A network that always gives the same output."""
     return lambda query, plan: value
 
 
@@ -93,7 +93,7 @@ def variance(steps: int) -> float:
 
 
 def test_full_stochasticity_loses_variance_as_ancestral_euler_does() -> None:
-    """The figures were measured with another implementation of that on the same grid."""
+    """The expected figures come from another implementation of ancestral Euler on the same grid."""
     assert {n: variance(n) for n in (20, 80)} == pytest.approx({20: -0.255, 80: -0.0736}, abs=5e-4)
 
 

@@ -30,7 +30,7 @@ def gains(plan: Plan, oracle: GaussianOracle) -> Tensor:
 
 
 def variance(scheduler: DDPM, process: Process, prediction: Prediction, data: float) -> tuple[float, float]:
-    """Of the result, and of the truth, for data N(0, ``data``)."""
+    """The variance of the result and the exact one, for data N(0, ``data``)."""
     plan = Plan(scheduler, process, prediction, tuple(process.at(s=s) for s in LEVELS))
     start, end = plan.points[0], plan.points[-1]
     squares = gains(plan, GaussianOracle(0.0, data)).square()
@@ -53,7 +53,7 @@ def test_the_two_variances_bound_the_truth_between(name: str) -> None:
 
 
 def test_one_timestep_is_equation_7() -> None:
-    """In the paper's own letters, ᾱ and β from the table."""
+    """In the paper's own symbols, with ᾱ and β from the table."""
     points = (SD.at(timestep=500), SD.at(timestep=499))
     now, before = (SD.alphas_cumprod[t] for t in (500, 499))
     beta = 1 - now / before

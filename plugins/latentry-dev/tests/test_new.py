@@ -1,4 +1,4 @@
-"""Every template is a project that passes its own tests untouched, in a fresh environment, and is used to draw."""
+"""Every template is a project that passes its own tests unchanged, in a fresh environment, and can draw."""
 
 from __future__ import annotations
 

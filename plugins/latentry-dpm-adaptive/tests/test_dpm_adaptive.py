@@ -1,4 +1,4 @@
-"""DPM adaptive: the conformance suite, and that the tolerance rules."""
+"""DPM adaptive: the conformance suite, and that the tolerance decides the steps."""
 
 from __future__ import annotations
 

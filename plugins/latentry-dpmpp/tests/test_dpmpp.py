@@ -1,4 +1,4 @@
-"""DPM-Solver++: the conformance suites, and what the members are in closed form."""
+"""DPM-Solver++: the conformance suites, and the methods in closed form."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class TestERSDE(SchedulerSuite):
 
 
 def phi(s: float) -> float:
-    """Of the paper, section 4.3."""
+    """φ of the paper, section 4.3."""
     return s * (math.exp(s**0.3) + 10.0)
 
 
@@ -59,7 +59,7 @@ def test_from_pure_noise_all_noise_is_new_unless_it_is_an_ode() -> None:
 
 @pytest.mark.parametrize("degree", [0, 1, 2])
 def test_x0_that_is_a_polynomial_in_s_is_integrated_exactly(degree: int) -> None:
-    """Of DDPM's φ = s²: φ(s_end)·∫ φ′/φ²·sᵏ ds = s_end²·∫ 2·s^(k − 3) ds, in closed form."""
+    """With DDPM's φ = s²: φ(s_end)·∫ φ′/φ²·sᵏ ds = s_end²·∫ 2·s^(k − 3) ds, in closed form."""
     levels = (5.0, 4.2, 3.9, 2.0)
     plan = Plan(ERSDE(phi="power", eta=1.0), EDM(), Prediction.X0, tuple(EDM().at(s=s) for s in levels))
     x0 = lambda query, plan: torch.full_like(query.x, _level(query) ** degree)  # noqa: E731

@@ -54,7 +54,7 @@ def test_with_churn_it_still_arrives_on_the_data_from_pure_noise(process: Proces
 
 
 def levels(scheduler: Euler, process: Process, points: tuple[Point, ...]) -> list[tuple[Point, Point]]:
-    """The level of each step's start, and the one it asked about."""
+    """The level at each step's start, and the one that it queried."""
     plan = Plan(scheduler, process, Prediction.V, points)
     return [(plan.points[query.index], query.point) for query in plan.queries or ()]
 

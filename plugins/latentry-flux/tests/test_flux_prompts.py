@@ -1,4 +1,4 @@
-"""What the transformer is told: the prompt, the guidance, and Fill the picture."""
+"""What the transformer is given: the prompt, the guidance and, for Fill, the picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS = PromptSettings(64, 64, guidance=3.5)
 
 
 def test_t5s_states_and_clips_summary(model: Flux) -> None:
-    """By the encoders' own calls."""
+    """Computed by calling the encoders directly."""
     found = model.encode_prompt([PROMPT, "a star"], SETTINGS)
     assert found["text"].shape == (2, TOKENS, T5_WIDTH)
     assert found["pooled"].shape == (2, CLIP_WIDTH)

@@ -1,4 +1,4 @@
-"""Rotary tables that are kept: the same as diffusers', bit for bit, and made once for a size."""
+"""Cached rotary tables: equal to diffusers', bit for bit, and computed once per size."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_apg_has_momentum() -> None:
 
 
 def test_cfg_zero_star_scales_the_unguided_velocity_to_fit_best() -> None:
-    """At scale 0 the output is s*·v_u: what is left of v_c stands on v_u, and no other scale comes nearer."""
+    """At scale 0 the output is s*·v_u: the rest of v_c is orthogonal to v_u, and no other scale comes nearer."""
     output, _ = once(CFGZeroStar(zero_steps=0), UNCOND, COND, kind="flow", scale=0.0)
     assert torch.allclose(along(COND - output, UNCOND), torch.zeros(3, dtype=torch.float64), atol=1e-12)
     assert torch.allclose(along(output, UNCOND).abs(), torch.ones(3, dtype=torch.float64))
@@ -262,7 +262,7 @@ def test_true_cfg_has_a_scale_of_its_own() -> None:
     ],
 )
 def test_what_weakens_attention_guides_away_from_it(method: GuidanceMethod, kind: str, scale: float) -> None:
-    """On top of plain guidance, which is not computed at a scale of 1; all branches are asked for at once."""
+    """On top of plain guidance, which is not computed at a scale of 1; all branches are evaluated at once."""
     guidance = by(method, scale=scale, neutral=None, asks=frozenset({"uncond", kind}))
     network, x, point = Network(guidance), drawn(3, 2, 4, 3, 3), guidance.plan.points[2]
     query = Query(x, point, 1.0, 2)

@@ -88,4 +88,4 @@ def test_it_keeps_the_dtype_writes_nothing_in_place_and_waits_for_no_device(name
         assert sampled(chosen, x)[0].sample.dtype == dtype
         assert torch.equal(x, before)
     on_meta: Any = torch.empty(2, 4, 8, 8, device="meta")
-    assert sampled(chosen, on_meta)[0].sample.shape == on_meta.shape  # what has to be read raises there
+    assert sampled(chosen, on_meta)[0].sample.shape == on_meta.shape  # any read of a value raises there

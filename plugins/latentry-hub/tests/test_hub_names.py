@@ -1,4 +1,4 @@
-"""What the Hub's record says, without its client; which texts are its names."""
+"""The Hub's record, without importing its client; which strings are names on the Hub."""
 
 from __future__ import annotations
 

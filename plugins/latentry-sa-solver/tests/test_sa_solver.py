@@ -1,4 +1,4 @@
-"""SA-Solver: the conformance suite, and its cases that are other methods."""
+"""SA-Solver: the conformance suite, and the special cases that equal other methods."""
 
 from __future__ import annotations
 

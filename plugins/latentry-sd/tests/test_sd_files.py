@@ -27,7 +27,7 @@ POSSIBLE = {
     "sd2-inpainting": ("sd2-inpainting",),
     **dict.fromkeys(SECOND, SECOND),
 }
-"""By what the file is, what its headers alone leave."""
+"""By variant of the file: the variants that its headers alone leave possible."""
 TOKENIZERS = "the tokenizers, which no such file holds: give --tokenizer FOLDER unless the Hub's cache has them"
 
 

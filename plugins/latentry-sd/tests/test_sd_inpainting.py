@@ -1,4 +1,4 @@
-"""The inpainting network: what it is shown, and what comes of it."""
+"""The inpainting network: its inputs and its results."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     ),
     "text states of another width": (
         lambda f: edit(f / "unet" / "config.json", cross_attention_dim=64),
-        "cross-attention is 64, and that of the text states is 32",
+        "cross-attention is 64, and the width of the text states is 32",
     ),
     "unknown betas": (lambda f: edit(f / "scheduler" / "scheduler_config.json", beta_schedule="odd"), "odd"),
     "a shard that is not there": (lambda f: _shard(f / UNET), "unet"),
@@ -121,7 +121,7 @@ def _some_key(file: Path, end: str) -> str:
 
 
 def _shard(file: Path) -> None:
-    """Two shards announced, one there."""
+    """The index names two shards, and one of them is missing."""
     keys = list(load_file(file))
     first, second = (f"{file.stem}-0000{i}-of-00002.safetensors" for i in (1, 2))
     weights = {key: first if i % 2 else second for i, key in enumerate(keys)}

@@ -86,7 +86,7 @@ def test_after_a_request_the_weights_are_what_they_were(folder: Path, files: dic
 
 @pytest.mark.parametrize("mode", ["unmerged", "merged"])
 def test_networks_that_wait_in_main_memory_are_changed_as_well(folder: Path, files: dict[str, str], mode: str) -> None:
-    """Here main memory and device are the same; what moves are copies all the same."""
+    """Here main memory and device are the same; offload copies the weights even so."""
     request = GenerationRequest(
         prompt="a", seed=1, model=str(folder), steps=2, loras=[{"path": files["wax"]}], lora_mode=mode, device="cpu"
     )

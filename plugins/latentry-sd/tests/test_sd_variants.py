@@ -1,4 +1,4 @@
-"""The networks of every variant at full size, without memory."""
+"""The networks of every variant at full size, without allocating memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNET = {
     "sd2-inpainting": 865_910_724 + MASK,
     "sd-turbo": 865_910_724,
 }
-"""Of the published weights."""
+"""Number of parameters in the published weights."""
 TEXT = {"sd15": 123_060_480, "sd2": 340_387_840}
 
 

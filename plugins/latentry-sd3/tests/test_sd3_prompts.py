@@ -1,4 +1,4 @@
-"""What the transformer is told of a prompt, with T5 and without."""
+"""What the transformer is given of a prompt, with T5 and without."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_both_clips_stand_side_by_side_and_t5_behind_them(model: StableDiffusion
 
 
 def test_each_encoder_is_seen_where_it_belongs(model: StableDiffusion3) -> None:
-    """By the encoders' own calls."""
+    """Computed by calling the encoders directly."""
     found = model.encode_prompt([PROMPT], SETTINGS)
     at = 0
     for (encoder, tokenizer), width in zip(model.clips, WIDTHS, strict=True):

@@ -1,4 +1,4 @@
-"""What the networks are told besides the sample and the time."""
+"""What the networks are given besides the sample and the timestep."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_states_of_all_encoders_and_the_summary_of_the_last(models: Models, kind
     assert told["text"].shape == (2, 24, width)
     assert told["pooled"].shape == (2, 48)
     assert told["time_ids"].shape == (2, count)
-    assert told["time_ids"].dtype == torch.float32  # sides above 2048 are no float16 numbers
+    assert told["time_ids"].dtype == torch.float32  # not all sides above 2048 are float16 numbers
 
 
 def test_a_long_prompt_takes_several_windows_of_both_encoders(models: Models) -> None:

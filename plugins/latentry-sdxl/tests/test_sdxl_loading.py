@@ -100,7 +100,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     ),
     "a text encoder of another model": (
         lambda f: edit(f / "text_encoder" / "config.json", hidden_size=64),
-        "do not belong together(.|\n)*cross-attention is 80, and that of the text states is 112",
+        "do not belong together(.|\n)*cross-attention is 80, and the width of the text states is 112",
     ),
     "a projection of another model": (
         lambda f: edit(f / "text_encoder_2" / "config.json", projection_dim=40),

@@ -1,4 +1,4 @@
-"""The networks at full size, without their memory."""
+"""The networks at full size, without allocating memory."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def x0(x: Tensor, lam: float) -> Tensor:
 
 
 def kept(h: float) -> float:
-    """How much of x/α a stretch of length h in λ leaves of x/α in the reverse SDE, whose rate is 2."""
+    """The share of x/α that is left after a stretch of length h in λ of the reverse SDE, whose rate is 2."""
     return math.exp(-2 * h)
 
 

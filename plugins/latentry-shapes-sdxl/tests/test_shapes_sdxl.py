@@ -1,4 +1,4 @@
-"""The shipped model is there, complete, and what its record says."""
+"""The shipped model is complete and matches its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every weight is moved by one optimiser, and the matrices of a transformer by one that turns no direction down."""
+"""Every weight has one optimiser; a transformer's matrices have one that steps equally far in all directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped model is there, complete, and what its record says; the tools find it and its relatives."""
+"""The shipped model is complete and matches its record; the tools find it and its relatives."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_the_stages_add_up(
     past: list[tuple[float, Tensor]] = []
     for t, to in pairwise(TIMES):
         past = [(t, velocity(expected, t)), *past][: derivatives + 1]
-        # with one evaluation there is but Euler's step
+        # with one evaluation it is Euler's step
         expected = method(expected, virtual(past), t, to - t, stages) if len(past) > 1 else x + (to - t) * past[0][1]
     scheduler = STORK.model_validate({"solver": solver, "stages": stages, "derivatives": derivatives})
     points = tuple(process.at(s=t / (1 - t)) for t in TIMES)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-verbose_option = click.option("--verbose", is_flag=True, help="Tell everything of each.")
+verbose_option = click.option("--verbose", is_flag=True, help="Describe each in full.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither progress nor a report.")
 
 

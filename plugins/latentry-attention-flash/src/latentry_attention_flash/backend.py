@@ -60,7 +60,7 @@ class FlashAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.attention.AttentionBackend``.
+        """Computes attention; ``latentry.attention.AttentionBackend`` defines the arguments.
 
         Raises:
             IncompatibleError: a mask is given.

@@ -26,7 +26,7 @@ class FlexAttention:
         self._compiled: Callable[..., Any] | None = None
 
     def probe(self) -> str | None:
-        """None where this torch has it."""
+        """What is missing; None if this torch has ``flex_attention``."""
         here = find_spec("torch.nn.attention.flex_attention") is not None
         return None if here else f"torch {torch.__version__} has no flex_attention."
 
@@ -40,7 +40,7 @@ class FlexAttention:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.attention.AttentionBackend``."""
+        """Computes attention; ``latentry.attention.AttentionBackend`` defines the arguments."""
         bias = score_bias(q, k, mask=mask, causal=False)
         change = _change(None if bias is None else _full(bias, q, k), causal)
         scale = 1.0 / q.shape[-1] ** 0.5 if scale is None else scale

@@ -35,7 +35,7 @@ class SDPA:
         self._name, self._kernel = kernel, kernels.KERNELS[kernel]
 
     def probe(self) -> str | None:
-        """None, except for two kernels that need CUDA."""
+        """What is missing: CUDA, for the two kernels that need it; otherwise None."""
         if self._name in kernels.ON_CUDA and not torch.cuda.is_available():
             return f"The kernel {self._name!r} needs CUDA, and there is no CUDA device."
         return None
@@ -50,7 +50,7 @@ class SDPA:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.attention.AttentionBackend``.
+        """Computes attention; ``latentry.attention.AttentionBackend`` defines the arguments.
 
         Raises:
             IncompatibleError: the named kernel cannot serve this device, dtype, head size or mask.

@@ -24,7 +24,7 @@ WIDEST = 256
 
 
 def auto(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None, causal: bool) -> Tensor:
-    """torch's choice. It takes a mask or causality but not both, so that both become one mask."""
+    """Lets torch choose. Its function takes a mask or causality but not both, so they become one mask."""
     if mask is not None and causal:
         mask, causal = score_bias(q, k, mask=mask, causal=True), False
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)
@@ -85,7 +85,7 @@ def cudnn(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | N
 
 
 def _bias(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
-    """Mask and causality as one bias for CUDA's kernels; None without a mask: the kernels have causality themselves."""
+    """Mask and causality as one bias for CUDA's kernels; None without a mask, since the kernels handle causality."""
     bias = None if mask is None else score_bias(q, k, mask=mask, causal=causal)
     return None if bias is None else padded_bias(bias, q, k)
 

@@ -17,7 +17,7 @@ Piece = tuple[slice, slice, slice]
 """Slices of batch, heads and tokens."""
 
 MOST_ON_CPU, MOST_ELSEWHERE = 2**24, 2**28
-"""Largest default size in bytes of the scores of a slice of rows; larger slices are not faster."""
+"""Most bytes that the scores of a slice of rows take by default; larger slices are not faster."""
 SHARE = 8
 """The scores take at most the free memory divided by this; three copies of them exist at a time."""
 
@@ -31,7 +31,7 @@ class Sliced:
     Args:
         by: ``rows`` slices the tokens of q: memory is linear in the tokens. ``heads`` slices batch × heads: memory is
             still quadratic in the tokens, and divided by the number of slices.
-        size: rows or heads per slice; chosen by the free memory where None.
+        size: rows or heads per slice; None chooses by the free memory.
 
     Raises:
         OptionError: neither rows nor heads, or a size below 1.
@@ -58,7 +58,7 @@ class Sliced:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.attention.AttentionBackend``."""
+        """Computes attention; ``latentry.attention.AttentionBackend`` defines the arguments."""
         wide = torch.promote_types(q.dtype, torch.float32)
         scale = 1.0 / q.shape[-1] ** 0.5 if scale is None else scale
         keys, values = k.to(wide).transpose(-1, -2), v.to(wide)
@@ -102,7 +102,7 @@ def _softmax(scores: Tensor, mask: Tensor | None, first: int | None) -> Tensor:
 
     Args:
         scores: (batch, heads, rows, keys); modified in place.
-        mask: boolean, or added to them; None for none.
+        mask: boolean, or added to the scores; None for no mask.
         first: index of the first row, for causal attention; None without causality.
     """
     if mask is not None and mask.dtype == torch.bool:

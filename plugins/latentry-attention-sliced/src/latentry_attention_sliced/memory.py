@@ -15,5 +15,5 @@ def free_memory(device: torch.device) -> int | None:
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and macOS not this name
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and macOS does not have this name
         return None

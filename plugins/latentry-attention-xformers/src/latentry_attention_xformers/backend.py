@@ -38,7 +38,7 @@ class XFormers:
         scale: float | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """See ``latentry.attention.AttentionBackend``."""
+        """Computes attention; ``latentry.attention.AttentionBackend`` defines the arguments."""
         ops: Any = import_module("xformers.ops")
         square = causal and mask is None and q.shape[2] == k.shape[2]
         bias = None if square else score_bias(q, k, mask=mask, causal=causal)

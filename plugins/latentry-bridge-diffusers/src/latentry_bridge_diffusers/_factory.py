@@ -23,19 +23,19 @@ def scheduler(
     seed: int | None = None,
     **options: Any,
 ) -> LatentryScheduler:
-    """An installed Latentry scheduler for a pipeline of diffusers: ``pipe.scheduler = scheduler("unipc", pipe)``.
+    """Makes an installed Latentry scheduler for a diffusers pipeline: ``pipe.scheduler = scheduler("unipc", pipe)``.
 
     Noise process, prediction type and time shift come from the scheduler that the pipeline has now.
 
     Args:
-        name: any of its names, those of other programs included, such as ``DPM++ 2M Karras``.
+        name: any of the scheduler's names, including those in other programs, such as ``DPM++ 2M Karras``.
         pipeline: a diffusers pipeline, or a diffusers scheduler.
-        sigmas: a sigma schedule by name; ``stock`` for the grid of the pipeline's present scheduler; None for what the
-            checkpoint demands, else for the scheduler's own preference.
+        sigmas: a sigma schedule by name; ``stock`` for the grid of the pipeline's present scheduler; None takes the one
+            that the checkpoint demands, or else the scheduler's own preference.
         sigma_options: options of the sigma schedule.
         final: where a run ends: ``zero`` or ``table``.
         initial_noise: ``unit``, or ``sigma`` as diffusers' Euler scales it on linspace and trailing grids.
-        seed: of the noise in pipelines that pass no generator (SD3, FLUX); None derives it from the first sample.
+        seed: seeds the noise in pipelines that pass no generator (SD3, FLUX); None derives it from the first sample.
         options: the scheduler's own options.
 
     Raises:
@@ -63,7 +63,7 @@ def scheduler(
         seed=seed,
     )
     mu = 1.0 if made.config["use_dynamic_shifting"] else None
-    made.set_timesteps(10, mu=mu)  # refuses now what a pipeline would otherwise find out in its loop
+    made.set_timesteps(10, mu=mu)  # refuse now, and not in the pipeline's loop
     return made
 
 

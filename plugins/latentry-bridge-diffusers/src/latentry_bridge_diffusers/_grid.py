@@ -1,4 +1,4 @@
-"""From what a pipeline gives to ``set_timesteps`` to the boundaries of the steps."""
+"""Turns what a pipeline passes to ``set_timesteps`` into the boundaries of the steps."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Grid:
     """How steps are laid out unless a pipeline's user gives the levels.
 
     Attributes:
-        name: of a sigma schedule, ``stock``, or None for the scheduler's own preference.
-        options: of that schedule.
+        name: a sigma schedule, ``stock``, or None for the scheduler's own preference.
+        options: the schedule's options.
         final: where a run ends.
         stock: the replaced scheduler's class name and configuration.
     """
@@ -80,7 +80,7 @@ class Grid:
 
 
 def _given(request: Request, training: Training, config: Mapping[str, Any]) -> ExactSigmas:
-    """Levels that the user gave; those of a flow are shifted as diffusers' own scheduler does it."""
+    """Levels that the user gave; on a flow they are shifted as diffusers' own scheduler shifts them."""
     process = training.process
     if request.timesteps is not None:
         points = [process.at(timestep=float(t)) for t in request.timesteps]

@@ -12,7 +12,7 @@ from latentry import KeyedNoise
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 _HASHED = 64
-"""How many values of the first sample the seed is made of."""
+"""How many values of the first sample go into the seed."""
 
 
 class PipelineNoise:
@@ -21,7 +21,7 @@ class PipelineNoise:
     Draws of the open step are kept: a copied run replays the step from its start, and a generator cannot be rewound.
 
     Args:
-        seed: keys the draws where a pipeline passes no generator; None makes one of the first sample, which the
+        seed: keys the draws where a pipeline passes no generator; None derives one from the first sample, which the
             pipeline drew from the user's generator.
         first: the sample that the run starts from.
 

@@ -16,7 +16,7 @@ class Request:
 
     Attributes:
         steps: how many steps.
-        timesteps: the model's times at which they start.
+        timesteps: the model's timesteps at which they start.
         sigmas: the levels at which they start, before the time shift: σ/α on VP and EDM, σ on flow.
         mu: log of the time shift, where the pipeline works it out from the size.
     """

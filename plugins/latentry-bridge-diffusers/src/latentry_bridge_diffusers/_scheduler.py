@@ -46,11 +46,12 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         sigma_options: of the schedule.
         final: end at σ = 0 (``zero``) or at the least noisy level of training (``table``).
         initial_noise: scale of the initial noise: ``unit`` or ``sigma``.
-        seed: of the noise, where a pipeline passes no generator; None derives it from the first sample.
+        seed: seeds the noise where a pipeline passes no generator; None derives it from the first sample.
         process: ``vp``, ``flow`` or ``edm``.
         stock: class name and configuration of the scheduler that was replaced.
 
-    The other arguments are what the replaced scheduler's configuration says of the checkpoint, under diffusers' names.
+    The other arguments are what the replaced scheduler's configuration says about the checkpoint, under diffusers'
+    names.
     """
 
     order = 1
@@ -151,8 +152,8 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         """Lays the steps out.
 
         Args:
-            num_inference_steps: how many.
-            device: of ``timesteps``.
+            num_inference_steps: number of steps.
+            device: where ``timesteps`` is put.
             timesteps: the times at which steps start, in place of a number.
             sigmas: the levels at which steps start, before the time shift, in place of a number.
             mu: log of the time shift, from the picture's size.
@@ -188,7 +189,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         return self._plan
 
     def scale_model_input(self, sample: Tensor, timestep: Tensor | float | None = None) -> Tensor:
-        """The sample times the level's input scale: 1 but for EDM."""
+        """The sample times the level's input scale, which is 1 except on EDM."""
         if self._training.process.kind != "edm":
             return sample
         query = self._queries[self._at if self._at is not None else self._entry(timestep)]
@@ -202,17 +203,17 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         generator: Generators = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[Tensor]:
-        """Answers one evaluation.
+        """Continues the run with one evaluation of the network.
 
         Args:
-            model_output: of the network, guided, (batch, …).
-            timestep: the entry of ``timesteps`` that the network was told.
-            sample: what the last call gave, or what the pipeline blended; in the first call the start.
+            model_output: the network's guided output, (batch, …).
+            timestep: the entry of ``timesteps`` that the network was given.
+            sample: what the last call returned, the pipeline's blend of it or, in the first call, the start.
             generator: draws noise; without one it is keyed by the seed.
             return_dict: False for a tuple of one tensor.
 
         Returns:
-            The sample that the network is to see next, at the end the result; in the dtype of ``sample``.
+            The sample to evaluate next or, at the end, the result; in the dtype of ``sample``.
         """
         following = self._following(model_output, timestep, sample, generator)
         return SchedulerOutput(prev_sample=following) if return_dict else (following,)
@@ -274,7 +275,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
             run.reopen(sample)
 
     def _entry(self, timestep: Tensor | float | None) -> int:
-        """The entry of ``timesteps`` that a timestep is; a view of it is recognised without reading its value."""
+        """The index of a timestep in ``timesteps``; a view of it is recognised without reading its value."""
         if isinstance(timestep, Tensor) and _is_view(timestep, self.timesteps):
             return int(timestep.storage_offset())
         wanted = float(timestep) if timestep is not None else math.nan
@@ -310,7 +311,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         return (alpha * noise - sigma * sample).to(sample.dtype)
 
     def _levels(self, timesteps: Tensor) -> list[Point]:
-        """The noise levels of timesteps; during a run on a device the run's own, so that no value is read there."""
+        """The noise levels of timesteps; a run on a device uses its own, so that no value is read there."""
         if timesteps.device.type != "cpu" and self._begin_index is not None:
             return [self._queries[self._start(self._begin_index if self._at is None else self._at)].point]
         every = timesteps.flatten().tolist()
@@ -318,7 +319,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         return [levels[every[0]]] if len(levels) == 1 else [levels[value] for value in every]
 
     def _level(self, timestep: float) -> Point:
-        """The level of a timestep; where a run begins at it, that of the step that the run begins with."""
+        """The level of a timestep; if the run begins there, the level of the run's first step."""
         for index, query in enumerate(self._queries if self._begin_index is not None else ()):
             if math.isclose(query.timestep, timestep, rel_tol=1e-6, abs_tol=1e-6):
                 start = self._start(index)
@@ -341,7 +342,7 @@ class LatentryEtaScheduler(LatentryScheduler):
         generator: Generators = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[Tensor]:
-        """See ``LatentryScheduler.step``; ``eta`` is how much of each step is noise."""
+        """Like ``LatentryScheduler.step``; ``eta`` says how much of each step is noise."""
         if self._at is None and eta and eta != getattr(self._solver, "eta", None):
             options = dict(self.config["scheduler_options"] or {}) | {"eta": eta}
             self._solver = self._host.schedulers.create(self.config["scheduler"], **options)
@@ -366,7 +367,7 @@ def _is_view(timestep: Tensor, timesteps: Tensor) -> bool:
 
 
 def refuse_foreign_control(plan: Plan, name: str) -> None:
-    """Refuses what a fixed list of timesteps, shown to the network before each call, cannot carry.
+    """Refuses schedulers that cannot work from a fixed list of timesteps with one evaluation each.
 
     Raises:
         IncompatibleError: the scheduler chooses its own steps, needs more than one output, or changes the sample before

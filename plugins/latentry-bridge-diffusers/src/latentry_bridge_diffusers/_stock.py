@@ -1,4 +1,4 @@
-"""The grid that the replaced scheduler itself lays out, for agreement with it."""
+"""The grid that the replaced scheduler itself lays out, so that results agree with it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -
 
     Args:
         stock: ``class_name`` and ``config`` of a diffusers scheduler.
-        process: of the checkpoint.
-        request: of the pipeline, passed on to that scheduler.
+        process: the checkpoint's noise process.
+        request: what the pipeline asks for, passed on to that scheduler.
 
     Raises:
         IncompatibleError: the class is not in the installed diffusers.
@@ -45,7 +45,7 @@ def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -
 
 def _levels(scheduler: Any, process: Process) -> tuple[list[float], Final]:
     sigmas = getattr(scheduler, "sigmas", None)
-    if sigmas is None or len(sigmas) != len(scheduler.timesteps) + 1:  # DDIM and its kin know timesteps alone
+    if sigmas is None or len(sigmas) != len(scheduler.timesteps) + 1:  # DDIM and schedulers like it only know timesteps
         points = [process.at(timestep=float(t)) for t in scheduler.timesteps]
         levels = [point.sigma if process.kind == "flow" else point.s for point in points]
         return levels, "zero" if getattr(scheduler.config, "set_alpha_to_one", True) else "table"

@@ -65,7 +65,7 @@ def read_training(kind: ProcessKind, config: Mapping[str, Any]) -> Training:
 
     Raises:
         ModelError: a value is unknown.
-        IncompatibleError: a prediction type that is not understood here.
+        IncompatibleError: the prediction type is not supported.
     """
     if kind == "flow":
         return Training(flow_settings({"num_train_timesteps": config["num_train_timesteps"]}).process, Prediction.FLOW)

@@ -33,7 +33,7 @@ _NEEDS = frozenset({"uncond"})
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """First order, then second."""
+    """The schedulers of this distribution: first order, then second."""
     yield from _first_order()
     yield from _second_order()
 

@@ -1,6 +1,6 @@
-"""The default sigma schedules of CFG++, by error where both outputs are those of one guided network.
+"""The default sigma schedules of CFG++, chosen by error where the guided and unguided outputs agree.
 
-For networks that differ there is no exact result to measure against.
+Where they differ, there is no exact result to measure against.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all of them share: the sample goes on from the guided x₀ with the unguided noise."""
+"""What the four schedulers share: a step combines the guided x₀ with the unguided noise."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class DDIMCFGpp(Scheduler):
     needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Denoised with guidance, noised again without."""
+        """Denoises with guidance, and adds the unguided noise back."""
         denoised = yield interval.start.query(x)
         if interval.end.sigma == 0.0:
             return denoised.at(interval.end), memory

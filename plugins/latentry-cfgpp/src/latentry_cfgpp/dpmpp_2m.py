@@ -27,7 +27,7 @@ class DPMpp2MCFGpp(Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """Denoised with guidance, noised again without, and moved along the slope."""
+        """Denoises with guidance, adds the unguided noise back, and moves along the slope."""
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         if end.sigma == 0.0:

@@ -22,7 +22,7 @@ class DPMpp2SAncestralCFGpp(Ancestral, Scheduler):
     needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Half of the way down in λ without guidance, then the whole way from what is found there; then the noise."""
+        """Goes half of the way down in λ without guidance, then the whole way with that evaluation; then adds noise."""
         start = interval.start
         denoised = yield start.query(x)
         below, deviation = self.lowered(interval)

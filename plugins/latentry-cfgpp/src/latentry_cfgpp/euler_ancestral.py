@@ -21,7 +21,7 @@ class EulerAncestralCFGpp(Ancestral, Scheduler):
     needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Denoised with guidance, noised again in part without, in part freshly."""
+        """Denoises with guidance, and adds partly the unguided noise, partly fresh noise."""
         denoised = yield interval.start.query(x)
         below, deviation = self.lowered(interval)
         end = denoised.at(below) if below.sigma == 0.0 else below.mix(denoised.x0, unguided(denoised).eps)

@@ -15,10 +15,10 @@ else:
 __all__ = ["DDPM"]
 
 _OWN = SigmaPreference("latentry:leading", options=(("offset", 1),))
-"""Stable Diffusion's, down to σ = 0."""
+"""Stable Diffusion's grid, down to σ = 0."""
 
 _LATE = SigmaPreference("latentry:beta", options=(("alpha", 0.4), ("beta", 1.5)), processes=frozenset({"vp"}))
-"""Most steps where little noise is left: there the most variance is lost."""
+"""Puts most steps where little noise is left, because most variance is lost there."""
 
 
 @hookimpl

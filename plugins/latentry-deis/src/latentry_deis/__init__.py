@@ -22,7 +22,7 @@ _LINSPACE = SigmaPreference(
     final="table",
     processes=frozenset({"vp"}),
 )
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 
 
 @hookimpl

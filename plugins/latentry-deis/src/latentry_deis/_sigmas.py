@@ -1,4 +1,4 @@
-"""The default sigma schedules of DEIS, by error on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of DEIS, chosen by error on the oracles of ``latentry.testing``."""
 
 from __future__ import annotations
 

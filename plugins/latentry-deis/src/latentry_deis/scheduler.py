@@ -19,7 +19,7 @@ class DEIS(Scheduler):
     """Diffusion exponential integrator sampler (Zhang and Chen 2022, arXiv:2204.13902, eq. 14), the Adams-Bashforth
     kind: ε̂ is extrapolated by the polynomial through the last evaluations, and that is integrated exactly.
 
-    Order as asked, one evaluation a step. With ρ = σ/α the step is x_end/α_end = x/α + ∫ ε̂ dρ.
+    Order ``order``, one evaluation a step. With ρ = σ/α the step is x_end/α_end = x/α + ∫ ε̂ dρ.
     """
 
     Memory = History

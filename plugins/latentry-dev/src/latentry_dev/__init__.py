@@ -1,4 +1,4 @@
-"""Projects for plugins: what the command is. ``command.py`` takes the arguments, ``project.py`` writes."""
+"""The command that writes projects for plugins. ``command.py`` takes the arguments, ``project.py`` writes the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of plugin that there are templates for."""
+"""The kinds of plugin that have templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Kind:
     """A kind of plugin.
 
     Attributes:
-        noun: in a sentence.
+        noun: what a sentence calls it.
         use: the command that uses one, with ``{name}``.
         needs: distributions that its project needs besides the core.
     """
@@ -35,4 +35,4 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     }
 )
 LOOSE = ("scheduler", "sigmas", "guidance")
-"""Kinds of which one file is enough."""
+"""Kinds that can be a single file."""

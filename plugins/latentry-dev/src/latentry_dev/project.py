@@ -20,7 +20,7 @@ SUFFIX = ".jinja"
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """A model that a project is to hold.
+    """The model that a project packages.
 
     Attributes:
         path: a file or a folder.
@@ -57,17 +57,17 @@ class Project:
 
     @property
     def distribution(self) -> str:
-        """Of the project, e.g. ``latentry-my-scheduler``."""
+        """The name of the project, e.g. ``latentry-my-scheduler``."""
         return f"latentry-{self.name}"
 
     @property
     def module(self) -> str:
-        """Of the package, e.g. ``latentry_my_scheduler``."""
+        """The name of the package, e.g. ``latentry_my_scheduler``."""
         return self.distribution.replace("-", "_")
 
     @property
     def type_name(self) -> str:
-        """Of its class, e.g. ``MyScheduler``."""
+        """The name of its class, e.g. ``MyScheduler``."""
         return "".join(part.capitalize() for part in self.name.split("-"))
 
     def values(self, model: PackagedModel | None = None) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Project:
 
 
 def packaged_model(host: PluginHost, path: Path) -> PackagedModel:
-    """What an installed family says of a model.
+    """What an installed family says about a model.
 
     Raises:
         ModelError: no installed family recognises it.
@@ -111,7 +111,7 @@ def write_project(project: Project, into: Path, model: PackagedModel | None = No
     """Writes the project and gives its folder.
 
     Raises:
-        OptionError: the folder is there already.
+        OptionError: the folder already exists.
     """
     folder = into / project.distribution
     if folder.exists():
@@ -135,7 +135,7 @@ def write_loose(project: Project, into: Path) -> Path:
     """Writes one file and gives its path.
 
     Raises:
-        OptionError: it is there already.
+        OptionError: it already exists.
     """
     path = into / f"{project.values()['identifier']}.py"
     if path.exists():

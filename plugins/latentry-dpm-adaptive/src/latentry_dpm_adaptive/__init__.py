@@ -21,7 +21,7 @@ _PAPER = "Lu et al. 2022, DPM-Solver, arXiv:2206.00927"
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """Adaptive steps, and a fixed number of evaluations."""
+    """The schedulers of this distribution: adaptive steps, and a fixed number of evaluations."""
     yield SchedulerSpec(
         name="dpm-adaptive",
         target="latentry_dpm_adaptive.dpm_adaptive:DPMAdaptive",

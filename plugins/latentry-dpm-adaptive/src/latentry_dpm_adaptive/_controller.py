@@ -15,10 +15,10 @@ class Controller:
     ACM Transactions on Mathematical Software 29).
 
     Attributes:
-        proportional: its coefficients.
-        integral: with the other two 0 this is the elementary control of the paper, h ∝ error^(−1/order).
-        derivative: likewise.
-        order: of the error estimate.
+        proportional: coefficient of the proportional part.
+        integral: coefficient of the integral part; alone it is the paper's elementary control, h ∝ error^(−1/order).
+        derivative: coefficient of the derivative part.
+        order: order of the error estimate.
     """
 
     proportional: float
@@ -27,7 +27,7 @@ class Controller:
     order: int
 
     def factor(self, error: float, before: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:
-        """What to multiply the step size with, and the inverse errors to remember if the step is accepted.
+        """The factor for the step size, and the inverse errors to remember if the step is accepted.
 
         Args:
             error: of this step, relative to the tolerance.

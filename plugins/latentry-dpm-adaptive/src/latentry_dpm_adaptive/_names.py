@@ -8,7 +8,7 @@ from latentry import PeerName, SigmaPreference
 
 _THEIRS = (("longest_step", math.inf),)
 _EVEN = SigmaPreference("latentry:exponential", final="table")
-_FAST = "each of its single steps is as long in λ, also the last one, which has fewer evaluations"
+_FAST = "all its single steps are equally long in λ, even the last one, which has fewer evaluations"
 _NOISE = "it adds ancestral noise unless its η is set to 0"
 _STEPS = "it takes no number of steps (1 here) and ends at the cleanest level, where here x₀ is taken"
 

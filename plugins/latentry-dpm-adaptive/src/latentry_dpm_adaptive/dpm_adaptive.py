@@ -23,7 +23,7 @@ AFTER_NOISE = 100.0
 
 
 class Control(NamedTuple):
-    """What the next step is chosen by.
+    """What the choice of the next step depends on.
 
     Attributes:
         length: of the next step in λ; 0 at the start.
@@ -67,7 +67,7 @@ class DPMAdaptive(Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: Control, noise: Noise) -> Step:
-        """One accepted step: tried, and tried again shorter until its error is tolerable."""
+        """Takes one accepted step: tries it, and retries shorter ones until the error is within the tolerance."""
         start = interval.start
         denoised = yield start.query(x)
         goal = self._goal(interval)
@@ -88,7 +88,7 @@ class DPMAdaptive(Scheduler):
             length = tried * factor
 
     def _goal(self, interval: Interval) -> Point:
-        """Where the steps lead: the end, or where the interval is singular a level between."""
+        """Where the steps lead: to the end or, if the interval is singular, to a level in between."""
         start, end = interval.start, interval.end
         if not interval.singular:
             return end
@@ -115,6 +115,6 @@ class DPMAdaptive(Scheduler):
         return Node(point, (yield point.query(arrive(point))).eps)
 
     def _error(self, low: Tensor, high: Tensor, before: Tensor) -> float:
-        """Root mean square of the difference, in units of what is tolerated; of x/α."""
+        """Root mean square of the difference in x/α, relative to the tolerated error."""
         tolerated = (self.rtol * torch.maximum(low.abs(), before.abs())).clamp(min=self.atol)
         return float(((low - high) / tolerated).square().mean().sqrt())

@@ -66,5 +66,5 @@ class DPMFast(Scheduler):
 
 
 def _order(remaining: int) -> int:
-    """Of the single step that begins with so many evaluations left: 3, …, 3, then 2 and 1, or 2, or 1."""
+    """Order of the single step that begins with this many evaluations left: 3, …, 3, then 2 and 1, or 2, or 1."""
     return 3 if remaining > 3 else min(remaining, 2)

@@ -19,7 +19,7 @@ __all__ = ["DPM2", "DPM2Ancestral"]
 
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 
 _KARRAS = SigmaPreference("latentry:karras")
 _UNCAPPED = (("longest_step", math.inf),)
@@ -28,7 +28,7 @@ _DROPPED = "it lays out N + 1 levels and leaves out the last but one"
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """Deterministic, and with ancestral noise."""
+    """The schedulers of this distribution: deterministic, and with ancestral noise."""
     yield SchedulerSpec(
         name="dpm2",
         target="latentry_dpm2.dpm2:DPM2",

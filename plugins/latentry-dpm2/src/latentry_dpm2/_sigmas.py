@@ -1,4 +1,4 @@
-"""The default sigma schedules of DPM2 and DPM2Ancestral, by error on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of DPM2 and DPM2Ancestral, chosen by error on the oracles of ``latentry.testing``."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _PAPER = "Lu et al. 2022, DPM-Solver++, arXiv:2211.01095"
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """Multistep first, the stochastic ones after them."""
+    """The schedulers of this distribution: multistep first, the stochastic ones after them."""
     yield from _ordinary()
     yield from _multistep_sde()
     yield from _single_step()

@@ -10,7 +10,7 @@ _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
 _ROUNDED = SigmaPreference(
     "latentry:linspace", options=(("multistep", True), ("rounded", True)), processes=frozenset({"vp"})
 )
-"""diffusers' on Stable Diffusion: its DPM-Solver++ leaves the cleanest timestep out."""
+"""diffusers' grid on Stable Diffusion: its DPM-Solver++ leaves the cleanest timestep out."""
 _EDM_KARRAS = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 _KARRAS, _EXPONENTIAL = SigmaPreference("latentry:karras"), SigmaPreference("latentry:exponential")
 _UNCAPPED = (("longest_step", math.inf),)

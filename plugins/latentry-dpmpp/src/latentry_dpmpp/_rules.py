@@ -1,4 +1,4 @@
-"""The quadrature rule of the three-step members, and the texts of options that several have."""
+"""The quadrature rule of the three-step methods, and descriptions of options that several schedulers have."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class MultistepSDE(Ancestral):
     def multistep(
         self, x: Tensor, interval: Interval, memory: History, noise: Noise, order: int, rule: Rule, lower_final: bool
     ) -> Step:
-        """One evaluation; down with up to the last ``order`` of them, and up with fresh noise."""
+        """Evaluates once, goes down with up to ``order`` of the last evaluations, and up with fresh noise."""
         start = interval.start
         denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "x0", order)
@@ -37,10 +37,9 @@ class MultistepSDE(Ancestral):
         return self.renoised(end, deviation, interval, noise), History(nodes)
 
     def _held(self, order: int, interval: Interval, below: Point) -> int:
-        """No more than the order that the length of a stochastic step allows.
+        """Limits the order to what the length of a stochastic step allows.
 
-        Old evaluations have other noise in them. Over a long step their weights exceed 1, and guided sampling runs
-        away.
+        Old evaluations have other noise in them. Over a long step their weights exceed 1, and guided sampling diverges.
         """
         if below == interval.end:
             return order

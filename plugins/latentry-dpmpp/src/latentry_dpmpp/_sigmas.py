@@ -1,4 +1,4 @@
-"""The default sigma schedules of DPM-Solver++, by error on the oracles of ``latentry.testing``.
+"""The default sigma schedules of DPM-Solver++, chosen by error on the oracles of ``latentry.testing``.
 
 The more steps, the lower the last of them starts; with very few the first would be too long for strong guidance.
 """

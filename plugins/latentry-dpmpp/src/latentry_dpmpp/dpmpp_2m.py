@@ -19,6 +19,6 @@ class DPMpp2M(Scheduler):
     lower_order_final: bool = Field(default=False, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as linear in λ through the last two evaluations."""
+        """Takes x̂₀ as linear in λ through the last two evaluations."""
         rule = two_point_rule(self.solver)
         return exponential_multistep(x, interval, memory, 2, lower_final=self.lower_order_final, rule=rule)

@@ -20,5 +20,5 @@ class DPMpp2MSDE(MultistepSDE, Scheduler):
     lower_order_final: bool = Field(default=False, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as linear in λ through the last two evaluations; then the noise."""
+        """Takes x̂₀ as linear in λ through the last two evaluations; then adds noise."""
         return self.multistep(x, interval, memory, noise, 2, two_point_rule(self.solver), self.lower_order_final)

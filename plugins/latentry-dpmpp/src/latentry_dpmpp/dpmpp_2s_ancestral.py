@@ -24,7 +24,7 @@ class DPMpp2SAncestral(Ancestral, Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """A first-order step part of the way down in λ, then the whole way with x̂₀ linear in λ; then the noise."""
+        """Takes a first-order step part of the way in λ, then the whole way with x̂₀ linear in λ; then adds noise."""
         start = interval.start
         denoised = yield start.query(x)
         below, deviation = self.lowered(interval)

@@ -19,6 +19,6 @@ class DPMpp3M(Scheduler):
     lower_order_final: bool = Field(default=True, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as quadratic in λ through the last three evaluations."""
+        """Takes x̂₀ as quadratic in λ through the last three evaluations."""
         rule = three_step(self.variant)
         return exponential_multistep(x, interval, memory, 3, lower_final=self.lower_order_final, rule=rule)

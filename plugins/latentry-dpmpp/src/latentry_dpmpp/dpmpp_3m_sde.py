@@ -23,5 +23,5 @@ class DPMpp3MSDE(MultistepSDE, Scheduler):
     lower_order_final: bool = Field(default=True, description=FINAL_TEXT)
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as quadratic in λ through the last three evaluations; then the noise."""
+        """Takes x̂₀ as quadratic in λ through the last three evaluations; then adds noise."""
         return self.multistep(x, interval, memory, noise, 3, three_step(self.variant), self.lower_order_final)

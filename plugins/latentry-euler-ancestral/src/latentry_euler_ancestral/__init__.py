@@ -15,10 +15,10 @@ else:
 __all__ = ["EulerAncestral"]
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 
 _LATE = SigmaPreference("latentry:beta", options=(("alpha", 0.4), ("beta", 1.5)), processes=frozenset({"vp"}))
-"""Most steps where little noise is left: there the most variance is lost."""
+"""Puts most steps where little noise is left, because most variance is lost there."""
 
 
 @hookimpl

@@ -15,7 +15,7 @@ else:
 __all__ = ["Euler"]
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 _TIMES = SigmaPreference("latentry:beta", options=(("alpha", 0.6), ("beta", 0.8)), processes=frozenset({"vp"}))
 
 

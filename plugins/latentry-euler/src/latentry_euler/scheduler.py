@@ -16,7 +16,7 @@ class Euler(Churn, Scheduler):
     """
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Raises the noise level where churn asks for it, then one Euler step down."""
+        """Raises the noise level where churn asks for it, then takes one Euler step down."""
         x, raised = self.churned(x, interval, noise)
         denoised = yield raised.query(x)
         return denoised.at(interval.end), memory

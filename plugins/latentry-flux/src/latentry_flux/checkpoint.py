@@ -39,21 +39,21 @@ class FluxCheckpoint(BundledCheckpoint):
 
     @property
     def attention_blocks(self) -> int:
-        """See ``latentry.models.ChangesAttention``: the double blocks."""
+        """The double blocks; see ``latentry.models.ChangesAttention``."""
         return int(self.transformer["num_layers"])
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.models.Checkpoint``."""
+        """The shape of the latents; see ``latentry.models.Checkpoint``."""
         check_size(width, height, stride=PATCH * self.factor, best=self.size)
         return (int(self.vae["latent_channels"]), height // self.factor, width // self.factor)
 
     def shift(self, width: int, height: int) -> float:
-        """See ``latentry.models.Checkpoint``; dev's and Fill's grows with the picture, schnell's is 1."""
+        """The time shift: dev's and Fill's grows with the picture, schnell's is 1."""
         side = PATCH * self.factor
         return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
-        """See ``latentry.models.Checkpoint``."""
+        """Loads the networks; see ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_flux.model import Flux
 

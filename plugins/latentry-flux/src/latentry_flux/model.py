@@ -32,7 +32,7 @@ class Flux(NetworksInMemory):
     """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: that it was loaded from.
+        checkpoint: the checkpoint that they were loaded from.
         transformer: diffusers' ``FluxTransformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clip: CLIP-L with its tokenizer.

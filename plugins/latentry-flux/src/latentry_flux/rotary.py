@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from latentry_flux.packing import positions
 
 AXES = 3
-"""Of a position: (0, row, column)."""
+"""How many coordinates a position has: 0, row and column."""
 CAPACITY = 8
 """How many tables a model keeps; one has 8·(tokens · head size) bytes."""
 
@@ -26,7 +26,7 @@ class Size(NamedTuple):
 
 
 class Rotary(nn.Module):
-    """In place of a transformer's ``pos_embed``: also takes what it made of positions before.
+    """Replaces a transformer's ``pos_embed``; it also accepts rows that it has computed already.
 
     diffusers' transformer joins the positions of text and picture and passes them on, whatever they are. A row of
     ``RotaryTables`` holds a token's cosines and then its sines.
@@ -49,7 +49,7 @@ class Rotary(nn.Module):
 
 
 class RotaryTables:
-    """The tables of one transformer, the last few sizes' kept.
+    """The tables of one transformer, cached for the last few sizes.
 
     Args:
         rotary: makes them.

@@ -54,11 +54,11 @@ PARAMETERS: Mapping[str, int] = {
     "schnell": 11_891_178_560,
     "fill": 11_902_391_360,
 }
-"""Values in the tensors of the transformer, by variant."""
+"""Number of values in the tensors of the transformer, by variant."""
 
 
 def published(variant: str) -> dict[str, Config]:
-    """A variant's configurations by part, and that of its ``scheduler``."""
+    """A variant's configurations by part, ``scheduler`` included."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": T5_XXL}
     return {"transformer": TRANSFORMERS[variant], "vae": VAE, "scheduler": SCHEDULERS[variant], **encoders}
 

@@ -97,7 +97,7 @@ def variant_of(taken: Any, given: Any, *, guided: bool) -> tuple[str | None, str
     whole = isinstance(taken, int) and isinstance(given, int)
     if whole and guided and taken > 2 * given:
         return "fill", f"the transformer takes {taken} channels: latents, the picture around the mask, the mask"
-    return None, f"the transformer takes {taken} channels and gives {given}: as no supported network does"
+    return None, f"the transformer takes {taken} channels and gives {given}, which no supported network does"
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

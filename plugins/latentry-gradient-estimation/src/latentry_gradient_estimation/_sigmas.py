@@ -1,6 +1,6 @@
-"""The default sigma schedules of gradient estimation, by error on random mixtures, guided ones too, and image spectra.
+"""The default sigma schedules of gradient estimation, chosen by error on mixtures, also guided, and image spectra.
 
-With few steps they are the grids on which the extrapolated slope does not run away.
+With few steps they are the grids on which the extrapolated slope does not diverge.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class GradientEstimation(Scheduler):
     gamma: float = Field(default=2.0, ge=1.0, le=4.0, description="γ: weight of the newest slope; 1 is DDIM")
     clock: Literal["s", "t"] = Field(
         default="s",
-        description="whose slopes: s = σ/α as in the paper, or t = σ/(α + σ), a rectified flow's time",
+        description="slopes in s = σ/α as in the paper, or in t = σ/(α + σ), a rectified flow's time",
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
@@ -33,7 +33,7 @@ class GradientEstimation(Scheduler):
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "eps" if self.clock == "s" else "v", 2)
-        # on t the slope at pure noise is one like any other
+        # in t the slope at pure noise needs no special case
         if interval.order(2, nodes, lower_final=False, from_noise=self.clock == "t") == 1:
             return denoised.at(end), History(nodes)
         length = end.s - start.s if self.clock == "s" else time_of(end) - time_of(start)

@@ -69,7 +69,7 @@ def _directions() -> Iterable[GuidanceSpec]:
     yield GuidanceSpec(
         name="apg",
         target="latentry_guidance.adaptive_projected:AdaptiveProjected",
-        summary="without the part along the prediction, which saturates colours; with momentum",
+        summary="leaves out the part along the prediction, which saturates colours; with momentum",
         citation="Sadat et al. 2024, Adaptive Projected Guidance, arXiv:2410.02416",
         memory=True,
     )
@@ -86,14 +86,14 @@ def _directions() -> Iterable[GuidanceSpec]:
     yield GuidanceSpec(
         name="tcfg",
         target="latentry_guidance.tangential:Tangential",
-        summary="the output without the prompt reduced to what it shares with the other",
+        summary="reduces the output without the prompt to what it shares with the other",
         citation="Kwon et al. 2025, Tangential Damping Classifier-free Guidance, arXiv:2503.18137",
     )
     yield GuidanceSpec(
         name="fdg",
         aliases=("frequency-decoupled",),
         target="latentry_guidance.frequency_decoupled:FrequencyDecoupled",
-        summary="low frequencies guided less than high ones",
+        summary="guides low frequencies less than high ones",
         citation="Sadat et al. 2025, Guidance in the Frequency Domain, arXiv:2506.19713",
     )
     yield GuidanceSpec(
@@ -112,7 +112,7 @@ def _scales() -> Iterable[GuidanceSpec]:
         name="magnitude-aware",
         aliases=("mambo-g",),
         target="latentry_guidance.magnitude_aware:MagnitudeAware",
-        summary="weaker where the outputs with and without the prompt are far apart",
+        summary="weakens guidance where the outputs with and without the prompt are far apart",
         citation="Zhu et al. 2025, MAMBO-G, arXiv:2508.03442",
     )
     yield GuidanceSpec(
@@ -138,7 +138,7 @@ def _beside() -> Iterable[GuidanceSpec]:
     yield GuidanceSpec(
         name="autoguidance",
         target="latentry_guidance.autoguidance:Autoguidance",
-        summary="away from a second, weaker model (guidance_model) in place of the output without the prompt",
+        summary="guides away from a second, weaker model (guidance_model) in place of the output without the prompt",
         citation="Karras et al. 2024, Guiding a Diffusion Model with a Bad Version of Itself, arXiv:2406.02507",
         branches=frozenset({"weak-model"}),
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """The inner product of each picture of a with that of b."""
+    """The inner product of each picture of a with the same picture of b."""
     return (a * b).sum(dim=tuple(range(1, a.ndim)), keepdim=True)
 
 
@@ -18,6 +18,6 @@ def norm(a: Tensor) -> Tensor:
 
 
 def coefficient(a: Tensor, b: Tensor) -> Tensor:
-    """How often b goes into a: the part of a along b is coefficient · b. 0 where b is 0."""
+    """The coefficient of b in the part of a along b: that part is coefficient · b. 0 where b is 0."""
     squared = dot(b, b)
     return torch.where(squared > 0.0, dot(a, b) / squared, 0.0)

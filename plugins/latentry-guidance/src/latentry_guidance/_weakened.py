@@ -14,7 +14,7 @@ from latentry.guidance import COND, UNCOND, Branch, GuidedQuery
 def away_from(
     weakened: Branch, query: GuidedQuery, strength: float
 ) -> Generator[tuple[Branch, ...], tuple[Denoised, ...], Tensor]:
-    """uncond + w·(cond − uncond) + strength·(cond − weakened); at w = 1 uncond is not asked for."""
+    """uncond + w·(cond − uncond) + strength·(cond − weakened); at w = 1 uncond is not evaluated."""
     if query.scale == 1.0:
         cond, weak = yield COND, weakened
         output = cond.output

@@ -15,6 +15,6 @@ class Autoguidance(GuidanceMethod):
     """
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the outputs, whatever form they have."""
+        """Combines the outputs, whatever their prediction type."""
         cond, weak = yield COND, Branch(weak_model=True)
         return torch.lerp(weak.output, cond.output, query.scale), memory

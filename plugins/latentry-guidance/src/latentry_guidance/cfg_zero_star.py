@@ -13,8 +13,8 @@ from latentry_guidance._vectors import coefficient
 class CFGZeroStar(GuidanceMethod):
     """v = s*·v_u + w·(v_c − s*·v_u), s* = v_c·v_u / ‖v_u‖² (Fan et al. 2025, arXiv:2503.18886, algorithm 1).
 
-    v = ε − x₀ is a flow's velocity, whatever the network predicts. s* brings v_u as near to v_c as a scale can. At the
-    first steps v is 0, so that a flow's sample stays.
+    v = ε − x₀ is a flow's velocity, whatever the network predicts. s* brings v_u as near to v_c as a scale can. In the
+    first steps v is 0, so that a flow's sample does not change.
     """
 
     zero_steps: int = Field(default=1, ge=0, description="steps at the start whose velocity is set to 0")

@@ -25,12 +25,12 @@ class FrequencyDecoupled(GuidanceMethod):
     """
 
     low: float = Field(
-        default=0.5, ge=0.0, description="guidance of the lowest frequencies, as a share of that of the highest"
+        default=0.5, ge=0.0, description="guidance of the lowest frequencies, as a share of the guidance of the highest"
     )
-    levels: int = Field(default=2, ge=2, le=8, description="levels of the pyramid, as far as the picture allows")
+    levels: int = Field(default=2, ge=2, le=8, description="levels of the pyramid; fewer for a small picture")
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the difference of the outputs, whatever form they have."""
+        """Weights the difference of the outputs, whatever their prediction type."""
         uncond, cond = yield UNCOND, COND
         difference = cond.output - uncond.output
         shares = [1.0 + (self.low - 1.0) * level / (self.levels - 1) for level in range(self.levels)]
@@ -63,6 +63,6 @@ def blurred(picture: Tensor) -> Tensor:
     """A picture through the binomial kernel, reflected at its edges."""
     height, width = picture.shape[-2:]
     padded = pad(picture, (2, 2, 2, 2), mode="reflect")
-    # weights that are host floats, and no kernel that would have to be copied to the device
+    # the weights are host floats: a kernel tensor would have to be copied to the device
     rows = combine(*((weight, padded[..., i : i + height, :]) for i, weight in enumerate(BINOMIAL)))
     return combine(*((weight, rows[..., i : i + width]) for i, weight in enumerate(BINOMIAL)))

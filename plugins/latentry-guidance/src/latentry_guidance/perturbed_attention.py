@@ -22,6 +22,6 @@ class PerturbedAttention(GuidanceMethod):
     )
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the outputs, whatever form they have."""
+        """Combines the outputs, whatever their prediction type."""
         perturbed = Branch(attention=AttentionChange(self.blocks))
         return (yield from away_from(perturbed, query, self.strength)), memory

@@ -25,7 +25,7 @@ class Scheduled(GuidanceMethod):
     high: float = Field(default=math.inf, gt=0.0, description="σ/α above which there is no guidance")
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the outputs, whatever form they have."""
+        """Combines the outputs, whatever their prediction type."""
         factor = self.factor(query.point)
         if factor == 0.0:
             (cond,) = yield (COND,)

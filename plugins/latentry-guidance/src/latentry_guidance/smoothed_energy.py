@@ -27,6 +27,6 @@ class SmoothedEnergy(GuidanceMethod):
     )
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the outputs, whatever form they have."""
+        """Combines the outputs, whatever their prediction type."""
         smoothed = Branch(attention=AttentionChange(self.blocks, self.blur))
         return (yield from away_from(smoothed, query, self.strength)), memory

@@ -18,7 +18,7 @@ class Tangential(GuidanceMethod):
     """
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """In ε, or in the velocity of a flow."""
+        """Combines the outputs in ε or, on a flow, in the velocity."""
         uncond, cond = yield UNCOND, COND
         if query.plan.process.kind == "flow":
             return query.from_v(torch.lerp(damped(uncond.v, cond.v), cond.v, query.scale)), memory

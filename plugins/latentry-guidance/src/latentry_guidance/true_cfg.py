@@ -1,4 +1,4 @@
-"""Classifier-free guidance of networks into which guidance was distilled."""
+"""Classifier-free guidance for networks into which guidance was distilled."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ class TrueCFG(GuidanceMethod):
         return scale
 
     def guide(self, query: GuidedQuery, memory: NoMemory) -> Guide:
-        """On the outputs, whatever form they have."""
+        """Combines the outputs, whatever their prediction type."""
         uncond, cond = yield UNCOND, COND
         return torch.lerp(uncond.output, cond.output, self.scale), memory

@@ -17,7 +17,7 @@ else:
 __all__ = ["Heun"]
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 
 _UNCAPPED = (("longest_step", math.inf),)
 _ON_S = (("clock", "s"), *_UNCAPPED)

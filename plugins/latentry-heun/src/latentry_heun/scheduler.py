@@ -25,7 +25,7 @@ class Heun(Churn, Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """Noise is added, and more removed by Heun's step."""
+        """Adds noise, then removes more of it by Heun's step."""
         x, start = self.churned(x, interval, noise)
         end = yield from heun_step(x, start, interval.end, self.clock, self.longest_step)
         return end, memory

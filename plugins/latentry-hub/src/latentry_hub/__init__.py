@@ -1,4 +1,4 @@
-"""Models of the Hugging Face Hub: what the source is. ``source.py`` fetches."""
+"""The record of the Hugging Face Hub as a model source; ``source.py`` downloads."""
 
 from __future__ import annotations
 

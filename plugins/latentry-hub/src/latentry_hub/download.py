@@ -26,7 +26,7 @@ def fetch(name: HubName, options: FetchOptions) -> tuple[Path, str]:
         options: as the core gives them; ``HF_HUB_OFFLINE`` counts like ``offline``.
 
     Returns:
-        The folder or the file, and the commit that it is of.
+        The folder or the file, and its commit.
 
     Raises:
         ModelError: the model does not exist, or cannot be downloaded.

@@ -21,7 +21,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     yield SchedulerSpec(
         name="lcm",
         target="latentry_lcm.scheduler:LCM",
-        summary="for models distilled by consistency: to x₀ and back up with fresh noise, in 1 to 8 steps",
+        summary="for models distilled by consistency: jumps to x₀ and adds fresh noise, in 1 to 8 steps",
         citation="Luo et al. 2023, Latent Consistency Models, arXiv:2310.04378, algorithm 3",
         stochastic=True,
         peers=(

@@ -16,7 +16,7 @@ else:
 __all__ = ["LMS"]
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 
 _FULL = (("arrival", "full"),)
 

@@ -1,4 +1,4 @@
-"""The default sigma schedules of PNDM, by error on the oracles of ``latentry.testing``.
+"""The default sigma schedules of PNDM, chosen by error on the oracles of ``latentry.testing``.
 
 With more steps, the last one starts at a lower noise level.
 """

@@ -22,7 +22,7 @@ _PAPER = "Zhang et al. 2023, Improved Order Analysis and Design of Exponential I
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """Two multistep solvers, one single-step solver."""
+    """The schedulers of this distribution: two multistep solvers, one single-step solver."""
     yield SchedulerSpec(
         name="res-2m",
         target="latentry_res.res_2m:RES2M",

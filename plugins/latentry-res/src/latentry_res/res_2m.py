@@ -20,5 +20,5 @@ class RES2M(Scheduler):
     lower_order_final: bool = Field(default=False, description="order 1 in the last step (to σ = 0 it always is)")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as linear in λ through the last two evaluations."""
+        """Takes x̂₀ as linear in λ through the last two evaluations."""
         return exponential_multistep(x, interval, memory, 2, lower_final=self.lower_order_final)

@@ -20,7 +20,7 @@ class RES2S(Scheduler):
     c2: float = Field(default=0.5, gt=0.0, le=1.0, description="where in λ the second evaluation lies within the step")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """A first-order step to λ_start + c₂·h, then the whole step with x̂₀ linear in λ."""
+        """Takes a first-order step to λ_start + c₂·h, then the whole step with x̂₀ linear in λ."""
         start, end = interval.start, interval.end
         denoised = yield start.query(x)
         if interval.singular:

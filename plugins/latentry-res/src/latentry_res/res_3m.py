@@ -20,5 +20,5 @@ class RES3M(Scheduler):
     lower_order_final: bool = Field(default=True, description="order 2 in the last step but one, 1 in the last")
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
-        """x̂₀ taken as quadratic in λ through the last three evaluations."""
+        """Takes x̂₀ as quadratic in λ through the last three evaluations."""
         return exponential_multistep(x, interval, memory, 3, lower_final=self.lower_order_final)

@@ -1,4 +1,4 @@
-"""The default sigma schedules of restart sampling, by the error of the variance on Gaussians and an image spectrum."""
+"""The default sigma schedules of restart sampling, chosen by variance error on Gaussians and an image spectrum."""
 
 from __future__ import annotations
 

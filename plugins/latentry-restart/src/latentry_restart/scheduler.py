@@ -17,7 +17,7 @@ SPACING = 7.0
 
 
 class Begun(NamedTuple):
-    """The level s = σ/α that the run began at; 0 before it has. No restart goes above it."""
+    """The level s = σ/α that the run began at; 0 before the run has begun. No restart goes above it."""
 
     s: float = 0.0
 
@@ -25,8 +25,8 @@ class Begun(NamedTuple):
 class Restart(Scheduler):
     """Restart sampling (Xu et al. 2023, arXiv:2306.14878, algorithm 1) with Heun's method.
 
-    At σ/α = ``restart_min`` noise is added up to ``restart_max`` and removed again, ``restarts`` times. What errors the
-    way down made fade with the noise, and the ODE between makes few new ones. Levels are σ/α on every process.
+    At σ/α = ``restart_min`` noise is added up to ``restart_max`` and removed again, ``restarts`` times. Errors made on
+    the way down fade with the noise, and the ODE in between makes few new ones. Levels are σ/α on every process.
 
     All of it happens in the step that crosses ``restart_min``, at levels of its own. Order 2, two evaluations a step;
     that step takes 4 + 2·restarts·restart_steps, and stops at ``restart_min`` whatever the grid is.
@@ -36,7 +36,7 @@ class Restart(Scheduler):
 
     restart_min: float = Field(default=0.3, gt=0.0, description="t_min: the σ/α at which noise is added again")
     restart_max: float = Field(default=1.0, gt=0.0, description="t_max: the σ/α that it is added up to")
-    restarts: int = Field(default=1, ge=1, le=20, description="K: how often")
+    restarts: int = Field(default=1, ge=1, le=20, description="K: number of restarts")
     restart_steps: int = Field(default=4, ge=1, le=100, description="N_Restart: steps on the way down, each time")
     noise_scale: float = Field(default=1.0, gt=0.0, le=100.0, description="S_noise: multiplies the added noise")
     clock: Literal["t", "s"] = Field(
@@ -70,7 +70,7 @@ class Restart(Scheduler):
         return x, begun
 
     def _way(self, x: Tensor, top: Point, low: Point, interval: Interval) -> Generator[Query, Denoised, Tensor]:
-        """From one level to the other in ``restart_steps`` steps, even in s^(1/ρ)."""
+        """Goes from one level to the other in ``restart_steps`` steps, even in s^(1/ρ)."""
         a, b, count = top.s ** (1 / SPACING), low.s ** (1 / SPACING), self.restart_steps
         inner = [interval.at(s=(a + (b - a) * i / count) ** SPACING) for i in range(1, count)]
         for start, end in pairwise([top, *inner, low]):

@@ -22,7 +22,7 @@ _LINSPACE = SigmaPreference(
     final="table",
     processes=frozenset({"vp"}),
 )
-"""diffusers' on Stable Diffusion."""
+"""diffusers' grid on Stable Diffusion."""
 _WINDOW = (("tau", 1.0), ("tau_min", 0.5716), ("tau_max", 5.1111), ("longest_step", math.inf))
 """The reverse SDE between timesteps 200 and 800 of Stable Diffusion's table, an ODE outside."""
 

@@ -1,4 +1,4 @@
-"""The default sigma schedules of SA-Solver, by error on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of SA-Solver, chosen by error on the oracles of ``latentry.testing``."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ class StableDiffusionCheckpoint(UNetCheckpoint):
     """A Stable Diffusion checkpoint whose configurations and headers have been read."""
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.models.ChecksConditioning``."""
+        """Checks the conditioning's options; see ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, [self.bundle.config("text_encoder")])
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion:
-        """See ``latentry.models.Checkpoint``."""
+        """Loads the networks; see ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd.model import StableDiffusion
 
@@ -57,7 +57,7 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionCheckpoin
     claims = {
         "the width of the UNet's cross-attention": (
             checkpoint.unet["cross_attention_dim"],
-            "that of the text states",
+            "the width of the text states",
             bundle.config("text_encoder")["hidden_size"],
         ),
         "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", channels),

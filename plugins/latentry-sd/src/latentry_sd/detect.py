@@ -21,11 +21,11 @@ from latentry_sd.weights_file import find_in_file
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
 OTHERS = ("StableDiffusionXL", "StableDiffusion3")
-"""Pipelines of other families begin so."""
+"""How the pipeline names of other families begin."""
 REPOSITORIES = {"sd-turbo": "stable-diffusion-v2-turbo"}
-"""Architectures by the published repository, where the configurations leave more than one."""
+"""The architecture by published repository, where the configurations leave more than one."""
 SECOND = ("sd21-base", "sd21", "sd-turbo")
-"""Variants of one shape."""
+"""Variants whose networks have the same shapes."""
 
 
 class Finding(NamedTuple):
@@ -40,8 +40,8 @@ class Finding(NamedTuple):
 def detect(files: ModelFiles) -> Detection | None:
     """Whether the files are Stable Diffusion 1.x or 2.x; None if nothing in them suggests it.
 
-    2.1, 2.1 base and SD Turbo have the same keys and shapes. What a machine wrote about them tells them apart, in a
-    folder also the scheduler's configuration; otherwise several are possible.
+    2.1, 2.1 base and SD Turbo have the same keys and shapes. Metadata that a program wrote tells them apart; in a
+    folder, so does the scheduler's configuration. Otherwise several are possible.
 
     Raises:
         ModelError: a file is damaged or unsafe.

@@ -24,7 +24,7 @@ class StableDiffusion(NetworksInMemory):
     """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: that it was loaded from.
+        checkpoint: the checkpoint that they were loaded from.
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text_encoder: transformers' ``CLIPTextModel``.

@@ -66,11 +66,11 @@ PARAMETERS: Mapping[str, int] = {
     "sd2-inpainting": 865_925_124,
     "sd-turbo": 865_910_724,
 }
-"""Values in the tensors of the UNet, by variant."""
+"""Number of values in the tensors of the UNet, by variant."""
 
 
 def published(variant: str) -> dict[str, Config]:
-    """A variant's configurations by part, and that of its ``scheduler``."""
+    """A variant's configurations by part, ``scheduler`` included."""
     text = CLIP_L if variant.startswith("sd15") else OPEN_CLIP_H
     return {"unet": UNETS[variant], "vae": VAE, "text_encoder": text, "scheduler": SCHEDULERS[variant]}
 

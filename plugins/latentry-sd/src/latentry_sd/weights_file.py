@@ -45,7 +45,7 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
 def _narrow_down(
     possible: tuple[str, ...], weights: WeightFiles
 ) -> tuple[tuple[str, ...], str | None, tuple[str, ...]]:
-    """The variants that are left by what the file says of itself, what they predict, and the evidence."""
+    """The variants that the file's metadata leaves, what they predict, and the evidence."""
     stated, named = predicted(weights), architecture(weights)
     if len(possible) == 1:
         signs = (INPAINTING,) if possible[0].endswith("inpainting") else ()

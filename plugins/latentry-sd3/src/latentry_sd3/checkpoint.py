@@ -50,27 +50,27 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
 
     @property
     def attention_blocks(self) -> int:
-        """See ``latentry.models.ChangesAttention``."""
+        """How many blocks there are; see ``latentry.models.ChangesAttention``."""
         return int(self.transformer["num_layers"])
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See ``latentry.models.Checkpoint``; a side has at most as many tokens as there are learned positions."""
+        """The shape of the latents; a side has at most as many tokens as there are learned positions."""
         most = int(self.transformer["pos_embed_max_size"]) * self.patch
         check_size(width, height, stride=self.patch, best=self.size, most=most)
         return (int(self.transformer["in_channels"]), height // self.factor, width // self.factor)
 
     def shift(self, width: int, height: int) -> float:
-        """See ``latentry.models.Checkpoint``; 3 in all published checkpoints, whatever the size."""
+        """The time shift: 3 in all published checkpoints, whatever the size."""
         return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.models.ChecksConditioning``."""
+        """Checks the conditioning's options; see ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, [self.bundle.config(part) for part in CLIPS], usual=1)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusion3:
-        """See ``latentry.models.Checkpoint``."""
+        """Loads the networks; see ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sd3.model import StableDiffusion3
 

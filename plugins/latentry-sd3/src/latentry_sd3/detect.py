@@ -25,14 +25,14 @@ REPOSITORIES = {
     "stable-diffusion-3.5-large": "stable-diffusion-3.5-large",
     "stable-diffusion-3.5-large-turbo": "stable-diffusion-3.5-large-turbo",
 }
-"""Architectures by the published repository."""
+"""The architecture by published repository."""
 
 
 def detect(files: ModelFiles) -> Detection | None:
     """Whether the files are those of Stable Diffusion 3 or 3.5; None if nothing in them suggests it.
 
-    3.5 Large Turbo has the keys and shapes of 3.5 Large: where nothing that a machine wrote says which it is, both are
-    possible.
+    3.5 Large Turbo has the keys and shapes of 3.5 Large: unless metadata that a program wrote says which it is, both
+    are possible.
 
     Raises:
         ModelError: a file is damaged or unsafe.

@@ -24,7 +24,7 @@ class StableDiffusion3(NetworksInMemory):
     """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: that it was loaded from.
+        checkpoint: the checkpoint that they were loaded from.
         transformer: diffusers' ``SD3Transformer2DModel``.
         vae: diffusers' ``AutoencoderKL``.
         clips: CLIP-L and CLIP-G with their tokenizers.

@@ -22,11 +22,11 @@ TOKENS = 256
 def encode(
     prompts: Sequence[str], clips: Sequence[Text], t5: Text | None, *, width: int, clip_skip: int
 ) -> tuple[Tensor, Tensor]:
-    """States (batch, tokens, width) and summaries (batch, pooled width) of prompts.
+    """States (batch, tokens, width) and pooled states (batch, pooled width) of prompts.
 
     The states before the last layers of CLIP-L and CLIP-G are concatenated by channel and padded with zeros to
-    ``width``; T5's follow them by token, or zeros where there is no T5. The summaries are the projected ones of both
-    CLIPs. CLIP sees the beginning of a long prompt, as much as one window holds.
+    ``width``; T5's follow them by token, or zeros where there is no T5. The pooled states are the projected ones of
+    both CLIPs. CLIP sees the beginning of a long prompt, as much as one window holds.
 
     Args:
         prompts: at least one.

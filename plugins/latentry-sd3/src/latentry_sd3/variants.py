@@ -48,7 +48,7 @@ TRANSFORMERS: Mapping[str, Config] = {
 VAE: Config = {**VAE_16, "scaling_factor": 1.5305, "shift_factor": 0.0609}
 
 SCHEDULER: Config = {"num_train_timesteps": 1000, "shift": 3.0}
-"""Of every variant's ``scheduler_config.json``."""
+"""What every variant's ``scheduler_config.json`` says."""
 
 
 PARAMETERS: Mapping[str, int] = {
@@ -57,11 +57,11 @@ PARAMETERS: Mapping[str, int] = {
     "sd35-large-turbo": 8_146_280_768,
     "sd3-medium": 2_084_951_104,
 }
-"""Values in the tensors of the transformer, by variant, the table of positions included."""
+"""Number of values in the tensors of the transformer, by variant, the table of positions included."""
 
 
 def published(variant: str) -> dict[str, Config]:
-    """A variant's configurations by part, and that of its ``scheduler``."""
+    """A variant's configurations by part, ``scheduler`` included."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G, "text_encoder_3": T5_XXL}
     return {"transformer": TRANSFORMERS[variant], "vae": VAE, "scheduler": SCHEDULER, **encoders}
 

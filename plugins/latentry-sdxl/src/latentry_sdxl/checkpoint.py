@@ -43,17 +43,17 @@ class StableDiffusionXLCheckpoint(UNetCheckpoint):
         return int(extra // width) if extra % width == 0 else 0
 
     def check_conditioning(self, options: BaseModel) -> None:
-        """See ``latentry.models.ChecksConditioning``."""
+        """Checks the conditioning's options; see ``latentry.models.ChecksConditioning``."""
         check_clip_skip(options, self.encoders.values(), usual=1)
 
     def conditioning_read(self, *, negative: bool) -> Collection[str]:
-        """See ``latentry.models.ReadsConditioning``."""
+        """The options that the UNet reads; see ``latentry.models.ReadsConditioning``."""
         return options_read(self.time_ids, negative=negative)
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None
     ) -> StableDiffusionXL:
-        """See ``latentry.models.Checkpoint``."""
+        """Loads the networks; see ``latentry.models.Checkpoint``."""
         from latentry_diffusers.loading.dtypes import part_dtypes
         from latentry_sdxl.model import StableDiffusionXL
 
@@ -80,7 +80,7 @@ def open_checkpoint(files: ModelFiles, variant: str) -> StableDiffusionXLCheckpo
     claims = {
         "the width of the UNet's cross-attention": (
             checkpoint.unet["cross_attention_dim"],
-            "that of the text states",
+            "the width of the text states",
             sum(config["hidden_size"] for config in checkpoint.encoders.values()),
         ),
         "the UNet's in_channels": (checkpoint.unet["in_channels"], f"what {variant} needs", channels),

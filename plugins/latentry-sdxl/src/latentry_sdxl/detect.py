@@ -24,14 +24,14 @@ SHARED = ("unet", "vae", "text_encoder_2", "tokenizer_2", "scheduler")
 PARTS = (*SHARED, "text_encoder", "tokenizer")
 """Folders of all variants but the refiner."""
 REPOSITORIES = {"sdxl-turbo": "stable-diffusion-xl-v1-turbo"}
-"""Architectures by the published repository, where the configurations leave more than one."""
+"""The architecture by published repository, where the configurations leave more than one."""
 
 
 def detect(files: ModelFiles) -> Detection | None:
     """Whether the files are Stable Diffusion XL; None if nothing in them suggests it.
 
-    Turbo has the keys and shapes of base. What a machine wrote about them tells the two apart, in a folder also the
-    scheduler they were published with; otherwise both are possible.
+    Turbo has the keys and shapes of base. Metadata that a program wrote tells the two apart; in a folder, so does the
+    scheduler they were published with. Otherwise both are possible.
 
     Raises:
         ModelError: a file is damaged or unsafe.
@@ -64,7 +64,7 @@ def _refines(index: Mapping[str, Any]) -> bool:
 
 
 def _variants(path: Path, read: Read, refiner: bool, channels: object) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Those that the shapes allow, those that the configurations leave, and the evidence."""
+    """The variants that the shapes allow, those that the configurations leave, and the evidence."""
     if refiner:
         return ("refiner",), ("refiner",), "it has no first text encoder, or takes an aesthetic score"
     if channels == 9:

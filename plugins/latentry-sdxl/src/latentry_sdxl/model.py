@@ -25,7 +25,7 @@ class StableDiffusionXL(NetworksInMemory):
     """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
 
     Attributes:
-        checkpoint: that it was loaded from.
+        checkpoint: the checkpoint that they were loaded from.
         unet: diffusers' ``UNet2DConditionModel``.
         vae: diffusers' ``AutoencoderKL``.
         text: text encoders and their tokenizers, in the order in which their states are joined.

@@ -56,11 +56,11 @@ PARAMETERS: Mapping[str, int] = {
     "inpainting": 2_567_478_084,
     "turbo": 2_567_463_684,
 }
-"""Values in the tensors of the UNet, by variant."""
+"""Number of values in the tensors of the UNet, by variant."""
 
 
 def published(variant: str) -> dict[str, Config]:
-    """A variant's configurations by part, and that of its ``scheduler``."""
+    """A variant's configurations by part, ``scheduler`` included."""
     encoders = {"text_encoder": CLIP_L, "text_encoder_2": CLIP_G}
     return {"unet": UNETS[variant], "vae": VAE, "scheduler": SCHEDULERS[variant], **encoders}
 

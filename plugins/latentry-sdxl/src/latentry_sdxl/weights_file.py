@@ -54,7 +54,7 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
 def _variants(
     unet: UNetInFile, weights: WeightFiles, stated: tuple[str, str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Those that the shapes allow, those that are left by what the file says of itself, and the evidence."""
+    """The variants that the shapes allow, those that the file's metadata leaves, and the evidence."""
     single = any(name.startswith(REFINER_NEEDS[0].prefixes) for name in weights.tensors)
     if single or unet.shape == shape_of(UNETS["refiner"]):
         return ("refiner",), ("refiner",), REFINES

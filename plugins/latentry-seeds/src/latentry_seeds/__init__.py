@@ -22,7 +22,7 @@ _HEUN = (("r", 1.0), ("solver", "exact"))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """Two stages, three stages."""
+    """The schedulers of this distribution: two stages, and three."""
     yield SchedulerSpec(
         name="seeds-2",
         target="latentry_seeds.seeds_2:SEEDS2",

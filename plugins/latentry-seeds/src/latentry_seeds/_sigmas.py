@@ -1,6 +1,6 @@
-"""The default sigma schedules of SEEDS, by the error of the variance on Gaussians and a spectrum like that of images.
+"""The default sigma schedules of SEEDS, chosen by variance error on Gaussians and an image-like spectrum.
 
-They are also those on which strongly guided sampling does not run away in few steps.
+On these grids strongly guided sampling does not diverge in few steps either.
 """
 
 from __future__ import annotations

@@ -24,6 +24,6 @@ class SEEDS2(Ancestral, Scheduler):
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
-        """A first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""
+        """Takes a first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""
         end = yield from exponential_stages(self, x, interval, noise, (self.r,), (two_point_rule(self.solver),))
         return end, memory

@@ -25,5 +25,5 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
 
 
 def folder() -> Path:
-    """Where the model is, in diffusers' layout."""
+    """The folder of the model, in diffusers' layout."""
     return Path(__file__).parent / "model"

@@ -50,7 +50,7 @@ class EditReport:
     """The judge's table for edits.
 
     ``UNEDITED`` is what the autoencoder makes of the original pictures: the least change that a model can reach
-    without pasting, and what scores a model has that ignores the prompt.
+    without pasting, and the scores of a model that ignores the prompt.
     """
 
     edits: Sequence[Edit]

@@ -22,7 +22,7 @@ KINDS = tuple(kind for kind in PARTIAL if kind != "tiny")
 """Kinds of masks; a tiny one covers no thing, and its inverse keeps next to nothing."""
 
 ATTEMPTS = 200
-"""Masks that are tried before the kind is given up: hardly a half plane covers a large thing and keeps a quarter."""
+"""Masks that are tried before the kind is given up: few half planes cover a large thing and keep a quarter."""
 
 
 @dataclass(frozen=True)

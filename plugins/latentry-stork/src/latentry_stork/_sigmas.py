@@ -1,6 +1,6 @@
-"""The default sigma schedules of STORK, by error on random mixtures, guided ones too, and image spectra.
+"""The default sigma schedules of STORK, chosen by error on random mixtures, guided ones too, and image spectra.
 
-With few steps they are the grids on which the polynomial does not run away.
+With few steps they are the grids on which the polynomial does not diverge.
 """
 
 from __future__ import annotations

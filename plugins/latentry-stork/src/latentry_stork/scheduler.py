@@ -29,7 +29,7 @@ class STORK(Scheduler):
     Memory = History
 
     solver: Literal["stork-2", "stork-4"] = Field(
-        default="stork-2", description="whose stages: Runge-Kutta-Gegenbauer of order 2, or ROCK4"
+        default="stork-2", description="which method's stages: Runge-Kutta-Gegenbauer of order 2, or ROCK4"
     )
     derivatives: int = Field(default=2, ge=1, le=3, description="degree of the Taylor polynomial of the velocity")
     stages: int = Field(default=50, ge=3, le=1000, description="stages a step of stork-2, none of them an evaluation")

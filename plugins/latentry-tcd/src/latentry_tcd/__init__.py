@@ -21,7 +21,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     yield SchedulerSpec(
         name="tcd",
         target="latentry_tcd.scheduler:TCD",
-        summary="for models distilled by trajectory consistency: past the end and back up with fresh noise",
+        summary="for models distilled by trajectory consistency: denoises past the end and adds fresh noise",
         citation="Zheng et al. 2024, Trajectory Consistency Distillation, arXiv:2402.19159, algorithm 4",
         processes=frozenset({"vp", "flow"}),
         stochastic=True,

@@ -16,7 +16,7 @@ else:
 __all__ = ["UniPC"]
 
 _MULTISTEP = (("multistep", True), ("rounded", True))
-"""Of linspace: as diffusers has it on Stable Diffusion."""
+"""Options of linspace, as diffusers has them on Stable Diffusion."""
 
 
 @hookimpl

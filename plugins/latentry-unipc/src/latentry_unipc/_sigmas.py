@@ -1,9 +1,9 @@
-"""The default sigma schedules of UniPC, by error on the oracles of ``latentry.testing``.
+"""The default sigma schedules of UniPC, chosen by error on the oracles of ``latentry.testing``.
 
 About even in λ, and the more steps, the lower the last of them starts; with very few the first steps would be too long
-for strong guidance. The first of 7 to 12 steps on a VP process, and of 7 and 8 on a flow, are shorter than the oracles
-ask for, on which a little is lost for it: a trained network under guidance is less smooth in noise than they are. On a
-flow the second level matters most: the step from pure noise is the one of lowest order.
+for strong guidance. The first of 7 to 12 steps on a VP process, and of 7 and 8 on a flow, are shorter than is best on
+the oracles, because a trained network under guidance is less smooth in noise than they are. On a flow the second level
+matters most: the step from pure noise is the one of lowest order.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ COLUMNS = (
 )
 LEGEND = (
     "evals: evaluations of the network a step. ODE: deterministic; SDE: draws fresh noise, and its order is the weak "
-    "one. `latentry schedulers NAME` tells everything of one."
+    "one. `latentry schedulers NAME` describes one in full."
 )
 Findings = Mapping[str, "tuple[Measured, ...] | str"]
 """By scheduler: what was measured, or why nothing was."""
@@ -50,7 +50,7 @@ Findings = Mapping[str, "tuple[Measured, ...] | str"]
 @click.option("--stochastic/--deterministic", default=None, help="Those that draw fresh noise, or those that do not.")
 @click.option("--few-steps", is_flag=True, help="Those with a sigma schedule of their own for 8 steps and fewer.")
 @json_option
-@click.option("--verbose", is_flag=True, help="Tell everything of each, and measure order and errors.")
+@click.option("--verbose", is_flag=True, help="Describe each in full, and measure order and errors.")
 @click.pass_context
 def schedulers(
     context: click.Context,
@@ -61,7 +61,7 @@ def schedulers(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """List the schedulers, or tell everything of some.
+    """List the schedulers, or describe some in full.
 
     NAME can be another program's name for a scheduler, too.
     """

@@ -155,6 +155,7 @@ class SchedulerSpec(Spec):
         off_grid: evaluates the model at noise levels that are not boundaries of the grid.
         adaptive: chooses its own steps.
         needs: outputs beyond the guided one, e.g. ``uncond``.
+        guidance: guidance scale that suits it, None for the model's.
         sigmas: preferred sigma schedules, best first; the first that holds for the steps and the process is used.
         revision: raised whenever results change under unchanged options.
         peers: what other programs call it.
@@ -169,6 +170,7 @@ class SchedulerSpec(Spec):
     off_grid: bool = False
     adaptive: bool = False
     needs: frozenset[str] = frozenset()
+    guidance: float | None = None
     sigmas: tuple[SigmaPreference, ...] = (SigmaPreference("latentry:trailing"),)
     revision: int = 1
     peers: tuple[PeerName, ...] = ()

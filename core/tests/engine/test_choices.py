@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.toy import write_toy
 
 from latentry import (
@@ -164,6 +165,26 @@ def test_steps_guidance_and_size_come_from_the_variant_and_the_checkpoint(engine
     assert (request.steps, request.guidance, request.width, request.height) == (6, 2.0, 32, 32)
     request = setup(engine, model, steps=3, guidance=0.0, width=64).request
     assert (request.steps, request.guidance, request.width, request.height) == (3, 0.0, 64, 32)
+
+
+def test_the_guidance_scale_may_be_the_schedulers(engine: Engine, tmp_path: Path) -> None:
+    flow = str(write_toy(tmp_path / "flow", kind="flow"))
+    assert setup(engine, flow, scheduler="flow-only").request.guidance == 0.7
+    assert setup(engine, flow, scheduler="flow-only", guidance=3.0).request.guidance == 3.0
+    assert setup(engine, flow, scheduler="flow-only", guidance_method="carrying").request.guidance == 2.5
+    assert setup(engine, flow, scheduler="first").request.guidance == 2.0
+    told = str(write_toy(tmp_path / "told", kind="flow", variants=["told"]))  # takes its scale as an input
+    assert setup(engine, told, scheduler="flow-only").request.guidance == 3.5
+
+
+def test_one_step_is_enough_for_a_scheduler_that_divides_it(engine: Engine, model: str) -> None:
+    assert setup(engine, model, scheduler="halving").request.steps == 1
+    assert setup(engine, model, scheduler="halving", steps=3).request.steps == 3
+    assert setup(engine, model, scheduler="halving", sigmas=(4.0, 1.0)).request.steps == 2
+    picture = Image.new("RGB", (32, 32))
+    for strength, mode, steps in ((0.5, "cut", 6), (0.5, "full", 1), (1.0, "cut", 1)):
+        wanted = GenerationRequest(prompt="a", model=model, scheduler="halving", strength=strength, strength_mode=mode)
+        assert engine.prepare(wanted, init_image=picture).request.steps == steps
 
 
 def test_a_seed_is_drawn_and_recorded(engine: Engine, model: str) -> None:

@@ -357,6 +357,7 @@ def test_a_recipe_holds_everything_that_was_decided(engine: Engine, model: str) 
     assert undecided == to_begin_from | more_files | {
         "refiner",
         "guidance_method",
+        "guidance_model",
         "plan",
     }  # no refiner, plain guidance
     assert recipe.index == 1

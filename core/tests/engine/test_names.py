@@ -96,7 +96,7 @@ def test_whose_sigmas_count(host: PluginHost, tmp_path: Path) -> None:
 
 def test_the_requests_own_options_count_before_those_of_the_name(host: PluginHost, tmp_path: Path) -> None:
     model = write_toy(tmp_path / "model")
-    chosen = setup(host, model, scheduler="onepp_a", scheduler_options={"least": 1})
+    chosen = setup(host, model, scheduler="onepp_a", scheduler_options={"least": 1}, steps=6)
     assert chosen.request.scheduler_options == {"least": 1}
     assert chosen.notes[0] == "onepp_a of Lower differs: it is slower"
 
@@ -132,11 +132,11 @@ def test_a_known_name_of_a_plugin_that_is_not_installed_says_what_to_install(nam
 
 
 def test_a_name_that_is_absent_everywhere_names_the_nearest_and_how_to_get_it() -> None:
-    with pytest.raises(UnknownName, match="'Restart Karras' is not available here") as caught:
-        understand(toy_host(), "Restart Karras")
+    with pytest.raises(UnknownName, match="'Heun\\+\\+ Karras' is not available here") as caught:
+        understand(toy_host(), "Heun++ Karras")
     assert (
         caught.value.remedy
-        == "The nearest is 'euler': pip install ./plugins/latentry-euler in a clone of Latentry's repository."
+        == "The nearest is 'heun': pip install ./plugins/latentry-heun in a clone of Latentry's repository."
     )
 
 

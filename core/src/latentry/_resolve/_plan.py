@@ -51,11 +51,21 @@ class LaidOut:
         return found
 
 
-def choose_steps(steps: int | None, sigmas: Sigmas, variant: VariantSpec) -> int:
-    """The requested number of steps, else one for each given level, else the variant's."""
+def choose_steps(steps: int | None, sigmas: Sigmas, variant: VariantSpec, *, adaptive: bool, part: bool) -> int:
+    """The requested number of steps, else one for each given level, else the variant's.
+
+    Args:
+        steps: the request's.
+        sigmas: likewise.
+        variant: of the model.
+        adaptive: the scheduler divides each step as it sees fit: one is enough.
+        part: only a share of the steps is taken.
+    """
     if steps is not None:
         return steps
-    return len(sigmas) if isinstance(sigmas, tuple) else variant.steps
+    if isinstance(sigmas, tuple):
+        return len(sigmas)
+    return 1 if adaptive and not part else variant.steps
 
 
 def choose_part(steps: int, sigmas: Sigmas, strength: float | None, mode: StrengthMode) -> StepCounts:

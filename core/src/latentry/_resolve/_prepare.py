@@ -90,7 +90,7 @@ def prepare(
     else:
         laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
     plan = laid_out.plan
-    options = _guidance_options(request, located, method)
+    options = _guidance_options(host, request, located, method, laid_out)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
     if strict:
@@ -218,7 +218,9 @@ def _lay_out(
 ) -> LaidOut:
     """The scheduler on its sigmas; where it is strict, options without effect are found and have their defaults."""
     scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
-    steps = choose_steps(request.steps, request.sigmas, located.variant)
+    part = canvas.strength not in (None, 1.0) and request.strength_mode == "cut"
+    adaptive = scheduler.scheduler.adaptive
+    steps = choose_steps(request.steps, request.sigmas, located.variant, adaptive=adaptive, part=part)
     counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
     with plugin_call(checkpoint):
         shift = checkpoint.shift(*canvas.size)
@@ -253,11 +255,16 @@ def _canvas(
     )
 
 
-def _guidance_options(request: GenerationRequest, located: Located, method: ChosenMethod) -> GuidanceOptions:
-    """The scale is the request's, else the method's, else that of the shipped checkpoint's record or the variant's."""
-    own = located.checkpoint.guidance if located.checkpoint else None
-    free = located.variant.guidance_kind == "classifier-free"
-    wanted = (request.guidance, method.spec.guidance if free else None, own, located.variant.guidance)
+def _guidance_options(
+    host: PluginHost, request: GenerationRequest, located: Located, method: ChosenMethod, laid_out: LaidOut
+) -> GuidanceOptions:
+    """The scale is the request's, else the method's, the scheduler's, the shipped checkpoint's or the variant's."""
+    wanted = [request.guidance]
+    if located.variant.guidance_kind == "classifier-free":
+        wanted.append(method.spec.guidance)
+        if laid_out.scheduler is not None:
+            wanted.append(host.schedulers[laid_out.scheduler.name].guidance)
+    wanted += [located.checkpoint.guidance if located.checkpoint else None, located.variant.guidance]
     return GuidanceOptions(
         guidance=next(scale for scale in wanted if scale is not None),
         negative=request.negative,

@@ -29,6 +29,8 @@ __all__ = ["DDIMCFGpp", "DPMpp2MCFGpp", "DPMpp2SAncestralCFGpp", "EulerAncestral
 _PAPER = "Chung et al. 2024, CFG++: Manifold-constrained Classifier Free Guidance, arXiv:2406.08070"
 _OWN = "the formula is the paper authors', and was not compared with that program's"
 _NEEDS = frozenset({"uncond"})
+_SCALE = 0.6
+"""λ, as in the paper; a model's usual scale is far too large where the unguided noise is kept."""
 
 
 @hookimpl
@@ -46,6 +48,7 @@ def _first_order() -> Iterable[SchedulerSpec]:
         summary="CFG++: DDIM that keeps the unguided noise; guidance between 0 and 1",
         citation=f"{_PAPER}, algorithm 2",
         needs=_NEEDS,
+        guidance=_SCALE,
         sigmas=_sigmas.DDIM,
         peers=(
             PeerName(name="DDIM CFG++", peer="AUTOMATIC1111"),
@@ -59,6 +62,7 @@ def _first_order() -> Iterable[SchedulerSpec]:
         citation=_PAPER,
         stochastic=True,
         needs=_NEEDS,
+        guidance=_SCALE,
         sigmas=_sigmas.ANCESTRAL,
         peers=(PeerName(name="euler_ancestral_cfg_pp", peer="ComfyUI", others=("euler_a_cfg_pp",)),),
         cases=(
@@ -76,6 +80,7 @@ def _second_order() -> Iterable[SchedulerSpec]:
         citation=_PAPER,
         order=2,
         needs=_NEEDS,
+        guidance=_SCALE,
         sigmas=_sigmas.TWO_M,
         peers=(
             PeerName(name="dpmpp_2m_cfg_pp", peer="ComfyUI", options=(("longest_step", float("inf")),), differs=_OWN),
@@ -91,6 +96,7 @@ def _second_order() -> Iterable[SchedulerSpec]:
         stochastic=True,
         off_grid=True,
         needs=_NEEDS,
+        guidance=_SCALE,
         sigmas=_sigmas.TWO_S,
         peers=(PeerName(name="dpmpp_2s_ancestral_cfg_pp", peer="ComfyUI", differs=_OWN),),
         cases=(

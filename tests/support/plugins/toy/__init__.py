@@ -69,6 +69,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         target="support.toys:First",
         summary="For a test.",
         processes=frozenset({"flow"}),
+        guidance=0.7,
         sigmas=_TRAILING,
     )
     yield SchedulerSpec(

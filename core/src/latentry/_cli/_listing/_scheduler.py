@@ -63,6 +63,8 @@ def _prose(spec: SchedulerSpec) -> str:
         parts.append("It evaluates between the levels of its grid, which models distilled to few steps cannot answer.")
     if spec.needs:
         parts.append(f"It needs the network's output {listed(sorted(spec.needs))} as well as the guided one.")
+    if spec.guidance is not None:
+        parts.append(f"Without --guidance, the guidance scale is {spec.guidance:g}.")
     return " ".join(parts)
 
 

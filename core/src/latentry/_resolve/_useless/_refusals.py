@@ -89,7 +89,8 @@ def without_effect_on(request: GenerationRequest, idle: Idle, plan: Plan) -> Ite
 
     Those that came with another program's name for the scheduler were not.
     """
-    why = f"It changes nothing in {len(plan)} steps with the options beside it, whatever its value."
+    steps = "1 step" if len(plan) == 1 else f"{len(plan)} steps"
+    why = f"It changes nothing in {steps} with the options beside it, whatever its value."
     for field, names in (("scheduler_options", idle.scheduler), ("sigma_options", idle.sigmas)):
         yield from (NoEffect(field, why, name) for name in names if name in getattr(request, field))
 

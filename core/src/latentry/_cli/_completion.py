@@ -16,6 +16,7 @@ NAMED = {
     "--scheduler": "schedulers",
     "--sigmas": "sigma_schedules",
     "--guidance-method": "guidance",
+    "--guidance-model": "checkpoints",
     "--attention": "attention_backends",
 }
 """Options of ``generate`` with names as values. They are declared with the request's fields, and a test compares

@@ -25,7 +25,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     yield SchedulerSpec(
         name="dpm-adaptive",
         target="latentry_dpm_adaptive.dpm_adaptive:DPMAdaptive",
-        summary="third order, deterministic; chooses its own steps by a tolerance, all of them with --steps 1",
+        summary="third order, deterministic; chooses its own steps by a tolerance",
         citation=f"{_PAPER}, appendix C",
         order=3,
         evaluations=0,

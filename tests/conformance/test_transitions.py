@@ -96,7 +96,7 @@ def test_mean_and_spread_are_what_unit_draws_show(scheduler: Scheduler, kind: st
         last = len(shown)
         expected = {place: [draw for draw in draws if first[draw] == place] for place in drawn_at}
         for got, place in zip((*found.earlier, found), (*(p for p in drawn_at if p < last), last), strict=True):
-            known = [draw for draw in draws if first[draw] is not None and first[draw] < place]
+            known = [draw for draw in draws if (shown_at := first[draw]) is not None and shown_at < place]
             mean = sum((shares[draw][place] * z[draw] for draw in known), still[place])
             variance = sum((shares[draw][place].square() for draw in expected.get(place, ())), torch.zeros(SHAPE))
             assert got.std == pytest.approx(float(variance[0, 0].sqrt()), rel=1e-9, abs=1e-12)

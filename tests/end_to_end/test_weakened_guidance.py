@@ -108,7 +108,7 @@ def test_a_family_that_does_not_declare_it_is_refused(tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "model", fails="loading"))
     with pytest.raises(IncompatibleError, match="cannot be used with small") as caught:
         Engine(host).prepare(GenerationRequest(prompt="a", model=model, guidance_method="seg"))
-    assert "It needs the branches smoothed-attention; this network provides uncond." in str(caught.value)
+    assert "It needs the branches smoothed-attention; this network provides uncond, weak-model." in str(caught.value)
     assert "apg" in str(caught.value.remedy)
 
 

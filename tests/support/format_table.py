@@ -24,6 +24,7 @@ from latentry_diffusers.layouts import Pair, backward, forward
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
+from latentry_flux.packing import positions
 from support.float8 import scaled_float8
 from support.gguf_files import write_projections, write_rows_of_256
 from support.lora_table import rounded_up
@@ -135,10 +136,18 @@ def difference(name: str, folder: Path, format: Format, file: Path) -> float:
     ours, given = _recorded(model)
     peer: Any = getattr(diffusers, type(model.denoiser).__name__).from_pretrained(folder / family.denoiser)
     peer.load_state_dict(restored)
-    theirs: Tensor = peer.float()(*given[0], **given[1])[0]
+    theirs: Tensor = peer.float()(*given[0], **_with_positions(given[1], model))[0]
     if not float(theirs.abs().max()) > 1e-4:
         raise AssertionError("the reference is nothing that could differ")
     return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def _with_positions(named: dict[str, Any], model: Any) -> dict[str, Any]:
+    """What diffusers' FLUX transformer takes: positions, where our side gives the rows of its rotary table."""
+    if "img_ids" not in named:
+        return named
+    _, height, width = model.latent_shape(64, 64)
+    return named | {"txt_ids": torch.zeros(len(named["txt_ids"]), 3), "img_ids": positions(height, width, CPU)}
 
 
 def _recorded(model: Any) -> tuple[Tensor, tuple[tuple[Any, ...], dict[str, Any]]]:

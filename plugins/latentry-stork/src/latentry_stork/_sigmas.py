@@ -15,6 +15,7 @@ SIGMAS = sigma_preferences(
     ("flow", 6, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
     ("flow", None, "latentry:beta", {"alpha": 0.6, "beta": 0.6}),
     ("edm", 6, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.3}),
+    ("edm", 7, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.2}),
     ("edm", 8, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.1}),
     ("edm", 15, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.05}),
     ("edm", None, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.02}),

@@ -27,6 +27,8 @@ from latentry import (
     Scheduler,
     Step,
 )
+from latentry._numerics._table._compile import segments
+from latentry._numerics._table._table import TableStep, Term
 from latentry.solvers import DynamicThreshold, combine
 from latentry.tables import Combine, Draw, Evaluate, Guard, NoTable, Table
 
@@ -330,3 +332,13 @@ def test_plain_arithmetic_is_recorded_as_it_is_computed() -> None:
 
     walked, generated = both(plan(Plain()), noise(2, 3).float())
     assert torch.equal(finish(walked), finish(generated))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_lone_factor_gives_the_bits_of_a_python_float(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(6)
+    for factor in (10 ** torch.empty(200, dtype=torch.float64).uniform_(-9, 9, generator=generator)).tolist():
+        x = torch.randn(33, generator=generator, dtype=dtype)
+        (segment,) = segments(TableStep(0, "a", (Combine("y", (Term(factor, "a"),)),), "y"))
+        ((_, make),) = segment.makes
+        assert torch.equal(make({"a": x}, x, _none), x * factor)

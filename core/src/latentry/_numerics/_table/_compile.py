@@ -61,8 +61,15 @@ def _summed(combination: Combine) -> Make:
     if factor == 1.0 and rest:
         (alpha, second), rest = rest[0], rest[1:]
         return _then(lambda tensors, x, noise: tensors[first].add(tensors[second], alpha=alpha), rest)
-    scale = _scalar(factor)
-    return _then(lambda tensors, x, noise: tensors[first] * scale, rest)
+    single = _scalar(factor)
+
+    def scaled(tensors: dict[str, Tensor], x: Tensor, noise: NoiseSource) -> Tensor:
+        tensor = tensors[first]
+        # other devices, Apple's GPUs among them, are not known to take a tensor on the CPU as a factor
+        quick = tensor.dtype is torch.float32 and (tensor.is_cpu or tensor.is_cuda)
+        return tensor * (single if quick else factor)
+
+    return _then(scaled, rest)
 
 
 def _then(begin: Make, rest: tuple[Term, ...]) -> Make:
@@ -83,6 +90,9 @@ def _then(begin: Make, rest: tuple[Term, ...]) -> Make:
 
 
 def _scalar(value: float) -> Tensor:
-    """A number that torch need not make a tensor of in every step; the kernels are those of a Python float."""
+    """A factor of float32 tensors that torch need not make a tensor of in every step.
+
+    The kernels round a Python float to float32 in the same way, so the product is the same to the bit.
+    """
     with torch.inference_mode(False):
-        return torch.tensor(value, dtype=torch.float64, device="cpu")
+        return torch.tensor(value, dtype=torch.float32, device="cpu")

@@ -101,6 +101,54 @@ def test_a_run_that_begins_late_is_the_plans_rest(name: str) -> None:
     assert torch.equal(x, run.sample)
 
 
+@pytest.mark.parametrize("start", range(20))
+def test_a_run_begins_before_or_behind_a_step_of_more_evaluations_or_not_at_all(start: int) -> None:
+    """One of restart's steps takes 12 evaluations, the others 2; it adds noise up to σ/α = 1, or to the beginning."""
+    made = scheduler("restart", STOCK, seed=3)
+    made.set_timesteps(20)
+    by_step = made._plan.evaluations_by_step
+    long = by_step.index(max(by_step))
+    assert (made.order, by_step[long], set(by_step[:long])) == (2, 12, {2})
+    begin = start * made.order
+    made.set_begin_index(begin)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    run = made._plan[start:].start(x, seed=3)
+    lower = start <= long and made._plan.points[start].s < 1.0
+    if lower or start > long + 1:
+        with pytest.raises(IncompatibleError, match="depend on where" if lower else "takes 12 evaluations"):
+            made.step(x, made.timesteps[begin], x)
+        return
+    while (query := run.query) is not None:
+        run.advance(_net(query.input, torch.tensor(query.timestep)))
+    for t in made.timesteps[begin:]:
+        x = made.step(_net(x, t), t, x, return_dict=False)[0]
+    assert torch.equal(x, run.sample)
+
+
+@pytest.mark.parametrize("name", ["heun", "restart"])
+def test_a_pipeline_that_passes_sigmas_begins_at_the_entry_that_it_counted(name: str) -> None:
+    made = scheduler(name, FLOW, seed=3)
+    made.set_timesteps(sigmas=[1.0, 0.9, 0.7, 0.5, 0.3, 0.1])
+    assert made.order == 1
+    made.set_begin_index(3)  # the second evaluation of the second step, so the third step is the first
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    run = made._plan[2:].start(x, seed=3)
+    while (query := run.query) is not None:
+        run.advance(_net(query.input, torch.tensor(query.timestep)))
+    for t in made.timesteps[3:]:
+        x = made.step(_net(x, t), t, x, return_dict=False)[0]
+    assert torch.equal(x, run.sample)
+
+
+def test_a_run_cannot_begin_behind_its_last_timestep() -> None:
+    made = scheduler("heun", STOCK)
+    made.set_timesteps(3)
+    with pytest.raises(OptionError, match="entry 5 of 5"):
+        made.set_begin_index(5)
+    made.set_begin_index(4)
+    assert made.begin_index == 4
+
+
 @pytest.mark.parametrize("at", [0, 1, 3, 4])
 @pytest.mark.parametrize("name", ["unipc", "heun", "dpmpp-sde", "euler-ancestral", "er-sde"])
 def test_a_copy_in_the_middle_of_a_run_finishes_equal(name: str, at: int) -> None:

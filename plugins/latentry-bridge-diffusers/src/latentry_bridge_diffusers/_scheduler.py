@@ -37,7 +37,8 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
 
     Samples are the process's own x = α·x₀ + σ·ε, as with diffusers' DDIM, DPM++ and UniPC; a stock Euler holds x/α. One
     call of ``step`` answers one evaluation of the network, so a scheduler with two evaluations a step has twice as
-    many timesteps. State is kept in float32 between the calls, whatever the pipeline's dtype.
+    many timesteps; ``order`` is how many most of its steps take. State is kept in float32 between the calls, whatever
+    the pipeline's dtype.
 
     Args:
         scheduler: its qualified name.
@@ -138,7 +139,17 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         return self._at
 
     def set_begin_index(self, begin_index: int = 0) -> None:
-        """Says at which entry of ``timesteps`` the run begins."""
+        """Says at which entry of ``timesteps`` the run begins.
+
+        Raises:
+            OptionError: ``timesteps`` ends before it.
+        """
+        if begin_index >= len(self._queries) > 0:
+            raise OptionError(
+                f"The run is to begin at entry {begin_index} of {len(self._queries)} timesteps.",
+                why=f"The scheduler {self.config['scheduler']} takes fewer evaluations in some steps than in others.",
+                remedy="Raise the strength or the number of steps, or use a scheduler such as unipc.",
+            )
         self._begin_index = begin_index
 
     def set_timesteps(
@@ -173,7 +184,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         self.num_inference_steps = len(plan)
         by_step = plan.evaluations_by_step or ()
         # pipelines slice timesteps[start * order:]; those that pass sigmas count entries already
-        self.order = 1 if sigmas is not None else max(by_step)
+        self.order = 1 if sigmas is not None else _usual(by_step)
         self._reset()
 
     def _lay_out(self, request: Request) -> None:
@@ -240,7 +251,22 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
     def _begin(self, timestep: Tensor | float, sample: Tensor) -> None:
         """Where a run begins; entries before the first step that starts there are passed over."""
         self._at = self._begin_index if self._begin_index is not None else self._entry(timestep)
-        self._skip = self._start(self._at) - self._at
+        first = self._start(self._at)
+        self._skip = first - self._at
+        self._refuse_after_a_longer_step(first)
+
+    def _refuse_after_a_longer_step(self, first: int) -> None:
+        """A pipeline counts ``order`` entries a step, so behind a step with more of them it means another step."""
+        if first == len(self._queries) or self._at is None or self._request.sigmas is not None:
+            return
+        index = self._queries[first].index
+        longest = max((self._laid_out.evaluations_by_step or ())[:index], default=0)
+        if longest > self.order and index != self._at // self.order:
+            raise IncompatibleError(
+                f"The scheduler {self.config['scheduler']} cannot begin in the middle, at entry {self._at}.",
+                why=f"One of the steps before takes {longest} evaluations, and a pipeline counts {self.order} a step.",
+                remedy="Raise the strength, or use another scheduler for image to image, such as unipc.",
+            )
 
     def _start(self, entry: int) -> int:
         """The first entry from ``entry`` on that begins a step."""
@@ -255,7 +281,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         if entry and _times(plan.queries or ()) != _times(self._queries[entry:]):
             raise IncompatibleError(
                 f"The scheduler {self.config['scheduler']} cannot begin in the middle of its timesteps.",
-                why="Its first steps take more evaluations than the later ones, and the pipeline has cut the list.",
+                why="Its evaluations depend on where the run begins, and the pipeline has cut the list for a full run.",
                 remedy="Use another scheduler for image to image, such as unipc.",
             )
         self._running, self._run = plan, plan.start(sample, noise=self._noise)
@@ -356,6 +382,11 @@ def _by_row(points: Sequence[Point], like: Tensor) -> tuple[Tensor, Tensor]:
     scales = ([point.alpha for point in points], [point.sigma for point in points])
     alpha, sigma = (torch.tensor(each, dtype=dtype).to(like.device).reshape(shape) for each in scales)
     return alpha, sigma
+
+
+def _usual(by_step: Sequence[int]) -> int:
+    """The number of evaluations that most steps take; of two as frequent the larger."""
+    return max(set(by_step), key=lambda count: (by_step.count(count), count))
 
 
 def _times(queries: Sequence[Query]) -> list[float]:

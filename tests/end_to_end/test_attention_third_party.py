@@ -196,7 +196,10 @@ def test_the_command_line_draws_and_says_what_is_broken(site: Site, models: dict
     done = site.latentry("generate", "a", "--model", models["sd"], "--steps", "2", "--output", str(output))
     assert done.returncode == 0, done.stderr
     assert output.is_file()
-    assert done.stdout.count("is not used") == 3
+    assert done.stdout == f"{output}\n"
+    for name in ("torn", "driverless", "falling"):
+        assert done.stderr.count(f"note: The attention backend '{name}' is not used.") == 1
+    assert done.stderr.count("is not used") == 3
     records = json.loads(site.latentry("attention", "--json").stdout)
     reasons = {record["name"]: record["reason"] for record in records}
     assert "undefined symbol" in reasons["torn"]

@@ -106,7 +106,7 @@ def test_an_autoencoder_that_overflows_in_half_runs_again_in_float32(
 SECOND_IS_NAN = """
 from latentry import Scheduler, SchedulerSpec, SigmaPreference, hookimpl
 
-RUNS = []
+BEGUN = []
 
 @hookimpl
 def latentry_schedulers():
@@ -117,9 +117,10 @@ def latentry_schedulers():
 class SecondIsNan(Scheduler):
     def step(self, x, interval, memory, noise):
         denoised = yield interval.start.query(x)
+        following = denoised.at(interval.end).clamp(-1e6, 1e6)  # not linear, so that no table takes this code's place
         if interval.index == 0:
-            RUNS.append(1)
-        return denoised.at(interval.end) * (float("nan") if len(RUNS) == 2 else 1.0), memory
+            BEGUN.append(1)
+        return following * (float("nan") if len(BEGUN) == 2 else 1.0), memory
 """
 
 

@@ -116,7 +116,8 @@ def test_the_settings_of_other_programs_are_read(latentry: CommandLine, tmp_path
     assert (found["steps"], found["guidance"], found["seed"], found["model"]) == (6, 3.5, 1234, "shapes")
     assert (found["width"], found["height"]) == (64, 64)
     told = latentry("show", picture, folder=tmp_path)
-    assert f"made by {program.split()[0]}" in told.out
+    unwrapped = " ".join(told.out.split())
+    assert f"theirs.png: made by {program.split()[0]}, by its own account." in unwrapped
     assert foreign.PROMPT in told.out
 
 

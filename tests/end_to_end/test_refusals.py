@@ -76,8 +76,8 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "unknown variant": (["--variant", "sdxl"], ("'sdxl'", "sd15, sd15-inpainting, sd21-base, sd21")),
     "missing model": (["--model", "nowhere/at/all"], ("no model 'nowhere/at/all'", "latentry models")),
     "nearly an installed model": (["--model", "shapse"], ("no model 'shapse'",)),
-    "output is a folder": (["--output", "."], ("is a folder",)),
-    "output is no png": (["--output", "picture.jpg"], ("is not a PNG file", "picture.png")),
+    "output is a folder that is a file": (["--output", "file/"], ("file/ cannot be written",)),
+    "output of another format": (["--output", "picture.gif"], ("is not a name of a PNG, JPEG", ".jpg", ".avif")),
     "output below a file": (["--output", "file/picture.png"], ("file/picture.png cannot be written",)),
     "output with an endless name": (["--output", "x" * 300 + ".png"], ("cannot be written",)),
     "a picture that is not there": (["--init-image", "absent.png"], ("There is no file absent.png",)),
@@ -304,9 +304,30 @@ def test_what_is_not_a_picture(latentry: CommandLine, tmp_path: Path) -> None:
 
 
 def test_settings_beside_a_picture(latentry: CommandLine, picture: Path, tmp_path: Path) -> None:
-    for extra in (["a prompt"], ["--steps", "4"], ["--seed", "1"], ["--batch", "1"]):
+    """They are taken, but are no consent to what the picture names, and are checked as any others."""
+    before, source = picture.read_bytes(), read_recipe(picture).request.model_dump()
+    given: dict[str, tuple[list[str], object]] = {
+        "prompt": (["a prompt"], "a prompt"),
+        "steps": (["--steps", "4"], 4),
+        "seed": (["--seed", "1"], 1),
+        "batch": (["--batch", "1"], 1),
+    }
+    for extra, _ in given.values():
         done = latentry("generate", *extra, "--from", picture, folder=tmp_path)
-        assert_refused(done, tmp_path, "--from takes everything from the picture")
+        assert_refused(done, tmp_path, "not opened without your consent", "--trust")
+    for wrong, words in (
+        (["--steps", "0"], "--steps 0: it must be at least 1."),
+        (["--set", "etaa=1"], "no option 'etaa'"),
+        (["--count", "2"], "--count cannot be given with it"),
+    ):
+        done = latentry("generate", *wrong, "--from", picture, "--trust", folder=tmp_path)
+        assert_refused(done, tmp_path, words)
+    for field, (extra, value) in given.items():
+        name = f"{field}.png"
+        done = latentry("generate", *extra, "--from", picture, "--trust", "--output", name, folder=tmp_path)
+        assert (done.code, done.out) == (0, f"{name}\n"), done.err
+        assert read_recipe(tmp_path / name).request.model_dump() == source | {field: value}
+    assert picture.read_bytes() == before
 
 
 def test_an_unknown_command_line_option_is_told_by_name(latentry: CommandLine, tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_what_is_not_a_picture(latentry: CommandLine, tmp_path: Path) -> None:
 
 
 def test_settings_beside_a_picture(latentry: CommandLine, picture: Path, tmp_path: Path) -> None:
-    """They are taken, but are no consent to what the picture names, and are checked as any others."""
+    """They are taken, but do not count as consent to what the picture names, and are checked like any others."""
     before, source = picture.read_bytes(), read_recipe(picture).request.model_dump()
     given: dict[str, tuple[list[str], object]] = {
         "prompt": (["a prompt"], "a prompt"),

@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_run_is_told_with_the_reason(tmp_path: Path, caps
     code, out, _ = run(write_sparse(tmp_path / "f.safetensors", {**FLUX, "img_in.weight": (3072, 128)}), capture=capsys)
     assert code == 0
     assert "variant: none that can run" in out
-    assert "takes 128 channels and gives 64: as no supported network does" in out
+    assert "takes 128 channels and gives 64, which no supported network does" in out
 
 
 def weights(folder: Path) -> Path:

@@ -41,7 +41,8 @@ class StepMethod(Options, ABC):
         """One step over an interval. Each ``yield`` of a query gives the network's answer to it.
 
         Nothing is written into ``x`` or ``memory``, and nothing waits for the device; the coefficients are host
-        floats.
+        floats. The result depends on the arguments and the options alone: a plan whose steps are linear is recorded
+        once (``Plan.table``), and a run repeats the recording in place of calling this again.
 
         Args:
             x: the sample at ``interval.start``, (batch, …), float32 or float64.

@@ -38,7 +38,7 @@ def guarded(first: Tensor, full: Tensor, denoised: Tensor, *, gain: float, kappa
     if isinstance(first, Symbol):
         return cast("Tensor", first.guarded(full, denoised, gain=gain, kappa=kappa))
     added = full.sub(first)
-    # the smallest normal number: nothing added to nothing is no extrapolation, and not 0/0
+    # the smallest normal number keeps 0/0 from giving NaN where both parts are zero
     q = _rms(added).mul(gain).div(_rms(denoised).clamp_min(torch.finfo(first.dtype).tiny))
     share = q.mul(-1.0 / kappa).add(2.0).clamp(0.0, 1.0)
     return first.addcmul(added, share.view(-1, *[1] * (first.ndim - 1)))

@@ -9,7 +9,7 @@ from typing import Any, Self
 from latentry._discovery import PluginHost
 from latentry._numerics._scheduler import Scheduler
 from latentry._specs import SchedulerSpec
-from latentry.testing._kit._checked import load_target
+from latentry.testing._kit._resolved import Resolved
 from latentry.testing._networks._draws import draws
 
 Source = str | type[Scheduler] | SchedulerSpec
@@ -73,17 +73,11 @@ class Subject:
                 draw noise.
         """
         host = host or PluginHost()
-        if isinstance(source, str):
-            spec, target, installed = host.schedulers[source], host.schedulers.load(source), source
-        elif isinstance(source, SchedulerSpec):
-            spec, target, installed = source, load_target(source.target), ""
-        else:
-            spec, target, installed = spec or _assumed(source), source, ""
-        cases = _declared(spec, target)
+        found = Resolved.of(host.schedulers, source, lambda target: spec or _assumed(target))
+        cases = _declared(found.spec, found.target)
         if options is not None:
-            made = host.schedulers.create(installed, **options) if installed else target(**options)
-            cases = (_matching(cases, made, options),)
-        return cls(spec, target, cases, host, installed)
+            cases = (_matching(cases, found.make(**options), options),)
+        return cls(found.spec, found.target, cases, host, found.installed)
 
     def without(self, labels: Collection[str]) -> Self | None:
         """The same without the cases of these labels; None where none is left."""

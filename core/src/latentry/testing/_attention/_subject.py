@@ -14,7 +14,8 @@ from latentry._contract._model import AttentionBackend
 from latentry._discovery import PluginHost
 from latentry._resolve._device import present
 from latentry._specs import AttentionBackendSpec
-from latentry.testing._kit._checked import Whole, load_target
+from latentry.testing._kit._checked import Whole
+from latentry.testing._kit._resolved import Resolved
 
 AttentionSource = str | type[AttentionBackend] | AttentionBackendSpec
 """A name the plugin host knows, a class, or a record."""
@@ -56,11 +57,8 @@ class AttentionSubject(Whole):
             options: of the backend.
         """
         host, options = host or PluginHost(), dict(options or {})
-        if isinstance(source, str):
-            return cls(host.attention_backends[source], host.attention_backends.create(source, **options), host, source)
-        if isinstance(source, AttentionBackendSpec):
-            return cls(source, load_target(source.target)(**options), host)
-        return cls(spec or _assumed(source), source(**options), host)
+        found = Resolved.of(host.attention_backends, source, lambda target: spec or _assumed(target))
+        return cls(found.spec, found.make(**options), host, found.installed)
 
     @property
     def guarded(self) -> AttentionGuard:

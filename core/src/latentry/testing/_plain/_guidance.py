@@ -19,8 +19,9 @@ from latentry._guidance._method_check import check_branches, check_guide, check_
 from latentry._numerics._layout import Layout
 from latentry._numerics._processes._point import Query
 from latentry._specs import BranchKind, GuidanceKind, GuidanceSpec, ProcessKind
-from latentry.testing._kit._checked import Checks, Whole, load_target
+from latentry.testing._kit._checked import Checks, Whole
 from latentry.testing._kit._record import listing_of, record_faults, summed
+from latentry.testing._kit._resolved import Resolved
 from latentry.testing._kit._suite import Suite
 from latentry.testing._networks._processes import NATURAL, process
 from latentry.testing._result import CheckResult
@@ -65,13 +66,13 @@ class GuidanceSubject(Whole):
             options: of the method.
         """
         host, options = host or PluginHost(), dict(options or {})
-        if isinstance(source, str):
-            return cls(host.guidance[source], host.guidance.create(source, **options), host, source)
-        if isinstance(source, GuidanceSpec):
-            return cls(source, load_target(source.target)(**options), host)
-        where = f"{source.__module__}:{source.__qualname__}"
-        assumed = spec or GuidanceSpec(name=source.__name__.lower(), target=where, summary="")
-        return cls(assumed, source(**options), host)
+        found = Resolved.of(host.guidance, source, lambda target: spec or _assumed(target))
+        return cls(found.spec, found.make(**options), host, found.installed)
+
+
+def _assumed(source: type[GuidanceMethod]) -> GuidanceSpec:
+    where = f"{source.__module__}:{source.__qualname__}"
+    return GuidanceSpec(name=source.__name__.lower(), target=where, summary="")
 
 
 Check = Callable[[GuidanceSubject], Iterable[CheckResult]]

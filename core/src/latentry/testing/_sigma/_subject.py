@@ -9,7 +9,8 @@ from typing import Any
 from latentry._discovery import PluginHost
 from latentry._numerics._grids._sigma_schedule import SigmaSchedule
 from latentry._specs import SigmaScheduleSpec
-from latentry.testing._kit._checked import Whole, load_target
+from latentry.testing._kit._checked import Whole
+from latentry.testing._kit._resolved import Resolved
 
 SigmaSource = str | type[SigmaSchedule] | SigmaScheduleSpec
 """A name the plugin host knows, a class, or a record."""
@@ -51,11 +52,8 @@ class SigmaSubject(Whole):
             options: of the schedule.
         """
         host, options = host or PluginHost(), dict(options or {})
-        if isinstance(source, str):
-            return cls(host.sigma_schedules[source], host.sigma_schedules.load(source), options, host, source)
-        if isinstance(source, SigmaScheduleSpec):
-            return cls(source, load_target(source.target), options, host)
-        return cls(spec or _assumed(source), source, options, host)
+        found = Resolved.of(host.sigma_schedules, source, lambda target: spec or _assumed(target))
+        return cls(found.spec, found.target, options, host, found.installed)
 
     @property
     def schedule(self) -> SigmaSchedule:

@@ -103,6 +103,38 @@ def test_an_autoencoder_that_overflows_in_half_runs_again_in_float32(
     assert {weight.dtype for weight in vae.parameters()} == {torch.float16}
 
 
+def test_only_the_batch_that_overflows_is_decoded_in_float32(host: PluginHost, tmp_path: Path) -> None:
+    """It is handed out before the next batch begins, and no picture depends on the batches beside it."""
+    model, engine, told = write_stable_diffusion(tmp_path / "sd"), Engine(host), list[str]()
+    wanted = {"count": 3, "batch": 1, "dtype": "float16", "dtypes": {"unet": "float32", "text_encoder": "float32"}}
+    plain = draw(engine, model, **wanted)
+    loaded: Any = engine.load(engine.prepare(plain.recipes[0].request))
+    decoded, original = list[torch.dtype](), loaded.decode
+
+    def overflowing(latents: Tensor) -> Tensor:
+        dtype = next(loaded.networks["vae"].parameters()).dtype
+        decoded.append(dtype)
+        spoilt = dtype == torch.float16 and torch.equal(latents.cpu(), plain.latents[1:2])
+        return original(latents) * (float("inf") if spoilt else 1.0)
+
+    loaded.decode = overflowing
+    request = plain.recipes[0].request
+    found = engine.generate(
+        request,
+        progress=lambda event: told.append(event.stage) if event.stage == "decode" else None,
+        finished=lambda result: told.append(" ".join(("finished", *result.notes))),
+    )
+    half, full = torch.float16, torch.float32
+    assert decoded == [half, half, full, half]
+    note = "The autoencoder overflowed in float16 and was run again in float32."
+    assert told == ["decode", "finished", "decode", f"finished {note}", "decode", "finished"]
+    assert found.notes.count(note) == 1
+    same = [now.tobytes() == before.tobytes() for now, before in zip(found.images, plain.images, strict=True)]
+    assert same[::2] == [True, True]
+    for index in range(3):
+        assert engine.reproduce(found.recipes[index]).images[0].tobytes() == found.images[index].tobytes()
+
+
 SECOND_IS_NAN = """
 from latentry import Scheduler, SchedulerSpec, SigmaPreference, hookimpl
 

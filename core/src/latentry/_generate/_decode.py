@@ -36,24 +36,19 @@ class Drawn(NamedTuple):
     Attributes:
         indices: of the pictures in the request.
         sampled: their latents, on the CPU.
-        pictures: as they were decoded; none where the autoencoder gave values that are not finite.
+        pictures: as they were decoded.
     """
 
     indices: Sequence[int]
     sampled: Sampled
     pictures: list[Image]
 
-    @property
-    def finite(self) -> bool:
-        """Whether the autoencoder gave finite values."""
-        return bool(self.pictures)
 
-
-def decode(model: Model, indices: Sequence[int], sampled: Sampled) -> Drawn:
-    """Decodes one batch."""
+def decode(model: Model, indices: Sequence[int], sampled: Sampled) -> Drawn | None:
+    """Decodes one batch. None where the autoencoder gave values that are not finite."""
     with plugin_call(model), inference():
         pixels = model.decode(sampled.latents)
-    return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels) if all_finite((pixels,)) else [])
+    return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels)) if all_finite((pixels,)) else None
 
 
 def in_float32(setup: Setup, model: Model) -> Setup:
@@ -94,8 +89,8 @@ def to_result(
 
 
 def hand_out(host: PluginHost, batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished) -> None:
-    """Gives the result of one batch away, unless it has no pictures."""
-    if not batch.finite or finished is ignore:
+    """Gives the result of one batch away."""
+    if finished is ignore:
         return
     if (result := to_result(host, [batch], setup, given, setup.notes, model)) is not None:
         finished(result)

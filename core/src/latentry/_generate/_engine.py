@@ -27,7 +27,7 @@ from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, 
 from latentry._generate._finite import non_finite
 from latentry._generate._kept_plans import KeptPlans
 from latentry._generate._loaded_model import LoadedModel
-from latentry._generate._loop import Sampling
+from latentry._generate._loop import Sampled, Sampling
 from latentry._generate._reproduction import check_files, check_inputs, check_plugins, check_revision, check_same
 from latentry._generate._shared_setting import SharedSetting
 from latentry._generate._start import AutoencoderOverflow, choose_start
@@ -241,7 +241,9 @@ class Engine:
         batches = [indices[i : i + batch] for i in range(0, len(indices), batch)]
         drawn: list[Drawn] = []
         failure: NonFiniteError | None = None
-        with self._served(setup, loaded) as served, reporting_out_of_memory("sampling"):
+        notes = dict.fromkeys(setup.notes)
+        with ExitStack() as serving, reporting_out_of_memory("sampling"):
+            served = list(serving.enter_context(self._served(setup, loaded)))
             if setup.inputs.image is not None:
                 progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
             sampling = Sampling(setup, loaded, choose_start(setup, model), given)
@@ -250,23 +252,19 @@ class Engine:
                     reporting = BatchProgress(progress, number, len(batches), steps)
                     sampled = sampling(pictures, reporting)
                     reporting("decode", steps, "Decoding")
-                    drawn.append(decode(model, pictures, sampled))
-                    hand_out(self.host, drawn[-1], setup, given, model, finished)
+                    used, found = setup, decode(model, pictures, sampled)
+                    if found is None:
+                        used = in_float32(setup, model)
+                        serving.close()  # the networks are shared with other threads
+                        found = self._decode_again(used, loaded, pictures, sampled)
+                        served += serving.enter_context(self._served(setup, loaded))
+                    drawn.append(found)
+                    notes |= dict.fromkeys(used.notes)
+                    hand_out(self.host, found, used, given, model, finished)
             except NonFiniteError as error:
                 failure = error
-        notes = (*setup.notes, *(note for guard in served for note in guard.notes))
-        if not all(each.finite for each in drawn):
-            try:
-                setup = in_float32(setup, model)
-                late = [number for number, each in enumerate(drawn) if not each.finite]
-                notes, drawn = (*notes, setup.notes[-1]), self._decode_again(setup, loaded, drawn)
-                for number in late:
-                    hand_out(self.host, drawn[number], setup, given, model, finished)
-            except NonFiniteError as error:
-                failure = failure or error
-            if failure is None and not all(each.finite for each in drawn):
-                failure = non_finite(autoencoder_of(model))
-        result = to_result(self.host, [each for each in drawn if each.finite], setup, given, notes, model)
+        notes |= dict.fromkeys(note for guard in served for note in guard.notes)
+        result = to_result(self.host, drawn, setup, given, tuple(notes), model)
         if failure is not None:
             failure.finished = result
             raise failure
@@ -274,13 +272,20 @@ class Engine:
         progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
         return result
 
-    def _decode_again(self, setup: Setup, loaded: Sequence[LoadedModel], drawn: Sequence[Drawn]) -> list[Drawn]:
-        """Decodes the batches whose pixels were not finite, with other settings of the autoencoder."""
+    def _decode_again(
+        self, setup: Setup, loaded: Sequence[LoadedModel], pictures: Sequence[int], sampled: Sampled
+    ) -> Drawn:
+        """Decodes one batch with other settings of the autoencoder; batches before and after it keep theirs, so that no
+        picture depends on what was drawn beside it.
+
+        Raises:
+            NonFiniteError: the pixels are not finite with these either.
+        """
         model = loaded[0].model
-        with self._served(setup, loaded), reporting_out_of_memory("decoding"):
-            return [
-                each if each.finite else decode(model, each.indices, each.sampled.to(setup.device)) for each in drawn
-            ]
+        with self._served(setup, loaded):
+            if (found := decode(model, pictures, sampled)) is None:
+                raise non_finite(autoencoder_of(model))
+        return found
 
     @contextmanager
     def _served(self, setup: Setup, loaded: Sequence[LoadedModel]) -> Iterator[list[AttentionGuard]]:

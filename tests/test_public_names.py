@@ -90,6 +90,7 @@ TOP = [
     "models",
     "read_recipe",
     "remember",
+    "sample",
     "sigma_preferences",
     "sigmas",
     "solvers",

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from latentry._contract._progress import Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
+    from latentry._generate._sample import sample
     from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._denoised import Denoised
     from latentry._numerics._grids._karras import Karras
@@ -99,6 +100,7 @@ else:
             "Inspection": "_files._inspect",
             "inspect_model": "_files._inspect",
             "Engine": "_generate._engine",
+            "sample": "_generate._sample",
             "BrownianNoise": "_numerics._brownian",
             "Denoised": "_numerics._denoised",
             "Karras": "_numerics._grids._karras",
@@ -222,6 +224,7 @@ __all__ = [
     "models",
     "read_recipe",
     "remember",
+    "sample",
     "sigma_preferences",
     "sigmas",
     "solvers",

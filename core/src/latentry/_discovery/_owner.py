@@ -1,4 +1,4 @@
-"""Which plugin an object comes from, found from its module after something failed."""
+"""Which plugin an object comes from, found from its module: after something failed, or to read its record."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import importlib_metadata
 
-from latentry._discovery._kinds import KINDS
+from latentry._discovery._kinds import KINDS, Kind
 from latentry._discovery._loading._contract import canonical
 from latentry._discovery._loading._loose import PREFIX
 from latentry._discovery._loading._sources import Provenance
+from latentry._specs import SchedulerSpec, Spec
 from latentry.hookspecs import GROUP
 
 
@@ -55,17 +56,30 @@ def _candidates(package: str) -> Iterator[tuple[Provenance, str]]:
             yield Provenance(entry_point.name, canonical(distribution.name), distribution.version), entry_point.module
 
 
+def scheduler_record(scheduler: type) -> SchedulerSpec | None:
+    """The record of a scheduler's class; None where no plugin registers it, or where several records do."""
+    for _, plugin in _candidates(_top(scheduler.__module__)):
+        found = [spec for _, spec in _records(plugin, scheduler.__module__, scheduler.__qualname__)]
+        if len(found) == 1 and isinstance(found[0], SchedulerSpec):
+            return found[0]
+    return None
+
+
 def _record(plugin: str, module: str, name: str) -> str:
     """How the plugin's own hooks call what lies at ``module:name``; empty unless exactly one record does."""
-    found: set[str] = set()
     try:
-        hooks = vars(import_module(plugin))
-        for kind in KINDS:
-            specs = hooks[kind.hook]() if kind.hook in hooks else ()
-            found |= {f"{kind.noun} '{spec.name}'" for spec in specs if _points_at(spec.target, module, name)}
+        found = {f"{kind.noun} '{spec.name}'" for kind, spec in _records(plugin, module, name)}
     except Exception:  # the plugin has failed already: the name of the class must do
         return ""
     return found.pop() if len(found) == 1 else ""
+
+
+def _records(plugin: str, module: str, name: str) -> Iterator[tuple[Kind[Any], Spec]]:
+    """The records of a plugin that point at ``module:name``, from its own hooks."""
+    hooks = vars(import_module(plugin))
+    for kind in KINDS:
+        specs = hooks[kind.hook]() if kind.hook in hooks else ()
+        yield from ((kind, spec) for spec in specs if _points_at(spec.target, module, name))
 
 
 def _points_at(target: str, module: str, name: str) -> bool:

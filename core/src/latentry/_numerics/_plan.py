@@ -181,15 +181,10 @@ def lay_out(
     hooks: tuple[Hook, ...],
 ) -> Plan:
     """Makes a plan of the N levels at which steps start, from the rule, and the level at which the last one ends."""
-    if not isinstance(steps, Integral) or steps < 1:
-        what = "The number of steps is missing." if steps is None else f"{steps!r} is not a number of steps."
-        raise OptionError(what, remedy="Ask for a whole number of steps, at least 1.")
-    if not isinstance(process, Process):
-        raise OptionError(f"{process!r} is not a noise process.", remedy="Give one, for example Flow().")
+    check_parts(steps, process, prediction)
+    assert steps is not None
     if final not in get_args(Final):
         raise OptionError(f"{final!r} is not an ending.", remedy=f"Use {' or '.join(map(repr, get_args(Final)))}.")
-    if prediction not in list(Prediction):
-        raise OptionError(f"{prediction!r} is not a prediction type.", remedy=f"Use one of {', '.join(Prediction)}.")
     end = process.clean() if final == "zero" else process.cleanest
     points = (*_starts(sigmas, int(steps), process, end), end)
     if points[0].lam == end.lam:
@@ -199,6 +194,21 @@ def lay_out(
             remedy="Give at least one noise level above that.",
         )
     return Plan(scheduler, process, Prediction(prediction), points, hooks)
+
+
+def check_parts(steps: int | None, process: Process, prediction: Prediction) -> None:
+    """Refuses what steps cannot be laid out from.
+
+    Raises:
+        OptionError: one of them is of the wrong kind.
+    """
+    if not isinstance(steps, Integral) or steps < 1:
+        what = "The number of steps is missing." if steps is None else f"{steps!r} is not a number of steps."
+        raise OptionError(what, remedy="Ask for a whole number of steps, at least 1.")
+    if not isinstance(process, Process):
+        raise OptionError(f"{process!r} is not a noise process.", remedy="Give one, for example Flow().")
+    if prediction not in list(Prediction):
+        raise OptionError(f"{prediction!r} is not a prediction type.", remedy=f"Use one of {', '.join(Prediction)}.")
 
 
 def _starts(sigmas: SigmaSchedule, steps: int, process: Process, end: Point) -> tuple[Point, ...]:

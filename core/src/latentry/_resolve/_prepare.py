@@ -34,7 +34,7 @@ from latentry._resolve._inputs import read_inputs
 from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
-from latentry._resolve._plan_file import follow_plan_file
+from latentry._resolve._planning._plan_file import follow_plan_file
 from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler

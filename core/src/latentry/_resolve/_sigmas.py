@@ -12,6 +12,7 @@ from typing import Any
 from latentry._contract._noise_settings import NoiseSettings
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, OptionError
+from latentry._numerics._grids._preferred import first_fitting, laid_out_on
 from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._numerics._processes._process import Process
 from latentry._peers._names import understand_sigmas
@@ -87,8 +88,7 @@ def choose_sigmas(
         preference = SigmaPreference(understand_sigmas(host, requested))
     name = preference.name
     _check_fit(host, name, kind)
-    combined = {**_shift_option(host, name, shift), **dict(preference.options), **options}
-    schedule = host.sigma_schedules.create(name, **combined)
+    schedule = laid_out_on(host, preference, shift, **options)
     return ChosenSigmas(host.sigma_schedules.qualified(name), schedule, final or preference.final)
 
 
@@ -97,19 +97,13 @@ def ends_at_zero(process: Process) -> bool:
     return process.cleanest == process.clean()
 
 
-def _shift_option(host: PluginHost, name: str, shift: float | None) -> dict[str, Any]:
-    """The checkpoint's time shift, where the schedule takes one; schedules of absolute levels do not."""
-    return {} if shift is None or host.sigma_schedules.load(name).absolute else {"shift": shift}
-
-
 def _preference(host: PluginHost, chosen: ChosenScheduler, steps: int, kind: ProcessKind) -> SigmaPreference:
     spec = host.schedulers[chosen.name]
     preferences: tuple[SigmaPreference, ...] = spec.sigmas_for(steps, kind)
     if chosen.preference is not None and chosen.preference.holds(steps, kind):
         preferences = (chosen.preference, *preferences)  # who uses another program's name expects its schedule
-    for preference in preferences:
-        if preference.name in host.sigma_schedules and kind in host.sigma_schedules[preference.name].processes:
-            return preference
+    if (preference := first_fitting(host, preferences, kind)) is not None:
+        return preference
     raise IncompatibleError(
         f"None of the sigma schedules that {spec.name!r} prefers can be used here.",
         why=f"It prefers {', '.join(p.name for p in spec.sigmas)}; the model's noise process is {kind}.",

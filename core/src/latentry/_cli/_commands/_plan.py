@@ -122,33 +122,24 @@ def _of_process(context: click.Context, name: str, kind: ProcessKind, given: Map
     """The plan on a noise process alone, with the prediction type of most of its models."""
     from latentry._contract._noise_settings import NoiseSettings
     from latentry._numerics._processes._prediction import Prediction
-    from latentry._peers._names import understand
     from latentry._request._generation_request import GenerationRequest
-    from latentry._resolve._scheduler import ChosenScheduler
-    from latentry._resolve._sigmas import choose_sigmas
+    from latentry._resolve._planning._on_process import plan_on_process
 
     if useless := [field for field in OF_A_MODEL if field in given]:
         raise OptionError(f"The option {useless[0]} has no effect without a model.", remedy="Add --model.")
     host, request = open_host(context), build(context, GenerationRequest, {"prompt": "", **given})
-    meaning = understand(host, name)
-    spec = host.schedulers[meaning.scheduler]
-    if kind not in spec.processes:
-        raise IncompatibleError(
-            f"The scheduler {spec.name!r} does not support {kind} noise processes.",
-            remedy=f"Use --process {' or '.join(sorted(spec.processes))}.",
-        )
-    scheduler = host.schedulers.create(meaning.scheduler, **{**meaning.options, **request.scheduler_options})
-    chosen = ChosenScheduler(meaning.scheduler, scheduler, meaning.sigmas, meaning.preference)
     prediction = {"vp": Prediction.EPSILON, "flow": Prediction.FLOW, "edm": Prediction.EDM}[kind]
-    noise = NoiseSettings(_process(kind), prediction)
-    steps = request.steps or (len(request.sigmas) if isinstance(request.sigmas, tuple) else STEPS)
-    sigmas = choose_sigmas(
-        host, chosen, noise, steps, sigmas=request.sigmas, options=request.sigma_options, final=request.final
+    found = plan_on_process(
+        host,
+        name,
+        NoiseSettings(_process(kind), prediction),
+        request.steps or (len(request.sigmas) if isinstance(request.sigmas, tuple) else STEPS),
+        options=request.scheduler_options,
+        sigmas=request.sigmas,
+        sigma_options=request.sigma_options,
+        final=request.final,
     )
-    made = scheduler.plan(
-        steps, process=noise.process, prediction=prediction, sigmas=sigmas.schedule, final=sigmas.final
-    )
-    return _file(host, made, plain({**chosen.decided, **sigmas.decided}))
+    return _file(host, found.plan, plain({**found.scheduler.decided, **found.sigmas.decided}))
 
 
 def _process(kind: ProcessKind) -> Process:

@@ -67,7 +67,7 @@ def test_a_picture_is_not_made_again_from_another_plan(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     refused = latentry("generate", "--from", tmp_path / "a.png", "--model", families["sd"], folder=elsewhere)
-    assert "is not opened without your consent" in refused.err
+    assert "may not be opened here" in refused.err
     assert "--plan" in refused.err
 
 

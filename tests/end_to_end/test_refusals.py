@@ -314,7 +314,7 @@ def test_settings_beside_a_picture(latentry: CommandLine, picture: Path, tmp_pat
     }
     for extra, _ in given.values():
         done = latentry("generate", *extra, "--from", picture, folder=tmp_path)
-        assert_refused(done, tmp_path, "not opened without your consent", "--trust")
+        assert_refused(done, tmp_path, "may not be opened here", "--trust")
     for wrong, words in (
         (["--steps", "0"], "--steps 0: it must be at least 1."),
         (["--set", "etaa=1"], "no option 'etaa'"),

@@ -16,6 +16,7 @@ from latentry._errors import (
     LatentryError,
     ModelError,
     NonFiniteError,
+    NotAllowed,
     OptionError,
     PluginError,
     RecipeError,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from latentry._numerics._state import RunState
     from latentry._numerics._step import Step
     from latentry._numerics._stepwise import Stepwise
+    from latentry._policy import Policy
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._memory_policy import MemoryPolicy
     from latentry._request._recipe import Recipe, read_recipe
@@ -99,6 +101,7 @@ else:
             "ProgressEvent": "_contract._progress",
             "Inspection": "_files._inspect",
             "inspect_model": "_files._inspect",
+            "Policy": "_policy",
             "Engine": "_generate._engine",
             "sample": "_generate._sample",
             "BrownianNoise": "_numerics._brownian",
@@ -181,6 +184,7 @@ __all__ = [
     "Noise",
     "NoiseSource",
     "NonFiniteError",
+    "NotAllowed",
     "OptionError",
     "PeerName",
     "Plan",
@@ -188,6 +192,7 @@ __all__ = [
     "PluginError",
     "PluginHost",
     "Point",
+    "Policy",
     "Prediction",
     "Problem",
     "Process",

@@ -7,6 +7,7 @@ LatentryError
 ├── IncompatibleError    things that are each right do not go together
 ├── ModelError           a checkpoint is missing, damaged, unsafe or not recognised
 ├── RecipeError          a picture's recipe is absent or cannot be followed here
+├── NotAllowed           the host's policy forbids it
 ├── NonFiniteError       values that are not finite arose while drawing
 └── ResourceError        the machine lacks memory or a device
 """
@@ -102,6 +103,12 @@ class RecipeError(LatentryError):
     """A picture's recipe is absent, or cannot be followed with what is installed."""
 
     code = "recipe"
+
+
+class NotAllowed(LatentryError):
+    """The host's ``Policy`` forbids what was asked for."""
+
+    code = "not_allowed"
 
 
 class NonFiniteError(LatentryError):

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from support.toy import write_toy
 
-from latentry import Engine, GenerationRequest, ModelError, PluginHost
-from latentry._files._policy import Policy
+from latentry import Engine, GenerationRequest, ModelError, NotAllowed, PluginHost, Policy
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_a_policy_is_asked_about_a_model_that_was_opened_before(engine: Engine, 
     recipe = engine.generate(request(model)).recipes[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    with pytest.raises(Exception, match="not opened without your consent"):
+    with pytest.raises(NotAllowed, match="may not be opened here"):
         engine.reproduce(recipe, policy=Policy(roots=(elsewhere,)))
 
 

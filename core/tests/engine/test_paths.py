@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from support.toy import PLUGIN, toy_host, write_toy, write_toy_file
 
-from latentry import LatentryError, ModelError, PluginHost, RecipeError, inspect_model
+from latentry import LatentryError, ModelError, NotAllowed, PluginHost, Policy, inspect_model
 from latentry._files._access import Access
 from latentry._files._locate import locate
 from latentry._files._parts import PartSources
 from latentry._files._paths import looks_like_path
-from latentry._files._policy import Policy
 from latentry._files._repository import MOST_ENTRIES
 
 SOURCE = """
@@ -156,24 +155,24 @@ def test_a_strangers_paths_are_opened_within_the_roots_alone(tmp_path: Path) -> 
         str(tmp_path / "models" / ".." / "elsewhere" / "toy"),
         str(tmp_path / "models" / "link"),
     ):
-        with pytest.raises(RecipeError, match="not opened without your consent") as caught:
+        with pytest.raises(NotAllowed, match="may not be opened here") as caught:
             locate(toy_host(), text, None, access=Access(policy=policy))
         assert caught.value.field == "model"
         typed = Policy(roots=(tmp_path / "models",), typed=frozenset({text}))
         assert locate(toy_host(), text, None, access=Access(policy=typed)).files.path == outside
-    with pytest.raises(RecipeError, match="not opened") as caught:
+    with pytest.raises(NotAllowed, match="may not be opened") as caught:
         locate(toy_host(), str(inside), None, PartSources(config=str(outside)), Access(policy=policy))
     assert caught.value.field == "config"
-    with pytest.raises(RecipeError):
+    with pytest.raises(NotAllowed):
         locate(toy_host(), str(inside), None, access=Access(policy=Policy(roots=())))
 
 
 def test_a_strangers_names_make_no_source_ask_the_network(eager: PluginHost, tmp_path: Path) -> None:
-    policy = Policy(roots=(tmp_path,), network=False)
-    with pytest.raises(RecipeError, match="'owner/name', which is not on this machine") as caught:
+    policy = Policy(roots=(tmp_path,), downloads=False)
+    with pytest.raises(NotAllowed, match="'owner/name' is not on this machine") as caught:
         locate(eager, "owner/name", None, access=Access(policy=policy))
     assert "model source 'eager' is asked" in caught.value.remedy
-    typed = Policy(roots=(tmp_path,), network=False, typed=frozenset({"owner/name"}))
+    typed = Policy(roots=(tmp_path,), downloads=False, typed=frozenset({"owner/name"}))
     assert locate(eager, "owner/name", None, access=Access(policy=typed)).commit == "c0ffee"
     with pytest.raises(ModelError, match="not in the cache"):  # the user's own wish needs no trust
         locate(eager, "owner/name", None, access=Access(offline=True, policy=policy))

@@ -19,6 +19,7 @@ WORDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it must be a whole number"),
     "int_parsing_size": "it must be a smaller number",
     "string_type": "it must be text",
+    "string_too_long": "it must have at most {max_length} characters",
     **dict.fromkeys(("float_type", "float_parsing"), "it must be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "it must be true or false"),
     "finite_number": "it must be a finite number",

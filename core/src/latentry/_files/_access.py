@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from latentry._contract._model_source import FetchOptions, Report, silent_report
 from latentry._discovery import host_callback
-from latentry._files._policy import ANYTHING, Policy
+from latentry._policy import ANYTHING, Policy
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Access:
 
     def options(self, text: str, *, weights: bool) -> FetchOptions:
         """What a model source is given to fetch a text."""
-        offline = self.offline or not self.policy.allows_network(text)
+        offline = self.offline or not self.policy.allows_download(text)
         return FetchOptions(self.revision, weights, offline, host_callback(self.report))
 
 

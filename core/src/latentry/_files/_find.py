@@ -10,10 +10,9 @@ from latentry._contract._model_source import ModelSource, ResolvedPath
 from latentry._discovery import PluginHost
 from latentry._discovery._kinds import MODEL_SOURCES
 from latentry._discovery._unknown import known_distributions
-from latentry._errors import LatentryError, ModelError, OptionError, PluginError
+from latentry._errors import LatentryError, ModelError, NotAllowed, OptionError, PluginError
 from latentry._files._access import Access
-from latentry._files._paths import existing, looks_like_path, similar
-from latentry._files._policy import NotTrusted
+from latentry._files._paths import existing, looks_like_path, rooted, similar
 from latentry._peers._install import how_to_install
 
 
@@ -29,15 +28,21 @@ def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -
     Raises:
         ModelError: a model source does not have it, or cannot fetch it.
         OptionError: a revision of something that has none, or two revisions.
-        NotTrusted: the policy does not allow it.
+        NotAllowed: the policy does not allow it.
         PluginError: several model sources have such names, or one fails.
     """
-    if (path := existing(text)) is not None:
-        access.policy.check_path(text)
-        return _local(path, access)
-    source = None if looks_like_path(text) else _source_of(host, text)
-    if source is None:
-        return None
+    if access.policy.allows_path(text):
+        if (path := existing(text)) is not None:
+            return _local(path, access)
+        source = None if looks_like_path(text) else _source_of(host, text)
+        if source is None:
+            return None
+    else:  # nothing is looked up, so that the answer does not depend on what is there
+        source = None if rooted(text) else _source_of(host, text)
+        if source is None:
+            access.policy.check_path(text)
+            return None
+    access.policy.check_source(text)
     found: ModelSource = host.model_sources.create(source)
     options = access.options(text, weights=weights)
     try:
@@ -46,10 +51,10 @@ def find(host: PluginHost, text: str, access: Access, *, weights: bool = True) -
     except ModelError as error:
         if options.offline == access.offline:
             raise
-        raise NotTrusted(
-            f"The recipe names {text!r}, which is not on this machine.",
+        raise NotAllowed(
+            f"{text!r} is not on this machine, and may not be downloaded.",
             why=error.what,
-            remedy=f"Give it again yourself, or trust the recipe: then the model source '{source}' is asked for it.",
+            remedy=f"Allow that the model source '{source}' is asked for it.",
         ) from error
 
 

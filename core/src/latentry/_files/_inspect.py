@@ -11,6 +11,7 @@ from latentry._files._find import installed
 from latentry._files._paths import existing, similar
 from latentry._files._recognise import claims
 from latentry._files._safety import check_weights
+from latentry._policy import ANYTHING, Policy
 from latentry._specs import Detection, FileKind, ModelFiles
 
 
@@ -30,17 +31,21 @@ class Inspection:
     found: Detection
 
 
-def inspect_model(host: PluginHost, path: Path) -> Inspection:
+def inspect_model(host: PluginHost, path: Path, policy: Policy = ANYTHING) -> Inspection:
     """Says what a file or folder is; imports no torch and reads no tensor.
 
     Args:
         host: whose families are asked.
         path: a folder in diffusers' layout, a file of weights, the index of a sharded one, or an installed name.
+        policy: which paths may be looked at, where a stranger gives it.
 
     Raises:
+        NotAllowed: the policy does not allow it.
         ModelError: it does not exist, is damaged, incomplete or unsafe, or no family knows it.
     """
-    found_path = existing(str(path))
+    if str(path) not in host.checkpoints:
+        policy.check_path(str(path))
+    found_path = existing(str(path)) if policy.allows_path(str(path)) else None
     if found_path is None and str(path) in host.checkpoints:
         found_path = installed(host, str(path))
     if found_path is None:

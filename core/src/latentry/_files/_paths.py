@@ -38,12 +38,17 @@ def looks_like_path(text: str) -> bool:
     It begins like one, ends in a slash, begins with a file or folder that exists here, or is a file of weights in at
     most one folder. ``owner/name@revision`` is never meant as one.
     """
-    if _ROOTED.match(text) or text.endswith(("/", "\\")) or "\\" in text or "\0" in text:
+    if rooted(text):
         return True
     if "@" in text:
         return False
     first, *rest = text.split("/")
     return (len(rest) <= 1 and text.endswith(_SUFFIXES)) or existing(first) is not None
+
+
+def rooted(text: str) -> bool:
+    """Whether a text is spelled as only a path is, whatever exists."""
+    return bool(_ROOTED.match(text)) or text.endswith(("/", "\\")) or "\\" in text or "\0" in text
 
 
 def similar(text: str) -> tuple[str, ...]:

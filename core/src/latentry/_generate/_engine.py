@@ -22,13 +22,12 @@ from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
 from latentry._files._fingerprint import Fingerprints
 from latentry._files._opened import OpenedCheckpoints
-from latentry._files._policy import ANYTHING, Policy
 from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
 from latentry._generate._finite import non_finite
 from latentry._generate._kept_plans import KeptPlans
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampled, Sampling
-from latentry._generate._reproduction import check_files, check_inputs, check_plugins, check_revision, check_same
+from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same
 from latentry._generate._shared_setting import SharedSetting
 from latentry._generate._start import AutoencoderOverflow, choose_start
 from latentry._memory._offload import offloaded
@@ -36,8 +35,10 @@ from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
 from latentry._memory._upcast import upcast
 from latentry._numerics._noise import NoiseSource
+from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
+from latentry._request._limits import check_request
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._recipe import Recipe
 from latentry._request._result import GenerationResult
@@ -54,11 +55,19 @@ class Engine:
     Args:
         host: where schedulers, sigma schedules, families and checkpoints come from.
         memory: how memory is saved. With offload, requests run one after another.
+        policy: what requests may ask for; give one where they come from others.
         move: copies weights to the device, with offload.
     """
 
-    def __init__(self, host: PluginHost, memory: MemoryPolicy | None = None, *, move: Move = to_device) -> None:
-        self.host, self.memory = host, memory or MemoryPolicy()
+    def __init__(
+        self,
+        host: PluginHost,
+        memory: MemoryPolicy | None = None,
+        *,
+        policy: Policy = ANYTHING,
+        move: Move = to_device,
+    ) -> None:
+        self.host, self.memory, self.policy = host, memory or MemoryPolicy(), policy
         self._backends, self._move = AvailableBackends(host), move
         self._fingerprints, self._opened, self._plans = Fingerprints(), OpenedCheckpoints(), KeptPlans()
         self._device: SharedSetting[None] = SharedSetting()
@@ -82,7 +91,7 @@ class Engine:
             progress: called while something is downloaded; an exception raised in it cancels.
 
         Raises:
-            LatentryError: something is unknown, does not fit, or is not available here.
+            LatentryError: something is unknown, does not fit, is not available here, or is against the policy.
         """
         return self._prepare(request, {"init_image": init_image, "mask": mask}, progress)
 
@@ -130,7 +139,7 @@ class Engine:
         latents: Tensor | None = None,
         noise: NoiseSource | None = None,
         anyway: bool = False,
-        policy: Policy = ANYTHING,
+        policy: Policy | None = None,
         progress: Progress | None = None,
     ) -> GenerationResult:
         """Makes the one picture of a recipe again, in the same batch as then, on which its last bit depends.
@@ -142,16 +151,19 @@ class Engine:
             latents: what ``generate`` was given, for all pictures of the request.
             noise: likewise.
             anyway: continue where versions, files or input pictures differ, and with them the pixels.
-            policy: what may be opened on the recipe's word; give one for pictures that come from strangers.
+            policy: what may be opened on the recipe's word, in place of the engine's policy; give one for pictures that
+                come from strangers.
             progress: as in ``generate``.
 
         Raises:
+            NotAllowed: the policy forbids to open a file.
             RecipeError: a plugin is missing; or a version, the checkpoint, a LoRA or an input picture differs.
         """
         pictures = {"init_image": init_image, "mask": mask}
         given = GivenNoise(latents, noise)
         check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
-        check_files(recipe, policy)
+        policy = self.policy if policy is None else policy
+        check_request(policy, recipe.request)
         if not anyway:
             check_plugins(recipe, self.host)
         setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)
@@ -177,7 +189,7 @@ class Engine:
         progress: Progress | None,
         *,
         strict: bool = True,
-        opening: Policy = ANYTHING,
+        opening: Policy | None = None,
     ) -> Setup:
         backends, policy = self._backends, self.memory
         setup = prepare(
@@ -188,7 +200,7 @@ class Engine:
             progress or silent,
             policy,
             strict=strict,
-            opening=opening,
+            opening=self.policy if opening is None else opening,
             opened=self._opened,
         )
         return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeError
 from latentry._files._locate import Located
-from latentry._files._policy import Policy
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, Recipe
 from latentry._request._strength import count_steps
@@ -89,25 +88,6 @@ def check_revision(recipe: Recipe, setup: Setup) -> None:
             why=f"The revision of its recipe is {recipe.revision}; this version knows {REVISION}.",
             remedy=f"Upgrade Latentry, or {ANYWAY}; then the picture may differ.",
         )
-
-
-def check_files(recipe: Recipe, policy: Policy) -> None:
-    """Refuses a recipe whose input pictures, LoRAs or plan file the policy does not allow to open; finding a model asks
-    it itself.
-
-    Raises:
-        RecipeError: which file.
-    """
-    request = recipe.request
-    for field, files in {
-        "init_image": (request.init_image,),
-        "mask": (request.mask,),
-        "plan": (request.plan,),
-        "loras": tuple(lora.path for lora in request.loras),
-    }.items():
-        for file in files:
-            if file is not None:
-                policy.check_path(file, field)
 
 
 def check_inputs(recipe: Recipe, given: Collection[str], noise: GivenNoise) -> None:

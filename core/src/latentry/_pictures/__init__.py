@@ -1,4 +1,4 @@
 """Picture files: their formats, and the texts in them.
 
-May use: ``_errors``.
+May use: ``_errors``, ``_policy``.
 """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from latentry._errors import RecipeError
+from latentry._errors import NotAllowed, RecipeError
 from latentry._pictures._writing import EXIF_IFD, MAKER_NOTE, NOTE_HEAD, PARAMETERS, RECIPE, UNICODE, USER_COMMENT
+from latentry._policy import ANYTHING, Policy
 
 if TYPE_CHECKING:
     from PIL.Image import Exif
@@ -39,24 +40,39 @@ class PictureTexts:
         return self.by_name.get(RECIPE)
 
 
-def read_texts(path: Path) -> PictureTexts:
-    """The texts in a picture file of any format that Pillow reads.
+def read_texts(file: Path | IO[bytes], policy: Policy = ANYTHING) -> PictureTexts:
+    """The texts in a picture of any format that Pillow reads.
+
+    Args:
+        file: its path, or the picture itself, open for reading.
+        policy: which paths may be opened, and how many pixels there may be.
 
     Raises:
+        NotAllowed: the policy does not allow it.
         RecipeError: it is not a regular file, or not a picture.
     """
     from PIL import Image
 
-    _check_regular(path)
+    if isinstance(file, Path):
+        policy.check_path(str(file))
+        _check_regular(file)
     try:
-        with Image.open(path) as picture:
+        with Image.open(file) as picture:
+            policy.check("input_pixels", picture.width * picture.height)
             picture.load()  # text chunks can stand after the pixels
             chunks = {str(name): text for name, text in picture.info.items() if isinstance(text, str)}
             return PictureTexts(_exif_texts(picture.getexif()) | chunks, *picture.size)
+    except NotAllowed:
+        raise
     except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
         raise RecipeError(
-            f"{path} cannot be read as a picture.", why=str(error), remedy="Give a picture made by Latentry."
+            f"{named(file)} cannot be read as a picture.", why=str(error), remedy="Give a picture made by Latentry."
         ) from error
+
+
+def named(file: Path | IO[bytes]) -> str:
+    """What messages call it."""
+    return str(file) if isinstance(file, Path) else "The picture"
 
 
 def _exif_texts(exif: Exif) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -37,9 +38,13 @@ PATHS = (
 )
 LARGEST = 65_536
 """The largest side in pixels, and the most pictures of a request: far beyond what a model can do, and a mistake."""
+LONGEST = 100_000
+"""The most characters of a prompt: no text encoder reads a hundredth of it."""
+Prompt = Annotated[str, Field(max_length=LONGEST)]
 HEAVIEST = 100.0
 """The largest weight that words in a prompt can have: beyond it float16 overflows."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 PAIR = "NAME=VALUE"
 SHARES = "FROM,TO"
 
@@ -49,8 +54,12 @@ class GenerationRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", allow_inf_nan=False)
 
-    prompt: str | tuple[str, ...] = Field(description="What the picture shows; several prompts are drawn in one go.")
-    negative: Annotated[str, Option(Panel.PROMPT)] = Field(default="", description="What the picture should not show.")
+    prompt: Prompt | tuple[Prompt, ...] = Field(
+        description="What the picture shows; several prompts are drawn in one go."
+    )
+    negative: Annotated[str, Option(Panel.PROMPT)] = Field(
+        default="", max_length=LONGEST, description="What the picture should not show."
+    )
     model: Annotated[str | None, Option(Panel.MODEL, names="checkpoints")] = Field(
         default=None,
         description="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.",
@@ -240,7 +249,7 @@ class GenerationRequest(BaseModel):
     @classmethod
     def _usable_anywhere(cls, value: Any, info: ValidationInfo) -> Any:
         for item in _leaves(value):
-            if isinstance(item, str) and any("\ud800" <= letter <= "\udfff" for letter in item):
+            if isinstance(item, str) and _SURROGATE.search(item):
                 raise ValueError("it must be valid Unicode text")
             if isinstance(item, str) and "\0" in item and info.field_name in PATHS:
                 raise ValueError("it must not contain a null character")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentry._discovery import PluginHost, Registry
 from latentry._errors import RecipeError
-from latentry._pictures._reading import read_texts
-from latentry._pictures._writing import Texts, write_picture
+from latentry._pictures._formats import format_of
+from latentry._pictures._reading import named, read_texts
+from latentry._pictures._writing import Texts, encode_picture, write_picture
+from latentry._policy import ANYTHING, Policy
 from latentry._request._derived import Derived
 from latentry._request._generation_request import GenerationRequest
 
@@ -103,6 +106,23 @@ class Recipe(BaseModel):
             raise ValueError(f"inputs cannot have {', '.join(sorted(unknown))}")
         return self
 
+    def embed(self, image: Image, suffix: str = ".png", *, parameters: str = "") -> bytes:
+        """A picture's file with this recipe in it, from which ``read_recipe`` reads it again.
+
+        Args:
+            image: RGB.
+            suffix: says the format: ``.png``, ``.jpg``, ``.webp`` or ``.avif``.
+            parameters: the same for other programs, see ``GenerationResult.parameters``.
+
+        Raises:
+            ValueError: the format is unknown, or the recipe is too long for a JPEG file.
+        """
+        if (wanted := format_of(suffix)) is None:
+            raise ValueError(f"{suffix!r} is not the suffix of a format that is written")
+        file = BytesIO()
+        encode_picture(image, file, wanted, Texts(self.model_dump_json(), parameters))
+        return file.getvalue()
+
     def obstacles(self, host: PluginHost) -> tuple[str, ...]:
         """Why the same pixels cannot be expected with what is installed: one sentence for each part that differs."""
         registries: dict[str, Registry[Any]] = {
@@ -169,16 +189,22 @@ def save_picture(picture: Image, path: Path, recipe: Recipe, *, parameters: str 
     write_picture(picture, path, Texts(recipe.model_dump_json(), parameters), overwrite=overwrite)
 
 
-def read_recipe(path: Path | str) -> Recipe:
+def read_recipe(file: Path | str | IO[bytes], policy: Policy = ANYTHING) -> Recipe:
     """The recipe in a picture that Latentry wrote.
 
+    Args:
+        file: its path, or the picture itself, open for reading.
+        policy: which paths may be opened, and how many pixels there may be, where a stranger gives it.
+
     Raises:
+        NotAllowed: the policy does not allow it.
         RecipeError: no such file, not a picture, or no recipe in it.
     """
-    text = read_texts(Path(path)).recipe
+    file = Path(file) if isinstance(file, str) else file
+    text = read_texts(file, policy).recipe
     if text is None:
         raise RecipeError(
-            f"{path} has no recipe.",
+            f"{named(file)} has no recipe.",
             why="It was not made by Latentry, or its metadata was removed.",
             remedy="Give the original file.",
         )
@@ -187,7 +213,7 @@ def read_recipe(path: Path | str) -> Recipe:
     except ValidationError as error:
         places = [".".join(map(str, detail["loc"])) for detail in error.errors(include_url=False)]
         raise RecipeError(
-            f"The recipe in {path} cannot be read.",
+            f"The recipe in {file if isinstance(file, Path) else 'the picture'} cannot be read.",
             why=f"Its {', '.join(filter(None, places[:5])) or 'JSON'} is not valid here; "
             "it may come from another version of Latentry.",
             remedy="Upgrade Latentry, or look at the recipe with any viewer of picture metadata.",

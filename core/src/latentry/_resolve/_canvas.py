@@ -8,6 +8,7 @@ from typing import Any
 from latentry._contract._model import Checkpoint
 from latentry._discovery import plugin_call
 from latentry._errors import OptionError
+from latentry._policy import ANYTHING, Policy
 from latentry._resolve._inputs import Inputs
 from latentry._resolve._read_picture import Picture
 from latentry._resolve._task import choose_strength, choose_task
@@ -49,6 +50,7 @@ def choose_canvas(
     width: int | None,
     height: int | None,
     strength: float | None,
+    policy: Policy = ANYTHING,
 ) -> Canvas:
     """Width and height are the request's, else those of the picture, else the checkpoint's own.
 
@@ -61,6 +63,7 @@ def choose_canvas(
         width: in pixels.
         height: in pixels.
         strength: how far the result may be from the picture.
+        policy: how many pixels there may be.
 
     Raises:
         OptionError: see ``choose_task``, ``choose_strength`` and ``Checkpoint.latent_shape``.
@@ -72,6 +75,7 @@ def choose_canvas(
         size = width or checkpoint.size, height or checkpoint.size
     else:
         size = _size_for(inputs.image, checkpoint, width, height)
+    policy.check("pixels", size[0] * size[1], "width")
     with plugin_call(checkpoint):
         latent_shape = checkpoint.latent_shape(*size)
     return Canvas(size, latent_shape, inputs.fitted(*size), chosen, tuple(inputs.notes(size)))

@@ -9,6 +9,7 @@ from hashlib import sha256
 from PIL import Image, ImageOps
 
 from latentry._errors import OptionError
+from latentry._policy import ANYTHING, Policy
 from latentry._resolve._read_picture import Picture, open_picture, read_image, read_mask
 
 
@@ -48,14 +49,18 @@ class Inputs:
             yield f"The picture was scaled{cropped} from {_size(self.image)} to {size[0]}×{size[1]} pixels."
 
 
-def read_inputs(pictures: Mapping[str, Picture | None], files: Mapping[str, str | None]) -> Inputs:
+def read_inputs(
+    pictures: Mapping[str, Picture | None], files: Mapping[str, str | None], policy: Policy = ANYTHING
+) -> Inputs:
     """The caller's pictures, else those in the files.
 
     Args:
         pictures: ``init_image`` and ``mask``.
         files: likewise.
+        policy: how many pixels they may have.
 
     Raises:
+        NotAllowed: a picture has more pixels.
         OptionError: a file is missing or is not a picture, or picture and mask differ in size.
     """
     found: dict[str, Picture] = {}
@@ -63,8 +68,9 @@ def read_inputs(pictures: Mapping[str, Picture | None], files: Mapping[str, str 
     for name, read in (("init_image", read_image), ("mask", read_mask)):
         picture, file = pictures[name], files[name]
         if picture is None and file is not None:
-            picture = open_picture(name, file, remarks.append)
+            picture = open_picture(name, file, remarks.append, policy)
         if picture is not None:
+            policy.check("input_pixels", picture.width * picture.height, name)
             found[name] = read(picture, remarks.append)
     image, mask = found.get("init_image"), found.get("mask")
     if image is not None and mask is not None and image.size != mask.size:

@@ -19,11 +19,12 @@ from latentry._files._find import installed
 from latentry._files._locate import Located, locate
 from latentry._files._opened import Asked, OpenedCheckpoints
 from latentry._files._parts import PartSources
-from latentry._files._policy import ANYTHING, Policy
 from latentry._guidance._refiner import choose_refiner
 from latentry._guidance._weak_model import choose_weak_model
 from latentry._numerics._plan import Plan
+from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
+from latentry._request._limits import check_plan, check_request
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
@@ -66,17 +67,18 @@ def prepare(
         progress: called while something is downloaded.
         policy: how the host saves memory.
         strict: refuse options without effect; recipes of earlier versions may have them.
-        opening: what may be opened, where the request's names come from somebody else.
+        opening: what may be opened and asked for.
         opened: checkpoints of earlier requests.
 
     Raises:
         LatentryError: see the choosers.
     """
+    check_request(opening, request)
     access = Access(
         request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)), opening
     )
     located, checkpoint = _opened(host, request, access, opened or OpenedCheckpoints())
-    canvas = _canvas(request, located, checkpoint, pictures)
+    canvas = _canvas(request, located, checkpoint, pictures, opening)
     method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
     second = (located, checkpoint, canvas.size, replace(access, revision=None))
     refiner = choose_refiner(host, request.refiner, request.switch, *second)
@@ -86,10 +88,11 @@ def prepare(
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
 
     if request.plan is None:
-        laid_out = _lay_out(host, request, located, checkpoint, canvas, strict=strict)
+        laid_out = _lay_out(host, request, located, checkpoint, canvas, opening, strict=strict)
     else:
         laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
     plan = laid_out.plan
+    check_plan(opening, plan)
     options = _guidance_options(host, request, located, method, laid_out)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
@@ -175,18 +178,18 @@ def _opened(
     """As ``_open``; where nothing but the model is named, and by its user, an earlier request's checkpoint will do."""
     apart = (*request.text_encoders, request.vae, request.tokenizer, request.config, access.revision)
     model = request.model
-    path = None if model is None or any(apart) or access.policy != ANYTHING else _path(host, model)
+    path = None if model is None or any(apart) else _path(host, model, access.policy)
     if model is None or path is None:
         return _open(host, request, access)
     return opened(Asked(model, path, request.variant, request.without), partial(_open, host, request, access))
 
 
-def _path(host: PluginHost, model: str) -> Path | None:
-    """Where a model on this machine lies; None for what a model source may know."""
+def _path(host: PluginHost, model: str, policy: Policy) -> Path | None:
+    """Where a model on this machine lies; None for what a model source may know, and for what may not be opened."""
     if model in host.checkpoints:
         return installed(host, model)
     path = Path(model)
-    return path if path.is_absolute() and path.exists() else None
+    return path if path.is_absolute() and policy.allows_path(model) and path.exists() else None
 
 
 def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple[Located, Checkpoint]:
@@ -213,6 +216,7 @@ def _lay_out(
     located: Located,
     checkpoint: Checkpoint,
     canvas: Canvas,
+    opening: Policy,
     *,
     strict: bool,
 ) -> LaidOut:
@@ -222,6 +226,7 @@ def _lay_out(
     adaptive = scheduler.scheduler.adaptive
     steps = choose_steps(request.steps, request.sigmas, located.variant, adaptive=adaptive, part=part)
     counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
+    opening.check("steps", counts.laid_out)
     with plugin_call(checkpoint):
         shift = checkpoint.shift(*canvas.size)
     sigmas = choose_sigmas(
@@ -242,9 +247,13 @@ def _lay_out(
 
 
 def _canvas(
-    request: GenerationRequest, located: Located, checkpoint: Checkpoint, pictures: Mapping[str, Picture | None]
+    request: GenerationRequest,
+    located: Located,
+    checkpoint: Checkpoint,
+    pictures: Mapping[str, Picture | None],
+    opening: Policy,
 ) -> Canvas:
-    inputs = read_inputs(pictures, {"init_image": request.init_image, "mask": request.mask})
+    inputs = read_inputs(pictures, {"init_image": request.init_image, "mask": request.mask}, opening)
     return choose_canvas(
         located.variant,
         checkpoint,
@@ -252,6 +261,7 @@ def _canvas(
         width=request.width,
         height=request.height,
         strength=request.strength,
+        policy=opening,
     )
 
 

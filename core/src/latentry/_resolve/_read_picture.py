@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentry._errors import OptionError
+from latentry._policy import ANYTHING, Policy
 
 Picture = Image.Image
 Note = Callable[[str], None]
@@ -18,15 +19,17 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 """Formats whose further frames are an animation; those of others are pages, or a phone's extra pictures."""
 
 
-def open_picture(name: str, file: str, note: Note) -> Picture:
+def open_picture(name: str, file: str, note: Note, policy: Policy = ANYTHING) -> Picture:
     """The picture in a file; of an animation or of several pages the first.
 
     Args:
         name: the request's field, for errors.
         file: its path.
         note: called with what a user should know.
+        policy: how many pixels it may have.
 
     Raises:
+        NotAllowed: it has more pixels.
         OptionError: the file is missing or cannot be read as a picture.
     """
     path = Path(file).expanduser()
@@ -34,6 +37,7 @@ def open_picture(name: str, file: str, note: Note) -> Picture:
         raise OptionError(f"{file} is not a file.", remedy="Give the path of a picture.", field=name)
     try:
         with Image.open(path) as picture:
+            policy.check("input_pixels", picture.width * picture.height, name)
             picture.load()
             if getattr(picture, "n_frames", 1) > 1 and picture.format in (*ANIMATED, "TIFF"):
                 animated = picture.format in ANIMATED

@@ -11,7 +11,7 @@ import click
 
 from latentry._cli._drawing._trust import TRUST, Trust
 from latentry._cli._field_options import build, spelled
-from latentry._errors import OptionError
+from latentry._errors import NotAllowed, OptionError
 
 if TYPE_CHECKING:
     from latentry._contract._progress import Progress
@@ -163,12 +163,13 @@ def draw(
     """Draw a job's pictures, and hand them out batch by batch."""
     if job.recipe is None:
         return engine.generate(job.request, progress=progress, finished=finished)
-    from latentry._files._policy import ANYTHING, NotTrusted, Policy
+    from latentry._policy import ANYTHING, Policy
 
-    allowed = ANYTHING if trust.everything else Policy(roots=(Path.cwd(),), typed=trust.typed, network=False)
+    allowed = ANYTHING if trust.everything else Policy(roots=(Path.cwd(),), typed=trust.typed, downloads=False)
     try:
         result = engine.reproduce(job.recipe, anyway=anyway or job.anyway, policy=allowed, progress=progress)
-    except NotTrusted as error:
+    except NotAllowed as error:
+        error.what = f"The recipe asks for what was not typed. {error.what}"
         error.remedy = f"Add --trust, which {TRUST}."
         if error.field in PATHS:
             error.remedy = f"Give it again yourself with {spelled(context, error.field)}. Or: {error.remedy}"

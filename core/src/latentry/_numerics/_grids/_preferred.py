@@ -48,7 +48,7 @@ def first_fitting(
     return next((p for p in preferences if p.name in known and kind in known[p.name].processes), None)
 
 
-def laid_out_on(host: PluginHost, preference: SigmaPreference, shift: float | None, **options: Any) -> SigmaSchedule:
+def laid_out_on(host: PluginHost, preference: SigmaPreference, shift: float | None, /, **options: Any) -> SigmaSchedule:
     """The schedule of a preference. Its own options count before the shift, and ``options`` before both.
 
     Schedules of absolute levels take no shift.

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor
 
-from latentry import History, Interval, Noise, NoMemory, Point, Scheduler, Step, remember
+from latentry import (
+    Evaluator,
+    History,
+    Interval,
+    Noise,
+    NoMemory,
+    Point,
+    Scheduler,
+    Step,
+    WholeScheduler,
+    remember,
+)
 from latentry.solvers import combine, extrapolation_gain, guarded
 
 
@@ -119,3 +132,13 @@ class Greedy(Scheduler):
         assert denoised.uncond is not None
         end: Point = interval.end
         return end.mix(denoised.x0, denoised.uncond.eps), memory
+
+
+class Loop(WholeScheduler):
+    """First-order steps in a loop of its own."""
+
+    def solve(self, x: Tensor, points: Sequence[Point], evaluate: Evaluator, noise: Noise) -> Tensor:
+        """One evaluation a step."""
+        for start, end in pairwise(points):
+            x = evaluate(x, start).at(end)
+        return x

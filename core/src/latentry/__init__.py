@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from latentry._numerics._state import RunState
     from latentry._numerics._step import Step
     from latentry._numerics._stepwise import Stepwise
+    from latentry._numerics._whole import Evaluator, WholeScheduler
     from latentry._policy import Policy
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._memory_policy import MemoryPolicy
@@ -131,6 +132,8 @@ else:
             "Step": "_numerics._step",
             "RunState": "_numerics._state",
             "Stepwise": "_numerics._stepwise",
+            "Evaluator": "_numerics._whole",
+            "WholeScheduler": "_numerics._whole",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",
@@ -156,6 +159,7 @@ __all__ = [
     "Denoised",
     "Detection",
     "Engine",
+    "Evaluator",
     "FileKind",
     "Final",
     "Flow",
@@ -221,6 +225,7 @@ __all__ = [
     "UnknownName",
     "VariancePreserving",
     "VariantSpec",
+    "WholeScheduler",
     "attention",
     "guidance",
     "hookimpl",

@@ -60,10 +60,16 @@ def host_callback(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            setattr(error, _FROM_HOST, True)
+            from_host(error)
             raise
 
     return marked
+
+
+def from_host(error: BaseException) -> BaseException:
+    """An error of the host's that will pass through a plugin's code: it reaches the host as it is."""
+    setattr(error, _FROM_HOST, True)
+    return error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -71,7 +71,7 @@ class Sampling:
         check = FiniteCheck()
         evaluate, keyed = self._evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
         initial = self._initial_noise(pictures, keyed)
-        run = self.setup.plan.start(self.start.sample(initial), noise=self.given.draws or keyed)
+        run = self.start.plan.start(self.start.sample(initial), noise=self.given.draws or keyed)
         progress("sample", 0, "Sampling", run)
         steps = len(self.setup.plan)
         try:
@@ -79,6 +79,8 @@ class Sampling:
         except PluginError:
             check.raise_first(steps)  # where values are not finite, that explains the failure
             raise
+        finally:
+            run.close()
         check.raise_first(steps)
         return Sampled(run.sample, evaluations)
 

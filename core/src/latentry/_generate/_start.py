@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._generate._finite import all_finite
 from latentry._generate._images import to_mask, to_pixels
+from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
 from latentry._numerics._run import Run
 
@@ -64,6 +65,10 @@ class Blend:
     clean: Tensor
     mask: Tensor
 
+    def in_answer(self, answer: Denoised) -> Denoised:
+        """Puts the picture back in x₀, for a scheduler that holds the sample itself: its path leads there."""
+        return answer.with_x0(torch.where(self.mask, answer.x0, self.clean.to(answer.x0)))
+
     def __call__(self, run: Run, noise: Tensor) -> None:
         """Blends between two steps; ``noise`` is the run's initial noise."""
         known = self.clean if run.done else run.point.mix(self.clean.expand_as(noise), noise)
@@ -99,7 +104,9 @@ def choose_start(setup: Setup, model: Model) -> Start:
         # a latent is drawn where any of its pixels is: what the mask keeps is put back into the picture afterwards
         drawn = adaptive_max_pool2d(mask, clean.shape[-2:]) > 0.5
         from_noise = setup.request.strength == 1.0
-        start = Start(plan, scale, None if from_noise else clean, conditioning, Blend(clean, drawn))
+        keep, whole = Blend(clean, drawn), plan.scheduler.whole
+        plan = replace(plan, hooks=(*plan.hooks, keep.in_answer)) if whole else plan
+        start = Start(plan, scale, None if from_noise else clean, conditioning, None if whole else keep)
     if not all_finite((clean, *conditioning.values())):
         raise AutoencoderOverflow
     return start

@@ -67,6 +67,7 @@ class Interval:
         index: which step of the plan, from 0.
         count: steps of the plan.
         process: makes points off the grid.
+        inner: the boundaries between start and end, where a scheduler that solves the whole grid is given all of it.
     """
 
     start: Point
@@ -74,6 +75,7 @@ class Interval:
     index: int
     count: int
     process: Process
+    inner: tuple[Point, ...] = ()
 
     @property
     def h(self) -> float:

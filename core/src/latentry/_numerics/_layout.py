@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from latentry._numerics._table._table import NoTable, Table
 
 Hook = Callable[[Denoised], Denoised]
 """Applied to every evaluation before the solver sees it: thresholding, blending."""
+ROUNDING = 1e-5
+"""How far apart in λ two levels are at most that are one but for float32."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,15 @@ class Layout:
 
     def __len__(self) -> int:
         return len(self.points) - 1
+
+    def interval_of(self, point: Point) -> int:
+        """The index of the interval that a level lies in; a boundary belongs to the one that starts there.
+
+        A level may be off by what float32 rounds away, and is taken for the boundary all the same.
+        """
+        way = 1.0 if self.points[-1].lam >= self.points[0].lam else -1.0
+        index = bisect_right([way * each.lam for each in self.points], way * point.lam + ROUNDING) - 1
+        return min(max(index, 0), len(self) - 1)
 
     def table(self, *, fused: bool = False) -> Table | NoTable:
         """The plan as numbers: for each evaluation the combination that makes its query, and for each step the one

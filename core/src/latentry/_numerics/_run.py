@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from latentry._discovery._calls import plugin_call
+from latentry._discovery._calls import from_host, plugin_call
 from latentry._errors import IncompatibleError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
@@ -34,6 +35,14 @@ class Answer(NamedTuple):
     real: bool = True
 
 
+class Begun(NamedTuple):
+    """Where a step began that covers several intervals: what a state needs to do it again."""
+
+    done: int
+    point: Point
+    sample: Tensor
+
+
 class Run:
     """Position, sample and memory of one request.
 
@@ -43,6 +52,9 @@ class Run:
 
     Where the plan is a table (``Plan.table``) the run walks that; where not, and from an answer on that a step cache
     made up, it runs the scheduler's generators. Both give the same bits, the same queries and the same states.
+
+    A scheduler that solves the whole grid (``WholeScheduler``) opens one step, and keeps it open to the end. ``sample``
+    and ``point`` are then those of the pending query, and ``index`` is the interval it lies in.
 
     Attributes:
         plan: what is being run; the ``Plan`` that started it.
@@ -86,6 +98,9 @@ class Run:
         self._answers: list[Answer] = []
         self._step: Step | None = None
         self._query: Query | None = None
+        self._begun: Begun | None = None
+        self._asked = 0
+        self._closed = False
         self._skip_empty()
         for output, uncond, real in answers:
             self.advance(output, uncond=uncond, real=real)
@@ -98,7 +113,7 @@ class Run:
     @property
     def query(self) -> Query | None:
         """The next evaluation that the step needs; None at the end. Reading it opens the next step."""
-        while self._query is None and self.index < len(self._points) - 1:
+        while self._query is None and self.index < len(self._points) - 1 and not self._closed:
             self._open()
         return self._query
 
@@ -150,8 +165,9 @@ class Run:
             self._leave_table()
         answer = self.denoise(output, uncond=uncond, real=real)
         self._answers.append(Answer(output, uncond, real))
-        self._query = None
-        self._proceed(answer)
+        assert self._step is not None
+        step, self._query = self._step, None
+        self._proceed(partial(step.send, answer))
 
     def replace(self, sample: Tensor) -> None:
         """Replaces the sample between two steps.
@@ -170,19 +186,41 @@ class Run:
         if self._answers:
             raise RuntimeError("an evaluation of this step has been answered already")
         self._step = self._query = None
+        if self._begun is not None:
+            self.index, self.point, _ = self._begun
         self.replace(sample)
 
     def state(self) -> RunState:
         """Everything that is needed to continue later. Outputs given within an open step are saved and replayed."""
         answers = tuple(tuple(answer) for answer in self._answers)
         memory = self._memory if self._walk is None else self._walk.memory(self.index)
-        value = (self.sample, memory, self._drawn, answers)
-        return RunState.pack(self.plan.fingerprint, self.index, self.point, value)
+        begun = self._begun or Begun(self.index, self.point, self.sample)
+        value = (begun.sample, memory, self._drawn, answers)
+        return RunState.pack(self.plan.fingerprint, begun.done, begun.point, value)
+
+    def throw(self, error: BaseException) -> None:
+        """Raises an error where the scheduler waits for the pending answer, such as what the evaluation failed with.
+
+        The scheduler cleans up and the error comes back from here; or it catches the error and asks something else.
+        """
+        self._pending()
+        if self._step is None:  # a table has nothing to clean up
+            raise error
+        self._proceed(partial(self._step.throw, from_host(error)))
+
+    def close(self) -> None:
+        """Ends the run where it is. The open step is closed, so that what it holds is released; the state remains."""
+        step, self._step, self._query, self._closed = self._step, None, None, True
+        if step is not None:
+            with self._calling:
+                step.close()
 
     def _pending(self) -> Query:
         query = self._query or self.query
         if query is None:
-            raise RuntimeError("the run has ended: there is no query to answer")
+            raise RuntimeError(
+                f"the run {'was closed or has failed' if self._closed else 'has ended'}: there is no query to answer"
+            )
         return query
 
     def _open(self) -> None:
@@ -219,35 +257,59 @@ class Run:
             self.advance(output, uncond=uncond, real=real)
 
     def _open_generator(self) -> None:
-        end = self.plan.points[self.index + 1]
-        self._interval = Interval(self.point, end, self.index, len(self.plan), self.plan.process)
+        self._interval = self._covered()
         self._noise = Noise(self._source, self.sample, self.index, self._drawn)
         with self._calling:
             step = self.plan.scheduler.step(self.sample, self._interval, self._memory, self._noise)
         check_step(self.plan.scheduler, step)
         self._step = step
-        self._proceed(None)
+        if self.plan.scheduler.whole:
+            self._begun, self._asked = Begun(self.index, self.point, self.sample), 0
+        self._proceed(partial(next, step))
 
-    def _proceed(self, answer: Denoised | None) -> None:
-        assert self._step is not None
+    def _covered(self) -> Interval:
+        """What the next step covers: an interval, or all that are left."""
+        points, last = self.plan.points, self.index + 1
+        if self.plan.scheduler.whole:
+            last = len(points) - 1
+        inner = points[self.index + 1 : last]
+        return Interval(self.point, points[last], self.index, len(self.plan), self.plan.process, inner)
+
+    def _proceed(self, go_on: Callable[[], Query]) -> None:
+        query: Any = None
         result: Result | None = None
         with self._calling:
             try:
-                query = next(self._step) if answer is None else self._step.send(answer)
+                query = go_on()
             except StopIteration as stop:
                 result, self._step = stop.value, None
+            except BaseException:
+                self._closed = True  # the step is over, and cannot begin again in its middle
+                raise
         if self._step is None:
-            self._close(result)
-        else:
-            check_query(self.plan.scheduler, query, self.sample, self._like)
+            self._finish(result)
+            return
+        check_query(self.plan.scheduler, query, self.sample, self._like)
+        if self._begun is None:
             self._query = replace(query, index=self.index, stage=len(self._answers))
+        else:
+            self._follow(query)
 
-    def _close(self, result: Result | None) -> None:
+    def _follow(self, query: Query) -> None:
+        """Goes along with a scheduler that solves the whole grid; back to an interval before it never goes."""
+        index = max(self.index, self.plan.interval_of(query.point))
+        self._asked = 0 if index > self.index else self._asked
+        self._query = replace(query, index=index, stage=self._asked)
+        self.index, self.point, self.sample, self._asked = index, query.point, query.x, self._asked + 1
+
+    def _finish(self, result: Result | None) -> None:
         assert self._noise is not None and self._interval is not None
         point = check_result(self.plan.scheduler, result, self._like, self._interval)
         assert result is not None
         self.sample, self._memory = result[0], result[1]
         self._answers, self._drawn = [], self._noise.draws
+        if self._begun is not None:
+            self.index, self._begun = len(self._points) - 1, None
         self._reach(point)
 
     def _reach(self, point: Point) -> None:

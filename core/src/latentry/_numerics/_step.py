@@ -30,11 +30,13 @@ class StepMethod(Options, ABC):
         adaptive: the step may return how far it got, so the number of evaluations is not known beforehand. Such a
             scheduler is given one sample at a time.
         needs: what an answer must carry beyond the guided output: ``uncond``.
+        whole: a step covers the whole plan, see ``WholeScheduler``.
     """
 
     Memory: ClassVar[type] = NoMemory
     adaptive: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def step(self, x: Tensor, interval: Interval, memory: Any, noise: Noise) -> Step:

@@ -68,6 +68,8 @@ def record(
     """The steps of a plan without hooks, or why they cannot be recorded."""
     if scheduler.adaptive:
         return NoTable(f"{type(scheduler).__name__} chooses its steps by the error that it sees.")
+    if scheduler.whole:
+        return NoTable(f"{type(scheduler).__name__} solves the whole grid in a loop of its own.")
     try:
         steps = _all_steps(scheduler, process, prediction, points)
     except NotLinearError as error:

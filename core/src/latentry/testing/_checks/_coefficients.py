@@ -36,6 +36,9 @@ def coefficients(subject: Subject) -> Iterator[CheckResult]:
     if subject.spec.adaptive:
         yield not_run("coefficients", "it chooses its own steps, so that no grid can be given to it")
         return
+    if subject.target.whole:
+        yield not_run("coefficients", "its loop holds the sample, so that none of its steps can be begun from another")
+        return
     even = subject.spec.variable_order is not None
     grids = {"even in λ": spaced_lambda, "even in s": spaced_s} if even else {"irregular": rough}
     kind = min(subject.spec.processes)

@@ -28,6 +28,7 @@ TOP = [
     "GenerationRequest",
     "GenerationResult",
     "GuidanceKind",
+    "GuidedNetwork",
     "History",
     "IncompatibleError",
     "Inspection",

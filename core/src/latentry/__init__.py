@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from latentry._contract._progress import Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
+    from latentry._generate._network import GuidedNetwork
     from latentry._generate._sample import sample
     from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._denoised import Denoised
@@ -104,6 +105,7 @@ else:
             "inspect_model": "_files._inspect",
             "Policy": "_policy",
             "Engine": "_generate._engine",
+            "GuidedNetwork": "_generate._network",
             "sample": "_generate._sample",
             "BrownianNoise": "_numerics._brownian",
             "Denoised": "_numerics._denoised",
@@ -167,6 +169,7 @@ __all__ = [
     "GenerationResult",
     "GuidanceKind",
     "GuidanceSpec",
+    "GuidedNetwork",
     "History",
     "IncompatibleError",
     "Inspection",

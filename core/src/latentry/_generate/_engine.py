@@ -27,9 +27,10 @@ from latentry._generate._finite import non_finite
 from latentry._generate._kept_plans import KeptPlans
 from latentry._generate._loaded_model import LoadedModel
 from latentry._generate._loop import Sampled, Sampling
+from latentry._generate._network import GuidedNetwork
 from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same
 from latentry._generate._shared_setting import SharedSetting
-from latentry._generate._start import AutoencoderOverflow, choose_start
+from latentry._generate._start import AutoencoderOverflow, Start, choose_start
 from latentry._memory._offload import offloaded
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
@@ -98,6 +99,18 @@ class Engine:
     def load(self, setup: Setup) -> Model:
         """The model of a setup; loaded, unless it still is from the last request."""
         return self._load(setup)[0].model
+
+    @contextmanager
+    def network(self, setup: Setup) -> Iterator[GuidedNetwork]:
+        """The network of a setup, guided, in its attention, with its LoRAs: for plans of the caller's own.
+
+        Args:
+            setup: from ``prepare``.
+        """
+        loaded = self._load(setup)
+        with self._served(setup, loaded), reporting_out_of_memory("sampling"):
+            start = Start(setup.plan, setup.plan.noise_scale(setup.request.initial_noise))
+            yield GuidedNetwork(Sampling(setup, loaded, start, GivenNoise(None, None)))
 
     def generate(
         self,

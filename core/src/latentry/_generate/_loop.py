@@ -69,8 +69,8 @@ class Sampling:
         progress("encode", 0, "Encoding the prompt")
         assert self.setup.request.seed is not None
         check = FiniteCheck()
-        evaluate, keyed = self._evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
-        initial = self._initial_noise(pictures, keyed)
+        evaluate, keyed = self.evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
+        initial = self.initial_noise(pictures)
         run = self.start.plan.start(self.start.sample(initial), noise=self.given.draws or keyed)
         progress("sample", 0, "Sampling", run)
         steps = len(self.setup.plan)
@@ -106,12 +106,15 @@ class Sampling:
                 progress("sample", run.index, "Sampling", run)
         return evaluations
 
-    def _initial_noise(self, pictures: Sequence[int], keyed: KeyedNoise) -> Tensor:
+    def initial_noise(self, pictures: Sequence[int]) -> Tensor:
+        """The noise that pictures begin with: the caller's, or that of the seed."""
         device = self.setup.device
         if self.given.latents is not None:
             latents = self.given.latents[list(pictures)]
             # Apple's GPUs, for one, have no float64
             return latents.to(device) if device.type in ("cpu", "cuda") else latents.float().to(device)
+        assert self.setup.request.seed is not None
+        keyed = KeyedNoise(self.setup.request.seed, pictures)
         return keyed.initial(torch.empty((len(pictures), *self.setup.latent_shape), device=device))
 
     @cached_property
@@ -119,7 +122,8 @@ class Sampling:
         """Around calls of the guidance."""
         return plugin_call(self.setup.guidance)
 
-    def _evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
+    def evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
+        """What evaluates the networks for some pictures; outputs are noted in the check."""
         models = [loaded.model for loaded in self.loaded]
         first = CheckedEvaluate(self._batch(self.loaded[0], pictures), check, denoiser_of(models[0]))
         evaluate: Evaluate = first

@@ -59,7 +59,7 @@ class Watched:
         self.engine = Engine(host, policy, move=lambda tensor, device: self.record.move(tensor, device))
         setup = self.engine.prepare(wanted)
         networks = dict(self.engine.load(setup).networks)
-        for loaded in self.engine._load(setup)[1:]:
+        for loaded in self.engine._studio.models.load(setup)[1:]:
             networks |= {f"refiner {part}": network for part, network in loaded.model.networks.items()}
         self.record = Record(networks)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest
-from latentry._generate._prompt_cache import PromptCache
+from latentry._generate._kept._prompt_cache import PromptCache
 from support.recorded_pipeline import recording_of
 from support.recording import Recording
 
@@ -99,7 +99,7 @@ def ours(
     """Latentry's side, with what its plugins prefer wherever the settings leave it open; ``noise`` as in ``Engine``."""
     request = GenerationRequest(prompt=tuple(prompts), model=str(model), dtype="float32", **settings)
     pictures: dict[str, Any] = {"init_image": init_image, "mask": mask}
-    loaded = engine._load(engine.prepare(request, **pictures))
+    loaded = engine._studio.models.load(engine.prepare(request, **pictures))
     for each in loaded:
         each.prompts = PromptCache(each.model)  # those of earlier requests are encoded again
     with recording_of([each.model for each in loaded], len(prompts)) as recorded:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from latentry._discovery import Plugin, PluginHost, Problem, Provenance, Registry
 from latentry._errors import (
+    DeadlinePassed,
     IncompatibleError,
+    JobCancelled,
     LatentryError,
     ModelError,
     NonFiniteError,
@@ -56,11 +58,14 @@ from latentry.hookspecs import hookimpl
 if TYPE_CHECKING:
     from latentry import attention, guidance, models, sigmas, solvers, tables
     from latentry._contract._lora import LoraMode, LoraRequest
-    from latentry._contract._progress import Progress, ProgressEvent
+    from latentry._contract._progress import Glimpse, Progress, ProgressEvent
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
+    from latentry._generate._kept._models import Resident
     from latentry._generate._network import GuidedNetwork
     from latentry._generate._sample import sample
+    from latentry._jobs._events import Drawn, Ended, JobEvent, JobState, Previewed, Queued, Started, Stepped
+    from latentry._jobs._job import Job
     from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._denoised import Denoised
     from latentry._numerics._grids._karras import Karras
@@ -99,6 +104,7 @@ else:
             **dict.fromkeys(("attention", "guidance", "models", "sigmas", "solvers", "tables"), ""),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
+            "Glimpse": "_contract._progress",
             "Progress": "_contract._progress",
             "ProgressEvent": "_contract._progress",
             "Inspection": "_files._inspect",
@@ -107,6 +113,10 @@ else:
             "Engine": "_generate._engine",
             "GuidedNetwork": "_generate._network",
             "sample": "_generate._sample",
+            "Resident": "_generate._kept._models",
+            **dict.fromkeys(("Drawn", "Ended", "JobEvent", "JobState"), "_jobs._events"),
+            **dict.fromkeys(("Previewed", "Queued", "Started", "Stepped"), "_jobs._events"),
+            "Job": "_jobs._job",
             "BrownianNoise": "_numerics._brownian",
             "Denoised": "_numerics._denoised",
             "Karras": "_numerics._grids._karras",
@@ -158,8 +168,11 @@ __all__ = [
     "BrownianNoise",
     "CheckpointSpec",
     "CommandSpec",
+    "DeadlinePassed",
     "Denoised",
     "Detection",
+    "Drawn",
+    "Ended",
     "Engine",
     "Evaluator",
     "FileKind",
@@ -167,6 +180,7 @@ __all__ = [
     "Flow",
     "GenerationRequest",
     "GenerationResult",
+    "Glimpse",
     "GuidanceKind",
     "GuidanceSpec",
     "GuidedNetwork",
@@ -174,6 +188,10 @@ __all__ = [
     "IncompatibleError",
     "Inspection",
     "Interval",
+    "Job",
+    "JobCancelled",
+    "JobEvent",
+    "JobState",
     "Karras",
     "KeyedNoise",
     "LatentryError",
@@ -201,6 +219,7 @@ __all__ = [
     "Point",
     "Policy",
     "Prediction",
+    "Previewed",
     "Problem",
     "Process",
     "ProcessKind",
@@ -208,9 +227,11 @@ __all__ = [
     "ProgressEvent",
     "Provenance",
     "Query",
+    "Queued",
     "Recipe",
     "RecipeError",
     "Registry",
+    "Resident",
     "ResourceError",
     "Run",
     "RunState",
@@ -221,7 +242,9 @@ __all__ = [
     "SigmaPreference",
     "SigmaScheduleSpec",
     "Spec",
+    "Started",
     "Step",
+    "Stepped",
     "Stepwise",
     "Task",
     "Trailing",

@@ -9,7 +9,9 @@ LatentryError
 ├── RecipeError          a picture's recipe is absent or cannot be followed here
 ├── NotAllowed           the host's policy forbids it
 ├── NonFiniteError       values that are not finite arose while drawing
-└── ResourceError        the machine lacks memory or a device
+├── ResourceError        the machine lacks memory or a device
+├── JobCancelled         a job was cancelled or paused, and has no result
+└── DeadlinePassed       a job was not finished in time
 """
 
 from __future__ import annotations
@@ -126,3 +128,15 @@ class ResourceError(LatentryError):
     """The machine lacks memory, or a device that was asked for."""
 
     code = "resource"
+
+
+class JobCancelled(LatentryError):
+    """A job was cancelled or paused, and has no result."""
+
+    code = "cancelled"
+
+
+class DeadlinePassed(LatentryError):
+    """A job was not finished by its deadline."""
+
+    code = "deadline"

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from latentry._contract._conversion import Conversion
     from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
-    from latentry._contract._model import Checkpoint, ChecksConditioning, LoadReport, Model, ReadsConditioning
+    from latentry._contract._model import (
+        Checkpoint,
+        ChecksConditioning,
+        LoadReport,
+        Model,
+        Previews,
+        ReadsConditioning,
+        timestep_rows,
+    )
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._files._fingerprint import fingerprint
@@ -48,7 +56,9 @@ else:
             "ChecksConditioning": "_contract._model",
             "LoadReport": "_contract._model",
             "Model": "_contract._model",
+            "Previews": "_contract._model",
             "ReadsConditioning": "_contract._model",
+            "timestep_rows": "_contract._model",
             "FetchOptions": "_contract._model_source",
             "ModelSource": "_contract._model_source",
             "Report": "_contract._model_source",
@@ -81,6 +91,7 @@ __all__ = [
     "Model",
     "ModelSource",
     "NoiseSettings",
+    "Previews",
     "PromptSettings",
     "ReadsConditioning",
     "Report",
@@ -93,6 +104,7 @@ __all__ = [
     "offloaded",
     "parse_emphasis",
     "safetensors_header",
+    "timestep_rows",
     "undescribed_weights",
     "variance_preserving_settings",
 ]

@@ -48,7 +48,7 @@ def test_the_loop(
         prompt="a", model=model, seed=1, steps=3, scheduler=scheduler, negative="b", guidance_rescale=0.5
     )
     setup = engine.prepare(request)
-    loaded = engine._load(setup)
+    loaded = engine._studio.models.load(setup)
     monkeypatch.setattr(FiniteCheck, "raise_first", lambda *given: None)  # nothing can be read from meta tensors
     network: Any = loaded[0].model
     predict = network.predict

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry._generate._prompt_cache import PromptCache
+from latentry._generate._kept._prompt_cache import PromptCache
 from latentry._guidance._evaluate import COND, UNCOND, BatchEvaluate
 from latentry._numerics._processes._flow import Flow
 from latentry.models import Conditioning, PromptSettings

@@ -9,7 +9,7 @@ from support.oracles import SD, ZTSNR
 from support.toys import First, Heun
 
 from latentry import Engine, GenerationRequest, Plan, Prediction
-from latentry._generate._kept_plans import MOST, KeptPlans
+from latentry._generate._kept._plans import MOST, KeptPlans
 
 LEVELS = (5.0, 1.0)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latentry._generate._loaded_model import LoadedModel
+from latentry._generate._kept._loaded_model import LoadedModel
 from latentry.models import LoadReport
 
 

@@ -74,7 +74,7 @@ def test_the_refiner_is_not_changed(engine: Engine, tmp_path: Path) -> None:
     first, second = str(write_toy(tmp_path / "first")), str(write_toy(tmp_path / "second"))
     wanted = request(first, LoraRequest(path=write_lora(tmp_path)), refiner=second)
     engine.generate(wanted)
-    models: list[Any] = [loaded.model for loaded in engine._load(engine.prepare(wanted))]
+    models: list[Any] = [loaded.model for loaded in engine._studio.models.load(engine.prepare(wanted))]
     assert [len(loras) for model in models for _, loras in model.worn] == [1, 0]
 
 

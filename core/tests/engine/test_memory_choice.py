@@ -20,7 +20,7 @@ from latentry import (
     PluginHost,
     ProgressEvent,
 )
-from latentry._generate._shared_setting import SharedSetting
+from latentry._generate._kept._shared_setting import SharedSetting
 from latentry._memory._tiling import TILE, VALUES, choose_tile, memory_of
 from latentry._resolve._memory import choose_memory
 

@@ -10,7 +10,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
-from latentry._generate._prompt_cache import PromptCache
+from latentry._generate._kept._prompt_cache import PromptCache
 from latentry.models import PromptSettings
 
 

@@ -31,7 +31,7 @@ def latents(engine: Engine, *given: str, **wanted: Any) -> Tensor:
 def calls(engine: Engine, wanted: GenerationRequest) -> list[list[float]]:
     """The timesteps at which each network of a request was asked, the refiner's last."""
     setup = engine.prepare(wanted)
-    loaded: list[Any] = [each.model for each in engine._load(setup)]
+    loaded: list[Any] = [each.model for each in engine._studio.models.load(setup)]
     for model in loaded:
         model.calls.clear()
     engine.generate(wanted)
@@ -83,17 +83,17 @@ def test_a_switch_at_either_end_uses_one_network_only(engine: Engine, model: str
 
 def test_both_networks_are_kept_and_dropped_together(engine: Engine, model: str, second: str) -> None:
     wanted = request(model, refiner=second)
-    both = engine._load(engine.prepare(wanted))
-    assert engine._load(engine.prepare(wanted)) == both
-    assert engine._load(engine.prepare(request(model))) == both[:1]
-    again = engine._load(engine.prepare(wanted))
+    both = engine._studio.models.load(engine.prepare(wanted))
+    assert engine._studio.models.load(engine.prepare(wanted)) == both
+    assert engine._studio.models.load(engine.prepare(request(model))) == both[:1]
+    again = engine._studio.models.load(engine.prepare(wanted))
     assert again[0] is both[0]
     assert again[1] is not both[1]
 
 
 def test_both_networks_have_the_requested_attention(engine: Engine, model: str, second: str) -> None:
     wanted = request(model, refiner=second, attention="able")
-    both: list[Any] = [each.model for each in engine._load(engine.prepare(wanted))]
+    both: list[Any] = [each.model for each in engine._studio.models.load(engine.prepare(wanted))]
     engine.generate(wanted)
     assert [len(model.backends) for model in both] == [1, 1]
 

@@ -14,7 +14,7 @@ import torch
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
-from latentry._generate._shared_setting import SharedSetting
+from latentry._generate._kept._shared_setting import SharedSetting
 
 THREADS = 8
 

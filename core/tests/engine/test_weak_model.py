@@ -64,7 +64,7 @@ def test_branches_go_to_the_network_they_are_of() -> None:
 def by_hand(engine: Engine, wanted: GenerationRequest, x: Tensor) -> Tensor:
     """The run with both networks, each told the prompt by its own encoder."""
     setup = engine.prepare(wanted)
-    models: list[Any] = [each.model for each in engine._load(setup)]
+    models: list[Any] = [each.model for each in engine._studio.models.load(setup)]
     assert len(models) == 2
     told = [model.encode_prompt(["a"], setup.prompt_settings(negative=False)) for model in models]
     run = setup.plan.start(x)
@@ -81,7 +81,7 @@ def test_the_output_leads_away_from_the_weak_model(engine: Engine, model: str, w
     wanted = request(model, weak)
     found = engine.generate(wanted, latents=noise).latents
     setup = engine.prepare(wanted)
-    weaker: Any = engine._load(setup)[1].model
+    weaker: Any = engine._studio.models.load(setup)[1].model
     assert [rows for rows, _ in weaker.calls] == [1] * 6
     assert setup.guidance.unconditional is False
     assert torch.allclose(found, by_hand(engine, wanted, noise * setup.plan.noise_scale()), atol=1e-5)
@@ -103,7 +103,7 @@ def test_a_picture_of_it_is_made_again(engine: Engine, model: str, weak: str) ->
 def test_a_refiner_and_a_weak_model_go_together(engine: Engine, model: str, weak: str, tmp_path: Path) -> None:
     refiner = str(write_toy(tmp_path / "refiner", pale=0.6))
     wanted = request(model, weak, refiner=refiner, switch=0.5)
-    models: list[Any] = [each.model for each in engine._load(engine.prepare(wanted))]
+    models: list[Any] = [each.model for each in engine._studio.models.load(engine.prepare(wanted))]
     assert [each.checkpoint.path.name for each in models] == ["model", "refiner", "weak"]
     engine.generate(wanted)
     assert [len(each.calls) for each in models] == [3, 3, 6]

@@ -181,6 +181,32 @@ class OpenCheckpoint(Protocol):
         ...
 
 
+def takes_rows_of_timesteps(model: Model) -> bool:
+    """Whether ``predict`` takes a timestep for each row: whether the model has ``rows_of_timesteps = True``."""
+    return bool(getattr(model, "rows_of_timesteps", False))
+
+
+def timestep_rows(timestep: float | Tensor, x: Tensor) -> Tensor:
+    """A timestep for each row, (batch,), float32, for networks that take them: those given, or one for all.
+
+    Args:
+        timestep: what ``Model.predict`` was given.
+        x: the samples, (batch, …).
+    """
+    if isinstance(timestep, Tensor):
+        return timestep
+    return torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
+
+
+@runtime_checkable
+class Previews(Protocol):
+    """A model that can show what latents are like without its autoencoder. Optional for a family."""
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """Pictures (batch, 3, h, w) in −1..1, float32, of latents (batch, channels, h, w): small, rough and cheap."""
+        ...
+
+
 class Model(Protocol):
     """A checkpoint in memory.
 
@@ -227,13 +253,14 @@ class Model(Protocol):
         ...
 
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The network's output for scaled samples (batch, channels, height, width), all at one timestep.
+        """The network's output for scaled samples (batch, channels, height, width).
 
         Args:
             x: in the model's dtype.
-            timestep: on the process's own scale.
+            timestep: of all samples, on the process's own scale; or of each, (batch,), float32, which is only given to
+                a model that has ``rows_of_timesteps = True``. Requests with different schedulers then share a pass.
             conditioning: of the same batch size.
             skip_layers: layers to leave out, from 0; only given where the variant says ``skip_layers``.
         """

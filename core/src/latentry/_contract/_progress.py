@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
     from latentry._numerics._run import Run
 
 Stage = Literal["load", "encode", "sample", "decode", "done", "write"]
@@ -21,7 +24,8 @@ class ProgressEvent:
         done: steps done, over all batches.
         total: steps of all batches; 0 before that is known.
         text: one short line for people.
-        run: the run of the current batch while sampling, for previews; read its sample, do not change it.
+        run: the run of the current batch while sampling; read its sample, do not change it.
+        glimpse: what the pictures of the batch will roughly be, after its first step.
     """
 
     stage: Stage
@@ -29,6 +33,26 @@ class ProgressEvent:
     total: int
     text: str
     run: Run | None = None
+    glimpse: Glimpse | None = None
+
+
+class Glimpse(Protocol):
+    """What the network expects of the pictures that are being drawn; computed when it is asked for, in the callback.
+
+    Attributes:
+        pictures: their indices in the request.
+    """
+
+    @property
+    def pictures(self) -> tuple[int, ...]: ...
+
+    def x0(self) -> Tensor:
+        """The clean latents that the last evaluation predicts, (batch, channels, height, width)."""
+        ...
+
+    def images(self) -> tuple[Image, ...]:
+        """The pictures, RGB, by ``Model.preview``: rough, without the autoencoder. Empty where the model has none."""
+        ...
 
 
 Progress = Callable[[ProgressEvent], None]
@@ -48,9 +72,11 @@ class BatchProgress:
     def __init__(self, progress: Progress, batch: int, batches: int, steps: int) -> None:
         self._progress, self._before, self._total = progress, batch * steps, batches * steps
 
-    def __call__(self, stage: Stage, step: int, text: str, run: Run | None = None) -> None:
+    def __call__(
+        self, stage: Stage, step: int, text: str, run: Run | None = None, glimpse: Glimpse | None = None
+    ) -> None:
         """Reports a moment; ``step`` counts the batch's own steps that are done."""
-        self._progress(ProgressEvent(stage, self._before + step, self._total, text, run))
+        self._progress(ProgressEvent(stage, self._before + step, self._total, text, run, glimpse))
 
 
 def silent(event: ProgressEvent) -> None:

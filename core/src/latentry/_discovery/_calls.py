@@ -16,8 +16,13 @@ from latentry._errors import LatentryError, PluginError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PASSED = (LatentryError, KeyboardInterrupt, GeneratorExit)
-"""Not a plugin's fault: a message of its own, the user's Ctrl-C, and how a generator is closed."""
+
+class Leaving(BaseException):
+    """Leaves what is being drawn, which the host does not want to go on. No error: calls of plugins let it pass."""
+
+
+_PASSED = (LatentryError, KeyboardInterrupt, GeneratorExit, Leaving)
+"""Not a plugin's fault: a message of its own, the user's Ctrl-C, how a generator is closed, and the host's own."""
 _FROM_HOST = "_latentry_from_host"
 
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from threading import Lock
 
-import torch
 from PIL.Image import Image
 from torch import Tensor
 
 from latentry._attention._available import AvailableBackends
-from latentry._attention._guard import AttentionGuard
-from latentry._attention._serving import serving
-from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Model
-from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
-from latentry._discovery import PluginHost, plugin_call
-from latentry._errors import NonFiniteError
+from latentry._contract._progress import Progress, silent
+from latentry._discovery import PluginHost
 from latentry._files._fingerprint import Fingerprints
 from latentry._files._opened import OpenedCheckpoints
-from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
-from latentry._generate._finite import non_finite
-from latentry._generate._kept_plans import KeptPlans
-from latentry._generate._loaded_model import LoadedModel
-from latentry._generate._loop import Sampled, Sampling
+from latentry._generate._decode import Finished, ignore
+from latentry._generate._drawing import Drawing, Progressed, Studio
+from latentry._generate._job_drawing import JobDrawing
+from latentry._generate._kept._models import Models, Resident
+from latentry._generate._kept._plans import KeptPlans
+from latentry._generate._loop import Sampling
 from latentry._generate._network import GuidedNetwork
 from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same
-from latentry._generate._shared_setting import SharedSetting
-from latentry._generate._start import AutoencoderOverflow, Start, choose_start
-from latentry._memory._offload import offloaded
+from latentry._generate._saved import SavedJob
+from latentry._generate._start import Start
+from latentry._jobs._company import Alone, InJob
+from latentry._jobs._course import Course
+from latentry._jobs._device import Device
+from latentry._jobs._job import Job
+from latentry._jobs._queue import JobQueue
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
-from latentry._memory._upcast import upcast
 from latentry._numerics._noise import NoiseSource
 from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
@@ -48,15 +45,20 @@ from latentry._resolve._setup import Setup
 
 
 class Engine:
-    """Makes pictures with the plugins of a host. Keeps the models of the last request in memory.
+    """Makes pictures with the plugins of a host.
 
-    Threads may share an engine. Requests for the same model, attention and LoRAs run at the same time; a request for
-    others waits until they are done.
+    ``generate`` draws in the caller's thread, ``submit`` in the engine's own, where requests that have a model, a size,
+    attention and LoRAs in common share the passes through its network. Threads may share an engine. A request that
+    wants another attention or other LoRAs of a model in use waits for those before it, and later ones wait for it.
 
     Args:
         host: where schedulers, sigma schedules, families and checkpoints come from.
         memory: how memory is saved. With offload, requests run one after another.
         policy: what requests may ask for; give one where they come from others.
+        budget: bytes of weights that are kept in memory between requests, the models used last; None keeps those of
+            the last request alone.
+        batch_invariant: jobs share no passes, so that a picture has the same bits in any company. Otherwise its latents
+            differ from those that it has alone by rounding; its noise never does.
         move: copies weights to the device, with offload.
     """
 
@@ -66,14 +68,14 @@ class Engine:
         memory: MemoryPolicy | None = None,
         *,
         policy: Policy = ANYTHING,
+        budget: int | None = None,
+        batch_invariant: bool = False,
         move: Move = to_device,
     ) -> None:
         self.host, self.memory, self.policy = host, memory or MemoryPolicy(), policy
-        self._backends, self._move = AvailableBackends(host), move
         self._fingerprints, self._opened, self._plans = Fingerprints(), OpenedCheckpoints(), KeptPlans()
-        self._device: SharedSetting[None] = SharedSetting()
-        self._kept: dict[tuple[Hashable, ...], LoadedModel] = {}
-        self._loading = Lock()
+        self._studio = Studio(host, AvailableBackends(host), Models(budget), move)
+        self._queue, self._device = JobQueue(), Device(batch_invariant=batch_invariant)
 
     def prepare(
         self,
@@ -97,8 +99,34 @@ class Engine:
         return self._prepare(request, {"init_image": init_image, "mask": mask}, progress)
 
     def load(self, setup: Setup) -> Model:
-        """The model of a setup; loaded, unless it still is from the last request."""
-        return self._load(setup)[0].model
+        """The model of a setup; loaded, unless it still is from an earlier request."""
+        return self._studio.models.load(setup)[0].model
+
+    def loaded(self) -> tuple[Resident, ...]:
+        """The models in memory, the one that was not used for longest first."""
+        return self._studio.models.residents()
+
+    def unload(self, name: str) -> int:
+        """Drops a model from memory, pinned or not, and returns the bytes of its weights.
+
+        Requests that are using it keep it until they end.
+
+        Args:
+            name: as in ``loaded``.
+
+        Raises:
+            UnknownName: no such model is in memory.
+        """
+        return self._studio.models.unload(name)
+
+    def pin(self, name: str, *, pinned: bool = True) -> None:
+        """Keeps a model in memory whatever comes, from when it is next loaded; or no longer.
+
+        Args:
+            name: as in ``loaded``.
+            pinned: False ends it.
+        """
+        self._studio.models.pin(name, pinned)
 
     @contextmanager
     def network(self, setup: Setup) -> Iterator[GuidedNetwork]:
@@ -107,8 +135,11 @@ class Engine:
         Args:
             setup: from ``prepare``.
         """
-        loaded = self._load(setup)
-        with self._served(setup, loaded), reporting_out_of_memory("sampling"):
+        with (
+            self._studio.models.lend(setup) as loaded,
+            self._studio.served(setup, loaded, Alone()),
+            reporting_out_of_memory("sampling"),
+        ):
             start = Start(setup.plan, setup.plan.noise_scale(setup.request.initial_noise))
             yield GuidedNetwork(Sampling(setup, loaded, start, GivenNoise(None, None)))
 
@@ -141,7 +172,71 @@ class Engine:
         setup = self.prepare(request, init_image=init_image, mask=mask, progress=progress)
         given = GivenNoise(latents, noise)
         given.check((len(request.prompts), *setup.latent_shape))
-        return self._run(setup, range(len(request.prompts)), given, progress or silent, finished or ignore)
+        return self._draw(setup, range(len(request.prompts)), given, progress, finished)
+
+    def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        init_image: Image | None = None,
+        mask: Image | None = None,
+        priority: float = 0,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+        previews: int = 0,
+    ) -> Job:
+        """Has a request drawn in the engine's own threads, beside others. Returns at once; faults are in the result.
+
+        Jobs are taken in the order in which they are due: ten minutes after they came, or at their deadline if that is
+        sooner, and a minute earlier for each degree of priority. So every job's turn comes.
+
+        Args:
+            request: what is wanted.
+            init_image: see ``prepare``.
+            mask: see ``prepare``.
+            priority: higher ones are taken first.
+            deadline: in seconds from now; what is not finished then fails.
+            progress: called in the job's thread at every step; an exception raised in it ends the job.
+            previews: a ``Previewed`` event after every so many steps, where the model has ``preview``; 0 for none.
+        """
+        given = {"init_image": init_image, "mask": mask}
+
+        def prepared(download: Progress) -> Setup:
+            return self._prepare(request, given, download)
+
+        return self._enqueue(request, prepared, given, Progressed(), priority, deadline, progress, previews)
+
+    def resume(
+        self,
+        state: bytes,
+        *,
+        policy: Policy | None = None,
+        priority: float = 0,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+        previews: int = 0,
+    ) -> Job:
+        """Continues a job from what ``Job.pause`` returned, here or in another process, to the same bits.
+
+        Args:
+            state: of the job.
+            policy: what may be opened on the state's word, in place of the engine's policy; give one for states that
+                come from strangers.
+            priority: see ``submit``.
+            deadline: see ``submit``.
+            progress: see ``submit``.
+            previews: see ``submit``.
+
+        Raises:
+            RecipeError: the bytes are not a saved job. What is missing or differs here is in the job's result.
+        """
+        saved = SavedJob.from_bytes(state)
+        recipe, given = saved.recipe, {"init_image": None, "mask": None, **saved.given}
+
+        def prepared(download: Progress) -> Setup:
+            return self._prepare_again(recipe, given, GivenNoise(), policy, download)
+
+        return self._enqueue(recipe.request, prepared, given, saved.done, priority, deadline, progress, previews)
 
     def reproduce(
         self,
@@ -174,19 +269,10 @@ class Engine:
         """
         pictures = {"init_image": init_image, "mask": mask}
         given = GivenNoise(latents, noise)
-        check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
-        policy = self.policy if policy is None else policy
-        check_request(policy, recipe.request)
-        if not anyway:
-            check_plugins(recipe, self.host)
-        setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)
-        given.check((len(recipe.request.prompts), *setup.latent_shape))
-        if not anyway:
-            check_revision(recipe, setup)
-            check_same(recipe, setup, given)
+        setup = self._prepare_again(recipe, pictures, given, policy, progress, anyway=anyway)
         first = recipe.index // recipe.request.batch * recipe.request.batch
         end = min(first + recipe.request.batch, len(recipe.request.prompts))
-        result = self._run(setup.again(recipe), range(first, end), given, progress or silent)
+        result = self._draw(setup, range(first, end), given, progress)
         at = recipe.index - first
         return replace(
             result,
@@ -204,7 +290,7 @@ class Engine:
         strict: bool = True,
         opening: Policy | None = None,
     ) -> Setup:
-        backends, policy = self._backends, self.memory
+        backends, policy = self._studio.backends, self.memory
         setup = prepare(
             self.host,
             request,
@@ -218,128 +304,55 @@ class Engine:
         )
         return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)
 
-    def _load(self, setup: Setup) -> tuple[LoadedModel, ...]:
-        """The model, and after it its refiner and its guidance's, where there are any."""
-        wanted = setup.networks
-        with self._loading:
-            # other models go first, before their memory is needed
-            self._kept = {key: loaded for key, loaded in self._kept.items() if key in wanted}
-            for key, checkpoint in wanted.items():
-                if key not in self._kept:
-                    with reporting_out_of_memory("loading the model"), plugin_call(checkpoint):
-                        self._kept[key] = LoadedModel(checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes))
-            return tuple(self._kept[key] for key in wanted)
-
-    @torch.no_grad()
-    def _run(
+    def _prepare_again(
         self,
-        setup: Setup,
-        indices: Sequence[int],
+        recipe: Recipe,
+        pictures: Mapping[str, Image | None],
         given: GivenNoise,
-        progress: Progress,
-        finished: Finished = ignore,
-    ) -> GenerationResult:
-        progress(ProgressEvent("load", 0, 0, f"Loading {setup.located.name}"))
-        loaded = self._load(setup)
-        try:
-            return self._draw(setup, loaded, indices, given, progress, finished)
-        except AutoencoderOverflow:
-            setup = in_float32(setup, loaded[0].model)
-        try:  # the picture is encoded at the start, so that starting again loses nothing
-            return self._draw(setup, loaded, indices, given, progress, finished)
-        except AutoencoderOverflow:
-            raise non_finite(autoencoder_of(loaded[0].model)) from None
+        policy: Policy | None,
+        progress: Progress | None,
+        *,
+        anyway: bool = False,
+    ) -> Setup:
+        """The setup of a recipe, which is refused where something differs here."""
+        check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
+        policy = self.policy if policy is None else policy
+        check_request(policy, recipe.request)
+        if not anyway:
+            check_plugins(recipe, self.host)
+        setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)
+        given.check((len(recipe.request.prompts), *setup.latent_shape))
+        if not anyway:
+            check_revision(recipe, setup)
+            check_same(recipe, setup, given)
+        return setup.again(recipe)
+
+    def _enqueue(
+        self,
+        request: GenerationRequest,
+        prepared: Callable[[Progress], Setup],
+        given: Mapping[str, Image | None],
+        done: Progressed,
+        priority: float,
+        deadline: float | None,
+        progress: Progress | None,
+        previews: int,
+    ) -> Job:
+        course, due = Course(request), self._queue.due(priority, deadline)
+        company = InJob(course, self._device, due)
+        drawing = JobDrawing(self._studio, course, company, prepared, given, done, progress, previews)
+        if deadline is not None:
+            course.expire_after(deadline)
+        self._queue.put(due, lambda: course.draw(drawing))
+        return Job(course)
 
     def _draw(
         self,
         setup: Setup,
-        loaded: Sequence[LoadedModel],
         indices: Sequence[int],
         given: GivenNoise,
-        progress: Progress,
-        finished: Finished,
+        progress: Progress | None,
+        finished: Finished | None = None,
     ) -> GenerationResult:
-        """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
-        # an adaptive scheduler would choose the steps of one picture by the errors of the others
-        batch = 1 if setup.plan.scheduler.adaptive else setup.request.batch
-        steps, model = len(setup.plan), loaded[0].model
-        batches = [indices[i : i + batch] for i in range(0, len(indices), batch)]
-        drawn: list[Drawn] = []
-        failure: NonFiniteError | None = None
-        notes = dict.fromkeys(setup.notes)
-        with ExitStack() as serving, reporting_out_of_memory("sampling"):
-            served = list(serving.enter_context(self._served(setup, loaded)))
-            if setup.inputs.image is not None:
-                progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
-            sampling = Sampling(setup, loaded, choose_start(setup, model), given)
-            try:
-                for number, pictures in enumerate(batches):
-                    reporting = BatchProgress(progress, number, len(batches), steps)
-                    sampled = sampling(pictures, reporting)
-                    reporting("decode", steps, "Decoding")
-                    used, found = setup, decode(model, pictures, sampled)
-                    if found is None:
-                        used = in_float32(setup, model)
-                        serving.close()  # the networks are shared with other threads
-                        found = self._decode_again(used, loaded, pictures, sampled)
-                        served += serving.enter_context(self._served(setup, loaded))
-                    drawn.append(found)
-                    notes |= dict.fromkeys(used.notes)
-                    hand_out(self.host, found, used, given, model, finished)
-            except NonFiniteError as error:
-                failure = error
-        notes |= dict.fromkeys(note for guard in served for note in guard.notes)
-        result = to_result(self.host, drawn, setup, given, tuple(notes), model)
-        if failure is not None:
-            failure.finished = result
-            raise failure
-        assert result is not None
-        progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
-        return result
-
-    def _decode_again(
-        self, setup: Setup, loaded: Sequence[LoadedModel], pictures: Sequence[int], sampled: Sampled
-    ) -> Drawn:
-        """Decodes one batch with other settings of the autoencoder; batches before and after it keep theirs, so that no
-        picture depends on what was drawn beside it.
-
-        Raises:
-            NonFiniteError: the pixels are not finite with these either.
-        """
-        model = loaded[0].model
-        with self._served(setup, loaded):
-            if (found := decode(model, pictures, sampled)) is None:
-                raise non_finite(autoencoder_of(model))
-        return found
-
-    @contextmanager
-    def _served(self, setup: Setup, loaded: Sequence[LoadedModel]) -> Iterator[list[AttentionGuard]]:
-        """Sets LoRAs, attention, tiling and offload on the models for as long as a request uses them."""
-        with ExitStack() as stack:
-            served: list[AttentionGuard] = []
-            for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
-                loras = setup.loras if each is loaded[0] else ChosenLoras()
-                setting = partial(_set, each.model, self._backends, setup, loras)
-                served += stack.enter_context(each.setting.hold((setup.serving, loras.key), setting))
-            if setup.memory.policy.offload != "none":
-                models = [each.model for each in loaded]
-                moving = partial(offloaded, *models, device=setup.device, policy=setup.memory.policy, move=self._move)
-                stack.enter_context(
-                    self._device.hold(object(), moving)
-                )  # equal to no other, so that no other thread is let in
-            yield served
-
-
-@contextmanager
-def _set(
-    model: Model, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
-) -> Iterator[tuple[AttentionGuard, ...]]:
-    request, memory = setup.request, setup.memory
-    with ExitStack() as stack:
-        with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
-            stack.enter_context(model.set_loras(loras.requests, loras.mode))
-            guards = stack.enter_context(serving(model, backends, request.attention, request.attention_options))
-            stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
-        if setup.float32_autoencoder and "vae" in model.networks:
-            stack.enter_context(upcast(model.networks["vae"], torch.float32))
-        yield guards
+        """Draws in this thread."""
+        return Drawing(self._studio, setup, indices, given, progress or silent, finished or ignore)()

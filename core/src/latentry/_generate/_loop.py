@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,16 +12,20 @@ from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._progress import BatchProgress
-from latentry._discovery import plugin_call
+from latentry._discovery import Leaving, plugin_call
 from latentry._errors import PluginError
 from latentry._generate._finite import CheckedEvaluate, FiniteCheck, Source, denoiser_of
-from latentry._generate._loaded_model import LoadedModel
+from latentry._generate._glimpse import BatchGlimpse
+from latentry._generate._kept._loaded_model import LoadedModel
 from latentry._generate._start import Start
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
 from latentry._guidance._weak_model import WithWeakModel
-from latentry._numerics._noise import KeyedNoise
+from latentry._jobs._company import Alone, Company
+from latentry._jobs._course import Interrupted
+from latentry._numerics._noise import KeyedNoise, NoiseSource
 from latentry._numerics._run import Run
+from latentry._numerics._state import RunState
 from latentry._request._given_noise import GivenNoise
 
 if TYPE_CHECKING:
@@ -39,6 +43,43 @@ class Sampled(NamedTuple):
         return self._replace(latents=self.latents.to(device))
 
 
+class Begun(NamedTuple):
+    """A batch in the middle, as data.
+
+    Attributes:
+        run: where its run is.
+        guidance: the guidance's memory.
+        evaluations: how many its run took.
+    """
+
+    run: RunState
+    guidance: RunState
+    evaluations: int
+
+
+class Halted(Leaving):
+    """A batch was left to be continued elsewhere.
+
+    Args:
+        begun: where it was left.
+    """
+
+    def __init__(self, begun: Begun) -> None:
+        super().__init__()
+        self.begun = begun
+
+
+class _Batch(NamedTuple):
+    """What belongs to one batch while it is sampled."""
+
+    run: Run
+    evaluate: Evaluate
+    initial: Tensor
+    check: FiniteCheck
+    progress: BatchProgress
+    glimpse: BatchGlimpse
+
+
 @dataclass(frozen=True)
 class Sampling:
     """What all batches of a request have in common.
@@ -48,21 +89,25 @@ class Sampling:
         loaded: the model, and after it its refiner and its guidance's, where there are any.
         start: where runs start.
         given: noise of the caller.
+        company: with whom the networks are shared.
     """
 
     setup: Setup
     loaded: Sequence[LoadedModel]
     start: Start
     given: GivenNoise
+    company: Company = field(default_factory=Alone)
 
-    def __call__(self, pictures: Sequence[int], progress: BatchProgress) -> Sampled:
+    def __call__(self, pictures: Sequence[int], progress: BatchProgress, begun: Begun | None = None) -> Sampled:
         """Samples one batch.
 
         Args:
             pictures: indices of pictures of the request.
             progress: called at every step.
+            begun: where the batch was left, if it was.
 
         Raises:
+            Halted: it is to be continued elsewhere.
             NonFiniteError: values that are not finite arose on the way.
             PluginError: the scheduler or the model failed.
         """
@@ -71,11 +116,14 @@ class Sampling:
         check = FiniteCheck()
         evaluate, keyed = self.evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
         initial = self.initial_noise(pictures)
-        run = self.start.plan.start(self.start.sample(initial), noise=self.given.draws or keyed)
-        progress("sample", 0, "Sampling", run)
+        run = self._run(initial, self.given.draws or keyed, begun)
+        glimpse = BatchGlimpse(self.loaded[0].model, tuple(pictures), self.setup.size, self.company)
+        batch = _Batch(run, evaluate, initial, check, progress, glimpse)
+        progress("sample", run.index, "Sampling", run)
         steps = len(self.setup.plan)
         try:
-            evaluations = self._solve(run, evaluate, initial, check, progress)
+            with self.company.sampling():
+                evaluations = self._solve(batch, begun)
         except PluginError:
             check.raise_first(steps)  # where values are not finite, that explains the failure
             raise
@@ -84,26 +132,41 @@ class Sampling:
         check.raise_first(steps)
         return Sampled(run.sample, evaluations)
 
-    def _solve(self, run: Run, evaluate: Evaluate, initial: Tensor, check: FiniteCheck, progress: BatchProgress) -> int:
+    def _run(self, initial: Tensor, noise: NoiseSource, begun: Begun | None) -> Run:
+        """The run from its start, or from where it was left."""
+        if begun is None:
+            return self.start.plan.start(self.start.sample(initial), noise=noise)
+        return self.start.plan.resume(begun.run, noise=noise)
+
+    def _solve(self, batch: _Batch, begun: Begun | None) -> int:
         """Takes a run to its end and returns the number of its evaluations."""
-        evaluations, memory = 0, self.setup.guidance.empty
+        run, check, guidance = batch.run, batch.check, self.setup.guidance
+        memory = guidance.empty if begun is None else guidance.memory(begun.guidance)
+        evaluations = 0 if begun is None else begun.evaluations
         while (query := run.query) is not None:
-            level, evaluations = run.point, evaluations + 1
-            with self.guiding:
-                guided = self.setup.guidance(evaluate, query, memory)
-            memory = guided.memory
+            level = run.point
+            try:
+                with self.guiding:
+                    guided = guidance(batch.evaluate, query, memory)
+            except Interrupted as interrupted:
+                if interrupted.wish != "pause":
+                    raise
+                check.raise_first(len(self.setup.plan))
+                raise Halted(Begun(run.state(), guidance.state(memory, query.index), evaluations)) from None
+            memory, evaluations = guided.memory, evaluations + 1
             check.add(Source("guidance", query.index), guided.output)
+            batch.glimpse.take(self.setup.plan, query, guided.output)
             run.advance(guided.output, uncond=guided.uncond)
             if run.point != level:
                 check.add(Source("the scheduler", query.index), run.sample)
                 # a step of several evaluations is blended once, when it has reached its end
                 if self.start.blend is not None:
-                    self.start.blend(run, initial)
+                    self.start.blend(run, batch.initial)
             if self.setup.plan.scheduler.adaptive:
                 # it reads its error on the host anyway, and with values that are not finite it may never end
                 check.raise_first(len(self.setup.plan))
             if run.index > query.index:
-                progress("sample", run.index, "Sampling", run)
+                batch.progress("sample", run.index, "Sampling", run, batch.glimpse)
         return evaluations
 
     def initial_noise(self, pictures: Sequence[int]) -> Tensor:
@@ -140,10 +203,11 @@ class Sampling:
         request = self.setup.request
         cond = [self._encoded(loaded, request.prompts[index], negative=False) for index in pictures]
         once = [self._encoded(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
-        return BatchEvaluate(loaded.model, cond, once * len(pictures))
+        return BatchEvaluate(loaded.model, cond, once * len(pictures), self.company.predict)
 
     def _encoded(self, loaded: LoadedModel, prompt: str, *, negative: bool) -> Conditioning:
         loras = self.setup.loras.text_key if loaded is self.loaded[0] else ()
         serving = (self.setup.attention, loras)
-        encoded = loaded.prompts(prompt, self.setup.prompt_settings(negative=negative), serving)
+        settings = self.setup.prompt_settings(negative=negative)
+        encoded = self.company.run(lambda: loaded.prompts(prompt, settings, serving))
         return Conditioning({**encoded.tensors, **self.start.conditioning})

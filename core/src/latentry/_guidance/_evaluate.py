@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
-from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
-from latentry._discovery import plugin_call
+from latentry._guidance._rows import Predict, Rows
 from latentry._numerics._processes._point import Query
 from latentry._specs import BranchKind
 
@@ -66,10 +65,17 @@ class BatchEvaluate:
         model: the network.
         cond: each picture's conditioning, with batch size 1.
         uncond: likewise for the negative prompt.
+        predict: has rows go through the network, perhaps with those of other requests.
     """
 
-    def __init__(self, model: Model, cond: Sequence[Conditioning], uncond: Sequence[Conditioning]) -> None:
-        self._model, self._call = model, plugin_call(model)
+    def __init__(
+        self,
+        model: Model,
+        cond: Sequence[Conditioning],
+        uncond: Sequence[Conditioning],
+        predict: Predict = Rows.predict,
+    ) -> None:
+        self._model, self._through = model, predict
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
@@ -85,14 +91,11 @@ class BatchEvaluate:
     def _predict(
         self, query: Query, negative: tuple[bool, ...], layers: tuple[int, ...], attention: AttentionChange | None
     ) -> Tensor:
-        changed: dict[str, Any] = {} if attention is None else {"attention": attention}  # families need not know of it
         x = torch.cat([query.input.to(self._model.dtype)] * len(negative))
         outputs: list[tuple[int, Tensor]] = []
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
-            with self._call, inference():
-                output = self._model.predict(some, query.timestep, conditioning, skip_layers=layers, **changed)
-            output = normal(output)
+            output = self._through(Rows(self._model, some, query.timestep, conditioning, layers, attention))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

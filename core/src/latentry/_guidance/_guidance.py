@@ -58,6 +58,23 @@ class Guidance(Protocol):
         """
         ...
 
+    def state(self, memory: Any, index: int) -> RunState:
+        """A memory as data; saved beside ``Run.state()`` it continues a guided run.
+
+        Args:
+            memory: what the last call returned.
+            index: steps done.
+        """
+        ...
+
+    def memory(self, state: RunState) -> Any:
+        """The memory again, from ``state``.
+
+        Raises:
+            IncompatibleError: it belongs to another guidance or plan.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class ByMethod:
@@ -111,20 +128,11 @@ class ByMethod:
         return Guided(cond, cond, uncond, memory)
 
     def state(self, memory: Any, index: int) -> RunState:
-        """A memory as data; saved beside ``Run.state()`` it continues a guided run.
-
-        Args:
-            memory: what the last call returned.
-            index: steps done.
-        """
+        """See ``Guidance``."""
         return RunState.pack(self._fingerprint, index, self.plan.points[index], memory)
 
     def memory(self, state: RunState) -> Any:
-        """The memory again, from ``state``.
-
-        Raises:
-            IncompatibleError: it belongs to another guidance or plan.
-        """
+        """See ``Guidance``."""
         if state.plan != self._fingerprint:
             raise IncompatibleError(
                 "The saved guidance does not belong to this run.",
@@ -207,6 +215,14 @@ class SkipLayer:
     def empty(self) -> Any:
         """See ``Guidance``."""
         return self.inner.empty
+
+    def state(self, memory: Any, index: int) -> RunState:
+        """See ``Guidance``; of the guidance it is added to."""
+        return self.inner.state(memory, index)
+
+    def memory(self, state: RunState) -> Any:
+        """See ``Guidance``."""
+        return self.inner.memory(state)
 
     def __call__(self, evaluate: Evaluate, query: Query, memory: Any) -> Guided:
         """See ``Guidance``."""

@@ -95,16 +95,30 @@ class Setup:
         """
         pairs = [(self.located, self.checkpoint)]
         pairs += [(other.located, other.checkpoint) for other in (self.refiner, self.weak) if other]
+        return {self._key(located): checkpoint for located, checkpoint in pairs}
+
+    @property
+    def names(self) -> dict[tuple[Hashable, ...], str]:
+        """What the checkpoints are called, by the keys of ``networks``."""
+        others = [other.located for other in (self.weak, self.refiner) if other]
+        return {self._key(located): located.name for located in (*others, self.located)}
+
+    def _key(self, located: Located) -> tuple[Hashable, ...]:
         where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
-        return {(located.files, located.variant.name, *where): checkpoint for located, checkpoint in pairs}
+        return (located.files, located.variant.name, *where)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        assert self.request.width is not None
+        assert self.request.height is not None
+        return self.request.width, self.request.height
 
     def prompt_settings(self, *, negative: bool) -> PromptSettings:
         """What an encoded prompt depends on besides its text."""
         request = self.request
-        assert request.width is not None
-        assert request.height is not None
         guidance = request.guidance if self.located.variant.guidance_kind == "distilled" else None
-        return PromptSettings(request.width, request.height, negative, guidance=guidance, own=self.conditioning)
+        return PromptSettings(*self.size, negative, guidance=guidance, own=self.conditioning)
 
     def again(self, recipe: Recipe) -> Setup:
         """The setup of a picture that is made again; its plugins keep the reasons for which they were taken then."""

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from latentry._contract._model import Model
-from latentry._generate._prompt_cache import PromptCache
-from latentry._generate._shared_setting import SharedSetting
+from latentry._generate._kept._prompt_cache import PromptCache
+from latentry._generate._kept._shared_setting import SharedSetting
 
 log = logging.getLogger("latentry")
 NAMED = 3

@@ -1,0 +1,225 @@
+"""One request being drawn: from its setup to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from latentry._attention._available import AvailableBackends
+from latentry._attention._guard import AttentionGuard
+from latentry._attention._serving import serving
+from latentry._contract._lora import ChosenLoras
+from latentry._contract._model import Model
+from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
+from latentry._discovery import PluginHost, plugin_call
+from latentry._errors import NonFiniteError
+from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
+from latentry._generate._finite import non_finite
+from latentry._generate._kept._loaded_model import LoadedModel
+from latentry._generate._kept._models import Models
+from latentry._generate._kept._shared_setting import SharedSetting
+from latentry._generate._loop import Begun, Halted, Sampled, Sampling
+from latentry._generate._start import AutoencoderOverflow, choose_start
+from latentry._jobs._company import Alone, Company
+from latentry._jobs._course import Interrupted
+from latentry._memory._offload import offloaded
+from latentry._memory._out_of_memory import reporting_out_of_memory
+from latentry._memory._residency import Move
+from latentry._memory._upcast import upcast
+from latentry._request._given_noise import GivenNoise
+from latentry._request._result import GenerationResult
+from latentry._resolve._setup import Setup
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What all drawings of an engine share.
+
+    Attributes:
+        host: what is installed.
+        backends: for attention.
+        models: in memory.
+        move: copies weights to the device, with offload.
+        device: held by the one drawing whose networks take turns there.
+    """
+
+    host: PluginHost
+    backends: AvailableBackends
+    models: Models
+    move: Move
+    device: SharedSetting[None] = field(default_factory=SharedSetting)
+
+    @contextmanager
+    def served(self, setup: Setup, loaded: Sequence[LoadedModel], company: Company) -> Iterator[list[AttentionGuard]]:
+        """Sets LoRAs, attention, tiling and offload on the models for as long as a request uses them."""
+        due, wait = company.due, company.wait
+        with ExitStack() as stack:
+            served: list[AttentionGuard] = []
+            for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
+                loras = setup.loras if each is loaded[0] else ChosenLoras()
+                setting = partial(_set, each.model, self.backends, setup, loras)
+                served += stack.enter_context(
+                    each.setting.hold((setup.serving, loras.key), setting, due=due, wait=wait)
+                )
+            if setup.memory.policy.offload != "none":
+                models, policy = [each.model for each in loaded], setup.memory.policy
+                moving = partial(offloaded, *models, device=setup.device, policy=policy, move=self.move)
+                # equal to no other, so that no other thread is let in
+                stack.enter_context(self.device.hold(object(), moving, due=due, wait=wait))
+            yield served
+
+
+@dataclass
+class Progressed:
+    """How far a drawing has come, batch by batch.
+
+    Attributes:
+        drawn: the batches that are finished.
+        batches: how many are finished or left out.
+        begun: where the next one was left, if it was.
+    """
+
+    drawn: list[Drawn] = field(default_factory=list)
+    batches: int = 0
+    begun: Begun | None = None
+
+
+Save = Callable[[Setup, Progressed], bytes]
+"""Writes down what is needed to go on elsewhere."""
+
+
+@dataclass
+class Drawing:
+    """One request being drawn.
+
+    Attributes:
+        studio: of the engine.
+        setup: everything that was decided.
+        indices: which of the request's pictures.
+        given: noise of the caller.
+        progress: called at every step.
+        finished: called with the result of each batch.
+        company: with whom it shares networks, and who may end it.
+        done: how far it has come.
+    """
+
+    studio: Studio
+    setup: Setup
+    indices: Sequence[int]
+    given: GivenNoise
+    progress: Progress = silent
+    finished: Finished = ignore
+    company: Company = field(default_factory=Alone)
+    done: Progressed = field(default_factory=Progressed)
+
+    @torch.no_grad()
+    def __call__(self) -> GenerationResult:
+        """Draws all batches.
+
+        Raises:
+            NonFiniteError: with the pictures of the batches before.
+            Halted: the job is to be continued elsewhere; ``done`` says where.
+            Interrupted: it was left otherwise, and no picture is to be kept.
+        """
+        self.progress(ProgressEvent("load", 0, 0, f"Loading {self.setup.located.name}"))
+        with self.studio.models.lend(self.setup) as loaded:
+            try:
+                return self._draw(loaded)
+            except AutoencoderOverflow:
+                self.setup = in_float32(self.setup, loaded[0].model)
+            try:  # the picture is encoded at the start, so that starting again loses nothing
+                return self._draw(loaded)
+            except AutoencoderOverflow:
+                raise non_finite(autoencoder_of(loaded[0].model)) from None
+
+    def _draw(self, loaded: Sequence[LoadedModel]) -> GenerationResult:
+        """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
+        setup, model, done = self.setup, loaded[0].model, self.done
+        # an adaptive scheduler would choose the steps of one picture by the errors of the others
+        size = 1 if setup.plan.scheduler.adaptive else setup.request.batch
+        steps, batches = len(setup.plan), [self.indices[i : i + size] for i in range(0, len(self.indices), size)]
+        failure: NonFiniteError | None = None
+        notes = dict.fromkeys(setup.notes)
+        with ExitStack() as serving, reporting_out_of_memory("sampling"):
+            served = list(serving.enter_context(self.studio.served(setup, loaded, self.company)))
+            if setup.inputs.image is not None:
+                self.progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
+            start = self.company.run(partial(choose_start, setup, model))
+            sampling = Sampling(setup, loaded, start, self.given, self.company)
+            try:
+                for number, pictures in enumerate(batches[done.batches :], done.batches):
+                    reporting = BatchProgress(self.progress, number, len(batches), steps)
+                    with self._left_out():
+                        sampled = sampling(pictures, reporting, done.begun)
+                        reporting("decode", steps, "Decoding")
+                        used, found = setup, self.company.run(partial(decode, model, pictures, sampled))
+                        if found is None:
+                            used = in_float32(setup, model)
+                            serving.close()  # the networks are shared with other threads
+                            found = self._decode_again(used, loaded, pictures, sampled)
+                            served += serving.enter_context(self.studio.served(setup, loaded, self.company))
+                        self.company.check(batch=True)
+                        done.drawn.append(found)
+                        notes |= dict.fromkeys(used.notes)
+                        hand_out(self.studio.host, found, used, self.given, model, self.finished)
+                    done.batches, done.begun = number + 1, None
+            except NonFiniteError as error:
+                failure = error
+            except Interrupted as interrupted:
+                if interrupted.wish != "keep" or not done.drawn:
+                    raise
+            except Halted as halted:
+                done.begun = halted.begun
+                raise
+        notes |= dict.fromkeys(note for guard in served for note in guard.notes)
+        result = to_result(self.studio.host, done.drawn, setup, self.given, tuple(notes), model)
+        if failure is not None:
+            failure.finished = result
+            raise failure
+        if result is None:  # every batch was skipped
+            raise Interrupted("drop")
+        self.progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
+        return result
+
+    @contextmanager
+    def _left_out(self) -> Iterator[None]:
+        """Goes on with the next batch where this one is skipped."""
+        try:
+            yield
+        except Interrupted as interrupted:
+            if interrupted.wish != "skip":
+                raise
+
+    def _decode_again(
+        self, setup: Setup, loaded: Sequence[LoadedModel], pictures: Sequence[int], sampled: Sampled
+    ) -> Drawn:
+        """Decodes one batch with other settings of the autoencoder; batches before and after it keep theirs, so that no
+        picture depends on what was drawn beside it.
+
+        Raises:
+            NonFiniteError: the pixels are not finite with these either.
+        """
+        model = loaded[0].model
+        with self.studio.served(setup, loaded, self.company):
+            if (found := self.company.run(partial(decode, model, pictures, sampled))) is None:
+                raise non_finite(autoencoder_of(model))
+        return found
+
+
+@contextmanager
+def _set(
+    model: Model, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
+) -> Iterator[tuple[AttentionGuard, ...]]:
+    request, memory = setup.request, setup.memory
+    with ExitStack() as stack:
+        with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
+            stack.enter_context(model.set_loras(loras.requests, loras.mode))
+            guards = stack.enter_context(serving(model, backends, request.attention, request.attention_options))
+            stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
+        if setup.float32_autoencoder and "vae" in model.networks:
+            stack.enter_context(upcast(model.networks["vae"], torch.float32))
+        yield guards

@@ -174,7 +174,7 @@ def test_unipc_corrects_the_first_step_from_pure_noise() -> None:
     oracle = SpectrumOracle()
     z = torch.ones(1, len(oracle.variance), dtype=torch.float64)
     for steps in (5, 8, 10):
-        plan = UniPC().plan(
+        plan = UniPC(guard=False).plan(
             steps, process=Flow(), prediction=Prediction.FLOW, sigmas=Linspace(multistep=True), final="zero"
         )
         peer = made("UniPCMultistepScheduler", **FLOW)

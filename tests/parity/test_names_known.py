@@ -125,7 +125,7 @@ def test_the_directory_of_peer_names_is_what_the_plugins_say(host: PluginHost) -
 def test_a_name_is_read_again_from_a_recipe(host: PluginHost) -> None:
     """What a name stands for is recorded with infinite options, and JSON has no infinity."""
     options = dict(understand(host, "DPM++ 2M SDE").options)
-    assert options == {"longest_step": math.inf}
+    assert options == {"guard": False, "longest_step": math.inf}
     request = GenerationRequest(prompt="a", scheduler="dpmpp-2m-sde", scheduler_options=options)
     assert GenerationRequest.model_validate_json(request.model_dump_json()).scheduler_options == options
 

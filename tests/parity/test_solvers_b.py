@@ -53,9 +53,9 @@ def made(scheduler: Scheduler, process: Process, points: tuple[Point, ...], pred
 
 
 K_DIFFUSION = [
-    ("HeunDiscreteScheduler", Heun(clock="s", longest_step=math.inf)),
-    ("KDPM2DiscreteScheduler", DPM2(longest_step=math.inf)),
-    ("LMSDiscreteScheduler", LMS(arrival="full")),
+    ("HeunDiscreteScheduler", Heun(guard=False, clock="s", longest_step=math.inf)),
+    ("KDPM2DiscreteScheduler", DPM2(guard=False, longest_step=math.inf)),
+    ("LMSDiscreteScheduler", LMS(guard=False, arrival="full")),
 ]
 
 
@@ -88,7 +88,7 @@ def test_dpm2_ancestral(patch: Patch, steps: int) -> None:
     peer = diffusers.KDPM2AncestralDiscreteScheduler(**SD15, timestep_spacing="trailing")
     peer.set_timesteps(steps)
     process = table(peer)
-    plan = made(DPM2Ancestral(longest_step=math.inf), process, levels(peer, process))
+    plan = made(DPM2Ancestral(guard=False, longest_step=math.inf), process, levels(peer, process))
     x, drawn = start(plan), draws(steps)
     patch(MODULE + "k_dpm_2_ancestral_discrete", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x)) < WITHIN
@@ -98,7 +98,7 @@ def test_dpm2_ancestral(patch: Patch, steps: int) -> None:
 def test_heun_in_t_on_a_flow(steps: int) -> None:
     peer = diffusers.FlowMatchHeunDiscreteScheduler(shift=3.0)
     peer.set_timesteps(steps)
-    plan = made(Heun(clock="t", longest_step=math.inf), Flow(), levels(peer, Flow()), "flow_prediction")
+    plan = made(Heun(guard=False, clock="t", longest_step=math.inf), Flow(), levels(peer, Flow()), "flow_prediction")
     x = start(plan)
     assert relative(ours(plan, x, []), theirs(peer, plan, x, native=True)) < WITHIN
 
@@ -138,7 +138,9 @@ def test_pndm(steps: int, skip_prk: bool) -> None:
     process = table(peer)
     grid = [process.at(timestep=t) for t in peer._timesteps[::-1].tolist()]
     # the peer's PRK takes the stride where the paper's takes the next timestep: the same but into the last level
-    plan = made(PNDM(skip_prk=skip_prk, middle="timestep", stable=False), process, (*grid, process.cleanest))
+    plan = made(
+        PNDM(guard=False, skip_prk=skip_prk, middle="timestep", stable=False), process, (*grid, process.cleanest)
+    )
     x = start(plan)
     assert relative(ours(plan, x, []), theirs(peer, plan, x, native=True)) < WITHIN
 
@@ -149,7 +151,9 @@ def test_ipndm_from_its_second_level(steps: int) -> None:
     peer.set_timesteps(steps)
     peer.set_begin_index(1)
     process = VariancePreserving.from_betas()
-    plan = made(IPNDM(arrival="full", stable=False), process, ipndm_levels(peer, process)[1:], "v_prediction")
+    plan = made(
+        IPNDM(guard=False, arrival="full", stable=False), process, ipndm_levels(peer, process)[1:], "v_prediction"
+    )
     x = start(plan)
     peer.timesteps = peer.timesteps[1:]
     assert relative(ours(plan, x, []), theirs(peer, plan, x, native=True)) < WITHIN
@@ -160,7 +164,7 @@ def test_ipndm_of_the_peer_forgets_x0_at_pure_noise() -> None:
     peer = diffusers.IPNDMScheduler()
     peer.set_timesteps(10)
     process = VariancePreserving.from_betas().zero_terminal_snr()
-    plan = made(IPNDM(), process, ipndm_levels(peer, process)[:2], "v_prediction")
+    plan = made(IPNDM(guard=False), process, ipndm_levels(peer, process)[:2], "v_prediction")
     x = start(plan)
     peer.timesteps = peer.timesteps[:1]
     lost = ours(plan, x, []) - theirs(peer, plan, x, native=True)
@@ -220,7 +224,9 @@ def test_sa_solver(patch: Patch, predictor: int, corrector: int, tau: float, ste
     process = table(peer)
     # doubles, or its moments lose digits at order 4
     peer.sigmas = peer.sigmas.double()
-    scheduler = SASolver(predictor=predictor, corrector=corrector, tau=tau, simplified=True, longest_step=math.inf)
+    scheduler = SASolver(
+        guard=False, predictor=predictor, corrector=corrector, tau=tau, simplified=True, longest_step=math.inf
+    )
     plan = made(scheduler, process, levels(peer, process))
     x, drawn = start(plan), draws(steps)
     patch(MODULE + "sasolver", drawn)
@@ -233,7 +239,9 @@ def test_sa_solvers_interval_of_noise(patch: Patch) -> None:
     peer.set_timesteps(12)
     process = table(peer)
     low, high = process.at(timestep=200).s, process.at(timestep=800).s
-    scheduler = SASolver(corrector=2, tau=1.0, simplified=True, tau_min=low, tau_max=high, longest_step=math.inf)
+    scheduler = SASolver(
+        guard=False, corrector=2, tau=1.0, simplified=True, tau_min=low, tau_max=high, longest_step=math.inf
+    )
     plan = made(scheduler, process, levels(peer, process))
     x, drawn = start(plan), draws(12)
     patch(MODULE + "sasolver", drawn)
@@ -246,7 +254,7 @@ def test_sa_solver_of_the_peer_stops_short_of_the_picture_on_a_flow() -> None:
     peer.set_timesteps(12)
     last = float(peer.sigmas[-1])
     assert last == float(peer.sigmas[-2]) > 0.07
-    plan = made(SASolver(tau=0.0), Flow(), (*levels(peer, Flow()), Flow().clean()), "flow_prediction")
+    plan = made(SASolver(guard=False, tau=0.0), Flow(), (*levels(peer, Flow()), Flow().clean()), "flow_prediction")
     x = start(plan)
     exact = DATA.path(x, plan.points[0], plan.points[-1])
     assert relative(ours(plan, x, []), exact) < 0.02

@@ -158,6 +158,8 @@ class SchedulerSpec(Spec):
         guidance: guidance scale that suits it, None for the model's.
         sigmas: preferred sigma schedules, best first; the first that holds for the steps and the process is used.
         revision: raised whenever results change under unchanged options.
+        guard_since: the revision from which on it has the options of ``latentry.solvers.Guarded``; None if it has not.
+            Under other programs' names, and in recipes of earlier revisions, its guard is off.
         peers: what other programs call it.
         cases: further sets of options that the conformance suite proves.
     """
@@ -173,6 +175,7 @@ class SchedulerSpec(Spec):
     guidance: float | None = None
     sigmas: tuple[SigmaPreference, ...] = (SigmaPreference("latentry:trailing"),)
     revision: int = 1
+    guard_since: int | None = None
     peers: tuple[PeerName, ...] = ()
     cases: tuple[SchedulerCase, ...] = ()
 

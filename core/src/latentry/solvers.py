@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn, raised_sample
     from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
-    from latentry._numerics._solvers._guard import extrapolation_gain, guarded
+    from latentry._numerics._solvers._guard import Guarded, extrapolation_gain, guarded, limit_for
     from latentry._numerics._solvers._heun import heun_step
     from latentry._numerics._solvers._multistep import exponential_multistep
     from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
-    from latentry._numerics._solvers._stages import along_path, exponential_stages
+    from latentry._numerics._solvers._stages import StagedSDE, along_path, exponential_stages
     from latentry._numerics._solvers._thresholding import DynamicThreshold
     from latentry._numerics._solvers._weights import (
         SlopeWeight,
@@ -47,12 +47,15 @@ else:
             "exponential_sde_step": "_numerics._solvers._exponential",
             "extrapolation_gain": "_numerics._solvers._guard",
             "guarded": "_numerics._solvers._guard",
+            "Guarded": "_numerics._solvers._guard",
+            "limit_for": "_numerics._solvers._guard",
             "exponential_step": "_numerics._solvers._exponential",
             "heun_step": "_numerics._solvers._heun",
             "exponential_multistep": "_numerics._solvers._multistep",
             "slope_step": "_numerics._solvers._slopes",
             "time_of": "_numerics._solvers._slopes",
             "velocity_step": "_numerics._solvers._slopes",
+            "StagedSDE": "_numerics._solvers._stages",
             "along_path": "_numerics._solvers._stages",
             "exponential_stages": "_numerics._solvers._stages",
             "DynamicThreshold": "_numerics._solvers._thresholding",
@@ -70,10 +73,12 @@ __all__ = [
     "DynamicThreshold",
     "EtaRule",
     "Form",
+    "Guarded",
     "Hook",
     "InitialNoise",
     "Rule",
     "SlopeWeight",
+    "StagedSDE",
     "along_path",
     "ancestral",
     "combine",
@@ -85,6 +90,7 @@ __all__ = [
     "extrapolation_gain",
     "guarded",
     "heun_step",
+    "limit_for",
     "midpoint_weights",
     "polynomial_weights",
     "raised_sample",

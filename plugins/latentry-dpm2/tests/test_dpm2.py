@@ -37,7 +37,7 @@ def test_one_step_is_algorithm_4(r: float) -> None:
     u = middle.alpha / start.alpha * X - middle.sigma * math.expm1(r * 0.8) * e
     grown = end.sigma * math.expm1(0.8)
     expected = end.alpha / start.alpha * X - grown * e - grown / (2 * r) * (eps(u, middle.lam) - e)
-    plan = Plan(DPM2(r=r), SD, Prediction.EPSILON, (start, end))
+    plan = Plan(DPM2(guard=False, r=r), SD, Prediction.EPSILON, (start, end))
     found = drive(plan, X, lambda query, plan: eps(query.x, query.point.lam))
     assert torch.allclose(found, expected, rtol=1e-12)
 
@@ -55,7 +55,7 @@ def test_the_ancestral_step_goes_below_its_end_and_up_again(eta: float) -> None:
     down = math.sqrt(1.5**2 - up**2)
     middle = math.sqrt(2.0 * down)
     eps = lambda query, plan: torch.full_like(query.x, query.point.s**2)  # noqa: E731
-    plan = Plan(DPM2Ancestral(eta=eta), EDM(), Prediction.EPSILON, (EDM().at(s=2.0), EDM().at(s=1.5)))
+    plan = Plan(DPM2Ancestral(guard=False, eta=eta), EDM(), Prediction.EPSILON, (EDM().at(s=2.0), EDM().at(s=1.5)))
     z = torch.tensor([[1.0, 0.0, -2.0]], dtype=torch.float64)
     found = drive(plan, X, eps, noise=lambda *_: z)
     assert torch.allclose(found, X + (down - 2.0) * middle**2 + up * z, rtol=1e-12)
@@ -64,13 +64,13 @@ def test_the_ancestral_step_goes_below_its_end_and_up_again(eta: float) -> None:
 def test_without_stochasticity_the_two_are_one() -> None:
     points = tuple(Flow().at(s=s) for s in (4.0, 2.0, 1.0, 0.4, 0.0))
     oracle = GaussianOracle(0.3, 0.4)
-    schedulers = (DPM2(longest_step=math.inf), DPM2Ancestral(eta=0.0, longest_step=math.inf))
+    schedulers = (DPM2(guard=False, longest_step=math.inf), DPM2Ancestral(guard=False, eta=0.0, longest_step=math.inf))
     one, other = (drive(Plan(s, Flow(), Prediction.FLOW, points), X, oracle.answer) for s in schedulers)
     assert torch.equal(one, other)
 
 
 def test_the_second_evaluation_of_an_ancestral_step_may_lie_below_its_end() -> None:
-    plan = Plan(DPM2Ancestral(), EDM(), Prediction.EDM, (EDM().at(s=2.0), EDM().at(s=1.9)))
+    plan = Plan(DPM2Ancestral(guard=False), EDM(), Prediction.EDM, (EDM().at(s=2.0), EDM().at(s=1.9)))
     first, second = (query.point.s for query in _queries(plan))
     assert first == pytest.approx(2.0)
     assert second == pytest.approx(math.sqrt(2.0 * 1.9**2 / 2.0))

@@ -36,7 +36,7 @@ def test_it_is_the_papers_iteration(process: EDM | Flow | VariancePreserving, ga
         combined = eps if before is None or after == 0.0 else gamma * eps + (1.0 - gamma) * before
         expected, before = expected + (after - s) * combined, eps
     points = tuple(process.at(s=s) for s in (*LEVELS, 0.0))
-    plan = Plan(GradientEstimation(gamma=gamma), process, Prediction.V, points)
+    plan = Plan(GradientEstimation(guard=False, gamma=gamma), process, Prediction.V, points)
     assert torch.allclose(drive(plan, points[0].alpha * x, DATA.answer), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -49,12 +49,14 @@ def test_on_t_a_flow_combines_velocities_from_pure_noise_on() -> None:
         combined = eps - x0 if before is None else 2.0 * (eps - x0) - before
         expected, before = expected + (after - t) * combined, eps - x0
     points = tuple(Flow().at(timestep=1000 * t) for t in times)
-    plan = Plan(GradientEstimation(clock="t"), Flow(), Prediction.FLOW, points)
+    plan = Plan(GradientEstimation(guard=False, clock="t"), Flow(), Prediction.FLOW, points)
     assert torch.allclose(drive(plan, x, DATA.answer), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_an_answer_that_a_cache_made_up_is_not_remembered() -> None:
-    plan = Plan(GradientEstimation(), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in (4.0, 2.0, 1.0, 0.5)))
+    plan = Plan(
+        GradientEstimation(guard=False), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in (4.0, 2.0, 1.0, 0.5))
+    )
     run, made_up = plan.start(4.0 * starts(2)), GaussianOracle(3.0, 0.1)
     for real in (True, False, True):
         query = run.query
@@ -69,7 +71,7 @@ def test_three_halves_is_adams_and_bashforths_on_steps_even_in_s() -> None:
     def error(steps: int) -> float:
         points = tuple(EDM().at(s=2.0 - 1.5 * i / steps) for i in range(steps + 1))
         x = 2.0 * starts(3)
-        off = drive(Plan(GradientEstimation(gamma=1.5), EDM(), Prediction.EDM, points), x, DATA.answer)
+        off = drive(Plan(GradientEstimation(guard=False, gamma=1.5), EDM(), Prediction.EDM, points), x, DATA.answer)
         return float((off - DATA.path(x, points[0], points[-1])).norm())
 
     assert math.log2(error(80) / error(160)) > 1.9

@@ -46,22 +46,24 @@ def test_the_weights_are_the_papers_on_any_grid(steps: int) -> None:
     """Appendix: orders 1, 2 and 3 first, then 4."""
     levels = (3.0, 2.7, 2.0, 1.8, 1.1)[: steps + 1]
     expected = [float(Fraction(n, UNIT[steps - 1])) for n in TABLE[steps - 1]]
-    assert shares(IPNDM(stable=False), levels) == pytest.approx(expected)
+    assert shares(IPNDM(guard=False, stable=False), levels) == pytest.approx(expected)
 
 
 def test_the_order_bounds_how_far_it_looks_back() -> None:
-    assert shares(IPNDM(order=2), (3.0, 2.7, 2.0, 1.8)) == pytest.approx([1.5, -0.5, 0.0])
+    assert shares(IPNDM(guard=False, order=2), (3.0, 2.7, 2.0, 1.8)) == pytest.approx([1.5, -0.5, 0.0])
 
 
 def test_the_step_to_the_clean_end_keeps_its_order_if_asked() -> None:
     levels = (3.0, 2.0, 1.0, 0.0)
-    assert shares(IPNDM(), levels) == pytest.approx([1.0, 0.0, 0.0])
-    full = IPNDM(arrival="full", stable=False)
+    assert shares(IPNDM(guard=False), levels) == pytest.approx([1.0, 0.0, 0.0])
+    full = IPNDM(guard=False, arrival="full", stable=False)
     assert shares(full, levels) == pytest.approx([23 / 12, -16 / 12, 5 / 12])
 
 
 def test_over_longer_steps_the_order_is_lowered() -> None:
     levels = (9.0, 8.0, 7.0, 6.0)
-    assert shares(IPNDM(), (*levels, 4.5)) == pytest.approx([55 / 24, -59 / 24, 37 / 24, -9 / 24])  # 1/4 of s
-    assert shares(IPNDM(), (*levels, 3.0)) == pytest.approx([23 / 12, -16 / 12, 5 / 12, 0.0])
-    assert shares(IPNDM(), (*levels, 1.0)) == pytest.approx([1.5, -0.5, 0.0, 0.0])
+    assert shares(IPNDM(guard=False), (*levels, 4.5)) == pytest.approx(
+        [55 / 24, -59 / 24, 37 / 24, -9 / 24]
+    )  # 1/4 of s
+    assert shares(IPNDM(guard=False), (*levels, 3.0)) == pytest.approx([23 / 12, -16 / 12, 5 / 12, 0.0])
+    assert shares(IPNDM(guard=False), (*levels, 1.0)) == pytest.approx([1.5, -0.5, 0.0, 0.0])

@@ -46,7 +46,13 @@ def test_it_is_the_papers_algorithm(process: Process, count: int) -> None:
         expected = heun(expected + math.sqrt(high**2 - low**2) * z[k], way)
     expected = heun(expected, [low, 0.4, 0.1, 0.0])
     scheduler = Restart(
-        restart_min=low, restart_max=high, restarts=count, restart_steps=steps, clock="s", longest_step=math.inf
+        guard=False,
+        restart_min=low,
+        restart_max=high,
+        restarts=count,
+        restart_steps=steps,
+        clock="s",
+        longest_step=math.inf,
     )
     points = tuple(process.at(s=s) for s in (8.0, 4.0, 1.0, 0.4, 0.1, 0.0))
     plan = Plan(scheduler, process, Prediction.V, points)
@@ -57,20 +63,20 @@ def test_it_is_the_papers_algorithm(process: Process, count: int) -> None:
 
 def test_a_boundary_at_the_level_is_not_a_stop_of_its_own() -> None:
     levels = (3.0, 0.3, 0.1)
-    plan = Plan(Restart(restart_steps=4), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
+    plan = Plan(Restart(guard=False, restart_steps=4), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
     assert plan.evaluations_by_step == (2, 10)
 
 
 @pytest.mark.parametrize("levels", [(4.0, 2.0, 0.5), (0.25, 0.1, 0.05)])
 def test_without_crossing_the_level_it_is_heuns_method(levels: tuple[float, ...]) -> None:
-    plan = Plan(Restart(clock="s"), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
+    plan = Plan(Restart(guard=False, clock="s"), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
     x = levels[0] * normal(4, 2, seed=3)
     assert torch.allclose(drive(plan, x, DATA.answer), heun(x, list(levels)), rtol=1e-12)
 
 
 def test_no_restart_goes_above_the_level_that_the_run_began_at() -> None:
     def highest(*levels: float) -> float:
-        plan = Plan(Restart(), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
+        plan = Plan(Restart(guard=False), EDM(), Prediction.EDM, tuple(EDM().at(s=s) for s in levels))
         return max(query.point.s for query in (plan.queries or ())[1:])
 
     assert highest(4.0, 0.4, 0.1) == pytest.approx(1.0)
@@ -82,7 +88,7 @@ def test_no_restart_goes_above_the_level_that_the_run_began_at() -> None:
 def test_an_error_fades_with_each_restart(count: int) -> None:
     """For N(μ, d) the flow from s to s′ multiplies x − μ by √((d + s′²)/(d + s²)), and noise leaves it as it is."""
     d, low, high = 0.3, 0.4, 2.0
-    scheduler = Restart(restart_min=low, restart_max=high, restarts=count, restart_steps=80)
+    scheduler = Restart(guard=False, restart_min=low, restart_max=high, restarts=count, restart_steps=80)
     plan = Plan(scheduler, EDM(), Prediction.EDM, (EDM().at(s=low), EDM().at(s=0.39)))
     plan = Plan(scheduler, EDM(), Prediction.EDM, (EDM().at(s=high), *plan.points))
     run, oracle = plan.start(high * normal(1, 3, seed=4)), GaussianOracle(0.2, d)

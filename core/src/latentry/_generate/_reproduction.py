@@ -30,6 +30,22 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         )
 
 
+def without_guard(recipe: Recipe, host: PluginHost) -> Recipe:
+    """The recipe of a scheduler from before it had a guard (``SchedulerSpec.guard_since``), with the guard off: so it
+    draws as it did then. Any other is given back as it is.
+    """
+    used = recipe.plugins.get("scheduler")
+    if used is None or used.revision is None or used.name not in host.schedulers:
+        return recipe
+    since = host.schedulers[used.name].guard_since
+    if since is None or used.revision != since - 1:
+        return recipe
+    options = {"guard": False, **recipe.request.scheduler_options}
+    request = recipe.request.model_copy(update={"scheduler_options": options})
+    plugins = {**recipe.plugins, "scheduler": used.model_copy(update={"revision": since})}
+    return recipe.model_copy(update={"request": request, "plugins": plugins})
+
+
 class Change(NamedTuple):
     """A change in what the engine draws, since a revision.
 

@@ -40,15 +40,20 @@ class _Claim:
     Attributes:
         rank: 0 for a program's name to the letter, 1 for the scheduler's own, 2 for a program's in another spelling,
             3 for an alias.
+        guarded: whether the scheduler has a guard.
     """
 
     rank: int
     scheduler: str
     peer: PeerName | None = None
+    guarded: bool = False
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return dict(self.peer.options) if self.peer else {}
+        """Those of the name. No other program has a guard."""
+        if self.peer is None:
+            return {}
+        return {**({"guard": False} if self.guarded else {}), **dict(self.peer.options)}
 
     @property
     def note(self) -> str:
@@ -112,7 +117,7 @@ def _claims(host: Installed, spelt: str, name: str, written: Callable[[str], str
         for peer in spec.peers:
             names = (peer.name, *peer.others)
             if spelt in map(written, names):
-                yield _Claim(0 if name.startswith(names) else 2, scheduler, peer)
+                yield _Claim(0 if name.startswith(names) else 2, scheduler, peer, spec.guard_since is not None)
         if spelt == written(spec.name):
             yield _Claim(1, scheduler)
         elif spelt in map(written, host.schedulers.aliases(scheduler)):

@@ -29,6 +29,7 @@ from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
+from latentry._resolve._guard import guarded_for
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._inputs import read_inputs
@@ -88,7 +89,7 @@ def prepare(
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
 
     if request.plan is None:
-        laid_out = _lay_out(host, request, located, checkpoint, canvas, opening, strict=strict)
+        laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, strict=strict)
     else:
         laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
     plan = laid_out.plan
@@ -216,12 +217,16 @@ def _lay_out(
     located: Located,
     checkpoint: Checkpoint,
     canvas: Canvas,
+    method: ChosenMethod,
     opening: Policy,
     *,
     strict: bool,
 ) -> LaidOut:
     """The scheduler on its sigmas; where it is strict, options without effect are found and have their defaults."""
     scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
+    free = located.variant.guidance_kind == "classifier-free"
+    scale = _scale(host, request, located, method, scheduler.name) if free else 1.0
+    scheduler = guarded_for(scheduler, request.scheduler_options, scale)
     part = canvas.strength not in (None, 1.0) and request.strength_mode == "cut"
     adaptive = scheduler.scheduler.adaptive
     steps = choose_steps(request.steps, request.sigmas, located.variant, adaptive=adaptive, part=part)
@@ -268,15 +273,9 @@ def _canvas(
 def _guidance_options(
     host: PluginHost, request: GenerationRequest, located: Located, method: ChosenMethod, laid_out: LaidOut
 ) -> GuidanceOptions:
-    """The scale is the request's, else the method's, the scheduler's, the shipped checkpoint's or the variant's."""
-    wanted = [request.guidance]
-    if located.variant.guidance_kind == "classifier-free":
-        wanted.append(method.spec.guidance)
-        if laid_out.scheduler is not None:
-            wanted.append(host.schedulers[laid_out.scheduler.name].guidance)
-    wanted += [located.checkpoint.guidance if located.checkpoint else None, located.variant.guidance]
+    scheduler = None if laid_out.scheduler is None else laid_out.scheduler.name
     return GuidanceOptions(
-        guidance=next(scale for scale in wanted if scale is not None),
+        guidance=_scale(host, request, located, method, scheduler),
         negative=request.negative,
         guidance_rescale=request.guidance_rescale,
         guidance_interval=request.guidance_interval,
@@ -284,6 +283,18 @@ def _guidance_options(
         skip_layer_scale=request.skip_layer_scale,
         skip_layer_interval=request.skip_layer_interval,
     )
+
+
+def _scale(
+    host: PluginHost, request: GenerationRequest, located: Located, method: ChosenMethod, scheduler: str | None
+) -> float:
+    """The scale is the request's, else the method's, the scheduler's, the shipped checkpoint's or the variant's."""
+    wanted = [request.guidance]
+    if located.variant.guidance_kind == "classifier-free":
+        wanted.append(method.spec.guidance)
+        wanted.append(None if scheduler is None else host.schedulers[scheduler].guidance)
+    wanted += [located.checkpoint.guidance if located.checkpoint else None, located.variant.guidance]
+    return next(scale for scale in wanted if scale is not None)
 
 
 def _absolute(file: str | None) -> str | None:

@@ -85,6 +85,8 @@ def _second_order() -> Iterable[SchedulerSpec]:
         peers=(
             PeerName(name="dpmpp_2m_cfg_pp", peer="ComfyUI", options=(("longest_step", float("inf")),), differs=_OWN),
         ),
+        revision=2,
+        guard_since=2,
     )
     yield SchedulerSpec(
         name="dpmpp-2s-ancestral-cfgpp",

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Node, Noise, Scheduler, Step, remember
-from latentry.solvers import combine, midpoint_weights
+from latentry.solvers import Guarded, combine, midpoint_weights
 from latentry_cfgpp._unguided import unguided
 
 
-class DPMpp2MCFGpp(Scheduler):
+class DPMpp2MCFGpp(Guarded, Scheduler):
     """DPM-Solver++(2M) with CFG++ (Chung et al. 2024, arXiv:2406.08070, appendix): the first-order step is that of DDIM
     with CFG++, and the slope in λ goes from the last unguided x̂₀ to the guided one.
 
@@ -39,4 +39,5 @@ class DPMpp2MCFGpp(Scheduler):
         before: Node = nodes[1]
         _, slope = midpoint_weights(before.point.lam, start.lam, end.lam)
         gain = -end.alpha * slope
-        return combine((1.0, first_order), (gain, denoised.x0), (-gain, before.value)), History(nodes)
+        full = combine((1.0, first_order), (gain, denoised.x0), (-gain, before.value))
+        return self.drawn_back(full, denoised, end, first=first_order), History(nodes)

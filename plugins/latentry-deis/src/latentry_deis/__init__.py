@@ -45,7 +45,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("order", 2),), order=2),
             SchedulerCase(options=(("order", 4),), order=4),

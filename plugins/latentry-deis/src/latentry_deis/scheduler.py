@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Point, Scheduler, Step, remember
-from latentry.solvers import exponential_step, exponential_weights, polynomial_weights
+from latentry.solvers import Guarded, exponential_step, exponential_weights, polynomial_weights
 from latentry_deis._time import time_weights
 
 Variable = Literal["log-rho", "rho", "t"]
 
 
-class DEIS(Scheduler):
+class DEIS(Guarded, Scheduler):
     """Diffusion exponential integrator sampler (Zhang and Chen 2022, arXiv:2204.13902, eq. 14), the Adams-Bashforth
     kind: ε̂ is extrapolated by the polynomial through the last evaluations, and that is integrated exactly.
 
@@ -41,7 +41,8 @@ class DEIS(Scheduler):
         if order == 1:
             return denoised.at(end), History(nodes)
         weights = self._weights([node.point for node in nodes[:order]], interval)
-        return exponential_step(x, start, end, weights, [node.value for node in nodes], "eps"), History(nodes)
+        full = exponential_step(x, start, end, weights, [node.value for node in nodes], "eps")
+        return self.drawn_back(full, denoised, end), History(nodes)
 
     def _weights(self, nodes: Sequence[Point], interval: Interval) -> tuple[float, ...]:
         """∫ L_j dρ over the step, divided by ρ at its end."""

@@ -43,4 +43,6 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         variable_order=2,
         peers=_names.FAST,
         sigmas=_sigmas.FAST,
+        revision=2,
+        guard_since=2,
     )

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Scheduler, Step
+from latentry.solvers import Guarded, slope_step
 from latentry_dpm_adaptive._single_step import linear, second_order
 
 
@@ -25,7 +26,7 @@ class Group(NamedTuple):
     nodes: tuple[Node, ...] = ()
 
 
-class DPMFast(Scheduler):
+class DPMFast(Guarded, Scheduler):
     """DPM-Solver-fast (Lu et al. 2022, arXiv:2206.00927, section 3.4 and appendix D.2).
 
     N intervals with one evaluation each. Three of them make one step of DPM-Solver-3, whose stages end on the
@@ -56,7 +57,10 @@ class DPMFast(Scheduler):
             result = denoised.at(end)
         else:
             along = second_order if memory.order == 2 else linear
-            result = along(memory.x, nodes[0], node, end)
+            begun = nodes[0]
+            full = along(memory.x, begun, node, end)
+            first = slope_step(memory.x, begun.point, end, (end.s - begun.point.s,), (begun.value,))
+            result = self.drawn_back(full, denoised, end, first=first, start=begun.point)
         return result, Group() if len(nodes) == memory.order else memory._replace(nodes=nodes)
 
     def _continues(self, first: Node, node: Node, interval: Interval) -> bool:

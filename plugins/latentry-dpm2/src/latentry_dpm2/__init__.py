@@ -51,7 +51,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(name="sample_dpm_2", peer="k-diffusion", options=_UNCAPPED),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("r", 0.3),), order=2, evaluations=2),
             SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),
@@ -80,7 +81,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(name="sample_dpm_2_ancestral", peer="k-diffusion", options=_UNCAPPED),
         ),
         sigmas=ANCESTRAL,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),

@@ -8,11 +8,11 @@ from collections.abc import Generator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Point, Query
-from latentry.solvers import slope_step
+from latentry.solvers import Guarded, slope_step
 
 
 def two_stages(
-    x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
+    guard: Guarded, x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
 ) -> Generator[Query, Denoised, Tensor]:
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 4): a second evaluation at λ_start + r·h.
 
@@ -20,6 +20,7 @@ def two_stages(
     is longer than ``longest_step``, as steps from pure noise and to σ = 0 always are.
 
     Args:
+        guard: draws the step back where it extrapolates too far.
         x: the sample at the level of ``here``.
         here: the evaluation at the start.
         end: where the step ends; may lie below the interval's end.
@@ -35,4 +36,5 @@ def two_stages(
     there = yield between.query(here.at(between))
     whole = end.s - start.s
     later = whole / (2.0 * r)
-    return slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))
+    full = slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))
+    return guard.drawn_back(full, here, end)

@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Churn
+from latentry.solvers import Churn, Guarded
 from latentry_dpm2._two_stages import two_stages
 
 
-class DPM2(Churn, Scheduler):
+class DPM2(Churn, Guarded, Scheduler):
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 1), with EDM's churn as in k-diffusion.
 
     Order 2, two evaluations a step, the second within it; one where the step leaves pure noise or reaches σ = 0.
@@ -25,4 +25,4 @@ class DPM2(Churn, Scheduler):
         """Half a step in λ, then the whole step with the slope found there."""
         x, start = self.churned(x, interval, noise)
         here = yield start.query(x)
-        return (yield from two_stages(x, here, interval.end, interval, self.r, self.longest_step)), memory
+        return (yield from two_stages(self, x, here, interval.end, interval, self.r, self.longest_step)), memory

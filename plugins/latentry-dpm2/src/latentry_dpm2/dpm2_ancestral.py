@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Ancestral
+from latentry.solvers import Ancestral, Guarded
 from latentry_dpm2._two_stages import two_stages
 
 
-class DPM2Ancestral(Ancestral, Scheduler):
+class DPM2Ancestral(Ancestral, Guarded, Scheduler):
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 1) to a level below the end's, then fresh noise up to
     it, as in k-diffusion.
 
@@ -26,5 +26,5 @@ class DPM2Ancestral(Ancestral, Scheduler):
         """Down to s_down in two stages, and up by σ_up."""
         here = yield interval.start.query(x)
         below, fresh = self.lowered(interval)
-        x = yield from two_stages(x, here, below, interval, self.r, self.longest_step)
+        x = yield from two_stages(self, x, here, below, interval, self.r, self.longest_step)
         return self.renoised(x, fresh, interval, noise), memory

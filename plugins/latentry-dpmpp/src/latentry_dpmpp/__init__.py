@@ -50,7 +50,8 @@ def _ordinary() -> Iterable[SchedulerSpec]:
         citation=f"{_PAPER}, algorithm 2",
         order=2,
         sigmas=_sigmas.TWO_M,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(SchedulerCase(options=(("solver", "exact"),), order=2),),
     )
     yield SchedulerSpec(
@@ -60,7 +61,8 @@ def _ordinary() -> Iterable[SchedulerSpec]:
         citation=_PAPER,
         order=3,
         sigmas=_sigmas.THREE_M,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(SchedulerCase(options=(("lower_order_final", False),), order=3),),
     )
 
@@ -76,7 +78,8 @@ def _multistep_sde() -> Iterable[SchedulerSpec]:
         order=2,
         stochastic=True,
         sigmas=_sigmas.TWO_M_SDE,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("solver", "exact"), *capped), order=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.5),), order=2, stochastic=True),
@@ -92,7 +95,8 @@ def _multistep_sde() -> Iterable[SchedulerSpec]:
         order=2,
         stochastic=True,
         sigmas=_sigmas.THREE_M_SDE,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=3),
@@ -112,7 +116,8 @@ def _single_step() -> Iterable[SchedulerSpec]:
         stochastic=True,
         off_grid=True,
         sigmas=_sigmas.SDE,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("solver", "midpoint"),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("r", 0.3),), order=2, evaluations=2, stochastic=True),
@@ -130,7 +135,8 @@ def _single_step() -> Iterable[SchedulerSpec]:
         stochastic=True,
         off_grid=True,
         sigmas=_sigmas.TWO_S,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),
             SchedulerCase(options=(("eta", 0.5),), order=2, evaluations=2, stochastic=True),

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Point, Step, remember
-from latentry.solvers import Ancestral, EtaRule, Rule, exponential_sde_step
+from latentry.solvers import Ancestral, EtaRule, Guarded, Rule, exponential_sde_step
 
 ETA_TEXT = "what η means: g² of the reverse SDE (sde), σ of the fresh noise (ancestral), or in t (flow)"
 LONGEST_TEXT = (
@@ -14,7 +14,7 @@ LONGEST_TEXT = (
 )
 
 
-class MultistepSDE(Ancestral):
+class MultistepSDE(Ancestral, Guarded):
     """The options of the multistep SDE forms. A scheduler inherits from this class and from ``Scheduler``."""
 
     eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
@@ -33,7 +33,8 @@ class MultistepSDE(Ancestral):
         if order == 1:
             end = denoised.at(below)
         else:
-            end = exponential_sde_step(x, start, interval.end, below, nodes[:order], rule)
+            full = exponential_sde_step(x, start, interval.end, below, nodes[:order], rule)
+            end = self.drawn_back(full, denoised, below)
         return self.renoised(end, deviation, interval, noise), History(nodes)
 
     def _held(self, order: int, interval: Interval, below: Point) -> int:

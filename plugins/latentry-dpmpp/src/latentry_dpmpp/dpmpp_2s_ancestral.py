@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Ancestral, exponential_step, midpoint_weights
+from latentry.solvers import Ancestral, Guarded, exponential_step, midpoint_weights
 
 
-class DPMpp2SAncestral(Ancestral, Scheduler):
+class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
     """DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1) to a level below the end's, then fresh noise up
     to it (Crowson's k-diffusion): two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -34,5 +34,6 @@ class DPMpp2SAncestral(Ancestral, Scheduler):
             middle = interval.at(lam=start.lam + self.r * (below.lam - start.lam))
             between = yield middle.query(denoised.at(middle))
             weights = midpoint_weights(middle.lam, start.lam, below.lam)
-            end = exponential_step(x, start, below, weights, [denoised.x0, between.x0])
+            full = exponential_step(x, start, below, weights, [denoised.x0, between.x0])
+            end = self.drawn_back(full, denoised, below)
         return self.renoised(end, deviation, interval, noise), memory

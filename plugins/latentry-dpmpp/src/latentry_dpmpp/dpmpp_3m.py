@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry.solvers import exponential_multistep
+from latentry.solvers import Guarded, exponential_multistep
 from latentry_dpmpp._rules import FINAL_TEXT, VARIANT_TEXT, Variant, three_step
 
 
-class DPMpp3M(Scheduler):
+class DPMpp3M(Guarded, Scheduler):
     """The three-step member of DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): order 3, one evaluation a step."""
 
     Memory = History
@@ -21,4 +21,4 @@ class DPMpp3M(Scheduler):
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """Takes x̂₀ as quadratic in λ through the last three evaluations."""
         rule = three_step(self.variant)
-        return exponential_multistep(x, interval, memory, 3, lower_final=self.lower_order_final, rule=rule)
+        return exponential_multistep(self, x, interval, memory, 3, lower_final=self.lower_order_final, rule=rule)

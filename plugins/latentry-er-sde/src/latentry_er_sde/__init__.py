@@ -33,6 +33,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=(SigmaPreference("latentry:kl-optimal"),),
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(("order", 1),), order=1, stochastic=True),
             SchedulerCase(options=(("order", 2),), order=2, stochastic=True),

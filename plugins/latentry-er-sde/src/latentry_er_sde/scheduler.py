@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry.solvers import combine
+from latentry.solvers import Guarded, combine
 from latentry_er_sde._phi import Phi
 
 
-class ERSDE(Scheduler):
+class ERSDE(Guarded, Scheduler):
     """ER-SDE-Solver-1 to 3 (Cui et al. 2023, arXiv:2309.06169, eqs. 13 to 15), data prediction.
 
     One evaluation a step. With x̄ = x/α, s = σ/α and q = φ(s_end)/φ(s_start) it is
@@ -42,12 +42,14 @@ class ERSDE(Scheduler):
         phi = Phi(self.eta if self.phi == "power" else None)
         kept = phi.kept(start, end)
         order = interval.order(self.order, nodes, lower_final=False)
+        below = end._replace(lam=-math.log(kept) if kept > 0.0 else math.inf, sigma=end.alpha * kept)
         if order == 1:
-            y = denoised.at(end._replace(sigma=end.alpha * kept))
+            y = denoised.at(below)
         else:
             weights = phi.weights([node.point.s for node in nodes[:order]], start.s, end.s)
             data = ((end.alpha * w, node.value) for w, node in zip(weights, nodes, strict=False))
-            y = combine((end.alpha * kept / start.sigma, x), *data)
+            full = combine((end.alpha * kept / start.sigma, x), *data)
+            y = self.drawn_back(full, denoised, below)
         fresh = end.alpha * math.sqrt(max(0.0, (end.s - kept) * (end.s + kept)))
         if fresh == 0.0:
             return y, History(nodes)

@@ -35,6 +35,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(("gamma", 1.5),), order=2),
             SchedulerCase(options=(("gamma", 1.0),), order=1),

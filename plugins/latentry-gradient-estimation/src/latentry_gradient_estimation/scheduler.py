@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry.solvers import slope_step, time_of, velocity_step
+from latentry.solvers import Guarded, slope_step, time_of, velocity_step
 
 
-class GradientEstimation(Scheduler):
+class GradientEstimation(Guarded, Scheduler):
     """DDIM with a better estimate of the slope (Permenter and Yuan 2023, arXiv:2306.04848, section 5).
 
     The noise that a network predicts is taken as a noisy gradient of the distance to the data. From two evaluations
@@ -39,4 +39,5 @@ class GradientEstimation(Scheduler):
         length = end.s - start.s if self.clock == "s" else time_of(end) - time_of(start)
         weights = self.gamma * length, (1.0 - self.gamma) * length
         along = slope_step if self.clock == "s" else velocity_step
-        return along(x, start, end, weights, [node.value for node in nodes]), History(nodes)
+        full = along(x, start, end, weights, [node.value for node in nodes])
+        return self.drawn_back(full, denoised, end), History(nodes)

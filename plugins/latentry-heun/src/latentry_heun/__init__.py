@@ -53,7 +53,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(name="sample_heun", peer="k-diffusion", options=_ON_S),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("clock", "s"),), order=2, evaluations=2),
             SchedulerCase(options=(("churn", 4.0), ("churn_max", 1.5)), order=2, evaluations=2, stochastic=True),

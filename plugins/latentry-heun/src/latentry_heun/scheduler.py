@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Churn, heun_step
+from latentry.solvers import Churn, Guarded, heun_step
 
 
-class Heun(Churn, Scheduler):
+class Heun(Churn, Guarded, Scheduler):
     """Heun's second-order method (Karras et al. 2022, arXiv:2206.00364, algorithm 2).
 
     Order 2, two evaluations a step; Euler's method, one evaluation, into σ = 0 and, on s, out of pure noise.
@@ -27,5 +27,5 @@ class Heun(Churn, Scheduler):
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """Adds noise, then removes more of it by Heun's step."""
         x, start = self.churned(x, interval, noise)
-        end = yield from heun_step(x, start, interval.end, self.clock, self.longest_step)
+        end = yield from heun_step(self, x, start, interval.end, self.clock, self.longest_step)
         return end, memory

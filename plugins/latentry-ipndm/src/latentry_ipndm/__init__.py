@@ -36,7 +36,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("order", 1),), order=1),
             SchedulerCase(options=(("order", 2),), order=2),

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry.solvers import polynomial_weights, slope_step
+from latentry.solvers import Guarded, polynomial_weights, slope_step
 
 
-class IPNDM(Scheduler):
+class IPNDM(Guarded, Scheduler):
     """iPNDM (Zhang and Chen 2022, arXiv:2204.13902, section 3.2): DDIM's step with Adams-Bashforth's fixed weights on
     ε̂, lower orders first.
 
@@ -40,4 +40,5 @@ class IPNDM(Scheduler):
         order = interval.stable_order(order) if self.stable else order
         h = end.s - start.s
         weights = [h * w for w in polynomial_weights([-float(j) for j in range(order)], 0.0, 1.0)]
-        return slope_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)
+        full = slope_step(x, start, end, weights, [node.value for node in nodes])
+        return self.drawn_back(full, denoised, end), History(nodes)

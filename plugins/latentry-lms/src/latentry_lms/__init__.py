@@ -43,7 +43,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(name="ipndm_v", peer="ComfyUI", options=_FULL),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("order", 1),), order=1),
             SchedulerCase(options=(("order", 2),), order=2),

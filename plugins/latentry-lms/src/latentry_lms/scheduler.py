@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry.solvers import polynomial_weights, slope_step
+from latentry.solvers import Guarded, polynomial_weights, slope_step
 
 
-class LMS(Scheduler):
+class LMS(Guarded, Scheduler):
     """The Adams-Bashforth method with variable steps (Hairer, Nørsett and Wanner 1993, III.5) on dx̄/ds = ε̂, with
     x̄ = x/α and s = σ/α: LMS of k-diffusion, ρAB-DEIS (Zhang and Chen 2022, arXiv:2204.13902).
 
@@ -34,4 +34,5 @@ class LMS(Scheduler):
         if order == 1:
             return denoised.at(end), History(nodes)
         weights = polynomial_weights([node.point.s for node in nodes[:order]], start.s, end.s)
-        return slope_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)
+        full = slope_step(x, start, end, weights, [node.value for node in nodes])
+        return self.drawn_back(full, denoised, end), History(nodes)

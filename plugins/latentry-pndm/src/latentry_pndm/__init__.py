@@ -49,6 +49,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(SchedulerCase(options=(("skip_prk", False),), order=2, evaluations=4),),
     )

@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Denoised, History, Interval, Noise, Point, Query, Scheduler, Step, remember
-from latentry.solvers import combine, polynomial_weights, slope_step
+from latentry.solvers import Guarded, combine, polynomial_weights, slope_step
 
 Slope = Generator[Query, Denoised, Tensor]
 """Asks for further evaluations, and gives the ε of a step."""
 
 
-class PNDM(Scheduler):
+class PNDM(Guarded, Scheduler):
     """PNDM (Liu et al. 2022, arXiv:2202.09778): pseudo linear multistep (PLMS, eq. 12) after three pseudo Runge-Kutta
     steps (PRK, eq. 13) or, with ``skip_prk``, after one of improved Euler, as Stable Diffusion uses it.
 
@@ -51,7 +51,7 @@ class PNDM(Scheduler):
             order = interval.stable_order(order) if self.stable else order
             weights = polynomial_weights([-float(j) for j in range(order)], 0.0, 1.0)
             prime = combine(*((w, node.value) for w, node in zip(weights, nodes, strict=False)))
-        return _transfer(x, prime, start, end), History(nodes)
+        return self.drawn_back(_transfer(x, prime, start, end), here, end), History(nodes)
 
     @staticmethod
     def _improved_euler(here: Denoised, end: Point) -> Slope:

@@ -31,7 +31,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         order=2,
         peers=(PeerName(name="res_multistep", peer="ComfyUI"),),
         sigmas=_sigmas.TWO_M,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(SchedulerCase(options=(("lower_order_final", True),), order=2),),
     )
     yield SchedulerSpec(
@@ -41,7 +42,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         citation=_PAPER,
         order=3,
         sigmas=_sigmas.THREE_M,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(SchedulerCase(options=(("lower_order_final", False),), order=3),),
     )
     yield SchedulerSpec(
@@ -53,7 +55,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         evaluations=2,
         off_grid=True,
         sigmas=_sigmas.TWO_S,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("c2", 0.3),), order=2, evaluations=2),
             SchedulerCase(options=(("c2", 1.0),), order=2, evaluations=2),

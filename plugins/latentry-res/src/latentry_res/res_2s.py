@@ -6,10 +6,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import exponential_step, exponential_weights
+from latentry.solvers import Guarded, exponential_step, exponential_weights
 
 
-class RES2S(Scheduler):
+class RES2S(Guarded, Scheduler):
     """The single-step refined exponential solver (Zhang et al. 2023, arXiv:2308.02157, algorithm 1): order 2, two
     evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -29,4 +29,5 @@ class RES2S(Scheduler):
         middle = end if self.c2 == 1.0 else interval.at(lam=start.lam + self.c2 * interval.h)
         between = yield middle.query(denoised.at(middle))
         b1, b2 = exponential_weights((start.lam, middle.lam), start.lam, end.lam)
-        return exponential_step(x, start, end, (b1, b2), (denoised.x0, between.x0)), memory
+        full = exponential_step(x, start, end, (b1, b2), (denoised.x0, between.x0))
+        return self.drawn_back(full, denoised, end), memory

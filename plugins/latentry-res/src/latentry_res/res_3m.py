@@ -6,10 +6,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry.solvers import exponential_multistep
+from latentry.solvers import Guarded, exponential_multistep
 
 
-class RES3M(Scheduler):
+class RES3M(Guarded, Scheduler):
     """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 3, one evaluation a step.
 
     The weights are the exact integrals: the φ functions of its order conditions.
@@ -21,4 +21,4 @@ class RES3M(Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """Takes x̂₀ as quadratic in λ through the last three evaluations."""
-        return exponential_multistep(x, interval, memory, 3, lower_final=self.lower_order_final)
+        return exponential_multistep(self, x, interval, memory, 3, lower_final=self.lower_order_final)

@@ -40,6 +40,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(*_FINE, ("restart_steps", 16)), order=2, evaluations=36, stochastic=True),
             SchedulerCase(

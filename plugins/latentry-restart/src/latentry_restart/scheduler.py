@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Noise, Point, Query, Scheduler, Step
-from latentry.solvers import heun_step, raised_sample
+from latentry.solvers import Guarded, heun_step, raised_sample
 
 SPACING = 7.0
 """ρ of the levels within a restart (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
@@ -22,7 +22,7 @@ class Begun(NamedTuple):
     s: float = 0.0
 
 
-class Restart(Scheduler):
+class Restart(Guarded, Scheduler):
     """Restart sampling (Xu et al. 2023, arXiv:2306.14878, algorithm 1) with Heun's method.
 
     At σ/α = ``restart_min`` noise is added up to ``restart_max`` and removed again, ``restarts`` times. Errors made on
@@ -78,4 +78,4 @@ class Restart(Scheduler):
         return x
 
     def _down(self, x: Tensor, start: Point, end: Point) -> Generator[Query, Denoised, Tensor]:
-        return (yield from heun_step(x, start, end, self.clock, self.longest_step))
+        return (yield from heun_step(self, x, start, end, self.clock, self.longest_step))

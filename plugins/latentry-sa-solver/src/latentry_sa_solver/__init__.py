@@ -53,7 +53,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=2,
+        revision=3,
+        guard_since=3,
         cases=(
             SchedulerCase(options=(("tau", 1.0),), order=2, stochastic=True),
             SchedulerCase(options=(("corrector", 0),), order=2, stochastic=True),

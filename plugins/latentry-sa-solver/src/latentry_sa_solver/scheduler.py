@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Point, Scheduler, Step, remember
-from latentry.solvers import ancestral, combine, exponential_weights, midpoint_weights
+from latentry.solvers import Guarded, ancestral, combine, exponential_weights, midpoint_weights
 
 
 class Past(NamedTuple):
@@ -29,7 +29,7 @@ class Past(NamedTuple):
     order: int = 0
 
 
-class SASolver(Scheduler):
+class SASolver(Guarded, Scheduler):
     """SA-Solver (Xue et al. 2023, arXiv:2309.05019, algorithm 1), data prediction.
 
     One evaluation a step: a stochastic Adams-Bashforth step predicts (eq. 14), and the evaluation there corrects it by
@@ -65,7 +65,10 @@ class SASolver(Scheduler):
         denoised = yield start.query(x)
         if memory.order and memory.x is not None and denoised.real:
             new = (Node(start, denoised.x0), *memory.nodes[: memory.order - 1])
-            x = self._move(memory.x, memory.nodes[0].point, start, new, memory.noise)
+            before = memory.nodes[0].point
+            reached, _ = ancestral(before, start, self._squared(before), "sde")
+            corrected = self._move(memory.x, before, start, new, memory.noise)
+            x = self.drawn_back(corrected, denoised, reached, first=x, start=before)
         nodes = remember(memory.nodes, denoised, "x0", max(self.predictor, self.corrector - 1))
         below, fresh = ancestral(start, end, self._squared(start), "sde")
         z = None if fresh == 0.0 else noise(self._clock(start, start), self._clock(start, end))
@@ -73,7 +76,11 @@ class SASolver(Scheduler):
             y = denoised.at(below)
             return y if z is None else combine((1.0, y), (self.noise_scale * fresh, z)), Past(nodes)
         order = interval.order(self.predictor, nodes, lower_final=self.lower_order_final)
-        y = self._move(x, start, end, nodes[:order], z)
+        y = self._move(x, start, end, nodes[:order], None)
+        if order > 1:
+            y = self.drawn_back(y, denoised, below, first=self._move(x, start, end, nodes[:1], None))
+        if z is not None:
+            y = combine((1.0, y), (self.noise_scale * fresh, z))
         return y, Past(nodes, x, z, self._correction(interval, nodes))
 
     def _move(self, x: Tensor, start: Point, end: Point, nodes: Sequence[Node], z: Tensor | None) -> Tensor:

@@ -38,6 +38,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             PeerName(name="exp_heun_2_x0_sde", peer="ComfyUI", options=_HEUN),
         ),
         sigmas=_sigmas.TWO,
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(("solver", "exact"),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=_HEUN, order=2, evaluations=2, stochastic=True),
@@ -56,6 +58,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         off_grid=True,
         peers=(PeerName(name="seeds_3", peer="ComfyUI"),),
         sigmas=_sigmas.THREE,
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(("eta", 0.5), ("r2", 1.0)), order=2, evaluations=3, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=3, evaluations=3),

@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Ancestral, EtaRule, SlopeWeight, exponential_stages, two_point_rule
+from latentry.solvers import EtaRule, SlopeWeight, StagedSDE, exponential_stages, two_point_rule
 from latentry_seeds._texts import ETA_TEXT
 
 
-class SEEDS2(Ancestral, Scheduler):
+class SEEDS2(StagedSDE, Scheduler):
     """The stochastic exponential solver of two stages (Gonzalez et al. 2023, arXiv:2305.14267, algorithm 3), with data
     prediction: weak order 2, two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 

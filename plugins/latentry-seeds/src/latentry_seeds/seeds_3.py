@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Ancestral, EtaRule, exponential_stages, exponential_weights
+from latentry.solvers import EtaRule, StagedSDE, exponential_stages, exponential_weights
 from latentry_seeds._texts import ETA_TEXT
 
 
-class SEEDS3(Ancestral, Scheduler):
+class SEEDS3(StagedSDE, Scheduler):
     """The stochastic exponential solver of three stages (Gonzalez et al. 2023, arXiv:2305.14267, algorithm 4), with
     data prediction: three evaluations a step on one noise path, one where it leaves α = 0 or reaches σ = 0.
 

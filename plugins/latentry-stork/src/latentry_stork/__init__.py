@@ -27,6 +27,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         citation="Tan et al. 2025, STORK: Faster Diffusion and Flow Matching Sampling, arXiv:2505.24210",
         order=2,
         sigmas=SIGMAS,
+        revision=2,
+        guard_since=2,
         cases=(
             SchedulerCase(options=(("derivatives", 1),), order=2),
             SchedulerCase(options=(("stages", 4), ("derivatives", 3)), order=2),

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step, remember
-from latentry.solvers import polynomial_weights, time_of, velocity_step
+from latentry.solvers import Guarded, polynomial_weights, time_of, velocity_step
 from latentry_stork._gegenbauer import gegenbauer_moments
 
 
-class STORK(Scheduler):
+class STORK(Guarded, Scheduler):
     """STORK-2 and STORK-4 (Tan et al. 2025, arXiv:2505.24210) for the velocity in a rectified flow's time.
 
     A stabilised Runge-Kutta method takes many stages within a step. Only the evaluation at its start is real; the
@@ -45,4 +45,5 @@ class STORK(Scheduler):
         moments = gegenbauer_moments(self.stages, order) if self.solver == "stork-2" else None
         times = [time_of(node.point) for node in nodes[:order]]
         weights = polynomial_weights(times, time_of(start), time_of(end), moments)
-        return velocity_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)
+        full = velocity_step(x, start, end, weights, [node.value for node in nodes])
+        return self.drawn_back(full, denoised, end), History(nodes)

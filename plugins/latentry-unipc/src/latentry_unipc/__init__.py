@@ -55,7 +55,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=SIGMAS,
-        revision=3,
+        revision=4,
+        guard_since=4,
         cases=tuple(SchedulerCase(options=options, order=order) for options, order in _CASES),
     )
 

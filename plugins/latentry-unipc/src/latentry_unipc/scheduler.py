@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Point, Scheduler, Step, remember
-from latentry.solvers import DynamicThreshold, exponential_step
+from latentry.solvers import DynamicThreshold, Guarded, exponential_step
 from latentry_unipc._weights import Variant, unified_weights
 
 
@@ -28,7 +28,7 @@ class Past(NamedTuple):
     order: int = 0
 
 
-class UniPC(Scheduler):
+class UniPC(Guarded, Scheduler):
     """The unified predictor-corrector (Zhao et al. 2023, arXiv:2302.04867, algorithms 1 and 2; data prediction as in
     algorithms 5 and 6): one evaluation a step.
 
@@ -68,12 +68,17 @@ class UniPC(Scheduler):
         nodes = remember(memory.nodes, denoised, self.form, self.order)
         if memory.x is not None and denoised.real and self._corrects(interval.index - 1):
             used = (*memory.nodes[: memory.order], nodes[0])
-            corrected = self._update(memory.x, memory.nodes[0].point, start, used)
+            before = memory.nodes[0].point
+            corrected = self._update(memory.x, before, start, used)
+            corrected = self.drawn_back(corrected, denoised, start, first=x, start=before)
             x = corrected if self.corrector == 1.0 else torch.lerp(x, corrected, self.corrector)
         if nodes[0].point != start or not self._regular(interval):
             return denoised.at(end), Past(nodes)
         order = interval.order(self.order, nodes, lower_final=self.lower_order_final, from_noise=True)
-        return self._update(x, start, end, nodes[:order]), Past(nodes, x, order)
+        full = self._update(x, start, end, nodes[:order])
+        if order > 1:
+            full = self.drawn_back(full, denoised, end, first=self._update(x, start, end, nodes[:1]))
+        return full, Past(nodes, x, order)
 
     def _regular(self, interval: Interval) -> bool:
         """Whether the step's result can be corrected: for x₀ also after a start at pure noise."""

@@ -59,6 +59,8 @@ def _prose(spec: SchedulerSpec) -> str:
     parts = [f"{kind}; {order}; {evaluations} a step. For models with the noise process {where}."]
     if spec.adaptive:
         parts.append("It chooses its own steps.")
+    if spec.guard_since is not None:
+        parts.append("Long steps that extrapolate too far are drawn back (guard); not under other programs' names.")
     if spec.off_grid:
         parts.append("It evaluates between the levels of its grid, which models distilled to few steps cannot answer.")
     if spec.needs:

@@ -88,6 +88,8 @@ def _(spec: SchedulerSpec) -> Iterator[str]:
         yield from _reference_faults("preferred sigma schedule", preference.name)
     if spec.order < 1 or spec.evaluations < 0:
         yield "its order must be at least 1 and its evaluations at least 0"
+    if spec.guard_since is not None and spec.guard_since > spec.revision:
+        yield "guard_since must not be a later revision than its own"
 
 
 @_own_faults.register

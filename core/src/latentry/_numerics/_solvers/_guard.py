@@ -6,9 +6,61 @@ import math
 from typing import cast
 
 import torch
+from pydantic import BaseModel, Field
 from torch import Tensor
 
+from latentry._numerics._denoised import Denoised
+from latentry._numerics._processes._point import Point
 from latentry._numerics._table._symbol import Symbol
+
+FREE = 0.45
+"""Steps up to this length in λ are never drawn back: there a difference is what the higher order is for, and not an
+extrapolation gone wrong. So no order is lost as steps get shorter.
+"""
+LIMIT, LIMIT_GUIDED, GUIDED = 0.5, 0.3, 3.0
+"""κ, κ under strong guidance, and the scale above which guidance is strong: it pulls x̂₀ about, and what is
+extrapolated from that runs away sooner.
+"""
+
+
+def limit_for(guidance: float) -> float:
+    """The κ that suits a scale of classifier-free guidance; 1 is none."""
+    return LIMIT if guidance <= GUIDED else LIMIT_GUIDED
+
+
+class Guarded(BaseModel):
+    """The options of schedulers that extrapolate. A scheduler inherits from this class and from ``Scheduler``, and says
+    in its record from which revision on (``guard_since``).
+    """
+
+    guard: bool = Field(
+        default=True, description="draw long steps back towards first order where they extrapolate x₀ too far"
+    )
+    guard_limit: float = Field(
+        default=LIMIT,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="κ: how far, as a part of x₀'s size; at twice that a step is of first order. 0.3 suits guidance "
+        "above 3, where it is the default",
+    )
+
+    def drawn_back(
+        self, full: Tensor, denoised: Denoised, end: Point, *, first: Tensor | None = None, start: Point | None = None
+    ) -> Tensor:
+        """A step of higher order, or less of it (``guarded``); the step itself where it is short.
+
+        Args:
+            full: the step, before noise is added.
+            denoised: the evaluation whose x̂₀ is the measure.
+            end: where the step ends; the level below the end where noise is added from there.
+            first: the first-order step; by default that of ``denoised`` from its own sample.
+            start: where the step begins; by default the level of ``denoised``.
+        """
+        h = end.lam - (denoised.point if start is None else start).lam
+        if not self.guard or abs(h) <= FREE:
+            return full
+        first = denoised.at(end) if first is None else first
+        return guarded(first, full, denoised.x0, gain=extrapolation_gain(end.alpha, h), kappa=self.guard_limit)
 
 
 def extrapolation_gain(alpha: float, h: float) -> float:
@@ -16,7 +68,7 @@ def extrapolation_gain(alpha: float, h: float) -> float:
 
     Args:
         alpha: α where the step ends.
-        h: length of the step in λ, finite and not 0.
+        h: length of the step in λ, not 0; infinite from pure noise.
     """
     return 1.0 / (alpha * -math.expm1(-abs(h)))
 
@@ -46,4 +98,4 @@ def guarded(first: Tensor, full: Tensor, denoised: Tensor, *, gain: float, kappa
 
 def _rms(x: Tensor) -> Tensor:
     """(batch,): the root mean square of each sample."""
-    return x.flatten(1).square().mean(1).sqrt()
+    return x.reshape(len(x), -1).square().mean(1).sqrt()

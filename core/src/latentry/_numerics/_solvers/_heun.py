@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._solvers._guard import Guarded
 from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
 
 Clock = Literal["t", "s"]
@@ -17,12 +18,13 @@ Clock = Literal["t", "s"]
 
 
 def heun_step(
-    x: Tensor, start: Point, end: Point, clock: Clock = "t", longest: float = math.inf
+    guard: Guarded, x: Tensor, start: Point, end: Point, clock: Clock = "t", longest: float = math.inf
 ) -> Generator[Query, Denoised, Tensor]:
     """An Euler step, the slope at its end, and the step again with the mean of both slopes (Karras et al. 2022,
     arXiv:2206.00364, algorithm 2, lines 7 to 11). Into σ = 0 and, on s, out of pure noise, the Euler step alone.
 
     Args:
+        guard: draws the step back where it extrapolates too far.
         x: the sample at ``start``.
         start: where the step begins.
         end: where it ends.
@@ -41,6 +43,8 @@ def heun_step(
     there = yield end.query(guess)
     if clock == "t":
         half = 0.5 * (time_of(end) - time_of(start))
-        return velocity_step(x, start, end, (half, half), (here.v, there.v))
-    half = 0.5 * (end.s - start.s)
-    return slope_step(x, start, end, (half, half), (here.eps, there.eps))
+        full = velocity_step(x, start, end, (half, half), (here.v, there.v))
+    else:
+        half = 0.5 * (end.s - start.s)
+        full = slope_step(x, start, end, (half, half), (here.eps, there.eps))
+    return guard.drawn_back(full, here, end, first=guess)

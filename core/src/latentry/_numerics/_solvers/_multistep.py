@@ -8,6 +8,7 @@ from torch import Tensor
 
 from latentry._numerics._interval import History, Interval, remember
 from latentry._numerics._solvers._exponential import Rule, exponential_step
+from latentry._numerics._solvers._guard import Guarded
 from latentry._numerics._solvers._weights import exponential_weights
 
 if TYPE_CHECKING:
@@ -15,12 +16,20 @@ if TYPE_CHECKING:
 
 
 def exponential_multistep(
-    x: Tensor, interval: Interval, memory: History, order: int, *, lower_final: bool, rule: Rule = exponential_weights
+    guard: Guarded,
+    x: Tensor,
+    interval: Interval,
+    memory: History,
+    order: int,
+    *,
+    lower_final: bool,
+    rule: Rule = exponential_weights,
 ) -> Step:
     """One evaluation; x̂₀ goes as a polynomial in λ through the last ones, weighted by the rule (DPM-Solver++,
     arXiv:2211.01095, algorithm 2 and eq. 9).
 
     Args:
+        guard: draws the step back where it extrapolates too far.
         x: the sample at the interval's start.
         interval: the step.
         memory: of x₀ values; what a scheduler with ``Memory = History`` is given.
@@ -35,4 +44,5 @@ def exponential_multistep(
     if order == 1:
         return denoised.at(end), History(nodes)
     weights = rule([node.point.lam for node in nodes[:order]], start.lam, end.lam, 1.0)
-    return exponential_step(x, start, end, weights, [node.value for node in nodes]), History(nodes)
+    full = exponential_step(x, start, end, weights, [node.value for node in nodes])
+    return guard.drawn_back(full, denoised, end), History(nodes)

@@ -14,10 +14,15 @@ from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Query
 from latentry._numerics._solvers._ancestral import Ancestral, ancestral
 from latentry._numerics._solvers._exponential import Rule, exponential_sde_step
+from latentry._numerics._solvers._guard import Guarded
+
+
+class StagedSDE(Ancestral, Guarded):
+    """The options of ``exponential_stages``. A scheduler inherits from this class and from ``Scheduler``."""
 
 
 def exponential_stages(
-    sde: Ancestral, x: Tensor, interval: Interval, noise: Noise, places: Sequence[float], rules: Sequence[Rule]
+    sde: StagedSDE, x: Tensor, interval: Interval, noise: Noise, places: Sequence[float], rules: Sequence[Rule]
 ) -> Generator[Query, Denoised, Tensor]:
     """One step: from its start to each inner level, and then to its end, with x̂₀ linear in λ through the evaluation at
     the start and the newest one (DPM-Solver++, arXiv:2211.01095, algorithm 1; SEEDS, arXiv:2305.14267).
@@ -26,7 +31,7 @@ def exponential_stages(
     order would be 1. Where the step leaves α = 0 or reaches σ = 0 it is of first order, with one evaluation.
 
     Args:
-        sde: how much noise is replaced; with η = 0 it is the ODE's.
+        sde: how much noise is replaced, with η = 0 the step is the ODE's; and how far it may extrapolate.
         x: the sample at the interval's start.
         interval: the step.
         noise: of the step.
@@ -52,7 +57,8 @@ def exponential_stages(
         if stage == 0:
             y = denoised.at(below)
         else:
-            y = exponential_sde_step(x, start, level, below, (first, newest), rules[stage - 1])
+            full = exponential_sde_step(x, start, level, below, (first, newest), rules[stage - 1])
+            y = sde.drawn_back(full, denoised, below)
         if drawn:
             y = combine((1.0, y), (sde.noise_scale * deviation, paths[stage]))
         if stage < len(inner):

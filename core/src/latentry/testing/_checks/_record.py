@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
+from latentry._numerics._solvers._guard import Guarded
 from latentry._specs import ALL_PROCESSES, SchedulerSpec
 from latentry.testing._kit._record import listing_of, record_faults, summed
 from latentry.testing._result import CheckResult
@@ -41,6 +42,8 @@ def _option_faults(subject: Subject) -> Iterator[str]:
         declared, actual = getattr(subject.spec, name), getattr(target, name)
         if declared != actual:
             yield f"{name} is {actual} in the class and {declared} in the record"
+    if issubclass(target, Guarded) != (subject.spec.guard_since is not None):
+        yield "guard_since is for classes that inherit from Guarded, and for all of them"
     if not target.model_config.get("frozen"):
         yield "options can be changed"
     for name, field in target.model_json_schema().get("properties", {}).items():

@@ -26,8 +26,8 @@ class Oracle(ABC):
     def predict(self, x: Tensor, point: Point) -> tuple[Tensor, Tensor]:
         """The means of x₀ and of ε given x, of x's shape."""
 
-    def path(self, x: Tensor, start: Point, end: Point) -> Tensor:
-        """Where the probability flow takes x of the level ``start`` at the level ``end``, to about 1e-13.
+    def path(self, x: Tensor, start: Point, end: Point, *, tolerance: float = 1e-13) -> Tensor:
+        """Where the probability flow takes x of the level ``start`` at the level ``end``.
 
         Integrated over θ = atan2(σ, α): x/√(α² + σ²) = cos θ·x₀ + sin θ·ε moves with cos θ·ε − sin θ·x₀, which is
         smooth from pure noise (θ = π/2) to none (θ = 0).
@@ -39,7 +39,7 @@ class Oracle(ABC):
             return level.alpha * eps - level.sigma * x0
 
         begin, finish = math.atan2(start.sigma, start.alpha), math.atan2(end.sigma, end.alpha)
-        y = integrate(velocity, x / math.hypot(start.alpha, start.sigma), begin, finish)
+        y = integrate(velocity, x / math.hypot(start.alpha, start.sigma), begin, finish, tolerance=tolerance)
         return y * math.hypot(end.alpha, end.sigma)
 
     def output(self, x: Tensor, point: Point, prediction: Prediction, data_std: float = 0.5) -> Tensor:
@@ -83,8 +83,8 @@ class GaussianOracle(Oracle):
         off = (x - point.alpha * mean) / (point.alpha**2 * variance + point.sigma**2)
         return mean + point.alpha * variance * off, point.sigma * off
 
-    def path(self, x: Tensor, start: Point, end: Point) -> Tensor:
-        """See ``Oracle``."""
+    def path(self, x: Tensor, start: Point, end: Point, *, tolerance: float = 0.0) -> Tensor:
+        """See ``Oracle``; exact."""
         mean, _ = self._like(x)
         return end.alpha * mean + (x - start.alpha * mean) * self.spread(x, end) / self.spread(x, start)
 

@@ -1,0 +1,134 @@
+"""The guard of every scheduler that has one: what it changes, what it leaves alone, and how it is switched off."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from support.oracles import noise
+from support.toy import PLUGIN, write_toy
+from torch import Tensor
+
+from latentry import Engine, GenerationRequest, Plan, PluginHost, Recipe
+from latentry.names import understand
+from latentry.solvers import Guarded, limit_for
+from latentry.tables import Guard, Table
+from latentry.testing import drive
+from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
+from latentry.testing._networks._processes import plan_on, process
+
+HOST = PluginHost()
+GUARDED = [name for name in HOST.schedulers if HOST.schedulers[name].guard_since is not None]
+LONG = [-2.6 + 0.6 * i for i in range(11)]
+SHORT = [-2.6 + 0.14 * i for i in range(44)]
+"""λ of boundaries: steps longer than those that are left alone, and so short that three of them are."""
+
+
+def planned(name: str, lams: list[float], **options: object) -> Plan:
+    caps = {"longest_step": math.inf} if "longest_step" in HOST.schedulers.load(name).model_fields else {}
+    return plan_on(HOST.schedulers.create(name, **caps, **options), process("vp"), lams)
+
+
+def guards(plan: Plan) -> list[Guard]:
+    table = plan.table()
+    assert isinstance(table, Table)
+    return [each for step in table.steps for each in step.operations if isinstance(each, Guard)]
+
+
+def guided(plan: Plan, scale: float = 7.5) -> Tensor:
+    means = ((1.0, 0.4), (-0.8, 0.9), (-0.2, -1.1))
+    oracle = GuidedOracle(MixtureOracle(means[:1], 0.02), MixtureOracle(means, 0.02), scale)
+    return drive(plan, plan.noise_scale() * noise(32, 2), oracle.answer)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
+    assert guards(planned(name, LONG))
+    assert not guards(planned(name, SHORT))
+    assert not guards(planned(name, LONG, guard=False))
+    assert {guard.kappa for guard in guards(planned(name, LONG, guard_limit=0.3))} == {0.3}
+
+
+DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
+
+
+@pytest.mark.parametrize("name", [name for name in DETERMINISTIC if name != "dpm-fast"])  # whose steps are several
+def test_drawn_back_all_the_way_it_is_ddim(name: str) -> None:
+    assert torch.allclose(guided(planned(name, LONG, guard_limit=1e-9)), guided(planned("ddim", LONG)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_over_short_steps_nothing_changes(name: str) -> None:
+    free = guided(planned(name, SHORT, guard=False))
+    assert torch.equal(guided(planned(name, SHORT, guard_limit=1e-9)), free)
+    assert not torch.equal(guided(planned(name, LONG, guard_limit=1e-9)), guided(planned(name, LONG, guard=False)))
+
+
+def test_every_scheduler_that_extrapolates_has_one() -> None:
+    """All of order 2 and more: what they add to the first-order step is extrapolated."""
+    alone = {"dpm-adaptive"}  # it holds its steps to a tolerance
+    higher = {n for n in HOST.schedulers if max(HOST.schedulers[n].order, 1) > 1} - alone
+    assert higher - set(GUARDED) <= {"dpmpp-2s-ancestral-cfgpp"}  # its first-order step has no single x₀
+    for name in HOST.schedulers:
+        assert issubclass(HOST.schedulers.load(name), Guarded) == (name in GUARDED)
+
+
+def test_other_programs_names_have_none() -> None:
+    found = 0
+    for name in GUARDED:
+        for peer in HOST.schedulers[name].peers:
+            meaning = understand(HOST, peer.name)
+            found += meaning.options.get("guard") is False
+            assert meaning.options["guard"] is False
+    assert found > 40
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(PluginHost(plugin_dirs=[PLUGIN]))
+
+
+def request(model: str, **given: object) -> GenerationRequest:
+    return GenerationRequest.model_validate({"prompt": "moon", "seed": 3, "steps": 5, "model": model, **given})
+
+
+def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "model"))
+    for scale, limit in ((1.0, 0.5), (3.0, 0.5), (3.1, 0.3), (7.5, 0.3)):
+        assert limit_for(scale) == limit
+        setup = engine.prepare(request(model, scheduler="unipc", guidance=scale))
+        assert setup.request.scheduler_options["guard_limit"] == limit
+        assert {guard.kappa for guard in guards(setup.plan)} == {limit}
+        again = engine.prepare(setup.request.model_copy(update={"guidance": 1.0}))
+        assert again.request.scheduler_options["guard_limit"] == limit
+    setup = engine.prepare(request(model, scheduler="unipc", guidance=9.0, scheduler_options={"guard_limit": 0.4}))
+    assert {guard.kappa for guard in guards(setup.plan)} == {0.4}
+    assert not guards(engine.prepare(request(model, scheduler="uni_pc_bh2", guidance=9.0)).plan)
+
+
+def test_a_recipe_from_before_the_guard_draws_as_it_did(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "model"))
+    unguarded = engine.generate(
+        request(model, scheduler="dpmpp-2m", guidance=7.5, sigmas="karras", scheduler_options={"guard": False})
+    )
+    (recipe,) = unguarded.recipes
+    used = recipe.plugins["scheduler"]
+    assert used.revision is not None
+    options = {k: v for k, v in recipe.request.scheduler_options.items() if not k.startswith("guard")}
+
+    def dated(revision: int) -> Recipe:
+        plugins = {**recipe.plugins, "scheduler": used.model_copy(update={"revision": revision})}
+        old = recipe.request.model_copy(update={"scheduler_options": options})
+        return recipe.model_copy(update={"plugins": plugins, "request": old})
+
+    since = engine.host.schedulers["dpmpp-2m"].guard_since
+    assert since is not None
+    again = engine.reproduce(dated(since - 1))
+    assert torch.equal(again.latents, unguarded.latents)
+    assert again.recipes[0].request.scheduler_options["guard"] is False
+    with pytest.raises(Exception, match="cannot be made again"):
+        engine.reproduce(dated(since - 2))
+    assert not guards(engine.prepare(again.recipes[0].request).plan)
+    assert guards(engine.prepare(dated(since).request).plan)

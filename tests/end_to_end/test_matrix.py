@@ -17,7 +17,7 @@ from support.models import PROMPT
 from support.models_flux import write_flux
 from support.toy import PLUGIN
 
-from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost
+from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost, compatible
 from latentry.models import Model
 
 pytestmark = pytest.mark.slow
@@ -120,3 +120,18 @@ def test_distilled_models_refuse_schedulers_that_evaluate_between_steps(tmp_path
         assert "between its steps" in caught.value.why
     kept = wanted(model, "euler").model_copy(update={"guidance": 1.0})
     assert engine.prepare(kept).plan.off_grid is None
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_the_matrix_says_what_the_engine_does(engine: Engine, folders: dict[str, str], family: str) -> None:
+    """What does not fit is refused for the same reason; of what fits nothing is."""
+    for row in compatible(HOST, folders[family]):
+        if row.task != "text-to-image" or (not row.fits and "network of" in row.why_not):
+            continue
+        request = wanted(folders[family], row.scheduler)
+        if row.fits:
+            engine.prepare(request)
+            continue
+        with pytest.raises(IncompatibleError) as caught:
+            engine.prepare(request)
+        assert row.why_not == caught.value.why

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from latentry import attention, guidance, models, sigmas, solvers, tables
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
+    from latentry._files._compatible import Compatibility, compatible
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
     from latentry._generate._kept._models import Resident
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from latentry._request._memory_policy import MemoryPolicy
     from latentry._request._recipe import Recipe, read_recipe
     from latentry._request._result import GenerationResult
+    from latentry._request._schema import option_schema, request_schema, schemas
     from latentry._resolve._setup import Setup
 
     # names that have moved: type checkers accept them in the old place too
@@ -107,6 +109,8 @@ else:
             "Glimpse": "_contract._progress",
             "Progress": "_contract._progress",
             "ProgressEvent": "_contract._progress",
+            "Compatibility": "_files._compatible",
+            "compatible": "_files._compatible",
             "Inspection": "_files._inspect",
             "inspect_model": "_files._inspect",
             "Policy": "_policy",
@@ -151,6 +155,9 @@ else:
             "Recipe": "_request._recipe",
             "read_recipe": "_request._recipe",
             "GenerationResult": "_request._result",
+            "option_schema": "_request._schema",
+            "request_schema": "_request._schema",
+            "schemas": "_request._schema",
             "Setup": "_resolve._setup",
         },
     )
@@ -168,6 +175,7 @@ __all__ = [
     "BrownianNoise",
     "CheckpointSpec",
     "CommandSpec",
+    "Compatibility",
     "DeadlinePassed",
     "Denoised",
     "Detection",
@@ -253,14 +261,18 @@ __all__ = [
     "VariantSpec",
     "WholeScheduler",
     "attention",
+    "compatible",
     "guidance",
     "hookimpl",
     "inspect_model",
     "lazy_exports",
     "models",
+    "option_schema",
     "read_recipe",
     "remember",
+    "request_schema",
     "sample",
+    "schemas",
     "sigma_preferences",
     "sigmas",
     "solvers",

@@ -153,6 +153,7 @@ class SchedulerSpec(Spec):
         evaluations: model evaluations a step, at most; 0 where it is chosen at run time.
         stochastic: draws noise under its default options.
         off_grid: evaluates the model at noise levels that are not boundaries of the grid.
+        off_grid_by: the options that make it do so, where its defaults keep to the grid.
         adaptive: chooses its own steps.
         needs: outputs beyond the guided one, e.g. ``uncond``.
         guidance: guidance scale that suits it, None for the model's.
@@ -170,6 +171,7 @@ class SchedulerSpec(Spec):
     evaluations: int = 1
     stochastic: bool = False
     off_grid: bool = False
+    off_grid_by: tuple[str, ...] = ()
     adaptive: bool = False
     needs: frozenset[str] = frozenset()
     guidance: float | None = None

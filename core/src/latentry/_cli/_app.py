@@ -22,6 +22,8 @@ COMMANDS = {
     "models": "_listings",
     "guidance": "_listings",
     "attention": "_attention",
+    "matrix": "_matrix",
+    "schema": "_schema",
     "check": "_check",
     "plugins": "_plugins",
     "doctor": "_doctor",
@@ -31,8 +33,8 @@ COMMANDS = {
 PANELS = {
     "Pictures": ("generate", "show"),
     "Models": ("models", "families", "inspect", "convert"),
-    "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "check"),
-    "This installation": ("plugins", "doctor", "completion"),
+    "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "matrix", "check"),
+    "This installation": ("plugins", "doctor", "schema", "completion"),
 }
 """The headings of the help; commands of plugins are under one of their own."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -42,7 +42,7 @@ class Kind(Generic[S]):
 CORE_COMMANDS = frozenset(
     {
         *("attention", "check", "completion", "convert", "doctor", "families", "generate", "guidance", "inspect"),
-        *("models", "plan", "plugins", "schedulers", "show", "sigmas"),
+        *("matrix", "models", "plan", "plugins", "schedulers", "schema", "show", "sigmas"),
     }
 )
 """The sub-commands that ``latentry`` has without plugins."""

@@ -13,6 +13,7 @@ from latentry._attention._available import AvailableBackends
 from latentry._contract._model import Model
 from latentry._contract._progress import Progress, silent
 from latentry._discovery import PluginHost
+from latentry._files._compatible import Compatibility, compatible
 from latentry._files._fingerprint import Fingerprints
 from latentry._files._opened import OpenedCheckpoints
 from latentry._generate._decode import Finished, ignore
@@ -97,6 +98,18 @@ class Engine:
             LatentryError: something is unknown, does not fit, is not available here, or is against the policy.
         """
         return self._prepare(request, {"init_image": init_image, "mask": mask}, progress)
+
+    def compatible(self, model: str) -> tuple[Compatibility, ...]:
+        """Every installed scheduler with a model, for each task, the recommended ones first; see ``compatible``.
+
+        Args:
+            model: an installed name, a family, a variant, or a path.
+
+        Raises:
+            NotAllowed: the policy does not allow to look at it.
+            OptionError: no family knows it.
+        """
+        return compatible(self.host, model, self.policy)
 
     def load(self, setup: Setup) -> Model:
         """The model of a setup; loaded, unless it still is from an earlier request."""

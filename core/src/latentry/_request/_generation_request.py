@@ -173,7 +173,7 @@ class GenerationRequest(BaseModel):
     mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH", needs="init_image")] = Field(
         default=None, description="Mask of the picture's size; white parts are redrawn."
     )
-    mask_feather: Annotated[int, Option(Panel.PICTURE, needs="mask")] = Field(
+    mask_feather: Annotated[int, Option(Panel.PICTURE, needs="mask", unit="pixels")] = Field(
         default=0, ge=0, description="Width in pixels of the soft edge between kept and drawn parts, on the drawn side."
     )
     strength: Annotated[float | None, Option(Panel.PICTURE, needs="init_image")] = Field(
@@ -187,10 +187,10 @@ class GenerationRequest(BaseModel):
             default=None, ge=-1, lt=2**64, description="Seed of the noise; drawn and recorded if not given, or if -1."
         )
     )
-    width: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
+    width: Annotated[int | None, Option(Panel.OUTPUT, unit="pixels")] = Field(
         default=None, ge=1, le=LARGEST, description="Width in pixels; the model's own if not given."
     )
-    height: Annotated[int | None, Option(Panel.OUTPUT)] = Field(
+    height: Annotated[int | None, Option(Panel.OUTPUT, unit="pixels")] = Field(
         default=None, ge=1, le=LARGEST, description="Height in pixels; the model's own if not given."
     )
     count: Annotated[int, Option(Panel.OUTPUT)] = Field(

@@ -38,6 +38,7 @@ class Option:
         read: makes the field's value from the text, or from all texts where it is repeatable; for an option of several
             fields, a mapping of their values by name. None: the text itself is the value, and the field converts it.
             A ``ValueError`` says what the text must be.
+        unit: of the value, e.g. ``pixels``.
         names: the host's registry whose names are values, e.g. ``schedulers``; shells complete them.
     """
 
@@ -47,6 +48,7 @@ class Option:
     repeatable: bool = False
     needs: str = ""
     read: Callable[..., object] | None = None
+    unit: str = ""
     names: str = ""
 
 

@@ -9,13 +9,11 @@ from typing import Any
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, PluginError
 from latentry._files._locate import Located
+from latentry._files._wanted import why_unusable
 from latentry._numerics._scheduler import Scheduler
 from latentry._peers._install import how_to_install
 from latentry._peers._names import understand
 from latentry._specs import SchedulerSpec, SigmaPreference
-
-OUTPUTS = frozenset({"uncond"})
-"""What the engine can give a scheduler with each evaluation, besides the guided output."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +63,13 @@ def choose_scheduler(
 
 
 def _check_fit(host: PluginHost, spec: SchedulerSpec, located: Located) -> None:
-    kind = host.families[located.family].process
-    if kind not in spec.processes:
-        fitting = [other for other in host.schedulers if kind in host.schedulers[other].processes]
+    family = host.families[located.family]
+    if why := why_unusable(spec, family):
+        fitting = [other for other in host.schedulers if not why_unusable(host.schedulers[other], family)]
         raise IncompatibleError(
             f"The scheduler {spec.name!r} cannot be used with {located.name}.",
-            why=f"It supports {', '.join(sorted(spec.processes))} noise processes; this model's is {kind}.",
+            why=why,
             remedy=f"Use one of: {', '.join(fitting) or 'none is installed'}.",
-            field="scheduler",
-        )
-    if lacking := spec.needs - OUTPUTS:
-        raise IncompatibleError(
-            f"The scheduler {spec.name!r} cannot be used with {located.name}.",
-            why=f"It needs {', '.join(sorted(lacking))} from each evaluation; this version of latentry provides "
-            f"{', '.join(sorted(OUTPUTS))}.",
-            remedy="Use another scheduler, or install a newer latentry.",
             field="scheduler",
         )
 

@@ -28,6 +28,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         summary="first order, deterministic; churn adds and removes noise, as in EDM",
         citation="Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 2 without correction",
         off_grid=True,
+        off_grid_by=("churn",),
         peers=(
             PeerName(name="EulerDiscreteScheduler", peer="diffusers", sigmas=_LINSPACE),
             PeerName(

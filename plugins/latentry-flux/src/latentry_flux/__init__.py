@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from latentry import ModelFamilySpec, VariantSpec, hookimpl
 
-_SCHEDULERS = ("latentry-euler:euler",)
+_SCHEDULERS = ("latentry-euler:euler", "latentry-euler-ancestral:euler-ancestral")
 
 
 @hookimpl

@@ -34,6 +34,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         order=2,
         evaluations=2,
         off_grid=True,
+        off_grid_by=("churn",),
         peers=(
             PeerName(name="HeunDiscreteScheduler", peer="diffusers", options=_ON_S, sigmas=_LINSPACE),
             PeerName(

@@ -32,6 +32,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         variable_order=1,
         evaluations=2,
         off_grid=True,
+        off_grid_by=("skip_prk",),
         peers=(
             PeerName(
                 name="PNDMScheduler",

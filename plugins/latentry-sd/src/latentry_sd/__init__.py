@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from latentry import ModelFamilySpec, VariantSpec, hookimpl
 
-_SCHEDULERS = ("latentry-ddim:ddim", "latentry-euler:euler")
+_SCHEDULERS = ("latentry-ddim:ddim", "latentry-euler:euler", "latentry-ddpm:ddpm")
 _INPAINTING = ("latentry-ddpm:ddpm", "latentry-ddim:ddim")
 
 

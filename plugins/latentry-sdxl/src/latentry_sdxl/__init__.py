@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from latentry import ModelFamilySpec, VariantSpec, hookimpl
 
 _SCHEDULERS = ("latentry-dpmpp:dpmpp-2m", "latentry-euler-ancestral:euler-ancestral")
+_INPAINTING = ("latentry-ddpm:ddpm", "latentry-ddim:ddim")
 
 
 @hookimpl
@@ -44,7 +45,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             VariantSpec(
                 name="inpainting",
                 summary="SDXL inpainting: also takes the mask and the picture around it",
-                schedulers=_SCHEDULERS,
+                schedulers=_INPAINTING,
                 tasks=("inpainting",),
                 size=1024,
                 guidance=7.5,

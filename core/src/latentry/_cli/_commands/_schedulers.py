@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._common_options import complete_names, json_option, names_argument
 from latentry._cli._global_options import open_host
-from latentry._cli._listing._filters import for_few_steps, wanted_by
+from latentry._cli._listing._filters import for_few_steps
 from latentry._cli._listing._records import record
 from latentry._cli._listing._scheduler import print_scheduler
 from latentry._cli._listing._tables import field, news, show
@@ -18,6 +18,7 @@ from latentry._cli._output import Column, print_json, print_prose, print_table, 
 from latentry._cli._progress import following
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
+from latentry._files._wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
     from latentry.testing import Bench, Measured
@@ -88,7 +89,7 @@ def schedulers(
 
 def _filtered(host: PluginHost, model: str | None, stochastic: bool | None, few_steps: bool) -> list[str]:
     """Those that the filters keep: the preferred ones first, then deterministic and stochastic ones."""
-    wanted = None if model is None else wanted_by(host, model)
+    wanted = None if model is None else _wanted(host, model)
     preferred = wanted.preferred if wanted else ()
     kept = []
     for name in host.schedulers:
@@ -107,6 +108,14 @@ def _filtered(host: PluginHost, model: str | None, stochastic: bool | None, few_
         ].stochastic
 
     return sorted(kept, key=place)
+
+
+def _wanted(host: PluginHost, model: str) -> Wanted:
+    try:
+        return wanted_by(host, model)
+    except OptionError as error:
+        error.what = f"--for {model}: {error.what}"
+        raise
 
 
 def _measured(host: PluginHost, names: Sequence[str]) -> Iterator[tuple[Measured, ...] | str]:

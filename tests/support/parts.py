@@ -47,6 +47,23 @@ def t5(vocabulary: int, *, width: int) -> Any:
     )
 
 
+def qwen3(vocabulary: int, *, width: int, layers: int = 3, headed: bool = False) -> Any:
+    """A Qwen3 whose queries share keys and values in pairs; ``headed`` as a model that names the next token."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model
+
+    config = Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        tie_word_embeddings=True,
+    )
+    return (Qwen3ForCausalLM if headed else Qwen3Model)(config)
+
+
 def autoencoder(**config: Any) -> Any:
     """Pictures (3, 64, 64) to latents (16, 16, 16) and back, without the convolutions around the latents."""
     from diffusers import AutoencoderKL

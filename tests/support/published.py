@@ -52,6 +52,16 @@ def layout(family: str, variant: str) -> dict[str, Held]:
     def configured(pairs: Pairs) -> Pairs:
         return lambda network: pairs(network.config if hasattr(network.config, "keys") else network.config.to_dict())
 
+    if family == "z_image":
+        from latentry_diffusers.layouts.language import language_single_pairs
+        from latentry_z_image.layout import z_image_pairs
+        from latentry_z_image.parts import ENCODER
+
+        return {
+            "transformer": Held(DENOISER, configured(z_image_pairs)),
+            "vae": Held(AUTOENCODER, configured(vae_pairs)),
+            "text_encoder": Held(ENCODER, configured(language_single_pairs)),
+        }
     denoiser = {"sd3": sd3_pairs, "flux": flux_pairs}.get(family, unet_pairs)
     held = {"vae": Held(AUTOENCODER, configured(vae_pairs))}
     if family in ("sd3", "flux"):

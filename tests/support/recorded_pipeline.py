@@ -13,6 +13,8 @@ from torch import Tensor
 from support.recording import Recording
 
 DENOISERS = ("unet", "transformer")
+PADDING = -1
+"""Stands for tokens that nothing attends to."""
 
 
 @contextmanager
@@ -61,6 +63,8 @@ class _TextEncoder:
 
     def __call__(self, module: Any, given: Sequence[Any], options: Mapping[str, Any]) -> None:
         ids = given[0] if given else options["input_ids"]
+        if (real := options.get("attention_mask")) is not None:  # one side pads, and masks that
+            ids = ids.masked_fill(real == 0, PADDING)[:, : int(real.sum(dim=1).max())]
         if self.skips_empty:
             ids = ids[ids[:, 1] != module.config.eos_token_id]
         self.recorded.ids.setdefault(self.name, []).append(ids)
@@ -73,14 +77,17 @@ class _Denoiser:
     pictures: int
 
     def __call__(self, module: Any, given: Sequence[Any], options: Mapping[str, Any]) -> None:
-        """Samples and times are given by place or by name, and samples are latents or tokens, channels last."""
+        """Samples and times are given by place or by name; samples are latents, tokens with channels last, or lists."""
         recorded, named = self.recorded, dict(options)
+        if given and isinstance(given[0], list):
+            named["text"] = torch.cat(given[2])  # states of the prompts, which may be of different lengths
+            given = (torch.cat(given[0], dim=1).transpose(0, 1), given[1])
         if skipped := named.get("skip_layers"):
             recorded.skipped.append(tuple(skipped))
             return
         sample = given[0] if given else named.pop("hidden_states")
         time = given[1] if len(given) > 1 else named.pop("timestep")
-        own = module.config.out_channels or module.config.in_channels
+        own = module.config.get("out_channels") or module.config.in_channels
         shown = sample[:, own:] if sample.ndim == 4 else sample[..., own:]
         if "img_ids" in named:
             # the positions as the network uses them: our side gives what comes of them

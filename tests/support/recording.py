@@ -14,7 +14,7 @@ from torch import Tensor
 
 EXACT, GIVEN, INITIAL, LATENTS, PIXELS = 0.0, 1e-5, 1e-5, 1e-3, 2e-3
 TIMES = 2.0**-22
-"""Of times that are not whole, as a share of the first: diffusers keeps them in float32."""
+"""Of times that are not whole, as a share of the largest: diffusers keeps them in float32."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Recording:
         for name, tensor in sorted(self.conditioning.items()):
             yield f"given {name}", tensor, GIVEN
         times = torch.tensor(self.times, dtype=torch.float64)
-        yield "times", times, EXACT if torch.equal(times, times.round()) else TIMES * self.times[0]
+        yield "times", times, EXACT if torch.equal(times, times.round()) else TIMES * float(times.abs().max())
         for step, sample in enumerate(self.inputs):
             yield (f"latents after {step} steps", sample, LATENTS) if step else ("initial latents", sample, INITIAL)
         yield from ((f"latents after {len(self.inputs)} steps", latents, LATENTS) for latents in self.latents)

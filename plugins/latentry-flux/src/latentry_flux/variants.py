@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.bundle.published import CLIP_L, T5_XXL, VAE_16, Config
+from latentry_diffusers.bundle.published import CLIP_L, FLUX_VAE, T5_XXL, Config
 
 DEV: Config = {
     "patch_size": 1,
@@ -30,7 +30,7 @@ TRANSFORMERS: Mapping[str, Config] = {
     "fill": {**DEV, "in_channels": 384, "out_channels": 64},
 }
 
-VAE: Config = {**VAE_16, "scaling_factor": 0.3611, "shift_factor": 0.1159}
+VAE = FLUX_VAE
 
 DYNAMIC: Config = {
     "num_train_timesteps": 1000,

@@ -45,10 +45,16 @@ def load(folder: Path, design: Design) -> tuple[AutoencoderKL, dict[str, nn.Modu
     The autoencoder and the UNet are built here, since diffusers would write the path of the folder into the
     configuration of a model that it loads.
     """
-    vae, unet = autoencoder(design.channels), design.denoiser()
-    for part, network in (("vae", vae), ("unet", unet)):
-        network.load_state_dict(load_file(folder / part / "diffusion_pytorch_model.safetensors"))
+    vae, unet = load_autoencoder(folder, design.channels), design.denoiser()
+    unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
+    clip = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", local_files_only=True).float()
+    return vae, {"clip": clip.eval()}, unet.eval()
+
+
+def load_autoencoder(folder: Path, channels: int) -> AutoencoderKL:
+    """The autoencoder of a folder, in float32."""
+    vae = autoencoder(channels)
+    vae.load_state_dict(load_file(folder / "vae" / "diffusion_pytorch_model.safetensors"))
     config = AutoencoderKL.load_config(folder, subfolder="vae")
     vae.register_to_config(scaling_factor=config["scaling_factor"], shift_factor=config["shift_factor"])
-    clip = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", local_files_only=True).float()
-    return vae.eval(), {"clip": clip.eval()}, unet.eval()
+    return vae.eval()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
+BLOCKS = re.compile(r"blocks|^layers|_refiner")
+"""What the names of parameters in a denoiser's blocks have."""
 DECAY = 0.01
 """Weight decay."""
 
@@ -20,7 +24,7 @@ def optimizers(network: nn.Module, peak: float, *, muon: bool) -> list[Optimizer
         peak: the learning rate of both.
         muon: whether Muon trains the matrices of the blocks. Biases and embeddings always have AdamW.
     """
-    matrices = {n: p for n, p in network.named_parameters() if muon and p.ndim == 2 and "blocks" in n}
+    matrices = {n: p for n, p in network.named_parameters() if muon and p.ndim == 2 and BLOCKS.search(n)}
     others = [p for n, p in network.named_parameters() if n not in matrices]
     found: list[Optimizer] = [AdamW(others, lr=peak, betas=(0.9, 0.99), weight_decay=DECAY)]
     if matrices:

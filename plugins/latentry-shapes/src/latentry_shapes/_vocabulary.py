@@ -12,6 +12,8 @@ from itertools import pairwise
 
 Pair = tuple[str, str]
 WORD_END = "</w>"
+SPACE = "\u0120"
+"""The character that stands for a space in vocabularies of bytes."""
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -24,16 +26,33 @@ def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[Pair]]:
     characters = sorted(string.ascii_lowercase + string.digits + string.punctuation)
     last = [letter + WORD_END for letter in string.ascii_lowercase]
     ids = {piece: i for i, piece in enumerate([*characters, *last])}
+    merges = _learn(ids, [[*word[:-1], word[-1] + WORD_END] for word in words])
+    for piece in [*(character + WORD_END for character in characters), START, END]:
+        ids.setdefault(piece, len(ids))
+    return ids, merges
+
+
+def byte_level_pairs(words: Sequence[str], alphabet: Sequence[str]) -> tuple[dict[str, int], list[Pair]]:
+    """As ``byte_pairs``, for vocabularies of bytes, where a space belongs to the word after it.
+
+    Args:
+        words: each is a single token after the merges, with a space before it and without.
+        alphabet: the characters that stand for bytes.
+    """
+    ids = {piece: i for i, piece in enumerate(sorted(alphabet))}
+    merges = _learn(ids, [[*start, *word] for word in words for start in ("", SPACE)])
+    return ids, merges
+
+
+def _learn(ids: dict[str, int], spelt: list[list[str]]) -> list[Pair]:
+    """The merges after which each word is one piece; gives each merged piece the next id."""
     merges: list[Pair] = []
-    spelt = [[*word[:-1], word[-1] + WORD_END] for word in words]
     while counts := Counter(pair for pieces in spelt for pair in pairwise(pieces)):
         most = min(counts, key=lambda pair: (-counts[pair], ids[pair[0]], ids[pair[1]]))
         merges.append(most)
         ids["".join(most)] = len(ids)
         spelt = [_merge(pieces, most) for pieces in spelt]
-    for piece in [*(character + WORD_END for character in characters), START, END]:
-        ids.setdefault(piece, len(ids))
-    return ids, merges
+    return merges
 
 
 def _merge(pieces: Sequence[str], pair: Pair) -> list[str]:

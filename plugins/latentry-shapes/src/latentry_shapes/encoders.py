@@ -5,24 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from tokenizers import AddedToken
+from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
 )
 
-from latentry_shapes._vocabulary import byte_pairs
+from latentry_shapes._vocabulary import byte_level_pairs, byte_pairs
 from latentry_shapes.scenes import words
 
 TOKENS = 24
 """Tokens in a caption, padding included."""
+TURNS = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+"""What is around a caption for Qwen."""
+WINDOW = 32
+"""Tokens in a caption with what is around it, padding included; Z-Image pads to a multiple of 32."""
+CHAT = """{%- for message in messages -%}
+{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|im_start|>assistant\\n' -}}
+{%- if enable_thinking is defined and not enable_thinking -%}
+{{- '<think>\\n\\n</think>\\n\\n' -}}
+{%- endif -%}
+{%- endif -%}"""
+"""The turns of a conversation as Qwen3 writes them, without tools and pictures."""
 
 
 class States(NamedTuple):
@@ -32,11 +51,13 @@ class States(NamedTuple):
         tokens: hidden states, (batch, TOKENS, width).
         pooled: CLIP's pooled state, (batch, width); None for T5.
         projected: the pooled state after CLIP's projection, (batch, width); None if that is not used.
+        real: (batch, TOKENS), False for padding that a denoiser is not shown; None if it is shown everything.
     """
 
     tokens: Tensor
     pooled: Tensor | None = None
     projected: Tensor | None = None
+    real: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -48,16 +69,25 @@ class TextEncoder:
         tokenizer: makes its tokenizer, always with the same ids.
         encode: computes the states that a denoiser gets, from the network and token ids (batch, TOKENS).
         causal: whether a state depends only on the tokens up to its own.
+        window: tokens in a caption, padding included.
+        turns: what is around a caption, with a place for it.
+        padding: the side of a caption on which padding is.
     """
 
     build: Callable[[], nn.Module]
     tokenizer: Callable[[], Any]
     encode: Callable[[Any, Tensor], States]
     causal: bool = True
+    window: int = TOKENS
+    turns: str = "{}"
+    padding: Literal["left", "right"] = "right"
 
     def ids(self, captions: Sequence[str]) -> Tensor:
-        """Token ids (batch, TOKENS)."""
-        ids: Tensor = self.tokenizer()(list(captions), padding="max_length", return_tensors="pt").input_ids
+        """Token ids (batch, window)."""
+        texts, length = [self.turns.format(each) for each in captions], {"max_length": self.window}
+        ids: Tensor = self.tokenizer()(
+            texts, padding="max_length", padding_side=self.padding, return_tensors="pt", **length
+        ).input_ids
         return ids
 
 
@@ -73,6 +103,17 @@ def t5_tokenizer() -> T5Tokenizer:
     known = [(f"▁{word}", -1.0) for word in words()]
     letters = [(letter, -9.0) for letter in "▁abcdefghijklmnopqrstuvwxyz"]
     return T5Tokenizer(vocab=special + known + letters, extra_ids=0, model_max_length=TOKENS)
+
+
+def qwen_tokenizer() -> Qwen2Tokenizer:
+    """A Qwen tokenizer over the caption vocabulary; it spells other words byte by byte."""
+    ids, merges = byte_level_pairs(words(), ByteLevel.alphabet())
+    turns = [AddedToken(token, special=True) for token in ("<|im_start|>", "<|im_end|>")]
+    tokenizer = Qwen2Tokenizer(
+        vocab=ids, merges=merges, eos_token="<|im_end|>", extra_special_tokens=turns, model_max_length=1024
+    )
+    tokenizer.chat_template = CHAT
+    return tokenizer
 
 
 def _clip_config(width: int, layers: int) -> CLIPTextConfig:
@@ -127,6 +168,31 @@ def without_projection(encoder: CLIPTextModelWithProjection) -> CLIPTextModel:
     return bare
 
 
+def _qwen() -> Qwen3Model:
+    tokenizer = qwen_tokenizer()
+    return Qwen3Model(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            hidden_size=96,
+            intermediate_size=192,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=32,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _before_last(encoder: Qwen3Model, ids: Tensor) -> States:
+    """The states before the last layer, as in Z-Image; padding is on the left, where nothing sees it."""
+    real = ids != encoder.config.pad_token_id
+    out = encoder(input_ids=ids, attention_mask=real.long(), output_hidden_states=True, use_cache=False)
+    return States(out.hidden_states[-2], real=real)
+
+
 def _t5_states(encoder: T5EncoderModel, ids: Tensor) -> States:
     return States(encoder(ids).last_hidden_state)
 
@@ -141,8 +207,9 @@ TEXT_ENCODERS: Mapping[str, TextEncoder] = MappingProxyType(
         "clip-l": TextEncoder(_projected, clip_tokenizer, _penultimate),
         "clip-g": TextEncoder(_projected, clip_tokenizer, _penultimate),
         "t5": TextEncoder(_t5, t5_tokenizer, _t5_states, causal=False),
+        "qwen": TextEncoder(_qwen, qwen_tokenizer, _before_last, window=WINDOW, turns=TURNS, padding="left"),
     }
 )
 """``clip`` is used by Stable Diffusion, ``clip-l`` by SDXL, SD3 and FLUX, ``clip-g`` by SDXL and SD3, ``t5`` by SD3 and
-FLUX.
+FLUX, ``qwen`` by Z-Image.
 """

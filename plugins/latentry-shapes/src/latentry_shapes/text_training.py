@@ -2,8 +2,9 @@
 
 Which of two things is on the left depends on the relation and on the order in which they are named, but on neither
 alone. A denoiser that is trained together with its text encoder gets no gradient towards this and stays at chance; with
-a text encoder that knows it, the denoiser learns it in two hundred steps. CLIP is causal, so it is asked at the last
-positions of a caption, which are always padding. T5 is not, so it is asked at the words of each thing.
+a text encoder that knows it, the denoiser learns it in two hundred steps. CLIP and Qwen are causal, so they are asked
+at the last positions of a caption, which are always padding, or the tokens that end a turn. T5 is not, so it is asked
+at the words of each thing.
 
 Some things are partly named (a colour or a shape alone), and the labels are smoothed. Without the former a text encoder
 infers one from the other; without the latter it goes on to learn which pairs never occur. In the held-out captions,
@@ -119,16 +120,17 @@ def unmarked(states: Tensor, asked: Tensor) -> Tensor:
     return wrong[asked >= 0].mean()
 
 
-def positions(scene: Scene, caption: str, *, causal: bool) -> list[int]:
+def positions(scene: Scene, caption: str, *, causal: bool, window: int = TOKENS) -> list[int]:
     """The position at which each question is asked; negative if it is not asked.
 
     Args:
         scene: the scene that the caption describes.
         caption: a caption in which each word is one token.
         causal: whether the text encoder is causal, and so asked at the last positions.
+        window: tokens in a caption, padding included.
     """
     if causal:
-        return [TOKENS - ANSWERS + name for name in NAMES]
+        return [window - ANSWERS + name for name in NAMES]
     words, begin = caption.split(), 0
     colors, shapes = dict.fromkeys(PLACES, -1), dict.fromkeys(PLACES, -1)
     for place, thing in zip(BY_RELATION[scene.relation], scene.things, strict=True):
@@ -188,7 +190,7 @@ def train_text_encoder(
         scenes = [partly_named(random_scene(rng), rng) for _ in range(batch)]
         prompts = list(captions(scenes, rng))
         both = zip(scenes, prompts, strict=True)
-        asked = torch.tensor([positions(*each, causal=encoder.causal) for each in both])
+        asked = torch.tensor([positions(*each, causal=encoder.causal, window=encoder.window) for each in both])
         states = stage.network(encoder.ids(prompts), asked)
         right = [torch.tensor(each) for each in zip(*map(answers, scenes, prompts), strict=True)]
         return answer_loss(reader.scores(states), right, asked) + unmarked(states.tokens, asked)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from latentry_shapes import networks
 from latentry_shapes._batches import Batches
 from latentry_shapes._latents import Drawings, encode_drawings, pictures
-from latentry_shapes._model_folder import export, load
+from latentry_shapes._model_folder import export, load, load_autoencoder
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._shipped import folder_of
 from latentry_shapes._stage import SAVE_EVERY, Stage
@@ -141,7 +141,9 @@ class Training:
         self.shared: dict[str, Any] = {"batch": args.batch, "seed": args.seed, "every": args.save_every}
 
     def autoencoder(self, channels: int) -> AutoencoderKL:
-        """The autoencoder. With 16 channels it starts from the weights of the one with 4."""
+        """The autoencoder: a finished model's, or trained; with 16 channels it starts from the one with 4."""
+        if self.args.autoencoder:
+            return load_autoencoder(folder_of(self.args.autoencoder), channels)
         start = None if channels == 4 else self.autoencoder(4).state_dict()
         steps = self.args.autoencoder_steps if channels == 4 else self.args.wider_steps
         return train_autoencoder(self.work, steps=steps, channels=channels, start=start, **self.shared)
@@ -156,6 +158,7 @@ class Training:
         count, seed = self.args.pictures, self.args.seed
         partly = self.args.partly_named if design.partly_named else 0
         sizes = {"count": count, "seed": seed, "partly": partly}
+        rescale = rescale and not self.args.autoencoder
         return encode_drawings(vae, self.work, **sizes, masked=design.masked, rescale=rescale)
 
     def denoiser(self, name: str, encoders: Mapping[str, nn.Module], vae: AutoencoderKL) -> nn.Module:
@@ -195,6 +198,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--start", help="train the denoiser of this model for --further-steps: a shipped model or a diffusers folder"
     )
+    parser.add_argument("--autoencoder", help="that of this model, a shipped one or a diffusers folder, untrained")
     for name, steps, what in (
         ("autoencoder", 4000, "autoencoder with 4 channels"),
         ("wider", 1500, "autoencoder with 16 channels, after the one with 4"),

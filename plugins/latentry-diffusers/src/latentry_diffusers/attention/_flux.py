@@ -22,8 +22,10 @@ class FluxProcessor:
     Attributes:
         backend: computes softmax(q·kᵀ·scale + mask)·v.
         takes: the names of its arguments.
+        role: of its layers.
     """
 
+    role = "joint"
     takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes"})
 
     def __init__(self, backend: AttentionBackend) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from latentry import IncompatibleError
 from latentry.attention import AttentionBackend, AttentionDemand
@@ -13,7 +13,25 @@ from latentry_diffusers.attention._flux import FluxProcessor
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
 
-PROCESSORS: Mapping[str, type[BackendProcessor | JointProcessor | FluxProcessor]] = MappingProxyType(
+
+class Processor(Protocol):
+    """What diffusers' layers call, with themselves as the first argument, in place of their own processor.
+
+    A class whose layers are all of one role has it as the attribute ``role``.
+
+    Attributes:
+        takes: the names of its arguments.
+    """
+
+    takes: frozenset[str]
+
+    def __init__(self, backend: AttentionBackend) -> None: ...
+
+
+Processors = Mapping[str, type[Processor]]
+"""By the class of the processor that each replaces."""
+
+PROCESSORS: Processors = MappingProxyType(
     {
         "AttnProcessor": BackendProcessor,
         "AttnProcessor2_0": BackendProcessor,
@@ -21,7 +39,7 @@ PROCESSORS: Mapping[str, type[BackendProcessor | JointProcessor | FluxProcessor]
         "FluxAttnProcessor": FluxProcessor,
     }
 )
-"""The replacement for each of diffusers' processors."""
+"""The replacements for processors that the networks of several families have; a family adds its own."""
 
 
 class Layer:
@@ -31,15 +49,16 @@ class Layer:
         layer: diffusers' ``Attention`` or ``FluxAttention``.
         part: the network's name, e.g. ``vae``.
         name: the layer's name in the network.
+        processors: the replacement for each processor.
 
     Attributes:
         role: see ``ROLES``.
         label: which layer it is, in words.
     """
 
-    def __init__(self, layer: Any, part: str, name: str) -> None:
-        self._layer, self._own = layer, layer.processor
-        self.role = "vae" if part == "vae" else _role(layer)
+    def __init__(self, layer: Any, part: str, name: str, processors: Processors = PROCESSORS) -> None:
+        self._layer, self._own, self._processors = layer, layer.processor, processors
+        self.role = "vae" if part == "vae" else _role(layer, processors)
         self.label = f"the {self.role} attention of the {part.replace('_', ' ')} ({name})"
 
     @property
@@ -55,7 +74,7 @@ class Layer:
     @state.setter
     def state(self, processor: object) -> None:
         self._layer.set_processor(processor)
-        if isinstance(processor, tuple(PROCESSORS.values())):
+        if hasattr(processor, "takes"):
             call_directly(self._layer)
         else:
             call_as_diffusers(self._layer)
@@ -67,7 +86,7 @@ class Layer:
             IncompatibleError: there is no replacement here for its processor.
         """
         kind = type(self._own).__name__
-        if kind not in PROCESSORS:
+        if kind not in self._processors:
             raise IncompatibleError(
                 f"No backend can serve {self.label}.",
                 why=f"It has a processor of its own, {kind}.",
@@ -76,11 +95,12 @@ class Layer:
 
     def serve(self, backend: AttentionBackend | None) -> None:
         """Serves the layer through a backend; None restores its own processor."""
-        self.state = self._own if backend is None else PROCESSORS[type(self._own).__name__](backend)
+        self.state = self._own if backend is None else self._processors[type(self._own).__name__](backend)
 
 
-def _role(layer: Any) -> str:
-    """The role of a denoiser's layer; joint layers have projections for the text, or are FLUX's, which process both."""
-    if type(layer).__name__ == "FluxAttention" or getattr(layer, "add_q_proj", None) is not None:
+def _role(layer: Any, processors: Processors) -> str:
+    """The role of a denoiser's layer; joint layers have projections for the text, or process both as one sequence."""
+    if getattr(layer, "add_q_proj", None) is not None:
         return "joint"
-    return "cross" if layer.is_cross_attention else "self"
+    said = getattr(processors.get(type(layer.processor).__name__), "role", None)
+    return said or ("cross" if layer.is_cross_attention else "self")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from torch import nn
 
 from latentry import OptionError
 from latentry.attention import AttentionBackend, AttentionDemand, AttentionGuard, attention_backend
-from latentry_diffusers.attention._layer import Layer
+from latentry_diffusers.attention._layer import PROCESSORS, Layer, Processors
 from latentry_diffusers.attention._text import TextEncoder
 
 ROLES = ("self", "cross", "joint", "vae", "text")
@@ -38,14 +39,20 @@ class Routing:
     Args:
         networks: diffusers' networks by part: ``unet`` or ``transformer``, ``vae``.
         text: transformers' text encoders.
+        processors: what serves the layers that only this family's networks have.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], text: Sequence[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        text: Sequence[nn.Module] = (),
+        processors: Processors = MappingProxyType({}),
+    ) -> None:
         self._networks = (*networks.values(), *text)
         encoders = [TextEncoder(network, number) for number, network in enumerate(text, start=1)]
         self._slots: list[Slot] = [encoder for encoder in encoders if encoder.can_be_served]
         for part, network in networks.items():
-            self._slots += _layers(part, network)
+            self._slots += _layers(part, network, {**PROCESSORS, **processors})
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -73,10 +80,10 @@ class Routing:
         return attention_backend(name, device=weight.device, dtype=weight.dtype)
 
 
-def _layers(part: str, network: nn.Module) -> Iterator[Layer]:
+def _layers(part: str, network: nn.Module, processors: Processors) -> Iterator[Layer]:
     for name, layer in network.named_modules():
-        if hasattr(layer, "set_processor") and hasattr(layer, "to_q"):
-            yield Layer(layer, part, name)
+        if hasattr(layer, "set_processor") and hasattr(layer, "processor"):
+            yield Layer(layer, part, name, processors)
 
 
 def _check(slots: list[Slot], backend: AttentionBackend) -> None:

@@ -107,6 +107,8 @@ def _attend(
         options = {"scaling": scaling, "is_causal": is_causal, "position_bias": position_bias}
         own: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options, **rest)
         return own
+    if (groups := getattr(module, "num_key_value_groups", 1)) > 1:  # several heads of q share one of k and v
+        key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
     causal = attention_mask is None and bool(module.is_causal if is_causal is None else is_causal)
     mask = attention_mask if position_bias is None else _with_bias(attention_mask, position_bias)
     out = backend.attend(query, key, value, mask=mask, scale=scaling, causal=causal)

@@ -11,6 +11,7 @@ from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.files.configs import Kinds
 from latentry_diffusers.layouts.clip import open_clip_pairs
 from latentry_diffusers.layouts.flux import flux_pairs
+from latentry_diffusers.layouts.language import language_gguf_pairs, language_single_pairs
 from latentry_diffusers.layouts.pair import Pair
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_gguf_pairs
@@ -107,6 +108,10 @@ def _clip(config: Config) -> Shape:
     return (config.get("vocab_size", 49408), config["hidden_size"])
 
 
+def _language(config: Config) -> Shape:
+    return (config["vocab_size"], config["hidden_size"])
+
+
 def _t5(config: Config) -> Shape:
     return (config["vocab_size"], config["d_model"])
 
@@ -116,6 +121,7 @@ _TOKENS = "embeddings.token_embedding.weight"
 _TIME_UNET = "time_embedding.linear_1.weight"
 _QUERY = "decoder.mid_block.attentions.0.to_q.weight"
 _SHARED = "shared.weight"
+_EMBED = "embed_tokens.weight"
 
 UNET = Network(
     "diffusers:UNet2DConditionModel",
@@ -152,6 +158,17 @@ CLIP_PROJECTED = Network(
     _clip,
     (Layout(_OPEN_CLIP, partial(open_clip_pairs, root="", projected=True)),),
 )
+_LANGUAGE = (
+    Layout(Pair("model.embed_tokens.weight", (_EMBED,)), language_single_pairs),
+    Layout(Pair("token_embd.weight", (_EMBED,)), language_gguf_pairs),
+)
+QWEN3 = Network(
+    "transformers:Qwen3Model",
+    _EMBED,
+    _language,
+    _LANGUAGE,
+)
+"""A language model whose hidden states are what a denoiser attends to; the layer that names words is not needed."""
 T5 = Network(
     "transformers:T5EncoderModel", _SHARED, _t5, (Layout(Pair("token_embd.weight", (_SHARED,)), t5_gguf_pairs),)
 )

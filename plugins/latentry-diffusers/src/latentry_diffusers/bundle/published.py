@@ -1,7 +1,7 @@
 """Configurations of networks that published checkpoints of several families share, at full size.
 
-From the ``config.json`` files of stable-diffusion-3-medium, stable-diffusion-3.5-large and FLUX.1-dev; keys that are
-absent have the defaults of diffusers and transformers.
+From the ``config.json`` files of stable-diffusion-3-medium, stable-diffusion-3.5-large, FLUX.1-dev and Qwen3-4B; keys
+that are absent have the defaults of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -58,6 +58,24 @@ VAE_16: Config = {
     "use_post_quant_conv": False,
 }
 """The autoencoder with 16 latent channels; its scaling and shift are each family's own."""
+
+FLUX_VAE: Config = {**VAE_16, "scaling_factor": 0.3611, "shift_factor": 0.1159}
+"""The autoencoder of FLUX.1, which Z-Image has too."""
+
+QWEN3_4B: Config = {
+    "model_type": "qwen3",
+    "vocab_size": 151936,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 40960,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
+    "tie_word_embeddings": True,
+}
+"""Qwen3-4B, the text encoder of Z-Image and of FLUX.2 klein 4B."""
 
 BETAS: Config = {
     "num_train_timesteps": 1000,

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 from latentry import ModelError, ModelFiles
 from latentry_diffusers.files.configs import read_json
 
-Kind = Literal["clip", "t5"]
+Kind = Literal["clip", "t5", "qwen"]
 
 FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 """Names of vocabulary files; any one of them is enough."""
-CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast"}
+CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast", "qwen": "Qwen2TokenizerFast"}
 HUB: Mapping[Kind, tuple[str, ...]] = {
     "clip": ("openai/clip-vit-large-patch14", "stabilityai/stable-diffusion-xl-base-1.0/tokenizer"),
     "t5": (
@@ -22,8 +22,11 @@ HUB: Mapping[Kind, tuple[str, ...]] = {
         "black-forest-labs/FLUX.1-schnell/tokenizer_2",
         "google/t5-v1_1-xxl",
     ),
+    "qwen": ("Qwen/Qwen3-4B", "Tongyi-MAI/Z-Image-Turbo/tokenizer", "Qwen/Qwen-Image/tokenizer"),
 }
 """Repositories on the Hub, some with a folder, that hold the vocabularies of all published checkpoints."""
+MARKS: Mapping[str, Kind] = {"<|im_start|>": "qwen"}
+"""Tokens that only one kind of byte-pair vocabulary has; without any of them it is CLIP's."""
 
 
 class Text(NamedTuple):
@@ -141,10 +144,13 @@ def _has(folder: Path) -> bool:
 
 
 def _kind(folder: Path) -> Kind | None:
-    """Which vocabulary a folder holds: CLIP's is of byte pairs, T5's of a unigram model."""
-    model = (read_json(folder / "tokenizer.json") or {}).get("model")
+    """Which vocabulary a folder holds: T5's is a unigram model, all others are of byte pairs."""
+    listed = read_json(folder / "tokenizer.json") or {}
+    model = listed.get("model")
     if isinstance(model, dict):
-        kinds: dict[object, Kind] = {"BPE": "clip", "Unigram": "t5"}
+        added = [token["content"] for token in listed.get("added_tokens", ()) if isinstance(token, dict)]
+        pairs: Kind = next((MARKS[token] for token in added if token in MARKS), "clip")
+        kinds: dict[object, Kind] = {"BPE": pairs, "Unigram": "t5"}
         return kinds.get(model.get("type"))
     return "clip" if (folder / "vocab.json").is_file() else "t5"
 

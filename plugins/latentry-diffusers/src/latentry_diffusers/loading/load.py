@@ -138,11 +138,15 @@ def _dtype(network: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:
 
 
 def _fill_tables(network: nn.Module, device: torch.device) -> None:
-    """Fills buffers that files do not hold: CLIP's position ids, which count up from 0."""
+    """Fills buffers that files do not hold: CLIP's position ids, which count up from 0, and language models' tables."""
     for name, buffer in list(network.named_buffers()):
+        owner, _, leaf = name.rpartition(".")
         if not buffer.is_meta:
             continue
-        owner, _, leaf = name.rpartition(".")
+        if leaf in ("inv_freq", "original_inv_freq"):
+            table = made_again(network.get_submodule(owner), device).get_buffer(leaf)
+            network.get_submodule(owner).register_buffer(leaf, table, persistent=False)
+            continue
         if leaf != "position_ids":
             raise ModelError(
                 f"{type(network).__name__} has a buffer {name}, whose values are unknown.",
@@ -151,6 +155,13 @@ def _fill_tables(network: nn.Module, device: torch.device) -> None:
         network.get_submodule(owner).register_buffer(
             leaf, torch.arange(buffer.shape[-1], device=device)[None], persistent=False
         )
+
+
+def made_again(rotary: Any, device: torch.device) -> nn.Module:
+    """A rotary embedding of transformers with its frequencies, which were left out on the meta device."""
+    with torch.inference_mode(False):
+        made: nn.Module = type(rotary)(rotary.config if hasattr(rotary, "config") else rotary.dim)
+        return made.to(device)
 
 
 def _remedy(bundle: Bundle, part: Part) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from latentry import LoraMode, LoraRequest
 from latentry.attention import AttentionBackend
 from latentry.models import AttentionChange, BaseModel, LoadReport
-from latentry_diffusers.attention import AttentionBlocks, Routing
+from latentry_diffusers.attention import AttentionBlocks, Processors, Routing
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -42,14 +43,17 @@ class NetworksInMemory(BaseModel):
         networks: Mapping[str, Any],
         report: LoadReport,
         pairs: Callable[[], Sequence[Pair]],
+        processors: Processors = MappingProxyType({}),
     ) -> None:
-        """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers."""
+        """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers;
+        ``processors`` serve attention in layers that only this family's networks have.
+        """
         super().__init__(checkpoint, networks, report)
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
         self._weight = FirstWeight(self.denoiser)
         self.autoencoder = Autoencoder(networks["vae"])
-        self._attention = Routing(others, text=text)
+        self._attention = Routing(others, text=text, processors=processors)
         self._pairs = pairs
         self._adapters: Adapters | None = None
 

@@ -16,6 +16,7 @@ PREFIXES = (
     "text_encoders.clip_l.transformer.",
     "text_encoders.clip_g.transformer.",
     "text_encoders.t5xxl.transformer.",
+    "text_encoders.qwen3_4b.transformer.",
     "",
 )
 """How the names of a text encoder begin, in the files of models and alone."""
@@ -26,6 +27,8 @@ PUBLISHED: Mapping[tuple[str, int, int], str] = {
     ("CLIP", 1024, 23): "OpenCLIP-H",
     ("CLIP", 1024, 24): "OpenCLIP-H",
     ("T5", 4096, 24): "T5-XXL",
+    ("Qwen3", 2560, 36): "Qwen3-4B",
+    ("Qwen3", 4096, 36): "Qwen3-8B",
 }
 """Published encoders by architecture, width and number of layers."""
 
@@ -34,7 +37,7 @@ class TextEncoder(NamedTuple):
     """A text encoder in a file.
 
     Attributes:
-        architecture: ``CLIP`` or ``T5``.
+        architecture: ``CLIP``, ``T5`` or ``Qwen3``.
         width: of its states.
         layers: how many it has.
         name: of the published encoder with this shape; None where there is none.
@@ -59,8 +62,11 @@ LAYOUTS = (
     _Layout("T5", "shared.weight", "encoder.block.{}.layer.0.SelfAttention.q.weight"),
     _Layout("T5", "encoder.embed_tokens.weight", "encoder.block.{}.layer.0.SelfAttention.q.weight"),
     _Layout("T5", "token_embd.weight", "enc.blk.{}.attn_q.weight"),
+    _Layout("Qwen3", "model.embed_tokens.weight", "model.layers.{}.self_attn.q_norm.weight"),
+    _Layout("Qwen3", "embed_tokens.weight", "layers.{}.self_attn.q_norm.weight"),
+    _Layout("Qwen3", "token_embd.weight", "blk.{}.attn_q_norm.weight"),
 )
-"""CLIP's layouts (two of transformers, OpenCLIP's) and T5's (transformers', llama.cpp's)."""
+"""CLIP's layouts (two of transformers, OpenCLIP's), and T5's and Qwen3's (transformers', llama.cpp's)."""
 
 
 def text_encoder(tensors: Headers) -> TextEncoder | None:

@@ -10,6 +10,7 @@ from latentry_shapes.designs.flux import Flux
 from latentry_shapes.designs.sd import StableDiffusion
 from latentry_shapes.designs.sd3 import StableDiffusion3
 from latentry_shapes.designs.sdxl import StableDiffusionXL
+from latentry_shapes.designs.z_image import ZImage
 
 DESIGNS: Mapping[str, Design] = MappingProxyType(
     {
@@ -20,6 +21,7 @@ DESIGNS: Mapping[str, Design] = MappingProxyType(
         "shapes-sd3": StableDiffusion3(),
         "shapes-flux-base": Flux(),
         "shapes-flux": Flux(starts_from="shapes-flux-base"),
+        "shapes-z-image": ZImage(),
     }
 )
 

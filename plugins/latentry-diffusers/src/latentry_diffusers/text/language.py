@@ -1,0 +1,98 @@
+"""Encodes prompts with language models: hidden states of a prompt within the turns of a conversation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+log = logging.getLogger("latentry.text")
+
+
+class Turns(NamedTuple):
+    """The text around a prompt, with the tokens that mark the turns of a conversation."""
+
+    before: str
+    after: str
+
+
+class Read(NamedTuple):
+    """Hidden states of prompts.
+
+    Attributes:
+        states: (prompts, tokens, width); those of several layers are side by side.
+        real: (prompts, tokens), False where a shorter prompt is padded with zeros; None where all are equally long.
+    """
+
+    states: Tensor
+    real: Tensor | None
+
+    def to(self, dtype: torch.dtype) -> Read:
+        """With the states in another dtype."""
+        return self._replace(states=self.states.to(dtype))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """``text``, and ``real`` where there is one, for a ``Conditioning``."""
+        return {"text": self.states} | ({} if self.real is None else {"real": self.real})
+
+
+@torch.no_grad()
+def read_prompts(
+    encoder: Any, tokenizer: Any, prompts: Sequence[str], turns: Turns, *, layers: Sequence[int], length: int
+) -> Read:
+    """The states of each prompt's own tokens and of those around it, at some layers.
+
+    Each prompt goes through the encoder alone, without padding, so that its states depend on nothing else. The text is
+    taken as it is, brackets included. What does not fit is ignored, with a warning.
+
+    Args:
+        encoder: transformers' language model, without its head.
+        tokenizer: its tokenizer.
+        prompts: at least one.
+        turns: what is around each.
+        layers: numbers of hidden states; 0 is the embeddings, −1 the last, which is normed.
+        length: the most tokens, those around the prompt included.
+    """
+    rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
+    states = [run(encoder, torch.tensor([row], device=encoder.device), layers)[0] for row in rows]
+    sizes = {len(each) for each in states}
+    if len(sizes) == 1:
+        return Read(torch.stack(states), None)
+    counts = torch.tensor([len(each) for each in states], device=encoder.device)
+    real = torch.arange(max(sizes), device=encoder.device) < counts[:, None]
+    return Read(pad_sequence(states, batch_first=True), real)
+
+
+@torch.no_grad()
+def read_window(
+    encoder: Any, tokenizer: Any, prompts: Sequence[str], turns: Turns, *, layers: Sequence[int], length: int
+) -> Tensor:
+    """As ``read_prompts``, each prompt filled up to ``length`` with padding, whose states are given too.
+
+    Padding comes after the prompt and sees it, but is not seen by it.
+    """
+    rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
+    padded = [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
+    real = torch.tensor([[int(place < len(row)) for place in range(length)] for row in rows], device=encoder.device)
+    return run(encoder, torch.tensor(padded, device=encoder.device), layers, real)
+
+
+def tokens_of(tokenizer: Any, prompt: str, turns: Turns, length: int) -> list[int]:
+    """The tokens of a prompt within its turns, at most ``length``; warns where some are left out."""
+    ids: list[int] = tokenizer(turns.before + prompt + turns.after, verbose=False).input_ids
+    if len(ids) > length:
+        before, after = (len(tokenizer(text, verbose=False).input_ids) for text in turns)
+        own, kept = len(ids) - before - after, length - before
+        log.warning("the prompt has %d tokens; all after the first %d are ignored: %r", own, min(own, kept), prompt)
+    return ids[:length]
+
+
+def run(encoder: Any, ids: Tensor, layers: Sequence[int], real: Tensor | None = None) -> Tensor:
+    """Hidden states (rows, tokens, layers · width) of token ids (rows, tokens)."""
+    out = encoder(input_ids=ids, attention_mask=real, output_hidden_states=True, use_cache=False)
+    return torch.cat([out.hidden_states[layer] for layer in layers], dim=-1)

@@ -1,0 +1,57 @@
+"""Z-Image's attention over one sequence of picture and text, with rotary position embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentry.attention import AttentionBackend
+from latentry_diffusers.attention import joined, own_heads
+
+
+class SingleStreamProcessor:
+    """What diffusers' layers call in place of ``ZSingleStreamAttnProcessor``.
+
+    Attributes:
+        backend: computes softmax(q·kᵀ·scale + mask)·v.
+        takes: the names of its arguments.
+        role: of its layers; those of the refiners see the picture or the text alone.
+    """
+
+    role = "joint"
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "freqs_cis"})
+
+    def __init__(self, backend: AttentionBackend) -> None:
+        self.backend = backend
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        freqs_cis: Tensor | None = None,
+    ) -> Tensor:
+        """Runs one attention layer.
+
+        Args:
+            attn: the layer.
+            hidden_states: (batch, tokens, width).
+            encoder_hidden_states: None in all of them.
+            attention_mask: (batch, tokens), False for padding.
+            freqs_cis: e^(iφ) of each token's position, complex, (batch, tokens, head size / 2).
+        """
+        q, k, v = own_heads(attn, hidden_states, lambda project: project)
+        if freqs_cis is not None:
+            q, k = (_rotated(each, freqs_cis[:, None]) for each in (q, k))
+        mask = attention_mask if attention_mask is None else attention_mask[:, None, None]
+        states: Tensor = attn.to_out[0](joined(self.backend.attend(q, k, v, mask=mask), q.dtype))
+        return states
+
+
+def _rotated(x: Tensor, turns: Tensor) -> Tensor:
+    """Neighbouring values of (…, tokens, head size) as complex numbers, turned."""
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)

@@ -1,0 +1,72 @@
+"""Z-Image in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from latentry.models import Conditioning, PromptSettings
+from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.text.language import Turns, read_prompts
+from latentry_z_image.attention import SingleStreamProcessor
+from latentry_z_image.layout import z_image_pairs
+
+if TYPE_CHECKING:
+    from latentry_diffusers.model.checkpoint import BundledCheckpoint
+    from latentry_diffusers.model.load_networks import Loaded
+
+TURNS = Turns("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
+"""What Qwen3's template puts around a prompt that is to be thought about."""
+TOKENS = 512
+"""The most tokens, those around the prompt included."""
+LAYER = -2
+"""Which of the text encoder's hidden states the transformer attends to: those before its last layer."""
+TIMESTEPS = 1000.0
+
+
+class ZImage(NetworksInMemory):
+    """The networks of one checkpoint; ``latentry.models.Model`` says what each method takes and returns.
+
+    Attributes:
+        checkpoint: the checkpoint that they were loaded from.
+        transformer: diffusers' ``ZImageTransformer2DModel``.
+        vae: diffusers' ``AutoencoderKL``.
+        text: Qwen3 with its tokenizer.
+    """
+
+    checkpoint: BundledCheckpoint
+
+    def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
+        networks = loaded.networks
+        self.transformer, self.vae, self.text = networks["transformer"], networks["vae"], loaded.text("text_encoder")
+        config = checkpoint.bundle.config("transformer")
+        processors = {"ZSingleStreamAttnProcessor": SingleStreamProcessor}
+        super().__init__(checkpoint, networks, loaded.report, lambda: z_image_pairs(config), processors)
+        rotary = self.transformer.rope_embedder  # it would keep tables made in inference mode
+        with torch.inference_mode(False):
+            rotary.freqs_cis = rotary.precompute_freqs_cis(rotary.axes_dims, rotary.axes_lens, theta=rotary.theta)
+            rotary.freqs_cis = [table.to(self.device) for table in rotary.freqs_cis]
+
+    def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
+        """``text`` (batch, tokens, width), and ``real`` (batch, tokens) where the prompts are not equally long."""
+        read = read_prompts(*self.text, prompts, TURNS, layers=(LAYER,), length=TOKENS)
+        return Conditioning(read.to(self.dtype).tensors)
+
+    @torch.no_grad()
+    def predict(
+        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+    ) -> Tensor:
+        """The transformer's output, negated: it predicts x₀ − ε, and its clock runs from 0 at pure noise to 1."""
+        texts: Sequence[Tensor] = conditioning["text"].unbind()
+        if "real" in conditioning:
+            texts = [states[real] for states, real in zip(texts, conditioning["real"], strict=True)]
+        outputs: list[Tensor] = self.transformer(
+            list(x.to(self.dtype)[:, :, None].unbind()),  # (channels, time, height, width) each
+            torch.full((x.shape[0],), (TIMESTEPS - timestep) / TIMESTEPS, device=x.device),
+            list(texts),
+            return_dict=False,
+        )[0]
+        return -torch.stack(outputs)[:, :, 0]

@@ -37,7 +37,7 @@ class Network(nn.Module):
         height, width = x.shape[-2:]
         rows, columns = (torch.linspace(-1, 1, side, dtype=x.dtype, device=x.device) for side in (height, width))
         place = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(x), 2, height, width)
-        time = torch.full_like(x[:, :1], 1.0) * (timestep / 1000)
+        time = (torch.full_like(x[:, :1], 1.0) * (timestep / 1000)).to(x.dtype)
         tokens = torch.cat([x, place, time], 1).flatten(2).transpose(1, 2)
         h = nn.functional.silu(self.enter(tokens) + self.word(word)[:, None])
         q, k, v = self.qkv(h).unsqueeze(1).chunk(3, -1)
@@ -48,6 +48,8 @@ class Network(nn.Module):
 class Model(BaseModel):
     """The network in memory."""
 
+    rows_of_timesteps = True
+
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """The number of the last word that is known, 0 where none is, as ``word`` (batch,)."""
         known = [[WORDS.index(word) + 1 for word in text.lower().split() if word in WORDS] for text in prompts]
@@ -55,9 +57,10 @@ class Model(BaseModel):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The velocity."""
+        """The velocity, at one timestep or at one for each row."""
+        timestep = timestep.view(-1, 1, 1, 1) if isinstance(timestep, Tensor) else timestep
         out: Tensor = self.denoiser(x, timestep, conditioning["word"])
         return out
 

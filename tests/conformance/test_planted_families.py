@@ -50,6 +50,14 @@ FAULTS = {
     "rows of a batch leak": Fault(
         "tokens = torch.cat([x, place, time], 1)", "tokens = torch.cat([x - x.mean(0), place, time], 1)", "batch"
     ),
+    "the first row's timestep holds for all": Fault(
+        "timestep.view(-1, 1, 1, 1) if", "timestep[:1].view(-1, 1, 1, 1) if", "rows"
+    ),
+    "a preview of one picture for all": Fault(
+        METHODS,
+        method("    def preview(self, latents):\n        return latents[:1].expand_as(latents)\n"),
+        "preview",
+    ),
     "one prompt for all rows": Fault(
         "[[0, *found][-1] for found in known]", "[[0, *known[0]][-1]] * len(known)", "batch"
     ),

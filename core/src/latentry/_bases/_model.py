@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from latentry._bases._attention import set_slots
 from latentry._bases._checkpoint import no_loras
+from latentry._bases._preview import LinearPreview
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._contract._model import AttentionBackend, LoadReport
@@ -40,10 +41,16 @@ class BaseModel(ABC):
         networks: by part, in the order of their use; the one that is evaluated at every step is ``denoiser``, ``unet``
             or ``transformer``.
         report: on the checkpoint's tensors.
+
+    Class attributes:
+        rows_of_timesteps: ``predict`` takes a timestep for each row.
     """
+
+    rows_of_timesteps: ClassVar[bool] = False
 
     def __init__(self, checkpoint: _Opened, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
         self.checkpoint, self.networks, self.report = checkpoint, networks, report
+        self._preview: LinearPreview | None = None
         self.denoiser: Any = next(networks[part] for part in ("denoiser", "unet", "transformer") if part in networks)
 
     @abstractmethod
@@ -52,9 +59,9 @@ class BaseModel(ABC):
 
     @abstractmethod
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The network's output for samples at one timestep."""
+        """The network's output for samples at one timestep, or at a timestep for each row."""
 
     @property
     def process(self) -> Process:
@@ -93,6 +100,14 @@ class BaseModel(ABC):
     def decode(self, latents: Tensor) -> Tensor:
         """The latents themselves, as pixels."""
         return latents.to(self.device, torch.float32)
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """Small rough pictures of latents: the latents themselves, or a linear map of them fitted to ``encode``."""
+        if "vae" not in self.networks:
+            return self.decode(latents)
+        if self._preview is None:  # threads that meet here fit the same
+            self._preview = LinearPreview.fitted(self.encode)
+        return self._preview(latents)
 
     def set_attention(
         self, backend: AttentionBackend | str | None, *, role: str | None = None

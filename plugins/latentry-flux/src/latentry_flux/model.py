@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
 from latentry import OptionError
-from latentry.models import AttentionChange, Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
@@ -40,6 +40,7 @@ class Flux(NetworksInMemory):
     """
 
     checkpoint: BundledCheckpoint
+    rows_of_timesteps = True
 
     def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae
@@ -75,7 +76,7 @@ class Flux(NetworksInMemory):
     def predict(
         self,
         x: Tensor,
-        timestep: float,
+        timestep: float | Tensor,
         conditioning: Conditioning,
         *,
         skip_layers: tuple[int, ...] = (),
@@ -87,7 +88,7 @@ class Flux(NetworksInMemory):
         inputs = [x, *(conditioning[name] for name in ("masked", "mask") if name in conditioning)]
         output: Tensor = self.transformer(
             pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
-            timestep=torch.full((x.shape[0],), timestep / TIMESTEPS, device=x.device),
+            timestep=timestep_rows(timestep / TIMESTEPS, x),
             guidance=conditioning.tensors.get("guidance"),
             encoder_hidden_states=text,
             pooled_projections=conditioning["pooled"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
@@ -32,6 +32,7 @@ class StableDiffusion(NetworksInMemory):
     """
 
     checkpoint: UNetCheckpoint
+    rows_of_timesteps = True
 
     def __init__(self, checkpoint: UNetCheckpoint, parts: Parts) -> None:
         self.unet, self.vae = parts.unet, parts.vae
@@ -49,18 +50,17 @@ class StableDiffusion(NetworksInMemory):
     def predict(
         self,
         x: Tensor,
-        timestep: float,
+        timestep: float | Tensor,
         conditioning: Conditioning,
         *,
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
     ) -> Tensor:
         """The UNet's output; the inpainting network also takes the mask and the picture around it."""
-        times = torch.full((x.shape[0],), timestep, device=x.device)  # a fill: no copy from the host
         inputs = with_mask(x.to(self.dtype), conditioning)
         output: Tensor = self.unet(
             inputs,
-            times,
+            timestep_rows(timestep, x),
             encoder_hidden_states=conditioning["text"],
             cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1])),
             return_dict=False,

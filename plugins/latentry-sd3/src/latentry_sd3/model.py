@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings
+from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip_skip import clip_skip_of
@@ -32,6 +32,7 @@ class StableDiffusion3(NetworksInMemory):
     """
 
     checkpoint: BundledCheckpoint
+    rows_of_timesteps = True
 
     def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae
@@ -56,7 +57,7 @@ class StableDiffusion3(NetworksInMemory):
     def predict(
         self,
         x: Tensor,
-        timestep: float,
+        timestep: float | Tensor,
         conditioning: Conditioning,
         *,
         skip_layers: tuple[int, ...] = (),
@@ -66,7 +67,7 @@ class StableDiffusion3(NetworksInMemory):
         patch = self.transformer.config.patch_size
         output: Tensor = self.transformer(
             x.to(self.dtype),
-            timestep=torch.full((x.shape[0],), timestep, device=x.device),  # a fill: no copy from the host
+            timestep=timestep_rows(timestep, x),
             encoder_hidden_states=conditioning["text"],
             pooled_projections=conditioning["pooled"],
             skip_layers=list(skip_layers),

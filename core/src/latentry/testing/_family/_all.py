@@ -10,7 +10,7 @@ from latentry.testing._family._attention import attention, attention_roles, back
 from latentry.testing._family._detection import detection, foreign
 from latentry.testing._family._loading import damage, opening, report, sizes, weights
 from latentry.testing._family._loras import loras
-from latentry.testing._family._pictures import autoencoder, tiling
+from latentry.testing._family._pictures import autoencoder, preview, tiling
 from latentry.testing._family._prediction import (
     batch,
     determinism,
@@ -21,6 +21,7 @@ from latentry.testing._family._prediction import (
     masks,
     output,
     prompts,
+    rows,
     threads,
     timestep,
 )
@@ -69,10 +70,12 @@ _OF_A_MODEL: tuple[Check, ...] = (
     layers,
     determinism,
     batch,
+    rows,
     in_place,
     threads,
     dtypes,
     autoencoder,
+    preview,
     tiling,
     attention,
     attention_roles,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from latentry._contract._model import Previews
 from latentry._errors import OptionError
 from latentry._specs import VariantSpec
 from latentry.testing._family._inputs import SAME, apart, normal, pictures
@@ -51,6 +52,32 @@ def _autoencoder_faults(subject: FamilySubject, variant: VariantSpec) -> Iterato
     wide = model.latent_shape(2 * side, side)
     if tuple(model.decode(normal(1, *wide)).shape) != (1, 3, side, 2 * side):
         yield f"{2 * side}×{side} pixels are not decoded as wide as that"
+
+
+def preview(subject: FamilySubject) -> Iterator[CheckResult]:
+    """A model that has previews makes one of each row's latents alone, of any size, in −1..1 and float32.
+
+    Troubleshooting: bases of ``latentry.models`` fit a linear map to ``encode``; override ``preview`` where that fails.
+    """
+    for variant in subject.variants:
+        model = subject.model(variant)
+        if isinstance(model, Previews):
+            yield summed("preview", "a row each, in −1..1", _preview_faults(subject, model, variant), case=variant.name)
+
+
+def _preview_faults(subject: FamilySubject, model: Previews, variant: VariantSpec) -> Iterator[str]:
+    side = subject.side(variant)
+    latents = normal(2, *subject.model(variant).latent_shape(2 * side, side))
+    shown = model.preview(latents)
+    if shown.ndim != 4 or tuple(shown.shape[:2]) != (2, 3) or shown.shape[-1] != 2 * shown.shape[-2]:
+        yield f"its shape is {tuple(shown.shape)}"
+        return
+    if shown.dtype != torch.float32 or shown.requires_grad:
+        yield f"its dtype is {shown.dtype}, or it takes gradients"
+    if not shown.isfinite().all():
+        yield "values that are not finite"
+    if apart(model.preview(latents[1:]), shown[1:]) > SAME:
+        yield "it depends on the other rows"
 
 
 def tiling(subject: FamilySubject) -> Iterator[CheckResult]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
+from latentry._contract._model import takes_rows_of_timesteps
 from latentry._specs import VariantSpec
 from latentry.testing._family._inputs import DIFFERENT, PROMPTS, SAME, Given, apart, given, mask, pictures, predicted
 from latentry.testing._family._subject import FamilySubject
@@ -181,6 +183,24 @@ def _batch_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[str]
         off = max(apart(together[name][index : index + 1], alone[name]) for name in alone.tensors)
         if off > SAME:
             yield f"encode_prompt: a prompt is off by {off:.1e} in a batch"
+
+
+def rows(subject: FamilySubject) -> Iterator[CheckResult]:
+    """A model that takes a timestep for each row gives each row what it gives alone at its timestep.
+
+    Troubleshooting: ``timestep_rows`` of ``latentry.models`` makes a tensor (batch,) of whatever ``predict`` is given;
+    a network that cannot use one leaves ``rows_of_timesteps`` out.
+    """
+    for variant in subject.variants:
+        model, both = subject.model(variant), given(subject, variant)
+        if not takes_rows_of_timesteps(model):
+            continue
+        times = (both.timestep, both.timestep * 1.5)
+        with torch.no_grad():
+            out = model.predict(both.x, torch.tensor(times), both.conditioning)
+        alone = [predicted(model, replace(both.row(index), timestep=time)) for index, time in enumerate(times)]
+        off = max(apart(out[index : index + 1], row) for index, row in enumerate(alone))
+        yield summed("rows", f"as alone, to {SAME:g}", [f"a row is off by {off:.1e}"] * (off > SAME), case=variant.name)
 
 
 def in_place(subject: FamilySubject) -> Iterator[CheckResult]:

@@ -39,8 +39,8 @@ class Device:
     """Runs networks for jobs. A pass begins when all that sample wait for one, so that they go through together.
 
     The evaluation that has waited longest chooses the network, and takes along those that can share its pass, in the
-    order of their arrival: each run gets on by one evaluation before any gets on by two. Where there are more rows than
-    fit, the others are first in the next pass. A pass that fails is repeated in halves, so that a request fails by its
+    order of their arrival. Where there are more rows than fit, the others are first in the next pass, so that a long
+    run cannot hold up a short one. A pass that fails is repeated in halves, so that a request fails by its
     own fault alone, and where memory ran out the halves stay the limit.
 
     Args:

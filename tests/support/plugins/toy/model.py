@@ -129,7 +129,7 @@ class ToyCheckpoint:
 
 class ToyModel:
     """See ``latentry.models.Model``; remembers prompts in ``encoded``, batches and times in ``calls``, the names of the
-    conditioning in ``told``, and LoRAs in ``worn``.
+    conditioning in ``told``, timesteps of rows in ``passes``, and LoRAs in ``worn``.
     """
 
     def __init__(self, checkpoint: ToyCheckpoint, device: torch.device, dtype: torch.dtype) -> None:
@@ -138,6 +138,7 @@ class ToyModel:
         self.report, self.networks = LoadReport(0), dict[str, nn.Module]()
         self.calls: list[tuple[int, float]] = []
         self.told: list[tuple[str, ...]] = []
+        self.passes: list[list[float]] = []
         self.encoded: list[tuple[tuple[str, ...], PromptSettings]] = []
         self.loras: Sequence[LoraRequest] = ()
         self.worn: list[tuple[LoraMode, tuple[LoraRequest, ...]]] = []
@@ -156,10 +157,24 @@ class ToyModel:
         words = torch.zeros(len(prompts), max(len(prompt.split() or "_") for prompt in prompts), 1)
         return Conditioning({"colour": torch.tensor(colours).view(-1, 1, 1, 1), "words": words})
 
+    @property
+    def rows_of_timesteps(self) -> bool:
+        """Where asked for."""
+        return bool(self.checkpoint.about.get("rows", False))
+
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
         """The truth about data around the colour, which pales with each layer that is left out."""
+        if isinstance(timestep, Tensor):
+            self.passes.append(timestep.tolist())
+            rows = [Conditioning({k: v[i : i + 1] for k, v in conditioning.tensors.items()}) for i in range(len(x))]
+            return torch.cat(
+                [
+                    self.predict(x[i : i + 1], time, rows[i], skip_layers=skip_layers)
+                    for i, time in enumerate(timestep.tolist())
+                ]
+            )
         if self.checkpoint.about.get("fails") == "sampling":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore text.")
         self.calls.append((x.shape[0], timestep))
@@ -180,6 +195,10 @@ class ToyModel:
         """The first pixel of each square, and the mean of the colours."""
         colours = pixels[..., ::8, ::8]
         return torch.cat([colours, colours.mean(1, keepdim=True)], 1)
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """One pixel for each latent."""
+        return latents[:, :3].float()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Squares of 8 by 8 pixels."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentry import ModelError, OptionError
-from latentry._errors import visible
+from latentry._errors import counted, visible
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,10 @@ def test_what_is_shown_can_be_printed_and_steers_nothing(text: str) -> None:
 def test_an_error_shows_foreign_text_and_keeps_its_own_lines() -> None:
     error = ModelError("There is no model '\x1b]0;title\x07'.", why="One.\nTwo.", remedy="\x1b[2J")
     assert str(error) == "There is no model '\\x1b]0;title\\x07'.\nOne.\nTwo.\n\\x1b[2J"
+
+
+def test_nouns_follow_their_number() -> None:
+    assert [counted(number, "step") for number in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
 
 
 def test_an_error_has_a_field_and_a_code_of_its_class() -> None:

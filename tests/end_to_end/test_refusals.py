@@ -55,7 +55,7 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "rising sigmas": (["--sigmas", "3,5"], ("must fall", "3")),
     "negative sigma": (["--sigmas=-1,0.5"], ("sigma -1",)),
     "sigmas that are no numbers": (["--sigmas", "nan,1"], ("--sigmas nan,1: it must not contain NaN.",)),
-    "as many sigmas as steps": (["--sigmas", "3,1", "--steps", "9"], ("2 sigmas were given for 9 steps",)),
+    "as many sigmas as steps": (["--sigmas", "3,1", "--steps", "9"], ("2 sigmas cannot be used for 9 steps",)),
     "no steps": (["--steps", "0"], ("--steps 0: it must be at least 1.",)),
     "too many steps": (["--steps", "2000"], ("2000 steps", "1000")),
     "no pictures": (["--count", "0"], ("--count 0: it must be at least 1.",)),

@@ -40,6 +40,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     return "".join(c if c == "\n" and lines else _escaped(c) for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, e.g. ``1 step`` and ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _INVISIBLE or character in _JOINERS:
         return character

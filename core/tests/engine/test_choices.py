@@ -147,7 +147,7 @@ def test_a_list_of_levels_is_used_as_given(engine: Engine, model: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"sigmas": (2.0, 1.0), "steps": 5}, "2 sigmas were given for 5 steps"),
+        ({"sigmas": (2.0, 1.0), "steps": 5}, "2 sigmas cannot be used for 5 steps"),
         ({"sigmas": ()}, "at least 1|1 to"),
         ({"sigmas": (1.0, 2.0)}, "fall|rise"),
         ({"sigmas": (-1.0,)}, "not a noise level"),

@@ -60,8 +60,8 @@ def test_a_prompt_becomes_its_colour(engine: Engine, model: str) -> None:
 
 @pytest.mark.parametrize("scheduler", ["first", "noisy", "halving"])
 def test_a_picture_does_not_depend_on_its_batch(engine: Engine, model: str, scheduler: str) -> None:
-    many = engine.generate(request(model, scheduler=scheduler, count=5, batch=2)).latents
-    for batch in (1, 3, 5):
+    many = engine.generate(request(model, scheduler=scheduler, count=5)).latents
+    for batch in (1,) if scheduler == "halving" else (1, 2, 3, 5):
         again = engine.generate(request(model, scheduler=scheduler, count=5, batch=batch)).latents
         assert torch.allclose(many, again, atol=1e-5)
     alone = engine.generate(request(model, scheduler=scheduler)).latents
@@ -218,7 +218,7 @@ def test_a_scheduler_that_chooses_its_steps_draws_one_picture_at_a_time(engine: 
         if event.run is not None:
             sizes.append(len(event.run.sample))
 
-    wanted = request(model, scheduler="halving", count=3, batch=3, steps=2, seed=4)
+    wanted = request(model, scheduler="halving", count=3, steps=2, seed=4)
     together = engine.generate(wanted, progress=listen)
     assert set(sizes) == {1}
     alone = engine.generate(wanted.model_copy(update={"batch": 1}))

@@ -17,7 +17,7 @@ from PIL import Image
 from support.option_values import of_type, options_of
 from support.toy import write_toy, write_toy_file
 
-from latentry import Engine, GenerationRequest, LatentryError, LoraRequest, PluginHost
+from latentry import Engine, GenerationRequest, LatentryError, LoraRequest, OptionError, PluginHost
 from latentry._resolve._setup import Setup
 
 TASKS: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,6 @@ KINDS = ("vp", "flow")
 HARMLESS = {
     "prompt": "is always given",
     "offline": "is a promise that nothing is contacted, which is kept for files on this machine as well",
-    "batch": "is a limit; a scheduler that chooses its own steps says in a note that it draws one picture at a time",
 }
 """Fields that may be given without an effect, and why."""
 
@@ -205,8 +204,21 @@ def test_every_field_is_tried(place: Place) -> None:
     assert set(GenerationRequest.model_fields) - tried <= {"scheduler_options"}
 
 
-def test_a_batch_that_is_not_kept_is_told(place: Place) -> None:
+def test_a_batch_that_cannot_be_kept_is_refused(place: Place) -> None:
+    """The default is only told about; one picture at a time is what is drawn anyway."""
     context = Context("text to image", "small", "halving", "vp")
-    assert any("one at a time" in note for note in place.engine.prepare(place.request(context, batch=2)).notes)
-    for quiet in ({"batch": 1}, {"batch": 2, "count": 1}):
-        assert not any("one at a time" in note for note in place.engine.prepare(place.request(context, **quiet)).notes)
+    with pytest.raises(OptionError, match="The option batch has no effect here") as caught:
+        place.engine.prepare(place.request(context, batch=2))
+    assert "one at a time" in caught.value.why
+    for given, told in (({}, True), ({"batch": 1}, False), ({"batch": 2, "count": 1}, False)):
+        notes = place.engine.prepare(place.request(context, **given)).notes
+        assert any("one at a time" in note for note in notes) == told
+
+
+def test_a_recipe_with_such_a_batch_is_drawn_again_and_told(place: Place) -> None:
+    context = Context("text to image", "small", "halving", "vp")
+    recipe = place.engine.generate(place.request(context)).recipes[1]
+    old = recipe.model_copy(update={"request": recipe.request.model_copy(update={"batch": 2})})
+    again = place.engine.reproduce(old)
+    assert again.images[0].tobytes() == place.engine.reproduce(recipe).images[0].tobytes()
+    assert sum("one at a time" in note for note in again.notes) == 1

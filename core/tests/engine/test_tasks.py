@@ -71,7 +71,7 @@ def test_steps_are_counted_with_the_strength_as_it_was_typed(hundredths: int) ->
     for steps in range(1, 151):
         taken = steps * hundredths // 100
         if taken == 0:
-            with pytest.raises(OptionError, match=f"leaves none of {steps} steps"):
+            with pytest.raises(OptionError, match=f"leaves none of {steps} step"):
                 count_steps(steps, strength, "cut")
         else:
             assert count_steps(steps, strength, "cut") == StepCounts(steps, steps - taken)

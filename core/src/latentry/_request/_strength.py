@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from latentry._errors import OptionError
+from latentry._errors import OptionError, counted
 
 StrengthMode = Literal["cut", "full"]
 
@@ -37,7 +37,7 @@ def count_steps(steps: int, strength: float, mode: StrengthMode) -> StepCounts:
     taken = int(steps * share)
     if taken == 0:
         raise OptionError(
-            f"A strength of {strength:g} leaves none of {steps} steps.",
+            f"A strength of {strength:g} leaves none of {counted(steps, 'step')}.",
             why="The strength mode 'cut' takes that share of the steps, rounded down.",
             remedy="Use a higher strength, more steps, or the strength mode 'full'.",
             field="strength",

@@ -19,6 +19,8 @@ from latentry._files._find import installed
 from latentry._files._locate import Located, locate
 from latentry._files._opened import Asked, OpenedCheckpoints
 from latentry._files._parts import PartSources
+from latentry._guidance._guidance import Guidance
+from latentry._guidance._method import GuidanceMethod
 from latentry._guidance._refiner import choose_refiner
 from latentry._guidance._weak_model import choose_weak_model
 from latentry._numerics._plan import Plan
@@ -42,8 +44,9 @@ from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._sigmas import choose_sigmas
-from latentry._resolve._useless._idle_options import find_idle
+from latentry._resolve._useless._idle_options import find_idle, find_idle_of_guidance
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
+from latentry._specs import VariantSpec
 
 
 def prepare(
@@ -98,8 +101,10 @@ def prepare(
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
     if strict:
+        guide = partial(_guide, options, method, located.variant, checkpoint)
+        idle_guidance = find_idle_of_guidance(method.method, guide, plan)
         unread = not_read(request, conditioning, checkpoints, guidance)
-        refuse((*useless, *without_effect_on(request, laid_out.idle, plan), *unread))
+        refuse((*useless, *without_effect_on(request, laid_out.idle, idle_guidance, plan), *unread))
 
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
@@ -161,11 +166,23 @@ def prepare(
             *laid_out.notes,
             *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
-            *_about_batches(request, plan),
+            *(_about_batches(request, plan) if not any(each.field == "batch" for each in useless) else ()),
             *loras.notes,
             *attention.notes,
         ),
     )
+
+
+def _guide(
+    options: GuidanceOptions,
+    chosen: ChosenMethod,
+    variant: VariantSpec,
+    checkpoint: Checkpoint,
+    method: GuidanceMethod,
+    plan: Plan,
+) -> Guidance:
+    """The guidance with other options of its method."""
+    return choose_guidance(options, replace(chosen, method=method), variant, checkpoint, plan)
 
 
 def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[str]:

@@ -13,7 +13,7 @@ from latentry._cli._field_options import FieldCommand, FieldOption, build, optio
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._records import plain
 from latentry._cli._output import say
-from latentry._errors import IncompatibleError, OptionError
+from latentry._errors import IncompatibleError, OptionError, counted
 from latentry._specs import ProcessKind
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ def show(made: PlanFile) -> None:
     from latentry._numerics._table._formula import formulas
 
     table = made.table
-    say(f"{len(table.steps)} steps, {len(table.evaluations)} evaluations; {table.process}, {table.prediction}")
+    say(
+        f"{counted(len(table.steps), 'step')}, {counted(len(table.evaluations), 'evaluation')}; "
+        f"{table.process}, {table.prediction}"
+    )
     for line in formulas(table):
         say(line)
 

@@ -15,7 +15,7 @@ from latentry._cli._saving._output import Output, writing
 from latentry._cli._saving._sheet import Sheet
 from latentry._cli._saving._template import values_of
 from latentry._cli._streams import print_error
-from latentry._errors import visible
+from latentry._errors import counted, visible
 from latentry._pictures._writing import Texts, encode_picture
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ class Saver:
         if self._quiet or self._as_json:
             return
         request = result.recipes[0].request
+        assert request.steps is not None
         method = f"{request.scheduler}, {request.sigmas}" if request.plan is None else request.plan
         print_error(
-            f"{method}, {request.steps} steps ({result.evaluations} evaluations), "
+            f"{method}, {counted(request.steps, 'step')} ({counted(result.evaluations, 'evaluation')}), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
         self._tell(result.notes)

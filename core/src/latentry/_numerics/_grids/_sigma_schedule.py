@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from latentry._discovery._calls import plugin_call
 from latentry._discovery._owner import owner_of
-from latentry._errors import IncompatibleError, OptionError, PluginError
+from latentry._errors import IncompatibleError, OptionError, PluginError, counted
 from latentry._numerics._grids._shift import shifted
 from latentry._numerics._options import Options
 from latentry._numerics._processes._point import Point
@@ -77,7 +77,7 @@ class SigmaSchedule(Options, ABC):
             )
         if any(a.lam > b.lam for a, b in pairwise(levels)):
             raise OptionError(
-                f"{type(self).__name__} cannot lay out {steps} steps with these options.",
+                f"{type(self).__name__} cannot lay out {counted(steps, 'step')} with these options.",
                 why="Its noise levels would rise from one step to the next.",
                 remedy="Change the number of steps or the options.",
             )
@@ -92,7 +92,7 @@ class SigmaSchedule(Options, ABC):
             found = f"{len(levels)} levels" if len(levels) != steps else "something else than points"
             raise PluginError(
                 f"The {owner.record} of {owner.provenance.label} does not do what a sigma schedule must.",
-                why=f"levels() returned {found} for {steps} steps.",
+                why=f"levels() returned {found} for {counted(steps, 'step')}.",
                 remedy="Return one point of the process for each step, made by process.at(...).",
             )
         return levels
@@ -108,7 +108,7 @@ class SigmaSchedule(Options, ABC):
         most = process.timesteps if self.discrete else None
         if not 1 <= steps <= (most or MOST_STEPS):
             raise OptionError(
-                f"{steps} steps cannot be laid out with {name}.",
+                f"{counted(steps, 'step')} cannot be laid out with {name}.",
                 why=f"The checkpoint has {most} timesteps, and each can be used only once." if most else "",
                 remedy=f"Ask for 1 to {most or MOST_STEPS} steps.",
             )
@@ -125,7 +125,8 @@ class ExactSigmas(SigmaSchedule):
         """See ``SigmaSchedule``; ``steps`` must be the length of the list."""
         if steps != len(self.values):
             raise OptionError(
-                f"{len(self.values)} sigmas were given for {steps} steps.", remedy="Leave the number of steps out."
+                f"{counted(len(self.values), 'sigma')} cannot be used for {counted(steps, 'step')}.",
+                remedy="Leave the number of steps out.",
             )
         points = tuple(self._level(value, process) for value in self.values)
         rise = next(((a, b) for a, b in pairwise(self.values) if b > a), None)

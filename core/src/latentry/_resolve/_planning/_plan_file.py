@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentry._contract._noise_settings import NoiseSettings
-from latentry._errors import OptionError
+from latentry._errors import OptionError, counted
 from latentry._files._locate import Located
 from latentry._numerics._table._file import PlanFile
 from latentry._resolve._plan import LaidOut, check_on_grid
@@ -36,7 +36,7 @@ def follow_plan_file(
     plan = found.plan(noise.process, noise.prediction)
     if steps not in (None, len(plan)):
         raise OptionError(
-            f"The plan file has {len(plan)} steps, not {steps}.",
+            f"The plan file has {counted(len(plan), 'step')}, not {steps}.",
             remedy="Leave the number out, or export a plan with it.",
             field="steps",
         )

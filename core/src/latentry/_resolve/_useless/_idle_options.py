@@ -1,4 +1,5 @@
-"""Options of a scheduler or a sigma schedule that change nothing in the run at hand, whatever their value.
+"""Options of schedulers, sigma schedules and guidance methods that change nothing in the run at hand, whatever their
+value.
 
 ``churn_noise`` does nothing where there is no churn. Plugins need not declare that: the run is made on a few numbers,
 with the option and with other values of it. An option whose value merely does not bind, such as a limit that is not
@@ -11,12 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+from zlib import crc32
 
 import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from latentry._errors import LatentryError
+from latentry._guidance._evaluate import Branch
+from latentry._guidance._guidance import Guidance
+from latentry._guidance._method import GuidanceMethod
 from latentry._numerics._plan import Plan
+from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._resolve._sigmas import ChosenSigmas
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 Numbers = tuple[float, ...]
 LayOut = Callable[[ChosenScheduler, ChosenSigmas], Plan]
+Guide = Callable[[GuidanceMethod, Plan], Guidance]
 NUMBERS = (0.02, 0.5, 0.97, 1.5, 4.0, 30.0)
 """What is tried for an option that is a number, as far as the option takes it."""
 LONGEST = 5000
@@ -69,6 +77,43 @@ def find_idle(chosen: ChosenScheduler, sigmas: ChosenSigmas, lay_out: LayOut) ->
     return Idle(tuple(_idle(chosen.scheduler, run)), of_sigmas)
 
 
+def find_idle_of_guidance(method: GuidanceMethod, guide: Guide, plan: Plan) -> tuple[str, ...]:
+    """The names of a guidance method's idle options; none where nothing is guided, since then the method is idle.
+
+    Args:
+        method: with its options.
+        guide: makes the guidance of a run by a method.
+        plan: of the run.
+    """
+    # v is the one prediction that is defined at both ends
+    plan = replace(plan, prediction=Prediction.V, hooks=())
+    if not guide(method, plan).guided:
+        return ()
+    return tuple(_idle(method, lambda changed: _guided_run(plan, guide(changed, plan))))
+
+
+def _guided_run(plan: Plan, guidance: Guidance) -> Numbers:
+    """Likewise with guidance on a picture that is large enough for its frequencies; empty where a method fails here."""
+    start = torch.linspace(-3.0, 3.0, 64, dtype=torch.float64).reshape(1, 1, 8, 8)
+    run, memory = plan.start(start * plan.noise_scale(), seed=0, table=False), guidance.empty
+    told: list[float] = []
+    try:
+        while (query := run.query) is not None and len(told) < LONGEST * 9:
+            guided = guidance(_made_up, query, memory)
+            memory = guided.memory
+            told += guided.output.flatten().tolist()
+            run.advance(guided.output, uncond=guided.uncond)
+    except LatentryError:
+        return ()
+    return tuple(told)
+
+
+def _made_up(query: Query, *branches: Branch) -> tuple[Tensor, ...]:
+    """Outputs that differ from branch to branch, and in no simple way."""
+    shares = (crc32(repr(branch).encode()) / 2**32 for branch in branches)
+    return tuple(3.0 * torch.sin((1.5 + share) * query.x + share + 0.01 * query.timestep) for share in shares)
+
+
 def dry_run(plan: Plan) -> Numbers:
     """What a plan makes of a few numbers with a made-up network: every sample that it asks about, and the last one.
 
@@ -93,6 +138,8 @@ def _idle(model: BaseModel, outcome: Callable[[Any], Numbers]) -> Iterator[str]:
         if getattr(model, name) == field.get_default(call_default_factory=True):
             continue
         expected = expected or outcome(model)
+        if not expected:
+            return
         others = (_with(model, {name: value}) for value in _values(field))
         if not any(other is not None and _outcome(other, outcome) != expected for other in others):
             yield name

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from latentry._contract._model import Checkpoint, ReadsConditioning
-from latentry._errors import OptionError
+from latentry._errors import OptionError, counted
 from latentry._guidance._guidance import Guidance
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
@@ -53,6 +53,7 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
         *_beside_a_plan_file(request),
         *_about_noise(request, canvas, plan),
         *_about_guidance(request, guidance, len(plan)),
+        *_about_batches(request, plan),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 
@@ -84,14 +85,20 @@ def _alone(request: GenerationRequest, canvas: Canvas) -> Iterator[tuple[bool, N
             yield not there, NoEffect(field, f"It needs {needed}, which was not given.")
 
 
-def without_effect_on(request: GenerationRequest, idle: Idle, plan: Plan) -> Iterator[NoEffect]:
-    """The options of the scheduler and the sigma schedule that were asked for and change nothing in this run.
+def without_effect_on(
+    request: GenerationRequest, idle: Idle, of_guidance: Sequence[str], plan: Plan
+) -> Iterator[NoEffect]:
+    """The options of the scheduler, the sigma schedule and the guidance that were asked for and change nothing here.
 
     Those that came with another program's name for the scheduler were not.
     """
-    steps = "1 step" if len(plan) == 1 else f"{len(plan)} steps"
-    why = f"It changes nothing in {steps} with the options beside it, whatever its value."
-    for field, names in (("scheduler_options", idle.scheduler), ("sigma_options", idle.sigmas)):
+    why = f"It changes nothing in {counted(len(plan), 'step')} with the options beside it, whatever its value."
+    idle_by_field = {
+        "scheduler_options": idle.scheduler,
+        "sigma_options": idle.sigmas,
+        "guidance_options": of_guidance,
+    }
+    for field, names in idle_by_field.items():
         yield from (NoEffect(field, why, name) for name in names if name in getattr(request, field))
 
 
@@ -139,5 +146,10 @@ def _about_guidance(request: GenerationRequest, guidance: Guidance, steps: int) 
     yield request.skip_layer_scale == 0.0, NoEffect("skip_layers", "The scale of skip-layer guidance is 0.")
     intervals = {"guidance_interval": request.guidance_interval, "skip_layers": request.skip_layer_interval}
     for field, (start, stop) in intervals.items():
-        why = f"None of the {steps} steps begins within {start:g} to {stop:g}."
+        why = f"The run has {counted(steps, 'step')}, and none begins within {start:g} to {stop:g}."
         yield not steps_within((start, stop), steps), NoEffect(field, why)
+
+
+def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:
+    apart = plan.scheduler.adaptive and min(request.batch, len(request.prompts)) > 1
+    yield apart, NoEffect("batch", "The scheduler chooses its steps for each picture: they are drawn one at a time.")

@@ -51,6 +51,7 @@ def directory() -> dict[str, dict[str, str]]:
             for name, table in projects().items()
             for module in table.get("entry-points", {}).get("latentry", {}).values()
             for spec in getattr(import_module(module), kind.hook, tuple)()
+            if not spec.unlisted
         }
         found[kind.attribute] = dict(sorted(names.items()))
     return found

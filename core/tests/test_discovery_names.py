@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -119,3 +120,18 @@ def test_an_installed_distribution_that_is_switched_off_is_told(registry: Regist
         registry["ddim"]
     with pytest.raises(UnknownName, match=r"pip install \./plugins/latentry-euler in a clone"):
         registry["euler"]
+
+
+def test_of_an_unlisted_record_the_qualified_name_alone_resolves() -> None:
+    hidden = Entry(replace(entry("d5", "third", "alone").spec, unlisted=True), entry("d5", "third").source)
+    names, before = Names([*ENTRIES, hidden]), Names(ENTRIES)
+    assert names.resolve("d5:third") is hidden
+    for name in MEANING:
+        assert names.resolve(name) == before.resolve(name)
+    assert names.listed() == before.listed()
+    assert names.listed(everything=True) == [*before.listed(), "d5:third"]
+    registry = Registry(SCHEDULERS, names, Ledger(strict=False))
+    assert registry["d5:third"] is hidden.spec
+    assert registry.listed("d5:third") == "d5:third"
+    assert len(registry) == len(list(registry)) == len(ENTRIES)
+    assert "d5:third" not in list(registry) and "d5:third" in registry

@@ -1,20 +1,16 @@
 """k-diffusion's functions by name, which AUTOMATIC1111 and ComfyUI build on, against k-diffusion itself.
 
-The tests do not require it: its dependencies are many, of which its samplers need few.
-``pip install --no-deps k-diffusion torchsde trampoline torchdiffeq`` is enough for these tests to run.
+Its dependencies are many, of which its samplers need few: ``pip install --no-deps -r requirements-peers.txt``.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import pytest
+import support.k_diffusion
 import torch
 from support.oracles import noise, relative
 from torch import Tensor
@@ -23,8 +19,8 @@ from latentry import EDM, Flow, Plan, PluginHost, Prediction, Process, VarianceP
 from latentry._peers._names import understand
 from latentry.testing import MixtureOracle, drive
 
-if not all(map(find_spec, ("k_diffusion", "torchsde", "torchdiffeq"))):
-    pytest.skip("k-diffusion is not installed", allow_module_level=True)
+if support.k_diffusion.missing():
+    pytest.skip(f"not installed: {support.k_diffusion.missing()}", allow_module_level=True)
 
 DATA = MixtureOracle()
 LEVELS = (14.6, 8.0, 4.0, 2.0, 1.0, 0.5, 0.2, 0.05, 0.0)
@@ -35,20 +31,9 @@ STOCHASTIC = ("sample_euler_ancestral", "sample_dpm_2_ancestral", "sample_dpmpp_
 
 @pytest.fixture(scope="module")
 def sampling() -> Iterator[Any]:
-    """``k_diffusion.sampling`` without its package, which imports much more."""
-    stubs = {name: ModuleType(name) for name in ("torchvision.transforms.functional", "torchvision.transforms")}
-    stubs |= {"torchvision": ModuleType("torchvision"), "k_diffusion": ModuleType("k_diffusion")}
-    stubs["torchvision"].transforms = stubs["torchvision.transforms"]  # type: ignore[attr-defined]
-    stubs["torchvision.transforms"].functional = stubs["torchvision.transforms.functional"]  # type: ignore[attr-defined]
-    where = find_spec("k_diffusion")
-    assert where is not None
-    stubs["k_diffusion"].__path__ = list(where.submodule_search_locations or ())
-    before = dict(sys.modules)
-    sys.modules.update(stubs)
-    yield import_module("k_diffusion.sampling")
-    for name in set(sys.modules) - set(before) | set(stubs):
-        sys.modules.pop(name, None)
-    sys.modules.update({name: module for name, module in before.items() if name in stubs})
+    """``k_diffusion.sampling``."""
+    with support.k_diffusion.sampling() as module:
+        yield module
 
 
 def model(x: Tensor, sigma: Tensor, **_: Any) -> Tensor:
@@ -154,7 +139,7 @@ def test_dpm_adaptive_takes_its_steps(sampling: Any, host: PluginHost, order: in
 @pytest.mark.parametrize("steps", [5, 6, 9, 10])
 def test_dpm_fast_is_its_single_steps_on_its_levels(sampling: Any, host: PluginHost, steps: int) -> None:
     meaning = understand(host, "sample_dpm_fast")
-    assert "as long in λ" in meaning.notes[0]
+    assert "equally long in λ" in meaning.notes[0]
     orders = [3] * (steps // 3) + [steps % 3] if steps % 3 else [3] * (steps // 3 - 1) + [2, 1]
     high, low = -math.log(10.0), -math.log(0.05)
     length = (low - high) / len(orders)

@@ -47,6 +47,8 @@ class Spec:
         api: the contract version the record was written for; by default that of the core at hand, so that what the
             distribution requires of ``latentry`` decides alone.
         exemptions: (check, reason) pairs of the conformance suite, shown in listings.
+        unlisted: found as ``distribution:name`` alone, and listed where everything is asked for: for many records that
+            stand for another program's code.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Spec:
     citation: str = ""
     api: tuple[int, int] = API
     exemptions: tuple[tuple[str, str], ...] = ()
+    unlisted: bool = False
 
     TARGETS: ClassVar[tuple[str, ...]] = ("target",)
     """The fields that are written ``package.module:attribute``; empty ones stand for nothing."""

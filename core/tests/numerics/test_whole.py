@@ -53,8 +53,6 @@ class Loop(WholeScheduler):
         try:
             with torch.enable_grad():
                 for index, (start, end) in enumerate(pairwise(points)):
-                    if start.lam == end.lam:
-                        continue
                     step = TwoStep().step(
                         x, Interval(start, end, index, len(points) - 1, evaluate.process), memory, noise
                     )

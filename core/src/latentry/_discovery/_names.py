@@ -32,15 +32,17 @@ class Names(Generic[S]):
       too, if nothing else has or had it.
     - A short name resolves where one record has it; where two have it, neither does.
     - An alias resolves where no record has it as its name and no second one as an alias.
+    - Of a record that is unlisted, the qualified name alone resolves.
 
     Nothing depends on the order of the entries.
     """
 
     def __init__(self, entries: Sequence[Entry[S]]) -> None:
         self.qualified = {entry.qualified: entry for entry in entries}
-        names = _grouped((entry.spec.name, entry) for entry in entries)
+        shown = [entry for entry in entries if not entry.spec.unlisted]
+        names = _grouped((entry.spec.name, entry) for entry in shown)
         aliases = _grouped(
-            (alias, entry) for entry in entries for alias in dict.fromkeys(entry.spec.aliases) if alias not in names
+            (alias, entry) for entry in shown for alias in dict.fromkeys(entry.spec.aliases) if alias not in names
         )
         former = _grouped(
             (f"{canonical(old)}:{entry.spec.name}", entry)
@@ -62,12 +64,18 @@ class Names(Generic[S]):
             return self.qualified.get(qualified) or self.former.get(qualified)
         return self.short.get(name) or self.aliases.get(name)
 
-    def listed(self) -> list[str]:
-        """One name a record: the short one where it resolves, else the qualified one."""
-        return sorted(
-            entry.spec.name if entry.spec.name in self.short else qualified
-            for qualified, entry in self.qualified.items()
-        )
+    def listed(self, *, everything: bool = False) -> list[str]:
+        """One name a record: the short one where it resolves, else the qualified one.
+
+        Args:
+            everything: unlisted records too, after the others.
+        """
+        kept = [self._select(entry) for entry in self.qualified.values() if not entry.spec.unlisted]
+        more = [entry.qualified for entry in self.qualified.values() if entry.spec.unlisted]
+        return [*sorted(kept), *(sorted(more) if everything else ())]
+
+    def _select(self, entry: Entry[S]) -> str:
+        return entry.spec.name if entry.spec.name in self.short else entry.qualified
 
 
 def _grouped(pairs: Iterable[tuple[str, Entry[S]]]) -> dict[str, tuple[Entry[S], ...]]:

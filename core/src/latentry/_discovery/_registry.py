@@ -27,7 +27,7 @@ class Registry(Mapping[str, S], Generic[S]):
     finds them: ``registry["uni_pc"]``.
 
     Iterating gives one name a record: the short one, or ``distribution:name`` where two distributions give
-    the short one. A name that nothing has raises ``UnknownName``.
+    the short one, but for unlisted records. A name that nothing has raises ``UnknownName``.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Registry(Mapping[str, S], Generic[S]):
         return iter(self._names.listed())
 
     def __len__(self) -> int:
-        return len(self._names.qualified)
+        return len(self._names.listed())
 
     def __contains__(self, name: object) -> bool:
         try:
@@ -66,9 +66,9 @@ class Registry(Mapping[str, S], Generic[S]):
         """Whether a name, an alias or ``distribution:name`` is registered, in exactly these letters."""
         return self._names.resolve(name) is not None
 
-    def names(self) -> tuple[str, ...]:
-        """One name a record, sorted."""
-        return tuple(self)
+    def names(self, *, everything: bool = False) -> tuple[str, ...]:
+        """One name a record, sorted; unlisted records too where everything is asked for."""
+        return tuple(self._names.listed(everything=everything))
 
     def aliases(self, name: str) -> tuple[str, ...]:
         """The aliases that resolve to a record; those it lost to another record are left out."""
@@ -82,7 +82,7 @@ class Registry(Mapping[str, S], Generic[S]):
     def listed(self, name: str) -> str:
         """The name under which iterating gives a record that has this name, alias or ``distribution:name``."""
         entry = self._entry(name)
-        return next(one for one in self if self._entry(one) is entry)
+        return next(one for one in self.names(everything=True) if self._entry(one) is entry)
 
     def provenance(self, name: str) -> Provenance:
         """Who registered a record."""

@@ -69,7 +69,7 @@ class WholeScheduler(Scheduler):
 
         Args:
             x: the process's own sample at ``points[0]``, (batch, …), float32 or float64.
-            points: the boundaries, at least two, from where the run starts to its end.
+            points: the boundaries from where the run starts to its end, at least two, all different.
             evaluate: the network; ``evaluate.at`` makes levels.
             noise: standard normal draws, in order.
         """
@@ -77,7 +77,8 @@ class WholeScheduler(Scheduler):
     @final
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """The whole grid as one step, see ``solve``."""
-        points = (interval.start, *interval.inner, interval.end)
+        boundaries = (interval.start, *interval.inner, interval.end)
+        points = [point for point, before in zip(boundaries, (None, *boundaries), strict=False) if point != before]
 
         def loop(ask: Ask) -> Tensor:
             return self.solve(x, points, Evaluator(interval.process, points, ask), noise)

@@ -50,6 +50,7 @@ Findings = Mapping[str, "tuple[Measured, ...] | str"]
 )
 @click.option("--stochastic/--deterministic", default=None, help="Those that draw fresh noise, or those that do not.")
 @click.option("--few-steps", is_flag=True, help="Those with a sigma schedule of their own for 8 steps and fewer.")
+@click.option("--all", "everything", is_flag=True, help="Those of other programs too, as PACKAGE:NAME.")
 @json_option
 @click.option("--verbose", is_flag=True, help="Describe each in full, and measure order and errors.")
 @click.pass_context
@@ -59,6 +60,7 @@ def schedulers(
     model: str | None,
     stochastic: bool | None,
     few_steps: bool,
+    everything: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -66,10 +68,12 @@ def schedulers(
 
     NAME can be another program's name for a scheduler, too.
     """
-    if names and (model is not None or stochastic is not None or few_steps):
+    if names and (model is not None or stochastic is not None or few_steps or everything):
         raise OptionError("Names and filters cannot be given together.", remedy="Leave one of them out.")
     host = open_host(context)
-    chosen = [host.schedulers.listed(name) for name in names] or _filtered(host, model, stochastic, few_steps)
+    chosen = [host.schedulers.listed(name) for name in names] or _filtered(
+        host, host.schedulers.names(everything=everything), model, stochastic, few_steps
+    )
     records = [record(host.schedulers, one) for one in chosen]
     if verbose:
         _print_measured(host, records, as_json=as_json)
@@ -87,12 +91,14 @@ def schedulers(
         print_prose(LEGEND)
 
 
-def _filtered(host: PluginHost, model: str | None, stochastic: bool | None, few_steps: bool) -> list[str]:
-    """Those that the filters keep: the preferred ones first, then deterministic and stochastic ones."""
+def _filtered(
+    host: PluginHost, names: Sequence[str], model: str | None, stochastic: bool | None, few_steps: bool
+) -> list[str]:
+    """Those of the names that the filters keep: the preferred ones first, then deterministic and stochastic ones."""
     wanted = None if model is None else _wanted(host, model)
     preferred = wanted.preferred if wanted else ()
     kept = []
-    for name in host.schedulers:
+    for name in names:
         spec = host.schedulers[name]
         if (
             (wanted is None or wanted.fits(spec))

@@ -73,8 +73,8 @@ def in_new_process(subject: Checked, code: str, **given: Any) -> subprocess.Comp
         code: what to run after ``LISTING``.
         given: what the code finds in ``given``.
     """
-    owner = owner_of(subject)
-    given |= {"attribute": kind_of(subject.spec).attribute, "name": subject.spec.name}
+    owner, attribute = owner_of(subject), kind_of(subject.spec).attribute
+    given |= {"attribute": attribute, "name": getattr(subject.host, attribute).qualified(subject.installed)}
     given |= {"load": [owner.distribution, "latentry"], "plugin_dirs": []}
     if not owner.version:  # a loose file
         given |= {"load": ["latentry"], "plugin_dirs": [owner.distribution]}

@@ -339,7 +339,11 @@ class CheckpointSpec(Spec):
         licence: SPDX identifier of the weights' licence.
         guidance: guidance scale that suits it, None for the variant's.
         default: offered where a host asks for no model; among several the first by name is taken.
+        plans: ``package.module:function``; the function gives the folder of its tuned plans, which ``--plan tuned``
+            chooses from. Empty where there are none.
     """
+
+    TARGETS = ("target", "plans")
 
     family: str
     variant: str
@@ -347,6 +351,7 @@ class CheckpointSpec(Spec):
     licence: str
     guidance: float | None = None
     default: bool = False
+    plans: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from latentry._numerics._table._file import PlanFile
+    from latentry._numerics._table._file import MadeFor, PlanFile
     from latentry._numerics._table._formula import formulas
     from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, NoTable, Table, TableStep, Term
     from latentry._numerics._table._transition import Transition
@@ -22,6 +22,7 @@ else:
             "Draw": "_numerics._table._table",
             "Evaluate": "_numerics._table._table",
             "Guard": "_numerics._table._table",
+            "MadeFor": "_numerics._table._file",
             "NoTable": "_numerics._table._table",
             "PlanFile": "_numerics._table._file",
             "formulas": "_numerics._table._formula",
@@ -37,6 +38,7 @@ __all__ = [
     "Draw",
     "Evaluate",
     "Guard",
+    "MadeFor",
     "NoTable",
     "PlanFile",
     "Table",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from latentry import EDM, Flow, IncompatibleError, KeyedNoise, OptionError, Plan, Prediction, Process, Run, Scheduler
 from latentry.solvers import DynamicThreshold
-from latentry.tables import PlanFile, Table, formulas
+from latentry.tables import MadeFor, PlanFile, Table, formulas
 
 PAGE = Path(__file__).parents[3] / "docs" / "plan-files.md"
 LINEAR = [First, Heun, TwoStep, Noisy, Late, Guarded]
@@ -70,6 +70,18 @@ def test_a_file_read_again_gives_the_bits_of_its_plan(make: Callable[[], Schedul
         wanted = finish(plan.start(x, seed=5))
         assert torch.equal(finish(followed.start(x, seed=5)), wanted)
         assert torch.equal(finish(followed.start(x, seed=5, table=False)), wanted)
+
+
+def test_what_a_plan_was_made_for_is_in_its_file() -> None:
+    plain = file_of(planned(First()))
+    key = MadeFor(model="0123456789abcdef", guidance=(1.5, 6.0))
+    keyed = replace(plain, made_for=key)
+    assert "made_for" not in plain.to_json()
+    assert PlanFile.from_json(keyed.to_json()).made_for == key
+    assert (keyed.digest, len(keyed)) == (plain.digest, len(plain.table.steps))
+    assert [key.suits(scale) for scale in (1.4, 1.5, 6.0, 6.1)] == [False, True, True, False]
+    with pytest.raises(OptionError, match="made_for"):
+        PlanFile.from_json(plain.to_json().replace('"process"', '"made_for": {"model": 3}, "process"', 1))
 
 
 def test_a_run_of_a_file_is_saved_and_resumed() -> None:

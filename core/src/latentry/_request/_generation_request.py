@@ -36,6 +36,8 @@ PATHS = (
     "mask",
     "plan",
 )
+TUNED = "tuned"
+"""In place of a plan file: the one of those that came with the model that suits steps and guidance."""
 LARGEST = 65_536
 """The largest side in pixels, and the most pictures of a request: far beyond what a model can do, and a mistake."""
 LONGEST = 100_000
@@ -113,7 +115,8 @@ class GenerationRequest(BaseModel):
     steps: Annotated[int | None, Option(Panel.SAMPLING)] = Field(default=None, ge=1, description="Number of steps.")
     plan: Annotated[str | None, Option(Panel.SAMPLING, metavar="FILE")] = Field(
         default=None,
-        description="Plan file to follow in place of scheduler, sigmas and steps; `latentry plan export` writes one.",
+        description="Plan file to follow in place of scheduler, sigmas and steps, written by `latentry plan export` or "
+        "`latentry tune`; `tuned` for one that came with the model.",
     )
     guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
         default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."

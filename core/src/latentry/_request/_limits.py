@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latentry._numerics._plan import Plan
 from latentry._policy import Policy
-from latentry._request._generation_request import PATHS, GenerationRequest
+from latentry._request._generation_request import PATHS, TUNED, GenerationRequest
 
 FOUND = ("model", "vae", "text_encoders", "tokenizer", "config", "refiner", "guidance_model")
 """Fields with paths that can be names too: they are checked where they are found."""
@@ -27,7 +27,7 @@ def check_request(policy: Policy, request: GenerationRequest) -> None:
     policy.check("pixels", (request.width or 1) * (request.height or 1), "width")
     for field in PATHS:
         given = getattr(request, field)
-        if field not in FOUND and given is not None:
+        if field not in FOUND and given is not None and (field, given) != ("plan", TUNED):
             for file in given if isinstance(given, tuple) else (given,):
                 policy.check_path(str(file), field)
     for lora in request.loras:

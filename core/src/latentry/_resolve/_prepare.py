@@ -94,7 +94,10 @@ def prepare(
     if request.plan is None:
         laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, strict=strict)
     else:
-        laid_out = follow_plan_file(request.plan, request.steps, canvas.strength, checkpoint.noise, located)
+        scale = _scale(host, request, located, method, None)
+        laid_out = follow_plan_file(
+            host, request.plan, request.steps, canvas.strength, checkpoint.noise, located, scale
+        )
     plan = laid_out.plan
     check_plan(opening, plan)
     options = _guidance_options(host, request, located, method, laid_out)

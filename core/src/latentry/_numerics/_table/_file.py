@@ -135,10 +135,27 @@ class _Step(_Data):
         return TableStep(self.index, self.sample, tuple(each.operation() for each in self.do), self.result, self.drop)
 
 
+class MadeFor(_Data):
+    """What a tuned plan was made for.
+
+    Attributes:
+        model: fingerprint of the model's files.
+        guidance: the least and the largest guidance scale it is good for.
+    """
+
+    model: str
+    guidance: tuple[Number, Number]
+
+    def suits(self, guidance: float) -> bool:
+        """Whether it is good for a guidance scale."""
+        return self.guidance[0] <= guidance <= self.guidance[1]
+
+
 class _Content(_Data):
     format: Literal["latentry-plan"]
     version: int
     made_by: dict[str, Any]
+    made_for: MadeFor | None = None
     process: ProcessKind
     prediction: Prediction
     initial_noise: Number
@@ -153,10 +170,12 @@ class PlanFile:
     Attributes:
         table: the plan.
         made_by: plain values for people: scheduler, options, sigma schedule, model, versions.
+        made_for: the only model and guidance it is good for; None where any of its process and prediction will do.
     """
 
     table: Table
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    made_for: MadeFor | None = None
 
     def to_json(self) -> str:
         """The file's text, one operation a line."""
@@ -165,6 +184,7 @@ class PlanFile:
             "format": FORMAT,
             "version": VERSION,
             "made_by": dict(self.made_by),
+            **({} if self.made_for is None else {"made_for": self.made_for.model_dump()}),
             "process": table.process,
             "prediction": str(table.prediction),
             "initial_noise": max(1.0, table.points[0].sigma),
@@ -194,7 +214,11 @@ class PlanFile:
         except ValueError as error:
             raise _not_readable(f"In its steps, {error}.") from error
         points = tuple(level.point() for level in content.levels)
-        return cls(Table(content.process, content.prediction, points, steps), content.made_by)
+        return cls(Table(content.process, content.prediction, points, steps), content.made_by, content.made_for)
+
+    def __len__(self) -> int:
+        """How many steps it has."""
+        return len(self.table.steps)
 
     @property
     def digest(self) -> str:

@@ -61,7 +61,7 @@ class Studio:
             served: list[AttentionGuard] = []
             for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
                 loras = setup.loras if each is loaded[0] else ChosenLoras()
-                setting = partial(_set, each.model, self.backends, setup, loras)
+                setting = partial(_set, each, self.backends, setup, loras)
                 served += stack.enter_context(
                     each.setting.hold((setup.serving, loras.key), setting, due=due, wait=wait)
                 )
@@ -212,9 +212,9 @@ class Drawing:
 
 @contextmanager
 def _set(
-    model: Model, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
+    loaded: LoadedModel, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
 ) -> Iterator[tuple[AttentionGuard, ...]]:
-    request, memory = setup.request, setup.memory
+    model, request, memory = loaded.model, setup.request, setup.memory
     with ExitStack() as stack:
         with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
             stack.enter_context(model.set_loras(loras.requests, loras.mode))
@@ -222,4 +222,5 @@ def _set(
             stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
         if setup.float32_autoencoder and "vae" in model.networks:
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
+        stack.enter_context(loaded.capturing(memory.capture, (setup.attention, loras.key)))
         yield guards

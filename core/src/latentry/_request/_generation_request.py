@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request import _reading
-from latentry._request._memory_policy import DtypeName, Tiling
+from latentry._request._memory_policy import Capture, DtypeName, Tiling
 from latentry._request._option import Option, Panel
 from latentry._request._strength import StrengthMode
 from latentry._specs import Final
@@ -220,6 +220,11 @@ class GenerationRequest(BaseModel):
     )
     vae_slicing: Annotated[bool | None, Option(Panel.DEVICE)] = Field(
         default=None, description="Run the autoencoder on one picture of a batch at a time."
+    )
+    capture: Annotated[Capture | None, Option(Panel.DEVICE)] = Field(
+        default=None,
+        description="Run the denoiser as a graph: as TorchScript, made in seconds, of the same bits; so from the third "
+        "time on (auto); or by torch.compile, made in minutes.",
     )
     attention: Annotated[str, Option(Panel.DEVICE, names="attention_backends")] = Field(
         default="auto",

@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from latentry._request._option import Option, Panel
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
+Capture = Literal["off", "auto", "script", "compile"]
+"""Whether and how networks are captured as graphs."""
 Tiling = bool | int | Literal["auto"]
 """Whether pictures go through the autoencoder in tiles; a number is their side in pixels."""
 
 
 class MemoryPolicy(BaseModel):
-    """How a host saves memory. Where the networks wait makes no difference to pictures; all else here does, and holds
-    where a request leaves it open.
+    """How a host saves memory and time.
+
+    Where the networks wait makes no difference to pictures; all else here does, and holds where a request leaves it
+    open.
 
     Attributes:
         offload: ``model``: a network is on the device while it is used, and waits in main memory otherwise;
@@ -24,6 +28,9 @@ class MemoryPolicy(BaseModel):
         vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
             own), or where it would take more than half of the device's memory (``auto``).
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
+        capture: the denoiser runs as a graph, without the Python around its operations: never (``off``), as TorchScript
+            (``script``), which gives the same bits, from the third generation of a kind on (``auto``), or through
+            ``torch.compile``, whose last bits differ. Capturing takes seconds, compiling minutes.
         dtypes: dtypes of parts that are not to run in the request's, e.g. ``{"vae": "float32"}``.
     """
 
@@ -38,6 +45,7 @@ class MemoryPolicy(BaseModel):
     )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
+    capture: Capture = "off"
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)
 
     @field_validator("blocks_per_group")

@@ -11,7 +11,7 @@ import torch
 from latentry._contract._model import Checkpoint
 from latentry._errors import OptionError
 from latentry._memory._tiling import choose_tile, memory_of
-from latentry._request._memory_policy import MemoryPolicy, Tiling
+from latentry._request._memory_policy import Capture, MemoryPolicy, Tiling
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class ChosenMemory:
         tile: side in pixels of the tiles in which larger pictures go through the autoencoder; None: whole.
         slicing: the pictures of a batch go through the autoencoder one after another.
         dtypes: of the parts that have a dtype of their own.
+        capture: whether and how the networks are captured as graphs.
     """
 
     policy: MemoryPolicy
     tile: int | None
     slicing: bool
     dtypes: Mapping[str, torch.dtype]
+    capture: Capture
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -36,6 +38,7 @@ class ChosenMemory:
         return {
             "vae_tiling": self.tile or False,
             "vae_slicing": self.slicing,
+            "capture": self.capture,
             "dtypes": {part: str(dtype).split(".")[-1] for part, dtype in self.dtypes.items()},
         }
 
@@ -47,6 +50,7 @@ def choose_memory(
     dtypes: Mapping[str, str] | None,
     tiling: Tiling | None,
     slicing: bool | None,
+    capture: Capture | None,
     size: tuple[int, int],
     latent_width: int,
     together: int,
@@ -61,6 +65,7 @@ def choose_memory(
         dtypes: of single parts.
         tiling: whether pictures go through the autoencoder in tiles.
         slicing: whether pictures go through it one by one.
+        capture: whether and how networks are captured as graphs.
         size: width and height of the result in pixels.
         latent_width: width of its latents.
         together: how many pictures are decoded together.
@@ -68,7 +73,7 @@ def choose_memory(
         dtype: what they run in where ``dtypes`` says nothing.
 
     Raises:
-        OptionError: there is no such part, or tiles of that side are not possible.
+        OptionError: there is no such part, tiles of that side are not possible, or graphs do not go with the offload.
     """
     chosen = _dtypes(policy.dtypes if dtypes is None else dtypes, tuple(dict.fromkeys(parts)))
     width, height = size
@@ -81,7 +86,22 @@ def choose_memory(
         size=chosen.get("vae", torch.float32 if dtype == torch.float16 else dtype).itemsize,
         memory=memory_of(device),
     )
-    return ChosenMemory(policy, tile, one_by_one, chosen)
+    return ChosenMemory(
+        policy, tile, one_by_one, chosen, _capture(policy.capture if capture is None else capture, policy)
+    )
+
+
+def _capture(capture: Capture, policy: MemoryPolicy) -> Capture:
+    if policy.offload == "none":
+        return capture
+    if capture in ("off", "auto"):
+        return "off"
+    raise OptionError(
+        f"The networks cannot be captured by {capture} with offload {policy.offload}.",
+        why="A graph holds its weights where they were when it was captured, and offload moves them.",
+        remedy="Leave out one of the two.",
+        field="capture",
+    )
 
 
 def parts_of(checkpoints: Iterable[Checkpoint]) -> tuple[str, ...]:

@@ -117,6 +117,7 @@ def prepare(
         dtypes=request.dtypes,
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
+        capture=request.capture,
         size=canvas.size,
         latent_width=canvas.latent_shape[-1],
         together=min(request.batch, len(request.prompts)),

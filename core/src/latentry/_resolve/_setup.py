@@ -80,7 +80,8 @@ class Setup:
     @property
     def serving(self) -> Hashable:
         """Equal for setups that can use the networks at the same time."""
-        return self.attention, self.memory.tile, self.memory.slicing, self.float32_autoencoder
+        memory = self.memory
+        return self.attention, memory.tile, memory.slicing, memory.capture, self.float32_autoencoder
 
     @property
     def home(self) -> torch.device:

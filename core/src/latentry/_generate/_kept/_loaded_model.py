@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from latentry._capture._captured import Captures, captured
 from latentry._contract._model import Model
+from latentry._generate._finite import denoiser_of
 from latentry._generate._kept._prompt_cache import PromptCache
 from latentry._generate._kept._shared_setting import SharedSetting
+from latentry._request._memory_policy import Capture
 
 log = logging.getLogger("latentry")
+AUTO_AFTER = 2
+"""Generations of a kind before ``auto`` captures the network: most people draw one."""
+SETTINGS = 4
+"""Of how many settings a model keeps its graphs; they share its weights."""
 NAMED = 3
 """How many tensors a warning names."""
 
@@ -21,11 +30,38 @@ class LoadedModel:
         model: the networks.
         prompts: their encoded prompts.
         setting: the LoRAs, attention and tiling that are set on them at present.
+        captures: graphs of the networks, by setting and part.
     """
 
     def __init__(self, model: Model) -> None:
         self.model, self.prompts = model, PromptCache(model)
         self.setting: SharedSetting[Any] = SharedSetting()
+        self.captures: dict[Hashable, Captures] = {}
         if unexpected := model.report.unexpected:
             more = f" and {len(unexpected) - NAMED} more" if len(unexpected) > NAMED else ""
             log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)
+
+    @contextmanager
+    def capturing(self, how: Capture, setting: Hashable) -> Iterator[None]:
+        """Runs the denoiser as graphs, as far as it can be captured.
+
+        Args:
+            how: as in ``MemoryPolicy``.
+            setting: equal for equal LoRAs and attention, which a graph holds.
+        """
+        with ExitStack() as stack:
+            parts = () if how == "off" else denoiser_of(self.model).parts
+            for part in parts:
+                key = (how, setting, part)
+                captures = self.captures.pop(key, None)
+                if captures is None:
+                    captures = (
+                        Captures("compile")
+                        if how == "compile"
+                        else Captures("script", AUTO_AFTER if how == "auto" else 0)
+                    )
+                self.captures[key] = captures  # the last one used is the last one to go
+                stack.enter_context(captured(self.model.networks[part], captures))
+            while len(self.captures) > SETTINGS:
+                del self.captures[next(iter(self.captures))]
+            yield

@@ -1,0 +1,64 @@
+"""How a network is captured: as TorchScript, or by ``torch.compile``.
+
+``torch.export`` keeps the bits too, but its graphs are run from Python and gain nothing on a CPU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from latentry._capture._call import Kind, value_of
+
+Way = Literal["script", "compile"]
+Graph = Callable[..., Any]
+"""Takes the tensors of a call in their order, and returns what the network returns."""
+
+
+class Flat(nn.Module):
+    """A network as a function of tensors alone, for calls of one kind.
+
+    Args:
+        network: is called as usual, with its hooks.
+        kind: of (positional, named) arguments.
+    """
+
+    def __init__(self, network: nn.Module, kind: Kind) -> None:
+        super().__init__()
+        self.network, self._kind = network, kind
+
+    def forward(self, *tensors: Tensor) -> Any:
+        """What the network returns for a call with these tensors."""
+        args, kwargs = value_of(self._kind, iter(tensors))
+        return self.network(*args, **kwargs)
+
+
+def capture(network: nn.Module, kind: Kind, tensors: Sequence[Tensor], way: Way) -> Graph:
+    """A graph of the network for calls of one kind.
+
+    Args:
+        network: must be used by no other thread meanwhile.
+        kind: of the call.
+        tensors: of one such call.
+        way: ``script`` keeps PyTorch's own operators and with them the same bits; PyTorch no longer develops it.
+            ``compile`` makes kernels of several operators, whose last bits differ.
+    """
+    flat = Flat(network, kind).eval()
+    # a graph that was made in inference mode could not be used outside it
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = tuple(tensor.clone() for tensor in tensors)
+        graph: Graph = torch.compile(flat, dynamic=False) if way == "compile" else _scripted(flat, example)
+        for _ in range(2):  # both finish their work in the first calls
+            graph(*example)
+        return graph
+
+
+def _scripted(flat: Flat, example: tuple[Tensor, ...]) -> Graph:
+    traced: Any = torch.jit.trace(flat, example, check_trace=False)  # type: ignore[no-untyped-call]
+    graph: Graph = torch.jit.freeze(traced)
+    return graph

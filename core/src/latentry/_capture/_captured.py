@@ -101,9 +101,8 @@ class _Calls:
             if kind in self._captures.graphs:
                 return
             log.info("capturing %s by %s", type(self._network).__name__, self._captures.way)
-            replaced = vars(self._network).pop("forward")
             try:
-                graph = capture(self._network, kind, tensors, self._captures.way)
+                graph = capture(self._network, self._forward, kind, tensors, self._captures.way)
                 if self._captures.way == "script":
                     _compare(graph(*tensors), self._forward(*args, **kwargs))
                 self._captures.graphs[kind] = graph
@@ -114,8 +113,6 @@ class _Calls:
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                 )
                 log.warning("%s", self._captures.notes[-1])
-            finally:
-                self._network.forward = replaced
 
 
 def _compare(ours: Any, theirs: Any) -> None:

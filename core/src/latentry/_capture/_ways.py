@@ -23,31 +23,33 @@ class Flat(nn.Module):
     """A network as a function of tensors alone, for calls of one kind.
 
     Args:
-        network: is called as usual, with its hooks.
+        network: owns the weights.
+        forward: its own one; hooks around it are not part of a graph.
         kind: of (positional, named) arguments.
     """
 
-    def __init__(self, network: nn.Module, kind: Kind) -> None:
+    def __init__(self, network: nn.Module, forward: Callable[..., Any], kind: Kind) -> None:
         super().__init__()
-        self.network, self._kind = network, kind
+        self.network, self._forward, self._kind = network, forward, kind
 
     def forward(self, *tensors: Tensor) -> Any:
         """What the network returns for a call with these tensors."""
         args, kwargs = value_of(self._kind, iter(tensors))
-        return self.network(*args, **kwargs)
+        return self._forward(*args, **kwargs)
 
 
-def capture(network: nn.Module, kind: Kind, tensors: Sequence[Tensor], way: Way) -> Graph:
+def capture(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors: Sequence[Tensor], way: Way) -> Graph:
     """A graph of the network for calls of one kind.
 
     Args:
         network: must be used by no other thread meanwhile.
+        forward: its own one.
         kind: of the call.
         tensors: of one such call.
         way: ``script`` keeps PyTorch's own operators and with them the same bits; PyTorch no longer develops it.
             ``compile`` makes kernels of several operators, whose last bits differ.
     """
-    flat = Flat(network, kind).eval()
+    flat = Flat(network, forward, kind).eval()
     # a graph that was made in inference mode could not be used outside it
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -33,8 +33,8 @@ def latents(engine: Engine, folder: Path, *, picture: bool = False, **changed: A
 
 def graphs(engine: Engine, folder: Path) -> int:
     """How many graphs the engine's model has."""
-    engine.prepare(GenerationRequest(prompt="", model=str(folder), width=SIDE, height=SIDE))
-    return sum(len(made.graphs) for loaded in engine._kept.values() for made in loaded.captures.values())
+    setup = engine.prepare(GenerationRequest(prompt="", model=str(folder), width=SIDE, height=SIDE))
+    return sum(len(made.graphs) for loaded in engine._studio.models.load(setup) for made in loaded.captures.values())
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ KINDS = ("vp", "flow")
 HARMLESS = {
     "prompt": "is always given",
     "offline": "is a promise that nothing is contacted, which is kept for files on this machine as well",
+    "capture": "says how the network's operations are run, and gives the same bits or is compared in its own tests",
 }
 """Fields that may be given without an effect, and why."""
 

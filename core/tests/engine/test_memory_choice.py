@@ -66,6 +66,7 @@ def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: An
         dtypes=request.dtypes,
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
+        capture=request.capture,
         size=(64, 64),
         latent_width=8,
         together=1,
@@ -75,9 +76,10 @@ def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: An
 
 
 def test_the_request_comes_before_the_policy() -> None:
-    policy = MemoryPolicy(vae_tiling=64, vae_slicing=True, dtypes={"vae": "float32"})
-    assert chosen(policy).decided == {"vae_tiling": 64, "vae_slicing": True, "dtypes": {"vae": "float32"}}
-    own = {"vae_tiling": False, "vae_slicing": False, "dtypes": {}}
+    given: dict[str, Any] = {"vae_tiling": 64, "vae_slicing": True, "dtypes": {"vae": "float32"}, "capture": "script"}
+    policy = MemoryPolicy(**given)
+    assert chosen(policy).decided == given
+    own: dict[str, Any] = {"vae_tiling": False, "vae_slicing": False, "dtypes": {}, "capture": "off"}
     assert chosen(policy, **own).decided == own
     assert chosen(MemoryPolicy(), vae_tiling=32, dtypes={"unet": "bfloat16"}).dtypes == {"unet": torch.bfloat16}
 

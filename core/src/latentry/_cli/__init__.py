@@ -2,7 +2,7 @@
 
 Importing this costs nothing; a command is imported when it is run or listed.
 
-May use everything but ``_bases``.
+May use everything but ``_capture`` and ``_bases``.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class LinearPreview:
         """
         pixels = _colours()
         latents = encode(pixels).double().cpu()
-        rgb = adaptive_avg_pool2d(pixels.double(), tuple(latents.shape[-2:]))
+        height, width = latents.shape[-2:]
+        rgb = adaptive_avg_pool2d(pixels.double(), (height, width))
         inputs, outputs = (each.movedim(1, -1).flatten(0, -2).numpy() for each in (latents, rgb))
         solved = np.linalg.lstsq(np.c_[inputs, np.ones(len(inputs))], outputs, rcond=None)[0]
         return cls(tuple(map(tuple, solved[:-1].T.tolist())), tuple(solved[-1].tolist()))

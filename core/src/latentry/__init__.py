@@ -1,9 +1,9 @@
 """Latentry: a plug-in framework for diffusion image generation.
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
-``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance`` and ``latentry.models``, and the
-conformance kit in ``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are
-imported on first use.
+``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance``, ``latentry.conditioners`` and
+``latentry.models``, and the conformance kit in ``latentry.testing``. Importing this package imports neither torch nor
+any plugin; most names are imported on first use.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from latentry._specs import (
     BranchKind,
     CheckpointSpec,
     CommandSpec,
+    ConditionerSpec,
+    ControlSpec,
     Detection,
     FileKind,
     Final,
@@ -56,7 +58,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, guidance, models, sigmas, solvers, tables
+    from latentry import attention, conditioners, guidance, models, sigmas, solvers, tables
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
     from latentry._files._compatible import Compatibility, compatible
@@ -87,6 +89,8 @@ if TYPE_CHECKING:
     from latentry._numerics._stepwise import Stepwise
     from latentry._numerics._whole import Evaluator, WholeScheduler
     from latentry._policy import Policy
+    from latentry._request._control import ControlRequest
+    from latentry._request._curve import Curve
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._memory_policy import MemoryPolicy
     from latentry._request._recipe import Recipe, read_recipe
@@ -103,7 +107,7 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
-            **dict.fromkeys(("attention", "guidance", "models", "sigmas", "solvers", "tables"), ""),
+            **dict.fromkeys(("attention", "conditioners", "guidance", "models", "sigmas", "solvers", "tables"), ""),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Glimpse": "_contract._progress",
@@ -150,6 +154,8 @@ else:
             "Stepwise": "_numerics._stepwise",
             "Evaluator": "_numerics._whole",
             "WholeScheduler": "_numerics._whole",
+            "ControlRequest": "_request._control",
+            "Curve": "_request._curve",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",
@@ -176,6 +182,10 @@ __all__ = [
     "CheckpointSpec",
     "CommandSpec",
     "Compatibility",
+    "ConditionerSpec",
+    "ControlRequest",
+    "ControlSpec",
+    "Curve",
     "DeadlinePassed",
     "Denoised",
     "Detection",
@@ -262,6 +272,7 @@ __all__ = [
     "WholeScheduler",
     "attention",
     "compatible",
+    "conditioners",
     "guidance",
     "hookimpl",
     "inspect_model",

@@ -9,7 +9,7 @@ from typing import Literal
 
 from latentry._errors import NotAllowed
 
-Limit = Literal["pixels", "input_pixels", "count", "steps", "evaluations", "prompt", "batch", "loras"]
+Limit = Literal["pixels", "input_pixels", "count", "steps", "evaluations", "prompt", "batch", "loras", "controls"]
 
 _WORDS: dict[Limit, str] = {
     "pixels": "pixels of a picture",
@@ -20,6 +20,7 @@ _WORDS: dict[Limit, str] = {
     "prompt": "characters of prompts",
     "batch": "pictures of a batch",
     "loras": "LoRAs",
+    "controls": "controls",
 }
 
 
@@ -44,6 +45,7 @@ class Policy:
         prompt: the most characters of all prompts of a request together.
         batch: the most pictures that go through the network together.
         loras: the most LoRAs of a request.
+        controls: the most networks that steer a picture.
     """
 
     roots: tuple[Path, ...] | None = None
@@ -58,6 +60,7 @@ class Policy:
     prompt: int | None = None
     batch: int | None = None
     loras: int | None = None
+    controls: int | None = None
 
     @classmethod
     def network(cls) -> Policy:
@@ -77,6 +80,7 @@ class Policy:
             prompt=10_000,
             batch=8,
             loras=8,
+            controls=4,
         )
 
     def check(self, limit: Limit, amount: int, field: str | None = None) -> None:

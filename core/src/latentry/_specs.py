@@ -251,6 +251,8 @@ class ModelFamilySpec(Spec):
             their words and ``PromptSettings``; empty where there is nothing.
         optional_parts: networks that a checkpoint can do without, by part.
         branches: what else ``Model.predict`` can be asked for: ``perturbed-attention``, ``smoothed-attention``.
+        injection_points: the places where tensors can be added to the network's own, as patterns in which ``*`` stands
+            for a number, e.g. ``down.*``; empty where ``Model.predict`` takes none. See ``ControlQuery``.
         converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a
             ``Conversion``, writes the checkpoint in that form, and gives the paths of what it made; empty where there
             is none.
@@ -264,6 +266,7 @@ class ModelFamilySpec(Spec):
     conditioning: str = ""
     optional_parts: tuple[str, ...] = ()
     branches: frozenset[BranchKind] = frozenset()
+    injection_points: tuple[str, ...] = ()
     converter: str = ""
 
 
@@ -326,6 +329,48 @@ class GuidanceSpec(Spec):
     guidance: float | None = None
     largest: float | None = None
     revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionerSpec(Spec):
+    """Networks that steer a denoiser by a picture, such as ControlNets: how to recognise their files.
+
+    ``target`` is a function ``(files, family, base) -> ConditionerCheckpoint`` that reads configurations, refuses what
+    does not fit the model ``base``, and loads weights on request.
+
+    Attributes:
+        detector: ``package.module:function``; the function takes ``ModelFiles`` and gives a ``Detection`` or None, from
+            headers and configurations alone, without torch. Its ``variants`` are empty where the files are known but
+            cannot be used, as its evidence says.
+        families: the model families that they steer, as ``distribution:name``.
+        options: ``package.module:Class``, a frozen pydantic model of what can be set besides the weight; empty where
+            there is nothing.
+        revision: raised whenever results change under unchanged options.
+    """
+
+    TARGETS = ("target", "detector", "options")
+
+    detector: str
+    families: tuple[str, ...]
+    options: str = ""
+    revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSpec(Spec):
+    """A named network on this machine that steers a model; ``target`` is a function without arguments that gives its
+    path.
+
+    Attributes:
+        conditioner: what kind of network it is, as ``distribution:name``.
+        model: the installed model that it was trained for, as ``distribution:name``; empty for those that are not
+            installed by name.
+        licence: SPDX identifier of the weights' licence.
+    """
+
+    conditioner: str
+    licence: str
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    ConditionerSpec,
+    ControlSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -51,6 +53,16 @@ def latentry_attention_backends() -> Iterable[AttentionBackendSpec]:  # type: ig
 @hookspec
 def latentry_guidance() -> Iterable[GuidanceSpec]:  # type: ignore[empty-body]
     """Guidance methods: how one output is made of those with the prompt, without it, and others."""
+
+
+@hookspec
+def latentry_conditioners() -> Iterable[ConditionerSpec]:  # type: ignore[empty-body]
+    """Kinds of network that steer a denoiser by a picture, e.g. ControlNets."""
+
+
+@hookspec
+def latentry_controls() -> Iterable[ControlSpec]:  # type: ignore[empty-body]
+    """Named local networks that steer a model."""
 
 
 @hookspec

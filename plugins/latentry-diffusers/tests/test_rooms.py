@@ -23,6 +23,7 @@ USES: Mapping[str, set[str]] = {
     "attention": set(),
     "lora": {"files", "layouts", "recognise", "bundle", "loading"},
     "model": {"files", "layouts", "recognise", "bundle", "loading", "text", "attention", "lora"},
+    "conditioning": {"files", "layouts", "bundle", "loading", "attention", "model"},
     "convert": {"files", "layouts", "recognise", "bundle", "loading"},
 }
 """What each room may use; their docstrings say so too."""

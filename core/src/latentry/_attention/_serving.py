@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
 
 import torch
 
@@ -11,19 +12,27 @@ from latentry._attention._available import AvailableBackends, Options
 from latentry._attention._choice import choose_attention
 from latentry._attention._guard import AttentionGuard
 from latentry._attention._names import ALL, parse_attention
-from latentry._contract._model import Model
+from latentry._contract._model import AttentionBackend
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
 
 
+class Served(Protocol):
+    """What has attention that backends can compute: a model or a conditioner."""
+
+    def set_attention(
+        self, backend: AttentionBackend | str | None, *, role: str | None = None
+    ) -> AbstractContextManager[None]: ...
+
+
 @contextmanager
 def serving(
-    model: Model, backends: AvailableBackends, text: str, options: Options
+    model: Served, backends: AvailableBackends, text: str, options: Options
 ) -> Iterator[tuple[AttentionGuard, ...]]:
     """Sets the chosen backends on a model; at the end, the ones before are set again.
 
     Args:
-        model: the model.
+        model: the model or conditioner.
         backends: the installed backends.
         text: of ``ChosenAttention``.
         options: likewise.

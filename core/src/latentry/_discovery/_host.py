@@ -22,6 +22,8 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    ConditionerSpec,
+    ControlSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -46,8 +48,8 @@ class PluginHost:
     Attributes:
         core_version: the installed core's version; empty where the core was never installed.
         plugins: what loaded.
-        schedulers, sigma_schedules, families, attention_backends, guidance, checkpoints, model_sources, commands: the
-            records by name, a registry for each of ``KINDS``.
+        schedulers, sigma_schedules, families, attention_backends, guidance, conditioners, controls, checkpoints,
+            model_sources, commands: the records by name, a registry for each of ``KINDS``.
     """
 
     schedulers: Registry[SchedulerSpec]
@@ -55,6 +57,8 @@ class PluginHost:
     families: Registry[ModelFamilySpec]
     attention_backends: Registry[AttentionBackendSpec]
     guidance: Registry[GuidanceSpec]
+    conditioners: Registry[ConditionerSpec]
+    controls: Registry[ControlSpec]
     checkpoints: Registry[CheckpointSpec]
     model_sources: Registry[ModelSourceSpec]
     commands: Registry[CommandSpec]

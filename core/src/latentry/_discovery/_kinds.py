@@ -9,6 +9,8 @@ from latentry._specs import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    ConditionerSpec,
+    ControlSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -54,6 +56,8 @@ ATTENTION_BACKENDS = Kind(
     "attention_backends", "latentry_attention_backends", AttentionBackendSpec, "attention backend"
 )
 GUIDANCE = Kind("guidance", "latentry_guidance", GuidanceSpec, "guidance method")
+CONDITIONERS = Kind("conditioners", "latentry_conditioners", ConditionerSpec, "conditioner")
+CONTROLS = Kind("controls", "latentry_controls", ControlSpec, "control")
 CHECKPOINTS = Kind("checkpoints", "latentry_checkpoints", CheckpointSpec, "model")
 MODEL_SOURCES = Kind("model_sources", "latentry_model_sources", ModelSourceSpec, "model source")
 COMMANDS = Kind("commands", "latentry_commands", CommandSpec, "command", CORE_COMMANDS)
@@ -64,6 +68,8 @@ KINDS: tuple[Kind[Any], ...] = (
     FAMILIES,
     ATTENTION_BACKENDS,
     GUIDANCE,
+    CONDITIONERS,
+    CONTROLS,
     CHECKPOINTS,
     MODEL_SOURCES,
     COMMANDS,

@@ -12,20 +12,22 @@ import torch
 from latentry._attention._available import AvailableBackends
 from latentry._attention._guard import AttentionGuard
 from latentry._attention._serving import serving
+from latentry._contract._conditioner import Conditioner
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
 from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
 from latentry._generate._finite import non_finite
+from latentry._generate._kept._conditioners import Conditioners
 from latentry._generate._kept._loaded_model import LoadedModel
 from latentry._generate._kept._models import Models
 from latentry._generate._kept._shared_setting import SharedSetting
 from latentry._generate._loop import Begun, Halted, Sampled, Sampling
-from latentry._generate._start import AutoencoderOverflow, choose_start
+from latentry._generate._start import AutoencoderOverflow, Start, choose_start
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
-from latentry._memory._offload import offloaded
+from latentry._memory._offload import Owner, offloaded
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move
 from latentry._memory._upcast import upcast
@@ -44,6 +46,7 @@ class Studio:
         models: in memory.
         move: copies weights to the device, with offload.
         device: held by the one drawing whose networks take turns there.
+        conditioners: in memory.
     """
 
     host: PluginHost
@@ -51,6 +54,7 @@ class Studio:
     models: Models
     move: Move
     device: SharedSetting[None] = field(default_factory=SharedSetting)
+    conditioners: Conditioners = field(default_factory=Conditioners)
 
     @contextmanager
     def served(self, setup: Setup, loaded: Sequence[LoadedModel], company: Company) -> Iterator[list[AttentionGuard]]:
@@ -58,18 +62,27 @@ class Studio:
         due, wait = company.due, company.wait
         with ExitStack() as stack:
             served: list[AttentionGuard] = []
+            steering = sorted(set(self.conditioners.load(setup)), key=id)
             for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
                 loras = setup.loras if each is loaded[0] else ChosenLoras()
                 setting = partial(_set, each, self.backends, setup, loras)
                 served += stack.enter_context(
                     each.setting.hold((setup.serving, loras.key), setting, due=due, wait=wait)
                 )
+            for control in steering:
+                serve = partial(_serve_attention, control.conditioner, self.backends, setup)
+                served += stack.enter_context(control.setting.hold(setup.attention, serve, due=due, wait=wait))
             if setup.memory.policy.offload != "none":
-                models, policy = [each.model for each in loaded], setup.memory.policy
-                moving = partial(offloaded, *models, device=setup.device, policy=policy, move=self.move)
+                policy, owners = setup.memory.policy, list[Owner](each.model for each in loaded)
+                owners += [each.conditioner for each in steering]
+                moving = partial(offloaded, *owners, device=setup.device, policy=policy, move=self.move)
                 # equal to no other, so that no other thread is let in
                 stack.enter_context(self.device.hold(object(), moving, due=due, wait=wait))
             yield served
+
+    def start(self, setup: Setup, model: Model) -> Start:
+        """Where the runs of a setup start; its conditioners must be served."""
+        return choose_start(setup, model, [each.conditioner for each in self.conditioners.load(setup)])
 
 
 @dataclass
@@ -147,7 +160,7 @@ class Drawing:
             served = list(serving.enter_context(self.studio.served(setup, loaded, self.company)))
             if setup.inputs.image is not None:
                 self.progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
-            start = self.company.run(partial(choose_start, setup, model))
+            start = self.company.run(partial(self.studio.start, setup, model))
             sampling = Sampling(setup, loaded, start, self.given, self.company)
             try:
                 for number, pictures in enumerate(batches[done.batches :], done.batches):
@@ -207,6 +220,17 @@ class Drawing:
             if (found := self.company.run(partial(decode, model, pictures, sampled))) is None:
                 raise non_finite(autoencoder_of(model))
         return found
+
+
+@contextmanager
+def _serve_attention(
+    conditioner: Conditioner, backends: AvailableBackends, setup: Setup
+) -> Iterator[tuple[AttentionGuard, ...]]:
+    request = setup.request
+    with ExitStack() as stack:
+        with plugin_call(conditioner):
+            guards = stack.enter_context(serving(conditioner, backends, request.attention, request.attention_options))
+        yield guards
 
 
 @contextmanager

@@ -153,7 +153,8 @@ class Engine:
             self._studio.served(setup, loaded, Alone()),
             reporting_out_of_memory("sampling"),
         ):
-            start = Start(setup.plan, setup.plan.noise_scale(setup.request.initial_noise))
+            controls = self._studio.start(setup, loaded[0].model).controls
+            start = Start(setup.plan, setup.plan.noise_scale(setup.request.initial_noise), controls=controls)
             yield GuidedNetwork(Sampling(setup, loaded, start, GivenNoise(None, None)))
 
     def generate(

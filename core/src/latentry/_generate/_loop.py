@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._progress import BatchProgress
 from latentry._discovery import Leaving, plugin_call
@@ -188,7 +189,9 @@ class Sampling:
     def evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
         """What evaluates the networks for some pictures; outputs are noted in the check."""
         models = [loaded.model for loaded in self.loaded]
-        first = CheckedEvaluate(self._batch(self.loaded[0], pictures), check, denoiser_of(models[0]))
+        first = CheckedEvaluate(
+            self._batch(self.loaded[0], pictures, self.start.controls), check, denoiser_of(models[0])
+        )
         evaluate: Evaluate = first
         if self.setup.refiner is not None:
             second = denoiser_of(models[1], "the refiner's denoiser")
@@ -199,11 +202,11 @@ class Sampling:
             evaluate = WithWeakModel(evaluate, CheckedEvaluate(self._batch(self.loaded[-1], pictures), check, source))
         return evaluate
 
-    def _batch(self, loaded: LoadedModel, pictures: Sequence[int]) -> BatchEvaluate:
+    def _batch(self, loaded: LoadedModel, pictures: Sequence[int], controls: Controls = NO_CONTROLS) -> BatchEvaluate:
         request = self.setup.request
         cond = [self._encoded(loaded, request.prompts[index], negative=False) for index in pictures]
         once = [self._encoded(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
-        return BatchEvaluate(loaded.model, cond, once * len(pictures), self.company.predict)
+        return BatchEvaluate(loaded.model, cond, once * len(pictures), self.company.predict, controls)
 
     def _encoded(self, loaded: LoadedModel, prompt: str, *, negative: bool) -> Conditioning:
         loras = self.setup.loras.text_key if loaded is self.loaded[0] else ()

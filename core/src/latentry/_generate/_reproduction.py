@@ -158,6 +158,7 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
                 why=f"Its sha256 is {now}; it was {then}.",
                 remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
             )
+    _check_controls(recipe, setup)
     if (now := setup.plan_digest) != recipe.plan:
         raise RecipeError(
             f"The plan file {setup.request.plan} is not the one that the picture was made with.",
@@ -180,6 +181,22 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
             why=f"Its sha256 is {now or 'none'}; it was {recipe.latents or 'none'}.",
             remedy=f"Give the old one, or {ANYWAY}; then the picture will differ.",
         )
+
+
+def _check_controls(recipe: Recipe, setup: Setup) -> None:
+    pairs = zip(setup.controls, setup.control_digests, recipe.controls, strict=True)
+    for control, (network, picture), (then, picture_then) in pairs:
+        for what, now, before in (
+            (control.request.model, network, then),
+            (control.request.picture, picture, picture_then),
+        ):
+            if now != before:
+                raise RecipeError(
+                    f"{what} is not the one that the picture was steered by.",
+                    why=f"Its digest is {now}; it was {before}.",
+                    remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
+                    field="controls",
+                )
 
 
 def _check_files(located: Located, then: str) -> None:

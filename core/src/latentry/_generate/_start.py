@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
+from latentry._conditioning._controls import NO_CONTROLS, Control, Controls
+from latentry._contract._conditioner import Conditioner
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
@@ -37,6 +39,7 @@ class Start:
         clean: latents (1, c, h, w) of the picture it starts from; None for noise alone.
         conditioning: what an inpainting network takes of the picture, with batch size 1.
         blend: keeps what is not to be drawn; None without a mask.
+        controls: the conditioners that steer the model.
     """
 
     plan: Plan
@@ -44,6 +47,7 @@ class Start:
     clean: Tensor | None = None
     conditioning: Mapping[str, Tensor] = field(default_factory=dict)
     blend: Blend | None = None
+    controls: Controls = NO_CONTROLS
 
     def sample(self, noise: Tensor) -> Tensor:
         """The sample at the plan's first level, from standard normal noise (batch, c, h, w)."""
@@ -75,8 +79,8 @@ class Blend:
         run.replace(torch.where(self.mask, run.sample, known))
 
 
-def choose_start(setup: Setup, model: Model) -> Start:
-    """Encodes the picture of a request, where it has one.
+def choose_start(setup: Setup, model: Model, conditioners: Sequence[Conditioner] = ()) -> Start:
+    """Encodes the picture of a request, where it has one, and prepares its conditioners, one for each control.
 
     At strength 1 inpainting starts from noise alone, image to image from the picture with the noise of the first
     level.
@@ -85,16 +89,16 @@ def choose_start(setup: Setup, model: Model) -> Start:
         AutoencoderOverflow: an encoding is not finite.
     """
     plan, inputs = setup.plan, setup.inputs
-    scale = plan.noise_scale(setup.request.initial_noise)
+    scale, controls = plan.noise_scale(setup.request.initial_noise), _prepared(setup, model, conditioners)
     if inputs.image is None:
-        return Start(plan, scale)
+        return Start(plan, scale, controls=controls)
     pixels = to_pixels([inputs.image]).to(setup.device)
     with plugin_call(model), inference():
         clean = model.encode(pixels)
     clean = normal(clean)
     conditioning: Mapping[str, Tensor] = {}
     if inputs.mask is None:
-        start = Start(plan, scale, clean)
+        start = Start(plan, scale, clean, controls=controls)
     else:
         mask = to_mask(inputs.mask).to(setup.device)
         if "inpainting" in setup.located.variant.tasks:
@@ -106,7 +110,17 @@ def choose_start(setup: Setup, model: Model) -> Start:
         from_noise = setup.request.strength == 1.0
         keep, whole = Blend(clean, drawn), plan.scheduler.whole
         plan = replace(plan, hooks=(*plan.hooks, keep.in_answer)) if whole else plan
-        start = Start(plan, scale, None if from_noise else clean, conditioning, None if whole else keep)
+        start = Start(plan, scale, None if from_noise else clean, conditioning, None if whole else keep, controls)
     if not all_finite((clean, *conditioning.values())):
         raise AutoencoderOverflow
     return start
+
+
+def _prepared(setup: Setup, model: Model, conditioners: Sequence[Conditioner]) -> Controls:
+    prepared = []
+    for number, (chosen, conditioner) in enumerate(zip(setup.controls, conditioners, strict=True)):
+        picture = to_pixels([chosen.picture]).to(setup.device)
+        with plugin_call(conditioner), inference():
+            inject = conditioner.prepare(model, picture, chosen.options, number)
+        prepared.append(Control(conditioner, inject, chosen.request, setup.injection_points))
+    return Controls(tuple(prepared), len(setup.plan), setup.checkpoint.noise.process.kind == "flow")

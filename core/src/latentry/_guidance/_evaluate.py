@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
@@ -66,6 +67,7 @@ class BatchEvaluate:
         cond: each picture's conditioning, with batch size 1.
         uncond: likewise for the negative prompt.
         predict: has rows go through the network, perhaps with those of other requests.
+        controls: the conditioners that steer the network.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class BatchEvaluate:
         cond: Sequence[Conditioning],
         uncond: Sequence[Conditioning],
         predict: Predict = Rows.predict,
+        controls: Controls = NO_CONTROLS,
     ) -> None:
-        self._model, self._through = model, predict
+        self._model, self._through, self._controls = model, predict, controls
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
@@ -95,7 +98,9 @@ class BatchEvaluate:
         outputs: list[tuple[int, Tensor]] = []
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
-            output = self._through(Rows(self._model, some, query.timestep, conditioning, layers, attention))
+            sides = [negative[row * len(negative) // len(x)] for row in rows]
+            steer = self._controls.at(query, sides)
+            output = self._through(Rows(self._model, some, query.timestep, conditioning, layers, attention, steer))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

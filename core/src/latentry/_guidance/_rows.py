@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentry._conditioning._controls import Steer
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
@@ -27,6 +28,7 @@ class Rows:
         conditioning: of the same batch size.
         skip_layers: layers that are left out.
         attention: a change of the picture's attention to itself.
+        steer: gives what conditioners inject; such rows go through alone.
     """
 
     model: Model
@@ -35,10 +37,15 @@ class Rows:
     conditioning: Conditioning
     skip_layers: tuple[int, ...] = ()
     attention: AttentionChange | None = None
+    steer: Steer | None = None
 
     def predict(self) -> Tensor:
         """The network's output for these rows."""
         changed: dict[str, Any] = {} if self.attention is None else {"attention": self.attention}
+        if self.steer is not None:
+            with inference():
+                injected = self.steer(self.x, self.timestep, self.conditioning)
+            changed |= {"injected": injected} if injected else {}
         with plugin_call(self.model), inference():  # families need not know of what is not asked for
             output = self.model.predict(
                 self.x, self.timestep, self.conditioning, skip_layers=self.skip_layers, **changed
@@ -50,7 +57,16 @@ class Rows:
         """Equal for rows that can go through together."""
         timestep = None if takes_rows_of_timesteps(self.model) else self.timestep
         shape = tuple(self.x.shape[1:])
-        return id(self.model), shape, self.x.dtype, self.conditioning.shapes, self.skip_layers, self.attention, timestep
+        return (
+            id(self.model),
+            shape,
+            self.x.dtype,
+            self.conditioning.shapes,
+            self.skip_layers,
+            self.attention,
+            timestep,
+            self.steer,
+        )
 
 
 Predict = Callable[[Rows], Tensor]

@@ -7,14 +7,13 @@ cannot be removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from latentry._contract._model import Model
 from latentry._memory._blocks import Split, split, whole
 from latentry._memory._residency import Group, Move, Residency, to_device
 from latentry._request._memory_policy import MemoryPolicy
@@ -23,9 +22,16 @@ WHOLE = "vae"
 """The part that always moves as one: its weights are small next to its activations."""
 
 
+class Owner(Protocol):
+    """What has networks: a model or a conditioner."""
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]: ...
+
+
 @contextmanager
 def offloaded(
-    *models: Model, device: torch.device | str, policy: MemoryPolicy, move: Move = to_device
+    *models: Owner, device: torch.device | str, policy: MemoryPolicy, move: Move = to_device
 ) -> Iterator[None]:
     """Runs the networks of models on a device that holds only the weights in use.
 
@@ -34,7 +40,7 @@ def offloaded(
     inside the context are lost.
 
     Args:
-        models: they take turns on the device.
+        models: models and conditioners; they take turns on the device.
         device: where their networks run; their inputs are moved there.
         policy: with ``offload="none"`` this does nothing.
         move: copies weights to the device.

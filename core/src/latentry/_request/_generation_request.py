@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request import _reading
+from latentry._request._control import ControlRequest
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
 from latentry._request._option import Option, Panel
 from latentry._request._strength import StrengthMode
@@ -170,6 +171,16 @@ class GenerationRequest(BaseModel):
     lora_mode: Annotated[LoraMode, Option(Panel.LORA, needs="loras")] = Field(
         default="unmerged", description="Compute LoRAs next to the layers, or merge them into the weights."
     )
+    controls: Annotated[
+        tuple[ControlRequest, ...],
+        Option(
+            Panel.CONTROL,
+            spelling="--control",
+            metavar="MODEL=PICTURE[:WEIGHT[:FROM-TO]]",
+            repeatable=True,
+            read=_reading.controls,
+        ),
+    ] = Field(default=(), description="ControlNet or adapter and the picture it steers by, e.g. canny=edges.png:0.8.")
     init_image: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
         default=None, description="Picture to start from."
     )

@@ -17,6 +17,7 @@ class Panel(StrEnum):
     PROMPT = "Prompt"
     MODEL = "Model"
     LORA = "LoRA"
+    CONTROL = "Control by pictures"
     SAMPLING = "Sampling"
     GUIDANCE = "Guidance"
     PICTURE = "Starting from a picture"

@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from latentry._request._curve import Curve
+
+CONTROL = "MODEL=PICTURE[:WEIGHT[:FROM-TO]], e.g. canny=edges.png:0.8:0-0.5"
 MANY = 65_536
 """Seeds of one command."""
 
@@ -78,6 +81,11 @@ def weighted_files(*texts: str) -> tuple[dict[str, Any], ...]:
     return tuple(_weighted_file(text) for text in texts)
 
 
+def controls(*texts: str) -> tuple[dict[str, Any], ...]:
+    """``MODEL=PICTURE``, then ``:WEIGHT``, ``:FROM-TO`` and ``:NAME=VALUE``, each of which can be left out."""
+    return tuple(_control(text) for text in texts)
+
+
 def dtypes(*texts: str) -> Mapping[str, Any]:
     """``DTYPE`` for all parts and ``PART=DTYPE`` for single ones, as the fields ``dtype`` and ``dtypes``."""
     fields: dict[str, Any] = {}
@@ -108,6 +116,40 @@ def _weighted_file(text: str) -> dict[str, Any]:
         return {"path": path, "weight": float(weight)} if path else {"path": text}
     except ValueError:
         return {"path": text}
+
+
+def _control(text: str) -> dict[str, Any]:
+    model, equals, rest = text.partition("=")
+    picture, *settings = rest.split(":")
+    if not (model and equals and picture):
+        raise ValueError(CONTROL)
+    if len(picture) == 1 and settings:  # the drive of a path
+        picture, settings = f"{picture}:{settings[0]}", settings[1:]
+    found: dict[str, Any] = {"model": model, "picture": picture}
+    numbers = [each for each in settings if "=" not in each]
+    named = named_values(*(each for each in settings if "=" in each))
+    for field, read in ((("weight", _weight)), ("interval", _from_to)):
+        if numbers:
+            found[field] = read(numbers.pop(0))
+    if numbers:
+        raise ValueError(CONTROL)
+    found |= {name: named.pop(name) for name in ("branches",) if name in named}
+    return found | ({"options": named} if named else {})
+
+
+def _weight(text: str) -> float | Curve:
+    try:
+        return float(text)
+    except ValueError:
+        return Curve.parse(text)
+
+
+def _from_to(text: str) -> tuple[float, float]:
+    try:
+        first, last = map(float, text.split("-"))
+    except ValueError as error:
+        raise ValueError(CONTROL) from error
+    return first, last
 
 
 def _json_or_text(text: str) -> Any:

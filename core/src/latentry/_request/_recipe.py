@@ -76,6 +76,8 @@ class Recipe(BaseModel):
         refiner: fingerprint of the refiner's files, where there was one.
         weak: fingerprint of the files of the network that guidance led away from, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
+        controls: for each control of the request, in its order, the fingerprint of the conditioner's files and the
+            sha256 of the pixels of its picture.
         plan: sha256 of the plan file's numbers, where there was one.
         derived: the picture whose settings these are, where they come from another one.
     """
@@ -95,6 +97,7 @@ class Recipe(BaseModel):
     refiner: str = ""
     weak: str = ""
     loras: tuple[str, ...] = ()
+    controls: tuple[tuple[str, str], ...] = ()
     plan: str = ""
     derived: Derived | None = None
 
@@ -132,6 +135,7 @@ class Recipe(BaseModel):
             "attention": host.attention_backends,
             "checkpoint": host.checkpoints,
             "guidance": host.guidance,
+            "conditioner": host.conditioners,
         }
         found = []
         if (here := host.core_version or UNVERSIONED) != self.core:

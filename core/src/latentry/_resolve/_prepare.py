@@ -30,6 +30,7 @@ from latentry._request._limits import check_plan, check_request
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
+from latentry._resolve._controls import choose_controls
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guard import guarded_for
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
@@ -90,6 +91,7 @@ def prepare(
     checkpoints = [checkpoint, *(other.checkpoint for other in (refiner, weak) if other)]
     conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
+    controls = choose_controls(host, request.controls, located, checkpoint, canvas.size, second[-1])
 
     if request.plan is None:
         laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, strict=strict)
@@ -138,6 +140,7 @@ def prepare(
         "refiner": refiner.located.pinned if refiner else None,
         "guidance_model": weak.located.pinned if weak else None,
         "loras": loras.requests,
+        "controls": tuple(control.request for control in controls),
         "guidance": options.guidance,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
         "dtype": str(dtype).split(".")[-1],
@@ -158,12 +161,14 @@ def prepare(
         refiner=refiner,
         weak=weak,
         loras=loras,
+        controls=controls,
+        injection_points=host.families[located.family].injection_points,
         inputs=canvas.inputs,
         latent_shape=canvas.latent_shape,
         device=device,
         dtype=dtype,
         memory=memory,
-        plugins=plugins_used(host, located, laid_out, method, attention),
+        plugins=plugins_used(host, located, laid_out, method, attention, controls),
         core=host.core_version,
         plan_digest=laid_out.digest,
         notes=(
@@ -172,6 +177,7 @@ def prepare(
             *canvas.notes,
             *(_about_batches(request, plan) if not any(each.field == "batch" for each in useless) else ()),
             *loras.notes,
+            *(note for control in controls for note in control.notes),
             *attention.notes,
         ),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from pydantic import BaseModel
 
+from latentry._contract._conditioner import ConditionerCheckpoint
 from latentry._contract._conditioning import PromptSettings
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
@@ -20,6 +21,7 @@ from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, UNVERSIONED, Recipe, UsedPlugin
+from latentry._resolve._controls import ChosenControl
 from latentry._resolve._inputs import Inputs
 from latentry._resolve._memory import ChosenMemory
 
@@ -38,6 +40,7 @@ class Setup:
         refiner: the network that takes over for the last steps, where there is one.
         weak: the network that guidance leads away from, where there is one.
         loras: they change the model, not the refiner or the weak one.
+        controls: they steer the model, not the refiner or the weak one.
         inputs: the pictures it begins from, at the size of the result.
         latent_shape: (channels, height, width) of one latent.
         device: where the networks run.
@@ -45,6 +48,7 @@ class Setup:
         memory: how they are kept in memory.
         plugins: the plugins that take part, by role.
         core: the core's version; empty where it was never installed.
+        injection_points: of the model's family; see ``ModelFamilySpec``.
         notes: what to tell the user, one sentence each.
         fingerprints: of files; those that an engine keeps between requests.
         plan_digest: sha256 of the plan file's numbers, where there is one.
@@ -67,6 +71,8 @@ class Setup:
     memory: ChosenMemory
     plugins: dict[str, UsedPlugin]
     core: str
+    controls: tuple[ChosenControl, ...] = ()
+    injection_points: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     plan_digest: str = ""
@@ -115,6 +121,18 @@ class Setup:
         assert self.request.height is not None
         return self.request.width, self.request.height
 
+    @property
+    def conditioners(self) -> tuple[tuple[Hashable, ConditionerCheckpoint], ...]:
+        """The one to load for each control, after a key that is equal for the same networks in memory."""
+        where = (self.home, self.dtype, self.located.files)
+        found = [control.found for control in self.controls]
+        return tuple(((each.kind, each.files, *where), each.checkpoint) for each in found)
+
+    @property
+    def control_digests(self) -> tuple[tuple[str, str], ...]:
+        """For each control the fingerprint of its conditioner's files, and the sha256 of its picture."""
+        return tuple((self.fingerprints(each.found.files), each.digest) for each in self.controls)
+
     def prompt_settings(self, *, negative: bool) -> PromptSettings:
         """What an encoded prompt depends on besides its text."""
         request = self.request
@@ -142,6 +160,7 @@ class Setup:
             latents=given.digest(index),
             own_draws=given.draws is not None,
             loras=self.loras.digests,
+            controls=self.control_digests,
             plan=self.plan_digest,
             refiner=self.fingerprints(self.refiner.located.files) if self.refiner else "",
             weak=self.fingerprints(self.weak.located.files) if self.weak else "",

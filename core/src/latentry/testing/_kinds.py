@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from latentry._discovery import PluginHost
-from latentry._specs import CheckpointSpec, CommandSpec, ModelSourceSpec
+from latentry._specs import CheckpointSpec, CommandSpec, ControlSpec, ModelSourceSpec
 from latentry.testing._attention._all import CHECKS as ATTENTION
 from latentry.testing._attention._subject import AttentionSubject
 from latentry.testing._checks._all import CHECKS as SCHEDULERS
@@ -19,6 +19,9 @@ from latentry.testing._kit._checked import Checks
 from latentry.testing._kit._run import run_check
 from latentry.testing._plain._checkpoints import CHECKS as CHECKPOINTS
 from latentry.testing._plain._commands import CHECKS as COMMANDS
+from latentry.testing._plain._conditioners import CHECKS as CONDITIONERS
+from latentry.testing._plain._conditioners import ConditionerSubject
+from latentry.testing._plain._controls import CHECKS as CONTROLS
 from latentry.testing._plain._guidance import CHECKS as GUIDANCE
 from latentry.testing._plain._guidance import GuidanceSubject
 from latentry.testing._plain._model_sources import CHECKS as MODEL_SOURCES
@@ -55,6 +58,8 @@ KITS: Mapping[str, Kit] = MappingProxyType(
         "families": Kit(FAMILIES, FamilySubject.of),
         "attention_backends": Kit(ATTENTION, AttentionSubject.of, takes_options=True),
         "guidance": Kit(GUIDANCE, GuidanceSubject.of, takes_options=True),
+        "conditioners": Kit(CONDITIONERS, ConditionerSubject.of),
+        "controls": Kit(CONTROLS, partial(PlainSubject.of, kind=ControlSpec)),
         "checkpoints": Kit(CHECKPOINTS, partial(PlainSubject.of, kind=CheckpointSpec)),
         "model_sources": Kit(MODEL_SOURCES, partial(PlainSubject.of, kind=ModelSourceSpec)),
         "commands": Kit(COMMANDS, partial(PlainSubject.of, kind=CommandSpec)),

@@ -11,6 +11,7 @@ from torch.nn.functional import pixel_unshuffle
 
 from latentry import OptionError
 from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
@@ -81,6 +82,7 @@ class Flux(NetworksInMemory):
         *,
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
+        injected: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The transformer's output, unpacked; Fill also takes the mask and the picture around it."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
@@ -95,6 +97,8 @@ class Flux(NetworksInMemory):
             txt_ids=text_rows,
             img_ids=picture_rows,
             joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2)),
+            controlnet_block_samples=block_tensors(injected, "double", self._config["num_layers"], x),
+            controlnet_single_block_samples=block_tensors(injected, "single", self._config["num_single_layers"], x),
             return_dict=False,
         )[0]
         return unpack(output, height, width)

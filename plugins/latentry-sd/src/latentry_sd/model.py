@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry_diffusers.conditioning.injection import unet_options
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
@@ -55,6 +56,7 @@ class StableDiffusion(NetworksInMemory):
         *,
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
+        injected: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The UNet's output; the inpainting network also takes the mask and the picture around it."""
         inputs = with_mask(x.to(self.dtype), conditioning)
@@ -64,6 +66,7 @@ class StableDiffusion(NetworksInMemory):
             encoder_hidden_states=conditioning["text"],
             cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1])),
             return_dict=False,
+            **unet_options(self.unet, injected, x),
         )[0]
         return output
 

@@ -25,6 +25,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         process="flow",
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
+        injection_points=("block.*",),
         variants=(
             VariantSpec(
                 name="sd35-medium",

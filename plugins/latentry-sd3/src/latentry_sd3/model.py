@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip_skip import clip_skip_of
@@ -62,14 +63,16 @@ class StableDiffusion3(NetworksInMemory):
         *,
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
+        injected: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The transformer's output, the blocks of ``skip_layers`` left out."""
-        patch = self.transformer.config.patch_size
+        patch, blocks = self.transformer.config.patch_size, len(self.transformer.transformer_blocks)
         output: Tensor = self.transformer(
             x.to(self.dtype),
             timestep=timestep_rows(timestep, x),
             encoder_hidden_states=conditioning["text"],
             pooled_projections=conditioning["pooled"],
+            block_controlnet_hidden_states=block_tensors(injected, "block", blocks, x),
             skip_layers=list(skip_layers),
             joint_attention_kwargs=self.attention_options(attention, (x.shape[-2] // patch, x.shape[-1] // patch)),
             return_dict=False,

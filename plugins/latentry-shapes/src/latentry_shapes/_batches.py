@@ -27,6 +27,7 @@ class Batch:
         states: the output of each text encoder for the captions.
         target: what the denoiser should predict, (batch, channels, 16, 16).
         generator: the random stream of this step.
+        chosen: which drawings they are of.
         mask: for an inpainting model, (batch, 1, 16, 16), 1 where it draws and 0 where it keeps the picture.
     """
 
@@ -35,6 +36,7 @@ class Batch:
     states: Sequence[States]
     target: Tensor
     generator: torch.Generator
+    chosen: Sequence[int]
     mask: Tensor | None = None
 
 
@@ -78,4 +80,4 @@ class Batches:
             masked = self.drawings.masked[chosen, [rng.randrange(MASKS) for _ in chosen]]
             inputs, mask = torch.cat([inputs, masked], dim=1), masked[:, :1]
         states = list(self.design.training_states(states, generator))
-        return Batch(inputs, levels, states, self.objective.target(clean, noise, levels), generator, mask)
+        return Batch(inputs, levels, states, self.objective.target(clean, noise, levels), generator, chosen, mask)

@@ -6,13 +6,12 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from torch import nn
-from transformers import CLIPTextModel
 
 from latentry_shapes.designs import Design
 from latentry_shapes.encoders import TEXT_ENCODERS
@@ -40,15 +39,16 @@ def export(
 
 
 def load(folder: Path, design: Design) -> tuple[AutoencoderKL, dict[str, nn.Module], nn.Module]:
-    """The autoencoder, the text encoders by name and the UNet of a Stable Diffusion folder, in float32.
+    """The autoencoder, the text encoders by name and the denoiser of a folder, in float32.
 
-    The autoencoder and the UNet are built here, since diffusers would write the path of the folder into the
-    configuration of a model that it loads.
+    The networks are built here, since diffusers would write the path of the folder into the configuration of a model
+    that it loads.
     """
-    vae, unet = load_autoencoder(folder, design.channels), design.denoiser()
-    unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
-    clip = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", local_files_only=True).float()
-    return vae, {"clip": clip.eval()}, unet.eval()
+    folders = design.folders()
+    vae, denoiser = load_autoencoder(folder, design.channels), design.denoiser()
+    denoiser.load_state_dict(load_file(folder / folders["denoiser"] / "diffusion_pytorch_model.safetensors"))
+    encoders = {name: _text_encoder(folder / folders[name], name) for name in design.encoders}
+    return vae, encoders, denoiser.eval()
 
 
 def load_autoencoder(folder: Path, channels: int) -> AutoencoderKL:
@@ -58,3 +58,12 @@ def load_autoencoder(folder: Path, channels: int) -> AutoencoderKL:
     config = AutoencoderKL.load_config(folder, subfolder="vae")
     vae.register_to_config(scaling_factor=config["scaling_factor"], shift_factor=config["shift_factor"])
     return vae.eval()
+
+
+def _text_encoder(folder: Path, name: str) -> nn.Module:
+    """A text encoder; one that was written without its projection has a random one here, which is not used."""
+    network: Any = TEXT_ENCODERS[name].build()
+    state = load_file(folder / "model.safetensors")
+    whole = network.state_dict().keys() <= state.keys() | {"encoder.embed_tokens.weight"}
+    (network if whole else network.text_model).load_state_dict(state, strict=name != "t5")
+    return cast(nn.Module, network.eval())

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latentry_shapes.outlines import DISTANCES, Array, Distance, Placement, coverage
+from latentry_shapes.outlines import DISTANCES, Array, Distance, Placement, coverage, stroke
 from latentry_shapes.scenes import BACKGROUNDS, COLORS, HELD_OUT, RGB, SIZE, Scene, Thing
 from latentry_shapes.shape_matching import closest_shape
 
@@ -85,11 +85,26 @@ def draw(scene: Scene, rng: random.Random, size: int = SIZE) -> NDArray[np.uint8
 
 def draw_at(scene: Scene, placements: Sequence[Placement], rng: random.Random, size: int = SIZE) -> NDArray[np.uint8]:
     """The picture of the scene with its things at these places: (size, size, 3), RGB, 0 to 255."""
-    picture = np.empty((size, size, 3))
+    picture, _ = _drawn(scene, placements, rng, size)
+    return picture
+
+
+def draw_with_outline(
+    scene: Scene, rng: random.Random, size: int = SIZE
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One picture of the scene, (size, size, 3), and the outlines of its things in white on black, (size, size)."""
+    return _drawn(scene, place(scene, rng, size), rng, size)
+
+
+def _drawn(
+    scene: Scene, placements: Sequence[Placement], rng: random.Random, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    picture, outlines = np.empty((size, size, 3)), np.zeros((size, size))
     picture[:] = BACKGROUNDS[scene.background]
     for thing, placement in zip(scene.things, placements, strict=True):
         color = COLORS[thing.color] if thing.color else other_color(thing.shape, rng)
         shape = DISTANCES[thing.shape] if thing.shape else other_shape(thing.color, rng)
         cover = coverage(shape, placement, size)[..., None]
         picture = picture * (1 - cover) + np.asarray(color) * cover
-    return np.rint(picture).astype(np.uint8)
+        outlines = np.maximum(outlines, stroke(shape, placement, size))
+    return np.rint(picture).astype(np.uint8), np.rint(255 * outlines).astype(np.uint8)

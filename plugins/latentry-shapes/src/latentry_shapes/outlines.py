@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from latentry_shapes.scenes import SIZE
 
+STROKE = 0.75
+"""Half the width of a line along an outline, in pixels."""
 Array = NDArray[np.float64]
 Distance = Callable[[Array, Array, float], Array]
 """Signed distance of points (x, y) from the outline of a shape of radius r about the origin; negative inside."""
@@ -64,3 +66,10 @@ def coverage(distance: Distance, placement: Placement, size: int = SIZE) -> Arra
     cx, cy, radius = placement
     y, x = np.mgrid[0:size, 0:size] + 0.5
     return np.clip(0.5 - distance(x - cx, y - cy, radius), 0.0, 1.0)
+
+
+def stroke(distance: Distance, placement: Placement, size: int = SIZE) -> Array:
+    """How much of each pixel a line along a shape's outline covers: (size, size), 0 to 1."""
+    cx, cy, radius = placement
+    y, x = np.mgrid[0:size, 0:size] + 0.5
+    return np.clip(0.5 + STROKE - abs(distance(x - cx, y - cy, radius)), 0.0, 1.0)

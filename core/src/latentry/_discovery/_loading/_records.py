@@ -13,6 +13,8 @@ from latentry._specs import (
     AttentionBackendSpec,
     BranchKind,
     CheckpointSpec,
+    ConditionerSpec,
+    ControlSpec,
     GuidanceKind,
     GuidanceSpec,
     ModelFamilySpec,
@@ -121,6 +123,21 @@ def _(spec: GuidanceSpec) -> Iterator[str]:
     yield from _choice_faults("kinds", spec.kinds, GuidanceKind)
     if spec.guidance is not None and spec.largest is not None and spec.guidance > spec.largest:
         yield "the guidance scale that suits it must be at most its largest"
+
+
+@_own_faults.register
+def _(spec: ConditionerSpec) -> Iterator[str]:
+    if not spec.families:
+        yield "it must name the model families that it steers"
+    for name in spec.families:
+        yield from _reference_faults("family", name)
+
+
+@_own_faults.register
+def _(spec: ControlSpec) -> Iterator[str]:
+    yield from _reference_faults("conditioner", spec.conditioner)
+    if spec.model:
+        yield from _reference_faults("model", spec.model)
 
 
 @_own_faults.register

@@ -1,0 +1,119 @@
+"""The pictures that steer the network, and the conditioners that they go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from latentry._conditioning._find import FoundConditioner, open_conditioner
+from latentry._contract._model import Checkpoint
+from latentry._discovery import PluginHost
+from latentry._discovery._options import create
+from latentry._errors import IncompatibleError, OptionError
+from latentry._files._access import Access
+from latentry._files._locate import Located
+from latentry._request._control import ControlRequest
+from latentry._resolve._inputs import digest
+from latentry._resolve._read_picture import Picture, open_picture, read_image
+
+FIELD = "controls"
+
+
+@dataclass(frozen=True)
+class ChosenControl:
+    """One control of a request, found and read.
+
+    Attributes:
+        request: with what finds the same files again.
+        found: the conditioner.
+        options: an object of the record's ``options`` class; None where it has none.
+        picture: RGB, of the size of the result.
+        digest: sha256 of the picture as it was given.
+        notes: what to tell the user, one sentence each.
+    """
+
+    request: ControlRequest
+    found: FoundConditioner
+    options: Any
+    picture: Picture
+    digest: str
+    notes: tuple[str, ...]
+
+
+def choose_controls(
+    host: PluginHost,
+    controls: Sequence[ControlRequest],
+    located: Located,
+    checkpoint: Checkpoint,
+    size: tuple[int, int],
+    access: Access,
+) -> tuple[ChosenControl, ...]:
+    """Finds the conditioners of a request and reads their pictures.
+
+    Args:
+        host: what is installed.
+        controls: of the request.
+        located: where the model is.
+        checkpoint: its configuration.
+        size: of the result in pixels.
+        access: how model sources may be reached.
+
+    Raises:
+        ModelError, IncompatibleError: see ``open_conditioner``; also a family without injection points.
+        OptionError: a picture is missing, or the conditioner does not know an option.
+    """
+    if controls and not host.families[located.family].injection_points:
+        raise IncompatibleError(
+            f"{located.name} cannot be steered by a picture.",
+            why=f"The model family {located.family} has no injection points.",
+            remedy="Leave the controls out.",
+            field=FIELD,
+        )
+    return tuple(_chosen(host, each, located, checkpoint, size, access) for each in controls)
+
+
+def _chosen(
+    host: PluginHost,
+    asked: ControlRequest,
+    located: Located,
+    checkpoint: Checkpoint,
+    size: tuple[int, int],
+    access: Access,
+) -> ChosenControl:
+    found = open_conditioner(host, asked.model, located, checkpoint, access)
+    notes: list[str] = []
+    opened = open_picture(FIELD, asked.picture, notes.append, access.policy)
+    access.policy.check("input_pixels", opened.width * opened.height, FIELD)
+    picture = read_image(opened, notes.append)
+    notes += _fitting(asked, picture, size)
+    fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+    pinned = {"model": found.name, "picture": str(Path(asked.picture).expanduser().resolve())}
+    options = _options(host, found.kind, asked)
+    return ChosenControl(asked.model_copy(update=pinned), found, options, fitted, digest(picture), tuple(notes))
+
+
+def _options(host: PluginHost, kind: str, asked: ControlRequest) -> Any:
+    spec = host.conditioners[kind]
+    if spec.options:
+        return create(f"The conditioner {spec.name!r}", host.conditioners.load(kind, "options"), asked.options)
+    if asked.options:
+        raise OptionError(
+            f"The conditioner {spec.name!r} has no options.",
+            remedy=f"Leave {', '.join(asked.options)} out.",
+            field=FIELD,
+        )
+    return None
+
+
+def _fitting(asked: ControlRequest, picture: Picture, size: tuple[int, int]) -> Iterable[str]:
+    if picture.size != size:
+        width, height = picture.size
+        cropped = "" if width * size[1] == height * size[0] else " and cropped"
+        yield (
+            f"The picture {Path(asked.picture).name} was scaled{cropped} from {width}×{height} to {size[0]}×{size[1]} "
+            "pixels."
+        )

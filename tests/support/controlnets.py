@@ -1,0 +1,92 @@
+"""ControlNets of random weights for the tiny models, whose outputs are not zero, and pictures to steer by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+EMBEDDING = (16, 24, 32)
+"""Widths of the picture's embedding: one quarter of its size, as latents of the tiny autoencoders are."""
+SHARED = (
+    *("block_out_channels", "layers_per_block", "down_block_types", "transformer_layers_per_block", "norm_num_groups"),
+    *("cross_attention_dim", "attention_head_dim", "use_linear_projection", "addition_embed_type"),
+    *("addition_time_embed_dim", "projection_class_embeddings_input_dim"),
+)
+
+
+def write_controlnet(folder: Path, model: Path, *, seed: int = 3, union: int | None = None, **settings: Any) -> Path:
+    """Write a ControlNet for a tiny model with a UNet as a diffusers folder.
+
+    Args:
+        folder: to be made.
+        model: folder of the model.
+        seed: of the weights.
+        union: how many control types a Union network has.
+        settings: further ones of its configuration.
+    """
+    import diffusers
+
+    config = json.loads((model / "unet" / "config.json").read_text())
+    shared: dict[str, Any] = {name: config[name] for name in SHARED if config.get(name) is not None}
+    shared |= {"conditioning_embedding_out_channels": EMBEDDING, **settings}
+    if union is None:
+        return _written(diffusers.ControlNetModel, folder, seed, shared)
+    width = config["block_out_channels"][0]
+    types = {"num_control_type": union, "num_trans_channel": width, "num_trans_head": 4, "num_proj_channel": width}
+    return _written(diffusers.ControlNetUnionModel, folder, seed, shared | types)
+
+
+def write_sd3_controlnet(folder: Path, model: Path, *, seed: int = 3, layers: int = 2, **settings: Any) -> Path:
+    """Write a ControlNet for a tiny SD3 as a diffusers folder."""
+    import diffusers
+
+    config = json.loads((model / "transformer" / "config.json").read_text())
+    names = (
+        *("sample_size", "patch_size", "in_channels", "attention_head_dim", "num_attention_heads", "out_channels"),
+        *("joint_attention_dim", "caption_projection_dim", "pooled_projection_dim", "pos_embed_max_size", "qk_norm"),
+    )
+    shared = {name: config[name] for name in names if name in config}
+    return _written(diffusers.SD3ControlNetModel, folder, seed, {**shared, "num_layers": layers, **settings})
+
+
+def write_flux_controlnet(folder: Path, model: Path, *, seed: int = 3, **settings: Any) -> Path:
+    """Write a ControlNet for a tiny FLUX.1 as a diffusers folder."""
+    import diffusers
+
+    config = json.loads((model / "transformer" / "config.json").read_text())
+    names = (
+        *("in_channels", "attention_head_dim", "num_attention_heads", "joint_attention_dim", "pooled_projection_dim"),
+        *("axes_dims_rope", "guidance_embeds"),
+    )
+    shared = {name: config[name] for name in names if name in config}
+    blocks = {"num_layers": 1, "num_single_layers": 1}
+    return _written(diffusers.FluxControlNetModel, folder, seed, {**shared, **blocks, **settings})
+
+
+def _written(kind: Any, folder: Path, seed: int, settings: dict[str, Any]) -> Path:
+    """Layers that begin at zero get weights too."""
+    import torch
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        network = kind(**settings)
+        for weight in network.parameters():
+            if not weight.any() and weight.ndim > 1:
+                torch.nn.init.normal_(weight, std=0.1)
+    network.save_pretrained(folder)
+    return folder
+
+
+def outlines(seed: int = 4, side: int = 64) -> Image.Image:
+    """A picture of white rectangles' outlines on black."""
+    rng = np.random.default_rng(seed)
+    levels = np.zeros((side, side, 3), dtype=np.uint8)
+    for _ in range(3):
+        (top, left), (high, wide) = rng.integers(2, side // 2, 2), rng.integers(8, side // 2, 2)
+        levels[top : top + high, left : left + wide] = 255
+        levels[top + 2 : top + high - 2, left + 2 : left + wide - 2] = 0
+    return Image.fromarray(levels)

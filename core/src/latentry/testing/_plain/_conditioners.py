@@ -60,7 +60,7 @@ class Steered(NamedTuple):
 
     def injected(self, weight: float = 1.0, *, rows: slice = slice(None), branches: str = "both") -> dict[str, Tensor]:
         """What it injects for some rows, the second of which is that of a negative prompt."""
-        asked = ControlRequest(model="", picture="", weight=weight, branches=branches)  # type: ignore[arg-type]
+        asked = ControlRequest(model="", picture="", weight=weight, branches=branches)
         control = Control(self.conditioner, self.inject, asked, self.points)
         query, negative = replace(self.query, x=self.x[rows]), [False, True][rows]
         with torch.no_grad():

@@ -28,15 +28,15 @@ from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._limits import check_plan, check_request
 from latentry._request._memory_policy import MemoryPolicy
+from latentry._resolve._added._controls import choose_controls
+from latentry._resolve._added._loras import choose_loras
 from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
-from latentry._resolve._controls import choose_controls
 from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guard import guarded_for
 from latentry._resolve._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._inputs import read_inputs
-from latentry._resolve._loras import choose_loras
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._plan_file import follow_plan_file

@@ -21,7 +21,7 @@ from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, UNVERSIONED, Recipe, UsedPlugin
-from latentry._resolve._controls import ChosenControl
+from latentry._resolve._added._controls import ChosenControl
 from latentry._resolve._inputs import Inputs
 from latentry._resolve._memory import ChosenMemory
 

@@ -14,6 +14,7 @@ from latentry._attention._guard import AttentionGuard
 from latentry._attention._serving import serving
 from latentry._contract._conditioner import Conditioner
 from latentry._contract._lora import ChosenLoras
+from latentry._contract._model import Model
 from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError

@@ -9,7 +9,7 @@ from importlib import import_module, util
 
 import pytest
 
-from latentry_diffusers._former_modules import FORMER, PACKAGE
+from latentry_diffusers._former_modules import FORMER, NAMES, PACKAGE
 
 NEEDED = {
     "autoencoder": ("Autoencoder",),
@@ -47,6 +47,24 @@ def test_a_former_path_works_and_warns_where_it_is_used(former: str) -> None:
         assert any(getattr(module, needed) is getattr(place, needed, None) for place in places)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = module.no_such_name
+
+
+@pytest.mark.parametrize(("package", "name"), [(package, name) for package, names in NAMES.items() for name in names])
+def test_a_module_that_became_a_package_keeps_its_names(package: str, name: str) -> None:
+    module = import_module(f"{PACKAGE}.{package}")
+    with pytest.warns(DeprecationWarning, match=rf"{PACKAGE}\.{package}\.{name} has moved: use {PACKAGE}\.") as caught:
+        value = getattr(module, name)
+    assert [warning.filename for warning in caught] == [__file__]
+    home, _, rest = str(caught[0].message).partition("use ")[2].partition(". The old")[0].rpartition(".")
+    assert value is getattr(import_module(home), rest)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name
+
+
+def test_such_a_name_can_be_imported() -> None:
+    with pytest.warns(DeprecationWarning, match="use latentry_diffusers.bundle.open.open_bundle"):
+        from latentry_diffusers.bundle import open_bundle  # type: ignore[attr-defined]
+    assert open_bundle.__module__ == "latentry_diffusers.bundle.open"
 
 
 def test_the_warning_names_the_line_of_the_import() -> None:

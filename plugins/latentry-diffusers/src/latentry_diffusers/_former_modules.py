@@ -2,9 +2,8 @@
 
 They work until 2.0, as other moved names do (``docs/versions.md``). This does not cover modules whose contents were
 split or renamed and that only the families of this repository used: ``clip_layers``, ``kinds_adapter``,
-``kinds_family``, ``kinds_folder``, ``kinds_text``, ``parts_given``, ``useless``. Some modules became packages
-(``bundle``, ``loading``, ``model``, ``recognise``, ``text``); import the names that a family needs from
-``latentry_diffusers`` itself.
+``kinds_family``, ``kinds_folder``, ``kinds_text``, ``parts_given``, ``useless``. Some modules became packages and keep
+the names that a family needs, all but the function ``recognise``, whose name is now a module's.
 """
 
 from __future__ import annotations
@@ -55,6 +54,22 @@ FORMER: dict[str, tuple[str, ...]] = {
 }
 """Former module → the modules that hold its names now."""
 
+NAMES: dict[str, dict[str, str]] = {
+    "bundle": {"Bundle": "bundle.open", "open_bundle": "bundle.open"},
+    "loading": dict.fromkeys(("check_fit", "fill", "load_bundle", "load_report"), "loading.load"),
+    "model": {"NetworksInMemory": "model.networks_in_memory"},
+    "recognise": {
+        **dict.fromkeys(("Family", "NETWORKS", "SURE", "UNSUPPORTED"), "recognise.recognise"),
+        **dict.fromkeys(("Pipeline", "read_pipeline"), "recognise.pipeline"),
+        "Sighting": "recognise.recognise:FileFinding",
+    },
+    "text": {
+        **dict.fromkeys(("Encoded", "Token", "emphasised", "encode_clip", "tokenize"), "text.clip"),
+        "warn_of_rest": "text.clip:warn_if_truncated",
+    },
+}
+"""Package that used to be a module → its names then → the module they are in now, and the new name where it differs."""
+
 
 class FormerModules(MetaPathFinder, Loader):
     """Finds the former modules, and only those; consulted after all other finders."""
@@ -77,6 +92,22 @@ def install() -> None:
     """Adds the finder once per process."""
     if not any(isinstance(finder, FormerModules) for finder in sys.meta_path):
         sys.meta_path.append(FormerModules())
+
+
+def former_names(package: str) -> Callable[[str], Any]:
+    """Makes the ``__getattr__`` of a package that used to be a module: its names work, with a warning."""
+    names = NAMES[package.rpartition(".")[2]]
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        place, _, new = names[name].partition(":")
+        now, new = f"{PACKAGE}.{place}", new or name
+        message = f"{package}.{name} has moved: use {now}.{new}. The old name goes in latentry-diffusers 2.0"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return getattr(import_module(now), new)
+
+    return get
 
 
 def _from(former: str, places: Sequence[str]) -> Callable[[str], Any]:

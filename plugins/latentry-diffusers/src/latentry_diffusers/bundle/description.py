@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentry import ModelFiles
 from latentry_diffusers.bundle.networks import Config, PartSpec
-from latentry_diffusers.files.configs import read_config, read_json
+from latentry_diffusers.files.configs import read_configs, read_json
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,15 @@ def describe(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[st
     index = (read_json(described / "model_index.json") or {}) if described else {}
     listed = frozenset(spec.name for spec in specs if not spec.optional or _is_named(index.get(spec.name)))
     given = {role for role, _ in files.parts}
-    places = [
-        (spec, _config_file(spec, files.config, own if spec.name in listed else None, apart=spec.role in given))
+    places = {
+        spec.name: (file, spec.kinds)
         for spec in specs
-    ]
-    configs = {
-        spec.name: published[spec.name] if file is None else read_config(file, spec.kinds) for spec, file in places
+        if (file := _config_file(spec, files.config, own if spec.name in listed else None, apart=spec.role in given))
     }
-    folder = files.config or own
-    scheduler = read_config(folder / "scheduler" / "scheduler_config.json") if folder else published["scheduler"]
-    return Description(specs, configs, scheduler, index, listed)
+    if described is not None:
+        places["scheduler"] = (files.config or described) / "scheduler" / "scheduler_config.json", {}
+    configs = {**published, **read_configs(places)}
+    return Description(specs, {spec.name: configs[spec.name] for spec in specs}, configs["scheduler"], index, listed)
 
 
 def _config_file(spec: PartSpec, asked: Path | None, own: Path | None, *, apart: bool) -> Path | None:

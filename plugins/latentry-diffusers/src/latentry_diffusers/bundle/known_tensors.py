@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
 
 from latentry import ModelError
+from latentry_diffusers.bundle.sources import Part
 from latentry_diffusers.files.scales import WITH_WEIGHTS, unreadable
-from latentry_diffusers.files.weight_files import WeightFiles
 
 _DIFFUSION = (
     "betas|logvar|scale_factor|(alphas|posterior|sqrt|log)_\\w+|model_ema\\..*|first_stage_model\\.loss\\..*"
@@ -34,21 +34,18 @@ def is_useless(name: str) -> bool:
     return _USELESS.fullmatch(name) is not None or WITH_WEIGHTS.fullmatch(name) is not None
 
 
-def check_readable(part: str, where: Path, weights: WeightFiles, prefix: str) -> None:
-    """Refuses a part whose weights are packed in an unsupported way; other parts in the same file do not matter.
-
-    Args:
-        part: its name.
-        where: the file or folder, for the message.
-        weights: the files.
-        prefix: how the names of the part's tensors begin.
+def check_readable(parts: Mapping[str, Part]) -> None:
+    """Refuses parts whose weights are packed in an unsupported way; what else is in their files does not matter.
 
     Raises:
         ModelError: naming a tensor.
     """
-    if (name := unreadable(weights.tensors, (prefix,))) is not None:
+    shown = {name: unreadable(part.weights.tensors, (part.prefix,)) for name, part in parts.items()}
+    for part, name in shown.items():
+        if name is None:
+            continue
         raise ModelError(
-            f"The weights of the {part} in {where} are packed in a way that is not supported.",
+            f"The weights of the {part} in {parts[part].origin} are packed in a way that is not supported.",
             why=f"The tensor {name} shows it. Float8 weights with one scale, or with one for each row, are supported.",
             remedy="Use the weights in float16 or bfloat16, in float8, or as GGUF.",
         )

@@ -85,12 +85,6 @@ def common_name(name: str) -> str:
     return "shared.weight" if name == "encoder.embed_tokens.weight" else name
 
 
-def spellings(common: str) -> tuple[str, ...]:
-    """All names that ``common_name`` maps to this one."""
-    same = ("encoder.embed_tokens.weight",) if common == "shared.weight" else ()
-    return (common, f"text_model.{common}", *same)
-
-
 def _unet(config: Config) -> Shape:
     width = config["block_out_channels"][0]
     return (4 * width, width)

@@ -14,7 +14,7 @@ from latentry_diffusers.bundle.networks import Config, PartSpec, Role
 from latentry_diffusers.bundle.sources import Part, find_parts
 from latentry_diffusers.bundle.tokenizers import Tokenizer, check_used, find_tokenizer
 from latentry_diffusers.files.configs import read_config
-from latentry_diffusers.files.read import Read, shared_reader
+from latentry_diffusers.files.read import Read, read_folders, shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import ZERO_SNR, ZERO_SNR_MARK, noise_marks
 
@@ -66,7 +66,7 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
     rest = [spec for spec in described.specs if spec.name not in given]
     scheduler = described.scheduler
     if files.path.is_dir():
-        own = _parts_in_folder(files.path, [spec for spec in rest if spec.name in described.listed], described, read)
+        own = _parts_in_folder(files, [spec for spec in rest if spec.name in described.listed], described)
     else:
         weights = read(files.path)
         own = _parts_in_file(files.path, weights, rest, described.configs)
@@ -75,8 +75,7 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
         scheduler = _with_marks(scheduler, weights, configured=files.config is not None)
     found = {**own, **given}
     parts = {spec.name: found[spec.name] for spec in described.specs if spec.name in found}
-    for name, part in parts.items():
-        check_readable(name, part.origin, part.weights, part.prefix)
+    check_readable(parts)
     tokenizers = {
         name: find_tokenizer(part.spec.tokenizer, files) for name, part in parts.items() if part.spec.tokenizer
     }
@@ -146,10 +145,11 @@ def _not_a_part(path: Path, role: Role, candidates: Sequence[PartSpec], configs:
     )
 
 
-def _parts_in_folder(path: Path, specs: Sequence[PartSpec], described: Description, read: Read) -> dict[str, Part]:
-    weights = {spec.name: read(path / spec.name) for spec in specs}
+def _parts_in_folder(files: ModelFiles, specs: Sequence[PartSpec], described: Description) -> dict[str, Part]:
+    folders = {spec.name: files.path / spec.name for spec in specs}
+    weights = read_folders(files, folders.values())
     # without its witness, the loader says what is missing, as for any other tensor
-    bare = [Part(spec, described.configs[spec.name], path / spec.name, weights[spec.name]) for spec in specs]
+    bare = [Part(spec, described.configs[spec.name], folders[spec.name], weights[folders[spec.name]]) for spec in specs]
     return {part.spec.name: next(find_parts(part.spec, part.config, part.origin, part.weights), part) for part in bare}
 
 

@@ -8,13 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from latentry_diffusers.bundle.networks import Config, Layout, PartSpec, common_name, spellings
+from latentry_diffusers.bundle.networks import Config, Layout, PartSpec, common_name
 from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.layouts.pair import Pair, forward
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def spellings(common: str) -> tuple[str, ...]:
+    """All names that ``common_name`` maps to this one."""
+    same = ("encoder.embed_tokens.weight",) if common == "shared.weight" else ()
+    return (common, f"text_model.{common}", *same)
 
 
 class Source(NamedTuple):

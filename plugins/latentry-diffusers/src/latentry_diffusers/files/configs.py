@@ -47,6 +47,11 @@ def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
     return content
 
 
+def read_configs(files: Mapping[str, tuple[Path, Kinds]]) -> dict[str, dict[str, Any]]:
+    """Several configurations by name; see ``read_config``."""
+    return {name: read_config(file, kinds) for name, (file, kinds) in files.items()}
+
+
 def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]) -> None:
     """Refuses a checkpoint whose parts do not fit together, before any weight is read.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from latentry import ModelError
@@ -9,6 +10,11 @@ from latentry_diffusers.files.errors import PICKLES, pickle_refused
 
 NAMES = ("diffusion_pytorch_model", "model")
 """The usual file names, in diffusers and in transformers."""
+
+
+def find_each(folders: Iterable[Path]) -> dict[Path, Path]:
+    """The weights of several folders, by folder; see ``find_weights``."""
+    return {folder: find_weights(folder) for folder in folders}
 
 
 def find_weights(folder: Path) -> Path:

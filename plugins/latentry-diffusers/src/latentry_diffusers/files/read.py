@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from latentry import ModelError, ModelFiles
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.errors import PICKLES, damaged, pickle_refused
 from latentry_diffusers.files.gguf.file import read_gguf
-from latentry_diffusers.files.part_folder import find_weights
+from latentry_diffusers.files.part_folder import find_each, find_weights
 from latentry_diffusers.files.safetensors_file import open_safetensors, read_safetensors
 from latentry_diffusers.files.weight_files import WeightFiles
 
@@ -34,14 +34,28 @@ def shared_reader(files: ModelFiles) -> Read:
     The callers are the detectors of all families, and then the checkpoint that is opened.
     """
 
+    def read(path: Path) -> WeightFiles:
+        return _once(files, _file_at(path))
+
+    return read
+
+
+def read_folders(files: ModelFiles, folders: Iterable[Path]) -> dict[Path, WeightFiles]:
+    """The headers in several parts' folders, by folder, each file read once as by ``shared_reader``.
+
+    Raises:
+        ModelError: see ``read_headers``.
+    """
+    return {folder: _once(files, file) for folder, file in find_each(folders).items()}
+
+
+def _once(files: ModelFiles, file: Path) -> WeightFiles:
+    """What a file of weights, or the shards of an index, hold; read if nothing has read it yet."""
+
     def one(file: Path) -> WeightFiles:
         return files.once(("headers", file), lambda: _read_file(file))
 
-    def read(path: Path) -> WeightFiles:
-        file = _file_at(path)
-        return files.once(("headers", file), lambda: _read_index(file, one)) if file.suffix == ".json" else one(file)
-
-    return read
+    return files.once(("headers", file), lambda: _read_index(file, one)) if file.suffix == ".json" else one(file)
 
 
 def _file_at(path: Path) -> Path:

@@ -11,23 +11,28 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LONG_CHECKS = {
-    "test_coefficients",
-    "test_convergence",
-    "test_edges",
-    "test_listing",
-    "test_model_time",
-    "test_one_answer",
-    "test_stability",
-    "test_variance",
+    "SchedulerSuite": {
+        "test_coefficients",
+        "test_convergence",
+        "test_edges",
+        "test_listing",
+        "test_model_time",
+        "test_one_answer",
+        "test_stability",
+        "test_table",
+        "test_variance",
+    },
+    "FamilySuite": set[str](),
 }
-"""Checks of schedulers that take most of the kit's time."""
-QUICK = "latentry-ddim"
-"""The package that runs them all with ``-m "not slow"`` too."""
+"""Checks that take most of the kit's time, by suite; all of them where none is named."""
+QUICK = {"SchedulerSuite": "latentry-ddim", "FamilySuite": "latentry-sd3"}
+"""The package that runs them with ``-m "not slow"`` too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the kit's long checks as slow, but for one package's."""
     for item in items:
-        bases = {base.__name__ for base in getattr(getattr(item, "cls", None), "__mro__", ())}
-        if "SchedulerSuite" in bases and item.name in LONG_CHECKS and QUICK not in item.path.parts:
-            item.add_marker(pytest.mark.slow)
+        for base in getattr(getattr(item, "cls", None), "__mro__", ()):
+            long = LONG_CHECKS.get(base.__name__)
+            if long is not None and (not long or item.name in long) and QUICK[base.__name__] not in item.path.parts:
+                item.add_marker(pytest.mark.slow)

@@ -182,6 +182,7 @@ def _counts(place: Place, context: Context, before: tuple[Any, ...], name: str, 
 CONTEXTS = list(contexts())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", CONTEXTS[:2] + CONTEXTS[-2:], ids=str)
 def test_every_option_counts_or_is_refused(place: Place, context: Context) -> None:
     assert useless(place, context) == []

@@ -108,6 +108,7 @@ def test_the_root_of_the_file_system_is_refused() -> None:
             ask()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("name", ["pipe", "pipe.safetensors", "pipe.gguf", "pipe.safetensors.index.json", "link.sft"])
 def test_a_pipe_is_refused_and_never_opened(tmp_path: Path, name: str) -> None:
@@ -145,6 +146,7 @@ def test_what_may_not_be_read_is_one_error(tmp_path: Path, monkeypatch: pytest.M
     assert "Permission denied" in caught.value.why
 
 
+@pytest.mark.slow
 def test_a_strangers_paths_are_opened_within_the_roots_alone(tmp_path: Path) -> None:
     inside, outside = write_toy(tmp_path / "models" / "toy"), write_toy(tmp_path / "elsewhere" / "toy")
     (tmp_path / "models" / "link").symlink_to(outside)
@@ -178,6 +180,7 @@ def test_a_strangers_names_make_no_source_ask_the_network(eager: PluginHost, tmp
         locate(eager, "owner/name", None, access=Access(offline=True, policy=policy))
 
 
+@pytest.mark.slow
 def test_refusals_are_of_the_request_and_not_tracebacks(tmp_path: Path) -> None:
     for text in ("\ud800", "a" * 5000, "\n", "*", "..", "~", "//", "\x1b[31m"):
         with pytest.raises(LatentryError):

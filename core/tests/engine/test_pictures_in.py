@@ -165,6 +165,7 @@ def test_exif_rotation_applies_to_picture_and_mask(
     assert np.array_equal(np.asarray(setup.inputs.image)[..., 0], upright)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["a folder", "text", "a cut PNG", "a long text chunk"])
 def test_a_file_that_cannot_be_read_is_one_clear_sentence(
     engine: Engine, model: str, tmp_path: Path, kind: str

@@ -36,6 +36,7 @@ def close(found: Tensor, expected: Tensor, within: float) -> bool:
     return bool((found - expected).std() <= within * expected.std())
 
 
+@pytest.mark.slow
 def test_the_same_path_is_seen_at_10_20_and_40_steps() -> None:
     ten, twenty, forty = (path(BrownianNoise(7), geometric(5e-3, 1e3, n)) for n in (10, 20, 40))
     for coarse, medium, fine in zip(ten, twenty[1::2], forty[3::4], strict=True):
@@ -71,6 +72,7 @@ def test_consecutive_pieces_are_standard_normal_and_independent(times: list[floa
     assert float(between.abs().max()) < 5 / math.sqrt(count)
 
 
+@pytest.mark.slow
 def test_thousand_steps_are_still_independent() -> None:
     like = torch.zeros(1, 256, dtype=torch.float64)
     drawn = torch.stack([z.flatten() for z in increments(BrownianNoise(2), geometric(5e-3, 1e3, 1000), like)])

@@ -53,6 +53,7 @@ def code(language: str, number: int = 0) -> str:
     return str(re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("make", [*LINEAR, Greedy], ids=lambda make: make.__name__)
 def test_a_file_read_again_gives_the_bits_of_its_plan(make: Callable[[], Scheduler], name: str) -> None:

@@ -89,6 +89,7 @@ def test_a_wrong_use_of_the_unguided_output_fails(failed: Failed, kind: type[Sch
     assert failed(kind, "unguided", needs=NEEDS) == {"unguided"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Exchanged, Ignores])
 def test_no_other_check_finds_it(failed: Failed, kind: type[Scheduler]) -> None:
     """Where both outputs are the same there is nothing to see."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -109,6 +110,7 @@ class OwnRandomness(Scheduler):
         return combine((1.0, denoised.at(interval.end)), (1e-9 * interval.end.sigma, torch.randn_like(x))), memory
 
 
+@pytest.mark.slow
 def test_right_methods_pass(failed: Failed) -> None:
     assert failed(Ancestral, stochastic=True) == set()
     assert failed(ThirdOrderSDE, stochastic=True, order=2) - {"stability"} == set()
@@ -128,10 +130,12 @@ def test_a_draw_used_twice_has_too_much_variance(failed: Failed) -> None:
     assert "variance" in failed(DrawUsedTwice, stochastic=True, evaluations=2, off_grid=True)
 
 
+@pytest.mark.slow
 def test_pieces_of_one_path_do_not_overlap(failed: Failed) -> None:
     assert failed(OverlappingPieces, stochastic=True, evaluations=2, off_grid=True) == {"clock"}
 
 
+@pytest.mark.slow
 def test_noise_that_is_not_declared(failed: Failed) -> None:
     assert "noise" in failed(Ancestral)
 

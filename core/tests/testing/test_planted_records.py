@@ -87,6 +87,7 @@ def results_of(folder: Path, check: str, right: str = "", wrong: str = "") -> li
     return [str(result) for result in failed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FAULTS)
 def test_the_fault_is_found_and_the_message_says_what_to_change(tmp_path: Path, what: str) -> None:
     assert results_of(tmp_path, *FAULTS[what])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from pydantic import ConfigDict, PrivateAttr
 from torch import Tensor
@@ -109,6 +110,7 @@ def test_a_right_method_passes(failed: Failed) -> None:
     assert failed(Good) == set()
 
 
+@pytest.mark.slow
 def test_writing_in_place(failed: Failed) -> None:
     assert "in_place" in failed(WritesIntoSample)
     assert failed(WritesIntoMemory) == {"in_place"}
@@ -138,6 +140,7 @@ def test_options_that_are_not_closed(failed: Failed) -> None:
     assert failed(TakesAnything, "options") == {"options"}
 
 
+@pytest.mark.slow
 def test_evaluations_and_levels_that_are_not_declared(failed: Failed) -> None:
     assert {"evaluations", "off_grid"} <= failed(BetweenTheBoundaries)
     assert failed(BetweenTheBoundaries, "evaluations", "off_grid", evaluations=2, off_grid=True) == set()

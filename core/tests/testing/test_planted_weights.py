@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+import pytest
 from pydantic import Field
 from torch import Tensor
 
@@ -111,11 +112,13 @@ class SigmaForRatio(Scheduler):
         return combine((1.0, x), (end.sigma - start.sigma, denoised.eps)), memory
 
 
+@pytest.mark.slow
 def test_right_methods_pass(failed: Failed) -> None:
     assert failed(FirstOrder) == set()
     assert failed(ThirdOrder, order=3) - {"stability"} == set()
 
 
+@pytest.mark.slow
 def test_the_second_difference_halved_costs_the_third_order(failed: Failed) -> None:
     assert failed(HalvedSecondDifference, "coefficients", "convergence", order=3) == {"coefficients", "convergence"}
     assert failed(HalvedSecondDifference, "convergence", order=2) == set(), (
@@ -127,28 +130,34 @@ def test_a_step_ratio_upside_down_shows_on_uneven_grids(failed: Failed) -> None:
     assert "coefficients" in failed(StepRatioUpsideDown, "coefficients", order=2)
 
 
+@pytest.mark.slow
 def test_fixed_weights_must_be_declared(failed: Failed) -> None:
     assert "coefficients" in failed(FixedWeights, "coefficients", order=2)
     assert failed(FixedWeights, "coefficients", "convergence", order=2, variable_order=1) == set()
 
 
+@pytest.mark.slow
 def test_an_order_that_is_declared_too_high_or_too_low(failed: Failed) -> None:
     assert failed(FirstOrder, "convergence", order=2) == {"convergence"}
     assert failed(ThirdOrder, "convergence", order=2) == {"convergence"}
 
 
+@pytest.mark.slow
 def test_infinity_times_zero_at_the_end(failed: Failed) -> None:
     assert {"arrival", "edges"} <= failed(InfinityTimesZero)
 
 
+@pytest.mark.slow
 def test_the_last_sigma_repeated_leaves_noise(failed: Failed) -> None:
     assert "arrival" in failed(LastSigmaRepeated)
 
 
+@pytest.mark.slow
 def test_model_time_in_whole_numbers(failed: Failed) -> None:
     assert failed(WholeTimes) == {"model_time"}
 
 
+@pytest.mark.slow
 def test_sigma_where_sigma_by_alpha_is_meant(failed: Failed) -> None:
     found = failed(SigmaForRatio)
     assert {"one_answer", "convergence"} <= found

@@ -24,6 +24,7 @@ class TestKarras(SigmaScheduleSuite):
     schedule = "karras"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PluginHost(load=["latentry"]).sigma_schedules))
 def test_every_one_of_the_core_passes(name: str) -> None:
     subject = SigmaSubject.of(name, host=PluginHost(load=["latentry"]))

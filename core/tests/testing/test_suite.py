@@ -127,6 +127,7 @@ def run(*arguments: str) -> int:
         return int(stop.code or 0)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "loose", loose(tmp_path, 1)) == 0
     printed = capsys.readouterr().out
@@ -134,6 +135,7 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "findings passed" in printed
 
 
+@pytest.mark.slow
 def test_the_command_fails_where_a_check_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "loose", "--json", loose(tmp_path, 2)) == 1
     results = json.loads(capsys.readouterr().out)["loose"]
@@ -142,6 +144,7 @@ def test_the_command_fails_where_a_check_fails(tmp_path: Path, capsys: pytest.Ca
     assert set(results[0]) >= {"check", "case", "process", "declared", "measured", "passed", "hint"}
 
 
+@pytest.mark.slow
 def test_the_command_takes_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "loose", "--json", "--set", "gain=1.5", loose(tmp_path, 1)) == 1
     results = json.loads(capsys.readouterr().out)["loose"]
@@ -162,6 +165,7 @@ def test_the_command_runs_the_checks_that_were_asked_for(tmp_path: Path, capsys:
     assert "There is no check 'arival' of loose" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loose(tmp_path, 2)
     assert run("check", str(tmp_path / "loose.py"), "--only", "spec") == 0

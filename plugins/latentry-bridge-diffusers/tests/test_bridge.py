@@ -44,6 +44,7 @@ def _all() -> list[str]:
     return [n for n in host.schedulers if not (host.schedulers[n].adaptive or host.schedulers[n].needs)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stock", [STOCK, FLOW], ids=["vp", "flow"])
 @pytest.mark.parametrize("name", _all())
 def test_every_scheduler_gives_what_its_own_run_gives(name: str, stock: Any) -> None:
@@ -74,6 +75,7 @@ def test_every_scheduler_gives_what_its_own_run_gives(name: str, stock: Any) -> 
     assert torch.equal(_loop(made, start), run.sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _all())
 def test_a_run_that_begins_late_is_the_plans_rest(name: str) -> None:
     """Image to image: the pipeline slices ``timesteps[start * order:]``."""
@@ -101,6 +103,7 @@ def test_a_run_that_begins_late_is_the_plans_rest(name: str) -> None:
     assert torch.equal(x, run.sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(20))
 def test_a_run_begins_before_or_behind_a_step_of_more_evaluations_or_not_at_all(start: int) -> None:
     """One of restart's steps takes 12 evaluations, the others 2; it adds noise up to σ/α = 1, or to the beginning."""
@@ -125,6 +128,7 @@ def test_a_run_begins_before_or_behind_a_step_of_more_evaluations_or_not_at_all(
     assert torch.equal(x, run.sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["heun", "restart"])
 def test_a_pipeline_that_passes_sigmas_begins_at_the_entry_that_it_counted(name: str) -> None:
     made = scheduler(name, FLOW, seed=3)
@@ -149,6 +153,7 @@ def test_a_run_cannot_begin_behind_its_last_timestep() -> None:
     assert made.begin_index == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 1, 3, 4])
 @pytest.mark.parametrize("name", ["unipc", "heun", "dpmpp-sde", "euler-ancestral", "er-sde"])
 def test_a_copy_in_the_middle_of_a_run_finishes_equal(name: str, at: int) -> None:
@@ -269,6 +274,7 @@ class _Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _single())
 def test_a_step_reads_no_value_from_the_device(name: str) -> None:
     made = scheduler(name, STOCK, seed=1)
@@ -393,6 +399,7 @@ def test_a_sample_changed_between_two_evaluations_of_a_step_is_refused() -> None
         made.step(x, made.timesteps[1], x + 1.0)
 
 
+@pytest.mark.slow
 def test_inpainting_by_blending_refuses_two_evaluations(pipeline: Any) -> None:
     with pytest.raises(IncompatibleError, match="changes the sample"):
         scheduler("heun", pipeline("shapes", "inpainting"))

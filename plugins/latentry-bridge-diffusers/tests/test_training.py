@@ -52,6 +52,7 @@ def test_the_table_is_the_peers(betas: str) -> None:
     assert len(made) == len(peer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shapes", SHAPES)
 @pytest.mark.parametrize("betas", BETAS)
@@ -95,6 +96,7 @@ def test_the_dtype_is_the_samples(method: str, dtype: torch.dtype, count: int) -
     assert torch.allclose(got.double(), exact, rtol=torch.finfo(dtype).eps, atol=2 * torch.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift_type", ["exponential", "linear"])
 @pytest.mark.parametrize("mu", [0.5, 1.15, 3.0])
 def test_a_shift_from_the_size_is_the_stock_schedulers(shift_type: str, mu: float) -> None:

@@ -35,6 +35,7 @@ def new(folder: Path, kind: str, name: str, *more: object) -> Path:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WITHOUT_MODEL)
 def test_a_project_is_whole(tmp_path: Path, kind: str) -> None:
     project = new(tmp_path, kind, "my-own")
@@ -58,6 +59,7 @@ def test_a_scheduler_is_under_45_lines_all_told(tmp_path: Path) -> None:
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < 45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -88,6 +90,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (project / "README.md").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOOSE)
 def test_one_file_is_enough(tmp_path: Path, kind: str) -> None:
     assert fresh("new", kind, "my-own", "--loose", folder=tmp_path).code == 0

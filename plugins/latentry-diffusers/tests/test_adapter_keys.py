@@ -84,6 +84,7 @@ def test_a_key_is_its_layer_and_its_slot() -> None:
         assert split_key(key) == (layer, slot)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_keys_take_a_moment() -> None:
     """The time grows with the number of keys, not with its square."""
 

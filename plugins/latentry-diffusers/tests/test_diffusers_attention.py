@@ -122,6 +122,7 @@ def test_a_backend_that_declares_too_little_is_refused_before_anything_is_set(ba
     assert "narrow,auto" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_backends_go_by_name_too(bare: Bare) -> None:
     own = bare.run()
     with untouched(bare.network), routing(bare).set("native", None):

@@ -186,6 +186,7 @@ def test_no_bytes_do_harm(tail: bytes) -> None:
     harmless(MAGIC + struct.pack("<I", 3) + tail)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(
     st.lists(

@@ -228,6 +228,7 @@ def test_what_else_there_is_is_named(tmp_path: Path, case: str) -> None:
     assert found.evidence
 
 
+@pytest.mark.slow
 def test_the_latent_upscaler_is_named(tmp_path: Path) -> None:
     from diffusers import UNet2DConditionModel
 

@@ -47,6 +47,7 @@ def seen(file: Path, **more: Any) -> Detection:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_whole_file_is_recognised(tmp_path: Path, variant: str) -> None:
     file = write_sparse(tmp_path / "model.safetensors", whole(variant), dtype="F8_E4M3")
@@ -72,6 +73,7 @@ def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant
     assert (found.variants, found.missing, found.score) == ((variant,), LACKING, 0.95)
 
 
+@pytest.mark.slow
 def test_parts_that_are_given_are_not_missing(tmp_path: Path) -> None:
     file = write_sparse_gguf(tmp_path / "flux.gguf", bare("dev"), "flux")
     clip = write_sparse(tmp_path / "clip.safetensors", shapes_of(built("dev")["text_encoder"]))

@@ -19,6 +19,7 @@ def test_every_variant_has_its_configurations() -> None:
     assert {variant.name for variant in family.variants} == set(TRANSFORMERS) == set(COUNTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", COUNTS)
 def test_the_networks_are_as_large_as_those_published(variant: str) -> None:
     with torch.device("meta"):
@@ -27,6 +28,7 @@ def test_the_networks_are_as_large_as_those_published(variant: str) -> None:
     assert counts == {"transformer": COUNTS[variant], **PARTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", COUNTS)
 def test_the_parts_fit_one_another(variant: str) -> None:
     with torch.device("meta"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentry import PluginHost
 from latentry.testing import GuidanceSuite
 
 
@@ -47,3 +48,10 @@ class TestPag(GuidanceSuite):
 
 class TestSeg(GuidanceSuite):
     method = "seg"
+
+
+def test_every_method_of_this_distribution_is_here() -> None:
+    host = PluginHost(load=["latentry", "latentry-guidance"])
+    suites = [each.method for each in globals().values() if isinstance(each, type) and each.__base__ is GuidanceSuite]
+    owned = [name for name in host.guidance if host.guidance.provenance(name).distribution == "latentry-guidance"]
+    assert sorted(suites) == sorted(owned)

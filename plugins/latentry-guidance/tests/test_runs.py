@@ -42,6 +42,7 @@ def guidance(name: str, kind: str = "vp-v", scheduler: str = "first order") -> B
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(PROCESSES))
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("name", NAMES)

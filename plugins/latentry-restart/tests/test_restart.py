@@ -84,6 +84,7 @@ def test_no_restart_goes_above_the_level_that_the_run_began_at() -> None:
     assert highest(0.3, 0.1) == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_fades_with_each_restart(count: int) -> None:
     """For N(μ, d) the flow from s to s′ multiplies x − μ by √((d + s′²)/(d + s²)), and noise leaves it as it is."""

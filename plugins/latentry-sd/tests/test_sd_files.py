@@ -213,6 +213,7 @@ def test_given_parts_are_not_missing(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
 def test_files_of_other_families_are_not_taken(tmp_path: Path, family: str) -> None:
     variant = {"sdxl": "base", "sd3": "sd3-medium", "flux": "dev"}[family]

@@ -52,6 +52,7 @@ def state(model: Model) -> dict[str, Tensor]:
     return {f"{part}.{name}": t.clone() for part, network in networks for name, t in network.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_eight_threads_get_what_each_gets_alone(folder: Path, files: dict[str, str]) -> None:
     ink, wax = LoraRequest(path=files["ink"]), LoraRequest(path=files["wax"], weight=-0.7)
     choices = [(), (ink,), (wax,), (ink, wax)]
@@ -71,6 +72,7 @@ def test_eight_threads_get_what_each_gets_alone(folder: Path, files: dict[str, s
     assert min(apart) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["unmerged", "merged"])
 def test_after_a_request_the_weights_are_what_they_were(folder: Path, files: dict[str, str], mode: str) -> None:
     engine = Engine(HOST)
@@ -84,6 +86,7 @@ def test_after_a_request_the_weights_are_what_they_were(folder: Path, files: dic
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["unmerged", "merged"])
 def test_networks_that_wait_in_main_memory_are_changed_as_well(folder: Path, files: dict[str, str], mode: str) -> None:
     """Here main memory and device are the same; offload copies the weights even so."""

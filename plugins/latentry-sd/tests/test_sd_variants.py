@@ -31,6 +31,7 @@ def test_every_variant_has_its_networks() -> None:
     assert set(UNETS) == {variant.name for variant in SPEC.variants}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", UNET)
 def test_the_networks_have_the_published_number_of_parameters(variant: str) -> None:
     with torch.device("meta"):

@@ -45,6 +45,7 @@ def seen(file: Path, **more: Any) -> Detection:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 @pytest.mark.parametrize("t5", [True, False])
 def test_a_whole_file_is_recognised(tmp_path: Path, variant: str, t5: bool) -> None:
@@ -72,6 +73,7 @@ def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant
     assert (found.variants, found.missing, found.score) == (POSSIBLE[variant], LACKING, 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metadata", "variants"),
     [
@@ -112,6 +114,7 @@ def test_shapes_of_its_own_need_configurations(tmp_path: Path) -> None:
     assert seen(file, config=folder).missing == LACKING[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 def test_a_converted_file_says_which_variant_it_is(tmp_path: Path, variant: str) -> None:
     said = ARCHITECTURES[variant]

@@ -35,6 +35,7 @@ def test_every_variant_has_its_configurations() -> None:
     assert {variant.name for variant in family.variants} == set(TRANSFORMERS) == set(COUNTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", COUNTS)
 def test_the_networks_are_as_large_as_those_published(variant: str) -> None:
     with torch.device("meta"):
@@ -45,6 +46,7 @@ def test_the_networks_are_as_large_as_those_published(variant: str) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", COUNTS)
 def test_the_parts_fit_one_another(variant: str) -> None:
     with torch.device("meta"):

@@ -42,6 +42,7 @@ def seen(file: Path, **more: Any) -> Detection:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 def test_a_whole_file_is_recognised(tmp_path: Path, variant: str) -> None:
     found = seen(write_sparse(tmp_path / "model.safetensors", whole(variant), dtypes={"first": "F32"}))
@@ -49,6 +50,7 @@ def test_a_whole_file_is_recognised(tmp_path: Path, variant: str) -> None:
     assert (found.missing, found.prediction) == ((TOKENIZERS,), "epsilon")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 @pytest.mark.parametrize("form", ["original", "diffusers", "shards", "gguf"])
 def test_a_unet_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant: str, form: str) -> None:
@@ -70,6 +72,7 @@ def test_a_unet_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant: str, 
     assert set(found.dtypes) == ({"Q8_0", "float32"} if form == "gguf" else {"float16"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metadata", "marks", "variants", "prediction"),
     [

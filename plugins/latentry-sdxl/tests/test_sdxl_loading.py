@@ -58,6 +58,7 @@ def test_turbo_demands_the_timesteps_it_was_distilled_for(folders: dict[str, Pat
     assert demand.name == "latentry:trailing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "told", "vae"),
     [
@@ -127,6 +128,7 @@ def _token(number: int) -> dict[str, object]:
     return {"id": number, "content": f"<more-{number}>", **marks}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_spoilt_checkpoint_is_one_clear_error(folders: dict[str, Path], tmp_path: Path, what: str) -> None:
     spoil, message = SPOILT[what]

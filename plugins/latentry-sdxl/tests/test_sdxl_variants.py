@@ -17,6 +17,7 @@ UNET = {
 SHARED = {"vae": 83_653_863, "text_encoder": 123_060_480, "text_encoder_2": 694_659_840}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", UNETS)
 def test_every_variant_has_the_published_number_of_parameters(variant: str) -> None:
     with torch.device("meta"):
@@ -28,6 +29,7 @@ def test_every_variant_has_the_published_number_of_parameters(variant: str) -> N
     assert counts == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", UNETS)
 def test_the_parts_fit_one_another(variant: str) -> None:
     with torch.device("meta"):

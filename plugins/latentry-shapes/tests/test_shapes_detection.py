@@ -36,20 +36,24 @@ def percents(drawn: list[tuple[Scene, Picture]]) -> dict[str, float]:
     return {column: shares[column].percent for column in COLUMNS}
 
 
+@pytest.mark.slow
 def test_drawings(drawn: list[tuple[Scene, Picture]]) -> None:
     assert min(percents(drawn).values()) >= 99
 
 
+@pytest.mark.slow
 def test_blurred_drawings(drawn: list[tuple[Scene, Picture]]) -> None:
     blurred = [(s, p.filter(ImageFilter.GaussianBlur(1))) for s, p in drawn[:200]]
     assert min(percents(blurred).values()) >= 99
 
 
+@pytest.mark.slow
 def test_noisy_drawings(drawn: list[tuple[Scene, Picture]]) -> None:
     grainy = [(s, noisy(p, 20, i)) for i, (s, p) in enumerate(drawn[:200])]
     assert min(percents(grainy).values()) >= 99
 
 
+@pytest.mark.slow
 def test_blurred_and_noisy_drawings(drawn: list[tuple[Scene, Picture]]) -> None:
     worn = [(s, noisy(p.filter(ImageFilter.GaussianBlur(1)), 10, i)) for i, (s, p) in enumerate(drawn[:200])]
     assert min(percents(worn).values()) >= 98

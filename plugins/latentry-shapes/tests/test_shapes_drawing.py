@@ -40,6 +40,7 @@ def test_things_do_not_overlap() -> None:
         assert sum(masks).max() == 1
 
 
+@pytest.mark.slow
 def test_things_are_entirely_inside_the_picture() -> None:
     for scene, placements in placed(1500):
         for thing, placement in zip(scene.things, placements, strict=True):
@@ -76,6 +77,7 @@ def test_a_drawing_of_twice_the_size_is_the_same_scaled(shape: str) -> None:
     assert small.sum() == pytest.approx(large.sum(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_partly_named_things_almost_never_look_like_held_out_pairs() -> None:
     """To the judge, which asks for held-out pairs only."""
     rng, held, count = random.Random(6), 0, 0

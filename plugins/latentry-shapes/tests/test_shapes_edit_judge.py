@@ -35,6 +35,7 @@ def editor(make: Callable[[Edit], Picture]) -> Editor:
 RIGHT = editor(lambda edit: pasted(edit, redrawn(edit)))
 
 
+@pytest.mark.slow
 def test_a_right_edit_reaches_every_bar() -> None:
     report = judge_edits(RIGHT, RIGHT, list, count=COUNT)
     assert report.missed() == []
@@ -43,6 +44,7 @@ def test_a_right_edit_reaches_every_bar() -> None:
         assert report.rows[row].change == report.rows[row].change_of_things == 0.0
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_not_edited_keeps_everything_and_shows_nothing_that_was_asked() -> None:
     row = judge_edits(RIGHT, RIGHT, list, count=COUNT).rows[UNEDITED]
     assert row.change == 0.0
@@ -50,6 +52,7 @@ def test_a_picture_that_is_not_edited_keeps_everything_and_shows_nothing_that_wa
     assert row.shares["all"].right == 0
 
 
+@pytest.mark.slow
 def test_a_network_that_ignores_its_mask_misses_the_bar() -> None:
     """It draws the requested scene with the background that was asked, but the kept thing at another place."""
 
@@ -62,6 +65,7 @@ def test_a_network_that_ignores_its_mask_misses_the_bar() -> None:
     assert all(NETWORK in line for line in report.missed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [1, 9])
 def test_the_change_is_the_mean_difference_of_the_kept_part_alone(shift: int) -> None:
     def shifted(edit: Edit) -> Picture:
@@ -77,6 +81,7 @@ def test_the_change_is_the_mean_difference_of_the_kept_part_alone(shift: int) ->
     assert measure(edits, [inside(edit) for edit in edits]).change == 0.0
 
 
+@pytest.mark.slow
 def test_the_bar_for_the_kept_part_is_for_the_network_alone() -> None:
     def loud(edits: Sequence[Edit], seed: int) -> list[Picture]:
         made = [np.asarray(pasted(edit, redrawn(edit))).astype(int) for edit in edits]

@@ -92,6 +92,7 @@ def test_prompts_are_held_out_pairs_and_a_quarter_have_one_thing() -> None:
     assert scenes != held_out_scenes(200, 1)
 
 
+@pytest.mark.slow
 def test_a_perfect_painter_reaches_every_bar_and_chance_is_low() -> None:
     report = judge(drawing_painter(200), list, prompts=200)
     assert report.missed() == []
@@ -103,6 +104,7 @@ def test_a_perfect_painter_reaches_every_bar_and_chance_is_low() -> None:
     assert [share.of for share in report.rows[GENERATED].values()] == [200, 200, 150, 200, 200]
 
 
+@pytest.mark.slow
 def test_a_painter_that_swaps_left_and_right_misses_the_bar_for_relations() -> None:
     swapped = {"left of": "right of", "right of": "left of"}
     paint = drawing_painter(
@@ -133,6 +135,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_command_prints_a_table_and_writes_a_sheet(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = model / "sheet.png"
     assert module.main(["--model", str(model), "--prompts", "24", "--sheet", str(sheet)]) == 0
@@ -141,6 +144,7 @@ def test_command_prints_a_table_and_writes_a_sheet(model: Path, capsys: pytest.C
         assert picture.width > 4 * 64
 
 
+@pytest.mark.slow
 def test_command_prints_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert module.main(["--model", str(model), "--prompts", "24", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -148,6 +152,7 @@ def test_command_prints_json(model: Path, capsys: pytest.CaptureFixture[str]) ->
     assert data["rows"][GENERATED]["relation"] == {"right": 18, "of": 18, "percent": 100.0}
 
 
+@pytest.mark.slow
 def test_command_exits_with_1_below_a_bar(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = drawing_painter(24, lambda scene: replace(scene, background="gray"))
     monkeypatch.setattr(module, "engine_painter", lambda *args, **options: wrong)

@@ -37,6 +37,7 @@ def test_partial_masks_are_never_the_same_and_sometimes_inverted(kind: str) -> N
     assert partial_mask(random.Random(2), kind).tobytes() == partial_mask(random.Random(2), kind).tobytes()
 
 
+@pytest.mark.slow
 def test_edits_replace_one_thing_by_a_held_out_pair() -> None:
     for edit in held_out_edits(60, 0):
         before, after = edit.before, edit.asked
@@ -49,6 +50,7 @@ def test_edits_replace_one_thing_by_a_held_out_pair() -> None:
         assert compare(before, detect(edit.picture)).all
 
 
+@pytest.mark.slow
 def test_the_mask_of_an_edit_covers_the_thing_and_keeps_some_of_the_picture() -> None:
     for edit in held_out_edits(60, 1):
         assert set(np.unique(np.asarray(edit.mask))) == {0, 255}

@@ -15,6 +15,7 @@ class TestShippedModel(ShippedModel):
     module = latentry_shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name"),
     [

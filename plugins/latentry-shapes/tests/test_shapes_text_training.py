@@ -115,6 +115,7 @@ def trained(folder: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return reader.scores(states)[0][0].softmax(-1), asked[:, COLOR] >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip", "clip-l", "clip-g"])
 def test_clip_learns_which_places_are_empty(name: str, tmp_path: Path) -> None:
     """This depends on the relation, so no constant answer is right."""

@@ -46,17 +46,32 @@ class Detected:
 
 def detect(picture: Image.Image) -> Detected:
     """Finds the background and every thing in a picture. Pictures of another size are scaled to SIZE first."""
-    image = picture.convert("RGB")
-    if image.size != (SIZE, SIZE):
-        image = image.resize((SIZE, SIZE), Image.Resampling.BOX)
-    pixels = np.asarray(image, dtype=np.float64)
-    ground = np.median(_border(pixels), axis=0)
-    smooth = ndimage.median_filter(pixels, size=(3, 3, 1))
-    foreground = np.linalg.norm(smooth - ground, axis=-1) > MIN_CONTRAST
+    pixels, smooth, ground = _levels(picture)
+    foreground = _differs(smooth, ground)
     masks = [mask for component in _components(foreground) for mask in _split_by_color(smooth, component)]
     occupied = np.logical_or.reduce(masks) if masks else foreground
     things = tuple(_thing(pixels, smooth, ground, mask, occupied & ~mask) for mask in masks)
     return Detected(_nearest(ground, BACKGROUNDS), things)
+
+
+def foreground_of(picture: Image.Image) -> Mask:
+    """Which pixels differ from the background, (SIZE, SIZE)."""
+    _, smooth, ground = _levels(picture)
+    return _differs(smooth, ground)
+
+
+def _levels(picture: Image.Image) -> tuple[Array, Array, Array]:
+    """The pixels, the pixels without specks, and the colour of the background."""
+    image = picture.convert("RGB")
+    if image.size != (SIZE, SIZE):
+        image = image.resize((SIZE, SIZE), Image.Resampling.BOX)
+    pixels = np.asarray(image, dtype=np.float64)
+    return pixels, ndimage.median_filter(pixels, size=(3, 3, 1)), np.median(_border(pixels), axis=0)
+
+
+def _differs(smooth: Array, ground: Array) -> Mask:
+    differs: Mask = np.linalg.norm(smooth - ground, axis=-1) > MIN_CONTRAST
+    return differs
 
 
 def _border(pixels: Array) -> Array:

@@ -1,0 +1,61 @@
+"""The shipped ControlNet draws along outlines that it never saw, and training one is a run of the same tools."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentry.testing import ControlSuite
+from latentry_shapes.control_judge import held_out_pairs, judge, main, overlap
+from latentry_shapes.control_training import train_control
+from latentry_shapes.drawing import draw_with_outline
+from latentry_shapes.scenes import Scene, Thing
+
+
+class TestControl(ControlSuite):
+    control = "shapes-control"
+
+
+def test_an_outline_lies_along_the_edge_of_what_is_drawn() -> None:
+    picture, outline = draw_with_outline(Scene("black", (Thing("red", "square"),)), random.Random(1))
+    inside = picture[..., 0] > 128
+    edge = inside ^ (np.roll(inside, 1, 0) & np.roll(inside, -1, 0) & np.roll(inside, 1, 1) & np.roll(inside, -1, 1))
+    assert (outline[edge & inside] > 50).all()
+    assert outline[~inside].sum() < 3 * outline[inside].sum()
+    assert (outline == 0).mean() > 0.8
+
+
+def test_the_overlap_of_drawings_with_themselves_and_with_others() -> None:
+    first, second = held_out_pairs(2, seed=5)
+    assert overlap(first.drawing, first.drawing) == 1.0
+    assert overlap(first.drawing, second.drawing) < 0.6
+
+
+@pytest.mark.slow
+def test_the_shipped_controlnet_follows_outlines_and_the_model_alone_does_not() -> None:
+    pairs = held_out_pairs(6, seed=21)
+    with_it = judge("shapes", "shapes-control", pairs, steps=12)
+    without = judge("shapes", None, pairs, steps=12)
+    assert with_it.overlap > 0.85
+    assert without.overlap < 0.7
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    from latentry_shapes._shipped import folder_of
+
+    how = {"batch": 2, "count": 8, "seed": 1, "every": 1}
+    (tmp_path / "a").mkdir()
+    whole = train_control(tmp_path / "a", "shapes", folder_of("shapes"), steps=2, **how)  # type: ignore[arg-type]
+    assert whole.training is False
+    assert (tmp_path / "a" / "control-shapes.pt").is_file()
+
+
+def test_the_judge_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    assert "outlines" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from latentry import LoraMode, LoraRequest
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.quantised import QuantisedLinear, as_blocks, dequantised
 from latentry_diffusers.lora import Adapters
+from latentry_diffusers.lora._terms import Addition, Decomposition
 
 MODES: tuple[LoraMode, ...] = ("unmerged", "merged")
 TOLERANCE = 1e-5
@@ -169,6 +170,29 @@ def test_rotations_follow_one_another_as_in_peft(tmp_path: Path, mode: LoraMode)
     assert apart(found[one, other], theirs) < TOLERANCE
     assert apart(found[other, one], theirs) > 0.01
     assert apart(found[one,], theirs) > 0.01
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_what_is_kept_between_calls_changes_no_bit(
+    network: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """DoRA's norms and LoKr's second factor are computed at the first call alone."""
+    save(with_adapter(network, kind), tmp_path)
+    measured, norm = [], Tensor.norm
+
+    def counted(self: Tensor, *given: Any, **options: Any) -> Tensor:
+        measured.append(self)
+        return norm(self, *given, **options)
+
+    monkeypatch.setattr(Tensor, "norm", counted)
+    with Adapters({"unet": network}, lambda: ()).set((LoraRequest(path=str(tmp_path)),), "unmerged"):
+        first, norms = run(network), len(measured)
+        assert torch.equal(run(network), first)
+        assert len(measured) == norms
+    for term in (Addition, Decomposition):
+        monkeypatch.setattr(term, "prepared", lambda self, read: self)
+    assert torch.equal(ours(network, "unmerged", LoraRequest(path=str(tmp_path))), first)
+    assert norms > 0 or "DoRA" not in kind
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

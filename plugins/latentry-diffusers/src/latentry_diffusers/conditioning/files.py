@@ -76,7 +76,7 @@ def open_network(files: ModelFiles, spec: PartSpec, shaped: Shaped, likely: Conf
             why="None of its tensors has a name that belongs to one.",
             remedy="Download it again, or give another file.",
         )
-    check_readable(spec.name, files.path, weights, part.prefix)
+    check_readable({spec.name: part})
     if described:
         return OneNetwork(part)
     return OneNetwork(_with_config(part, {**config, **shaped(own_headers(part))}))

@@ -27,6 +27,10 @@ class Factors(Protocol):
         """The factors of some rows, in this order."""
         ...
 
+    def prepared(self) -> Factors:
+        """The same with what is small multiplied out; ``matrix`` gives the same bits."""
+        ...
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -48,6 +52,10 @@ class LowRank:
         """Takes the rows of ``up``."""
         return replace(self, up=self.up[index])
 
+    def prepared(self) -> LowRank:
+        """Its product is as large as the weight."""
+        return self
+
 
 @dataclass(frozen=True)
 class Tucker:
@@ -68,6 +76,10 @@ class Tucker:
         """Takes the rows of ``up``."""
         return replace(self, up=self.up[index])
 
+    def prepared(self) -> Tucker:
+        """Its product is as large as the weight."""
+        return self
+
 
 @dataclass(frozen=True)
 class Hadamard:
@@ -86,6 +98,10 @@ class Hadamard:
     def rows(self, index: Tensor) -> Hadamard:
         """Takes the rows of both matrices."""
         return Hadamard(self.first.rows(index), self.second.rows(index))
+
+    def prepared(self) -> Hadamard:
+        """Both products are as large as the weight."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,10 @@ class Kronecker:
         """Takes the rows of the product; each mixes rows of both factors."""
         return replace(self, index=index if self.index is None else self.index[index])
 
+    def prepared(self) -> Kronecker:
+        """Multiplies D out."""
+        return replace(self, second=Full(self.second.matrix()))
+
 
 @dataclass(frozen=True)
 class Full:
@@ -125,6 +145,10 @@ class Full:
     def rows(self, index: Tensor) -> Full:
         """Takes the rows of the matrix."""
         return Full(self.values[index])
+
+    def prepared(self) -> Full:
+        """It is whole already."""
+        return self
 
 
 def read_factors(slots: Slots) -> Factors | None:

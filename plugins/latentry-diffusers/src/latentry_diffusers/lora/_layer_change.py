@@ -39,7 +39,7 @@ class LayerChange:
         """Adds the change to the layer's output from now on. The layer and its weight stay as they are.
 
         LoRAs are computed from their factors. For all other kinds the change of the weight is computed at each call, so
-        that no second copy of the model's weights is kept.
+        that no second copy of the model's weights is kept; what is small and the same at each call is kept.
 
         Returns:
             A function that ends it.
@@ -96,7 +96,7 @@ class LayerChange:
         if product is not None:
             product = LowRank(product.up.to(dtype), product.down.to(dtype))
         bias = None if self._bias is None else self._bias.to(device, dtype)
-        return Placed(Joined(product, others), bias, device, dtype)
+        return Placed(Joined(product, tuple(term.prepared(own_weight) for term in others)), bias, device, dtype)
 
 
 class Placed(NamedTuple):

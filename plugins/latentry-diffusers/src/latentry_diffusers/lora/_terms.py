@@ -29,6 +29,10 @@ class Term(Protocol):
         """What is added to a layer's weight, float32 (outputs, columns)."""
         ...
 
+    def prepared(self, read: ReadWeight) -> Term:
+        """The same with what is small computed once; ``change`` gives the same bits while the weights stay."""
+        ...
+
 
 @dataclass(frozen=True)
 class Addition:
@@ -40,6 +44,10 @@ class Addition:
     def change(self, layer: nn.Module, read: ReadWeight) -> Tensor:
         """The addition, which is the same for every weight."""
         return self.scale * self.factors.matrix()
+
+    def prepared(self, read: ReadWeight) -> Addition:
+        """See ``Factors.prepared``."""
+        return replace(self, factors=self.factors.prepared())
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class Decomposition:
         magnitude: one for each output or, in some of LyCORIS' and OneTrainer's files, for each input.
         outputs: which of the two.
         stack: where the rows are.
+        quotient: m / ‖W + ΔW‖; None to compute it.
     """
 
     factors: Factors | None
@@ -85,16 +94,30 @@ class Decomposition:
     magnitude: Tensor
     outputs: bool
     stack: Stack
+    quotient: Tensor | None = None
 
     def change(self, layer: nn.Module, read: ReadWeight) -> Tensor:
         """The new weight minus the old one."""
         weight = self.stack.weight(read)
+        apart = self._changed(weight)
+        quotient = self._quotient(apart) if self.quotient is None else self.quotient
+        return self.stack.part((apart * quotient).view(weight.shape) - weight)
+
+    def prepared(self, read: ReadWeight) -> Decomposition:
+        """With the quotient, and the factors prepared."""
+        factors = None if self.factors is None else self.factors.prepared()
+        return replace(self, factors=factors, quotient=self._quotient(self._changed(self.stack.weight(read))))
+
+    def _changed(self, weight: Tensor) -> Tensor:
+        """W + ΔW as (outputs, 1, columns) or (outputs, inputs, places of the kernel)."""
         changed = weight if self.factors is None else weight + self.scale * self.factors.matrix()
-        # (outputs, 1, columns) or (outputs, inputs, places of the kernel): a norm for each entry of the magnitude
-        apart = changed.view(len(weight), -1 if not self.outputs else 1, self._columns(weight))
+        return changed.view(len(weight), -1 if not self.outputs else 1, self._columns(weight))
+
+    def _quotient(self, apart: Tensor) -> Tensor:
+        """One for each entry of the magnitude."""
         norms = apart.norm(dim=(1, 2) if self.outputs else (0, 2), keepdim=True)
-        factor = self.magnitude.view(norms.shape) / norms.clamp_min(torch.finfo(weight.dtype).tiny)
-        return self.stack.part((apart * factor).view(weight.shape) - weight)
+        quotient: Tensor = self.magnitude.view(norms.shape) / norms.clamp_min(torch.finfo(apart.dtype).tiny)
+        return quotient
 
     def _columns(self, weight: Tensor) -> int:
         return weight.shape[1] if self.outputs else weight.shape[1] // self.magnitude.numel()
@@ -117,6 +140,10 @@ class Turn:
         pairs = zip(self.rotations, self.shares, strict=True)
         turned = reduce(lambda now, pair: now + pair[1] * (pair[0].turned(now) - now), pairs, weight)
         return self.stack.part(turned - weight)
+
+    def prepared(self, read: ReadWeight) -> Turn:
+        """Its rotations are matrices already."""
+        return self
 
     def then(self, other: Turn) -> Turn:
         """Both turns as one term, this one first."""

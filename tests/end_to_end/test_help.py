@@ -93,14 +93,14 @@ def completed(folder: Path, *words: str, code: str = COMPLETE) -> tuple[list[str
 def test_completion_knows_commands_options_and_installed_names(tmp_path: Path) -> None:
     host = PluginHost()
     expected = {
-        ("sc",): ["schedulers"],
+        ("sched",): ["schedulers"],
         ("generate", "--sche"): ["--scheduler"],
         ("generate", "--scheduler", "dpmpp"): [name for name in host.schedulers if name.startswith("dpmpp")],
         ("generate", "--model", "sha"): list(host.checkpoints),
         ("generate", "--sigmas", "k"): ["karras", "kl-optimal"],
         ("generate", "--offload", ""): ["none", "model", "blocks"],
         ("schedulers", "uni"): ["unipc"],
-        ("families", "fl"): ["flux"],
+        ("families", "fl"): [name for name in host.families if name.startswith("fl")],
         ("check", "dd"): [name for name in host.schedulers if name.startswith("dd")],
     }
     for words, names in expected.items():

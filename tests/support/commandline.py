@@ -65,7 +65,7 @@ def clean_environment() -> dict[str, str]:
     """Ours without Latentry's own variables; offline, on one thread, with the tests' helpers at hand."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATENTRY_")}
     path = os.pathsep.join(filter(None, (str(TESTS), kept.get("PYTHONPATH"))))
-    return kept | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    return kept | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "LATENTRY_CONFIG": ""}
 
 
 class CommandLine:

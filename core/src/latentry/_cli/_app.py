@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from latentry._cli._global_options import LEVELS
 from latentry._cli._plugin_commands import PluginCommand, plugin_commands
+from latentry._cli._settings._file import check_table
+from latentry._cli._settings._settable import settings_of
 
 COMMANDS = {
     "generate": "_generate",
@@ -27,6 +30,7 @@ COMMANDS = {
     "check": "_check",
     "plugins": "_plugins",
     "doctor": "_doctor",
+    "config": "_config",
     "completion": "_completion",
 }
 """The core's own commands: name and module. The module has the click command under the command's name."""
@@ -34,7 +38,7 @@ PANELS = {
     "Pictures": ("generate", "show"),
     "Models": ("models", "families", "inspect", "convert"),
     "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "matrix", "check"),
-    "This installation": ("plugins", "doctor", "schema", "completion"),
+    "This installation": ("plugins", "doctor", "config", "schema", "completion"),
 }
 """The headings of the help; commands of plugins are under one of their own."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -61,7 +65,10 @@ class Commands(click.Group):
             near = get_close_matches(name, self.list_commands(ctx), n=2)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise click.UsageError(f"There is no command '{name}'.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if found[1] is not None and (table := (ctx.default_map or {}).get(name)):
+            check_table(name, table, (str(one.name) for one in settings_of(name, found[1], ctx)))
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         named = {name for names in PANELS.values() for name in names}
@@ -98,12 +105,15 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
 @click.command(
     cls=Commands,
     context_settings=SETTINGS,
-    epilog="--plugin-dir and --debug can be given with every command.",
+    epilog="--plugin-dir, --debug and --log-level can be given with every command.",
 )
 @click.option(
     "--plugin-dir", metavar="PATH", multiple=True, help="Load a .py file or a folder as a plugin; repeatable."
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print versions.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an error; LATENTRY_DEBUG=1 does so too.")
-def app(plugin_dir: tuple[str, ...], debug: bool) -> None:
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), help="What of the log is shown on standard error.  [default: warning]"
+)
+def app(plugin_dir: tuple[str, ...], debug: bool, log_level: str | None) -> None:
     """Generate images with diffusion models; schedulers, models and more come as plugins."""

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentry._cli._settings._settable import variable
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 verbose_option = click.option("--verbose", is_flag=True, help="Describe each in full.")
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither progress nor a report.")
+quiet_option = click.option(
+    "--quiet", "-q", envvar=variable("quiet"), is_flag=True, help="Print neither progress nor a report."
+)
 
 
 def names_argument(registry: str) -> Callable[[Any], Any]:

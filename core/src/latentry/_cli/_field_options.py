@@ -8,8 +8,8 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
-from click.core import ParameterSource
 
+from latentry._cli._settings._settable import GENERATE, SET, given, is_typed, variable
 from latentry._discovery._options import requirement
 from latentry._errors import LatentryError, OptionError
 
@@ -27,11 +27,19 @@ METAVARS: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
 class FieldOption(click.Option):
-    """The option of one or more fields. Its value is text, which the field converts and checks."""
+    """The option of one or more fields. Its value is text, which the field converts and checks.
+
+    Attributes:
+        fields: their names.
+        panel: the heading of the help.
+        needs: the field without which it has no effect.
+        unset: the value of the first field where nothing is given.
+    """
 
     def __init__(self, fields: Sequence[str], info: FieldInfo, declared: Option) -> None:
         self.fields, self.panel, self.needs, self._read = tuple(fields), declared.panel, declared.needs, declared.read
         self._names, self._choices = declared.names, _choices(info.annotation)
+        self.unset = info.get_default(call_default_factory=True)
         flag = bool in _members(info.annotation) and not declared.metavar
         super().__init__(
             [fields[0], spelling(fields[0], declared)],
@@ -39,6 +47,7 @@ class FieldOption(click.Option):
             default=None,
             multiple=declared.repeatable,
             metavar=None if flag else declared.metavar or _metavar(info.annotation),
+            envvar=variable(fields[0]) if fields[0] in GENERATE else None,
             help=_help(info, repeatable=declared.repeatable),
         )
 
@@ -105,8 +114,8 @@ class FieldCommand(click.Command):
         try:
             return super().invoke(ctx)
         except LatentryError as error:
-            typed = {name: option.as_typed(text) for option, text in _typed_options(ctx) for name in option.fields}
-            if (option := typed.get(error.field or "")) and not error.what.startswith("--"):
+            said = {name: _said(ctx, option, text) for option, text in _typed_options(ctx) for name in option.fields}
+            if (option := said.get(error.field or "")) and not error.what.startswith("--"):
                 error.what = f"{option}: {error.what}"
             raise
 
@@ -134,22 +143,32 @@ def options_of(model: type[BaseModel], only: Container[str] | None = None) -> It
         yield FieldOption(names, model.model_fields[names[0]], options[names[0]])
 
 
-def typed_fields(context: click.Context, *, needing: bool = True) -> dict[str, Any]:
-    """The fields that were given on the command line; all others keep their defaults.
+def typed_fields(
+    context: click.Context, *, needing: bool = True, settings: Container[str] | None = None
+) -> dict[str, Any]:
+    """The fields that were given, on the command line or as settings; all others keep their defaults.
 
     Args:
         context: of the command.
         needing: refuse an option without the one that it needs, which may be set elsewhere.
+        settings: fields that count where they are set and not typed; None for all.
 
     Raises:
         OptionError: a text cannot be read, or an option has no effect without another.
     """
+    options = [
+        (option, value)
+        for option, value in _typed_options(context)
+        if settings is None or option.fields[0] in settings or is_typed(context, option)
+    ]
     fields: dict[str, Any] = {}
-    for option, typed in _typed_options(context):
+    for option, typed in options:
         fields |= option.values(typed)
-    for option, typed in _typed_options(context):
+    for option, typed in options:
         if needing and option.needs and option.needs not in fields:
-            raise OptionError(f"{option.as_typed(typed)}: it has no effect without {spelled(context, option.needs)}.")
+            raise OptionError(
+                f"{_said(context, option, typed)}: it has no effect without {spelled(context, option.needs)}."
+            )
     return fields
 
 
@@ -164,7 +183,9 @@ def build(context: click.Context, model: type[Model], fields: Mapping[str, Any])
     try:
         return model(**fields)
     except ValidationError as error:
-        options = {name: option.as_typed(typed) for option, typed in _typed_options(context) for name in option.fields}
+        options = {
+            name: _said(context, option, typed) for option, typed in _typed_options(context) for name in option.fields
+        }
         wrong: dict[str, str] = {}
         for detail in error.errors(include_url=False):
             name = str(detail["loc"][0]) if detail["loc"] else ""
@@ -175,8 +196,12 @@ def build(context: click.Context, model: type[Model], fields: Mapping[str, Any])
 def _typed_options(context: click.Context) -> Iterator[tuple[FieldOption, Any]]:
     assert isinstance(context.command, FieldCommand)
     for option in context.command.field_options:
-        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+        if option.name and context.get_parameter_source(option.name) in SET:
             yield option, context.params[option.name]
+
+
+def _said(context: click.Context, option: FieldOption, value: Any) -> str:
+    return given(context, option, value, option.as_typed(value))
 
 
 def spelled(context: click.Context, field: str) -> str:

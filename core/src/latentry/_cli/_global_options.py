@@ -5,6 +5,7 @@ Only here are environment variables read; the library reads none.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from latentry._errors import OptionError
 
 PLUGIN_DIR = "--plugin-dir"
 DEBUG = "--debug"
+LOG_LEVEL = "--log-level"
+LEVELS = ("debug", "info", "warning", "error")
 COMPLETE = "_LATENTRY_COMPLETE"
 """Set by the shells' scripts: what is to be completed, e.g. ``bash_complete``."""
 
@@ -39,10 +42,12 @@ class GlobalOptions:
     Attributes:
         plugin_dirs: files and folders to load as plugins.
         debug: whether errors come with their traceback.
+        log_level: of what the log shows on standard error.
     """
 
     plugin_dirs: tuple[Path, ...] = ()
     debug: bool = field(default_factory=_debug)
+    log_level: str = "warning"
 
 
 def take_global_options(arguments: Sequence[str]) -> tuple[GlobalOptions, list[str]]:
@@ -51,11 +56,11 @@ def take_global_options(arguments: Sequence[str]) -> tuple[GlobalOptions, list[s
     They are read before click's own parsing because ``--plugin-dir`` can bring the command that is being called.
 
     Raises:
-        OptionError: ``--plugin-dir`` without a value.
+        OptionError: ``--plugin-dir`` without a value, or a level that there is not.
     """
     paths: list[Path] = []
     rest: list[str] = []
-    debug = _debug()
+    debug, level = _debug(), os.environ.get("LATENTRY_LOG_LEVEL", "warning")
     words = iter(arguments)
     for word in words:
         name, equals, value = word.partition("=")
@@ -63,13 +68,23 @@ def take_global_options(arguments: Sequence[str]) -> tuple[GlobalOptions, list[s
             rest += [word, *words]
         elif word == DEBUG:
             debug = True
+        elif name == LOG_LEVEL:
+            level = value if equals else next(words, "")
         elif name != PLUGIN_DIR:
             rest.append(word)
         elif given := value if equals else next(words, ""):
             paths.append(Path(given))
         else:
             raise OptionError(f"{PLUGIN_DIR} needs a value.", remedy="Give a .py file or a folder.")
-    return GlobalOptions(tuple(paths), debug), rest
+    if level not in LEVELS:
+        raise OptionError(f"{LOG_LEVEL} {level}: it must be one of {', '.join(LEVELS)}.")
+    return GlobalOptions(tuple(paths), debug, level), rest
+
+
+def begin_log(level: str) -> None:
+    """Shows the log on standard error."""
+    logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("latentry").setLevel(level.upper())
 
 
 def open_host(context: click.Context, *, mention_problems: bool = True, more: Sequence[Path] = ()) -> PluginHost:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import click
 
 from latentry._cli._app import app
-from latentry._cli._global_options import GlobalOptions, completion_asked, take_global_options
+from latentry._cli._global_options import GlobalOptions, begin_log, completion_asked, take_global_options
 from latentry._cli._messages import message
+from latentry._cli._settings._file import read_config
 from latentry._cli._streams import abandon_output, flush_output, prepare_streams, print_error
 from latentry._errors import LatentryError
 
@@ -31,6 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     options = GlobalOptions()
     try:
         options, rest = take_global_options(arguments)
+        begin_log(options.log_level)
         code = _invoke(options, rest or ["--help"])
         flush_output()
         return code
@@ -49,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _invoke(options: GlobalOptions, arguments: list[str]) -> int:
     try:
-        with app.make_context("latentry", arguments, obj=options) as context:
+        with app.make_context("latentry", arguments, obj=options, default_map=dict(read_config())) as context:
             app.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code

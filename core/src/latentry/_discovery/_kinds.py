@@ -43,7 +43,18 @@ class Kind(Generic[S]):
 
 CORE_COMMANDS = frozenset(
     {
-        *("attention", "check", "completion", "convert", "doctor", "families", "generate", "guidance", "inspect"),
+        *(
+            "attention",
+            "check",
+            "completion",
+            "config",
+            "convert",
+            "doctor",
+            "families",
+            "generate",
+            "guidance",
+            "inspect",
+        ),
         *("matrix", "models", "plan", "plugins", "schedulers", "schema", "show", "sigmas"),
     }
 )

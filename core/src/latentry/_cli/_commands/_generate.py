@@ -12,6 +12,7 @@ from latentry._cli._common_options import complete_files, json_option, quiet_opt
 from latentry._cli._drawing._trust import TRUST, Trust
 from latentry._cli._field_options import FieldCommand, FieldOption, PanelOption, build, options_of, typed_fields
 from latentry._cli._global_options import open_host
+from latentry._cli._settings._settable import variable
 from latentry._errors import OptionError
 from latentry._request._option import Panel
 
@@ -50,6 +51,7 @@ Examples:
 @click.argument("prompt", required=False)
 @click.option(
     "--output",
+    envvar=variable("output"),
     metavar="PATH",
     shell_complete=complete_files,
     help="File, folder, or name with {seed}, {scheduler}, {index}, {model} or {date}; .png, .jpg, .webp or .avif; - is "
@@ -143,7 +145,8 @@ def generate(
 
     if source is None and (anyway or trust):
         raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
-    given = typed_fields(context, needing=source is None)
+    # a picture is made again as it was, whatever the settings
+    given = typed_fields(context, needing=source is None, settings=None if source is None else POLICY)
     policy = {name: given.pop(name) for name in POLICY if name in given}
     if prompt is not None:
         given["prompt"] = prompt

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def matrix(context: click.Context, names: Sequence[str], task: str | None, as_json: bool) -> None:
-    """Print which schedulers fit which models, the recommended first.
+    """List the schedulers that fit each model, the best first.
 
     NAME is an installed model, a family, a variant or a path; all families if not given.
     """

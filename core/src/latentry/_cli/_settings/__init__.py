@@ -1,0 +1,1 @@
+"""Defaults of one's own: the configuration file, the variables, and where a value came from."""

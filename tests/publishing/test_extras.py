@@ -15,6 +15,7 @@ LEFT_OUT = {
     r"latentry-bridge-.*": "for users of another program",
     r"latentry-dev": "for authors of plugins",
     r"latentry-diffusers": "a library, which comes with the families",
+    r"latentry-server": "for those who draw for others",
     r"latentry-shapes-.*": "further models, up to 13 MB each",
 }
 PLUGINS = sorted(path.parent.name for path in (CORE.parent / "plugins").glob("*/pyproject.toml"))

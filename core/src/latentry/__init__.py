@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from latentry._numerics._step import Step
     from latentry._numerics._stepwise import Stepwise
     from latentry._numerics._whole import Evaluator, WholeScheduler
+    from latentry._pictures._reading import PictureTexts, read_texts
     from latentry._policy import Policy
     from latentry._request._control import ControlRequest
     from latentry._request._curve import Curve
@@ -117,6 +118,8 @@ else:
             "compatible": "_files._compatible",
             "Inspection": "_files._inspect",
             "inspect_model": "_files._inspect",
+            "PictureTexts": "_pictures._reading",
+            "read_texts": "_pictures._reading",
             "Policy": "_policy",
             "Engine": "_generate._engine",
             "GuidedNetwork": "_generate._network",
@@ -230,6 +233,7 @@ __all__ = [
     "NotAllowed",
     "OptionError",
     "PeerName",
+    "PictureTexts",
     "Plan",
     "Plugin",
     "PluginError",
@@ -280,6 +284,7 @@ __all__ = [
     "models",
     "option_schema",
     "read_recipe",
+    "read_texts",
     "remember",
     "request_schema",
     "sample",

@@ -1,0 +1,91 @@
+"""``latentry serve``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from latentry import PluginHost, Policy
+
+LIMITS = ("pixels", "count", "steps", "prompt", "batch", "loras")
+DEFAULT = Policy.network()
+
+
+def _limit(name: str, what: str) -> click.Option:
+    words = f"The most {what}; 0 for no limit."
+    return click.Option(
+        [f"--max-{name}"], type=click.IntRange(min=0), default=getattr(DEFAULT, name), show_default=True, help=words
+    )
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 for all.")
+@click.option("--port", default=7860, type=click.IntRange(0, 65535), help="Port to listen at; 0 for a free one.")
+@click.option("--model", help="Drawn with where a request names none.")
+@click.option(
+    "--models",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of models and LoRAs that clients may use; repeatable.",
+)
+@click.option("--source", "sources", multiple=True, metavar="OWNER/*", help="Names that may be downloaded; repeatable.")
+@click.option("--key", "keys", multiple=True, envvar="LATENTRY_KEYS", help="Key that requests must have; repeatable.")
+@click.option("--cors", "origins", multiple=True, metavar="ORIGIN", help="Page whose scripts may ask; repeatable.")
+@click.option("--queue", default=64, type=click.IntRange(min=1), help="Most jobs that wait or are drawn.")
+@click.option("--history", default=100, type=click.IntRange(min=1), help="Finished jobs that are kept.")
+@click.option("--previews", default=1, type=click.IntRange(min=0), help="Preview after so many steps; 0 for none.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="MEGABYTES", help="Most memory for weights of models.")
+@click.option("--offload", default="none", type=click.Choice(("none", "model", "blocks")), help="See Memory.")
+@click.pass_obj
+def serve(
+    host: PluginHost,
+    /,
+    roots: tuple[Path, ...],
+    sources: tuple[str, ...],
+    keys: tuple[str, ...],
+    origins: tuple[str, ...],
+    queue: int,
+    history: int,
+    previews: int,
+    budget: int | None,
+    offload: Literal["none", "model", "blocks"],
+    model: str | None,
+    port: int,
+    **rest: object,
+) -> None:
+    """Serve pictures over HTTP: a page, and the interfaces of OpenAI and AUTOMATIC1111.
+
+    Clients can use installed models, and those in the folders of --models. What they may ask for is limited.
+    """
+    import uvicorn
+
+    from latentry import Engine, MemoryPolicy
+    from latentry_server.app import create_app
+    from latentry_server.logs import log, write_lines
+    from latentry_server.settings import Settings
+
+    limits: dict[str, Any] = {name: rest[f"max_{name}"] or None for name in LIMITS}
+    policy = replace(DEFAULT, roots=roots, sources=sources, downloads=bool(sources), **limits)
+    megabytes = None if budget is None else budget * 2**20
+    engine = Engine(host, MemoryPolicy(offload=offload), policy=policy, budget=megabytes)
+    settings = Settings(policy, frozenset(keys), origins, queue, history, previews, model=model)
+    write_lines()
+    address = str(rest["host"])
+    if not keys and address not in ("127.0.0.1", "localhost", "::1"):
+        log("open to everybody", remedy="Give a key with --key.")
+    click.echo(f"Latentry is at http://{address}:{port}/", err=True)
+    uvicorn.run(create_app(engine, settings), host=address, port=port, log_config=None, access_log=False)
+
+
+serve.params += [
+    _limit("pixels", "pixels of a picture"),
+    _limit("count", "pictures of a request"),
+    _limit("steps", "steps"),
+    _limit("prompt", "characters of prompts"),
+    _limit("batch", "pictures of a batch"),
+    _limit("loras", "LoRAs"),
+]

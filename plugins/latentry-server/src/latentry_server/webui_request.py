@@ -1,0 +1,199 @@
+"""From a request of AUTOMATIC1111's interface to one of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latentry import GenerationRequest, OptionError, option_schema
+from latentry_server.errors import option_error
+from latentry_server.pictures import read_base64
+from latentry_server.service import Service, Wanted
+
+LORA = re.compile(r"<lora:([^:<>]+)(?::([-+]?[\d.]+))?>")
+CHURN = {"s_churn": "churn", "s_tmin": "churn_min", "s_tmax": "churn_max", "s_noise": "noise_scale"}
+"""AUTOMATIC1111's names of options, and ours."""
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "enable_hr": (False, None),
+    "restore_faces": (False, None),
+    "tiling": (False, None),
+    "subseed_strength": (0, None),
+    "seed_resize_from_h": (0, -1, None),
+    "seed_resize_from_w": (0, -1, None),
+    "script_name": (None, ""),
+    "styles": ([], None),
+    "alwayson_scripts": ({}, None),
+    "refiner_checkpoint": (None, ""),
+}
+"""Fields that are not served here, and their values that ask for nothing: with all others a request is refused. Of what
+else is sent and makes no difference here, ``info`` has the names, as ``ignored``."""
+Whole = Field(default=1, ge=1, le=65_536)
+
+
+class Drawing(BaseModel):
+    """What ``txt2img`` and ``img2img`` have in common."""
+
+    model_config = ConfigDict(extra="allow")
+
+    prompt: str = Field(default="", max_length=100_000)
+    negative_prompt: str | None = Field(default="", max_length=100_000)
+    seed: int | None = Field(default=-1, ge=-1, lt=2**64)
+    sampler_name: str | None = None
+    sampler_index: str | None = None
+    scheduler: str | None = None
+    batch_size: int | None = Whole
+    n_iter: int | None = Whole
+    steps: int | None = Field(default=None, ge=1)
+    cfg_scale: float | None = Field(default=None, ge=0.0, le=1000.0)
+    width: int | None = Field(default=None, ge=1, le=65_536)
+    height: int | None = Field(default=None, ge=1, le=65_536)
+    denoising_strength: float | None = Field(default=None, ge=0.0, le=1.0)
+    eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
+    override_settings: dict[str, Any] | None = None
+
+    @property
+    def ignored(self) -> list[str]:
+        """Fields that were given and change nothing."""
+        return sorted(name for name, value in (self.model_extra or {}).items() if value and name not in NEUTRAL)
+
+
+class FromPicture(Drawing):
+    """What ``img2img`` has besides."""
+
+    init_images: list[str] = Field(default_factory=list, max_length=64)
+    mask: str | None = None
+    mask_blur: int | None = Field(default=None, ge=0, le=1024)
+    inpainting_mask_invert: bool | int | None = None
+
+
+def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
+    """The request and its pictures.
+
+    Args:
+        service: knows schedulers and LoRAs.
+        body: what a client sent.
+        model: what the interface is switched to; None for the default.
+
+    Raises:
+        LatentryError: something is not served here, or cannot be what it is.
+    """
+    for name, neutral in NEUTRAL.items():
+        value = (body.model_extra or {}).get(name)
+        if value not in neutral:
+            raise OptionError(f"{name} is not served here.", remedy="Leave it out.", field=name)
+    prompt, loras = _loras(service, body.prompt)
+    settings = body.override_settings or {}
+    each, rounds = body.batch_size or 1, body.n_iter or 1
+    fields: dict[str, Any] = {
+        "prompt": prompt,
+        "negative": body.negative_prompt or "",
+        "model": model_name(settings.get("sd_model_checkpoint")) or model,
+        "loras": loras,
+        "seed": body.seed,
+        "count": each * rounds,
+        "batch": each,
+        "steps": body.steps,
+        "guidance": body.cfg_scale,
+        "width": body.width,
+        "height": body.height,
+        "scheduler": body.sampler_name or body.sampler_index,
+        **_sigmas(body.scheduler),
+        **_conditioning(settings),
+    }
+    if fields["scheduler"]:
+        fields["scheduler_options"] = _options(service, fields["scheduler"], body)
+    image = mask = None
+    if isinstance(body, FromPicture):
+        image, mask = _pictures(service, body)
+        fields |= {"strength": body.denoising_strength if body.denoising_strength is not None else 0.75}
+        fields |= {"mask_feather": body.mask_blur} if mask is not None and body.mask_blur else {}
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return Wanted(GenerationRequest(**given), image, mask)
+    except ValidationError as error:
+        raise option_error(error) from error
+
+
+def model_name(title: Any) -> str | None:
+    """A model's name without the hash that titles end in.
+
+    Raises:
+        OptionError: it is something else than text.
+    """
+    if title is None:
+        return None
+    if not isinstance(title, str):
+        raise OptionError("sd_model_checkpoint has to be a text.", field="sd_model_checkpoint")
+    return re.sub(r" \[[0-9a-f]+\]$", "", title) or None
+
+
+def _sigmas(scheduler: str | None) -> dict[str, Any]:
+    return {} if scheduler is None or scheduler.lower() in ("", "automatic") else {"sigmas": scheduler}
+
+
+def _conditioning(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``CLIP_stop_at_last_layers`` counts from 1, ours from 0."""
+    known = {"sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae", "samples_format"}
+    if unknown := sorted(set(settings) - known):
+        raise OptionError(f"The setting {unknown[0]!r} is not served here.", field="override_settings")
+    if settings.get("sd_vae") not in (None, "", "Automatic", "None"):
+        raise OptionError("Another autoencoder is not served here.", field="override_settings")
+    skipped = settings.get("CLIP_stop_at_last_layers") or 1
+    if not isinstance(skipped, int):
+        raise OptionError("CLIP_stop_at_last_layers has to be a whole number.", field="override_settings")
+    return {"conditioning": {"clip_skip": skipped - 1}} if skipped > 1 else {}
+
+
+def _options(service: Service, scheduler: str, body: Drawing) -> dict[str, Any]:
+    """η where the scheduler has it, and churn where that is wanted.
+
+    Raises:
+        OptionError: churn is wanted of a scheduler that has none.
+        UnknownName: there is no such scheduler.
+    """
+    known = option_schema(service.host, "schedulers", scheduler)["properties"]
+    found = {"eta": body.eta} if body.eta is not None and "eta" in known else {}
+    if body.s_churn:
+        for theirs, ours in CHURN.items():
+            value = getattr(body, theirs)
+            if value is None or (theirs == "s_tmax" and value == 0):  # 0 is no upper limit there
+                continue
+            if ours not in known:
+                raise OptionError(f"{theirs} is nothing that {scheduler} has.", field=theirs)
+            found[ours] = value
+    return found
+
+
+def _loras(service: Service, prompt: str) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """The prompt without ``<lora:name:weight>``, and the LoRAs."""
+    found: list[dict[str, Any]] = []
+    if (tags := LORA.findall(prompt)) and (offered := service.shelf.loras()) is not None:
+        for name, weight in tags:
+            if name not in offered:
+                raise OptionError(f"There is no LoRA {name!r}.", remedy="See /sdapi/v1/loras.", field="loras")
+            try:
+                found.append({"path": offered[name].path, "weight": float(weight or 1.0)})
+            except ValueError as error:
+                raise OptionError(f"The weight of the LoRA {name!r} is not a number.", field="loras") from error
+    return LORA.sub("", prompt), tuple(found)
+
+
+def _pictures(service: Service, body: FromPicture) -> tuple[Image.Image, Image.Image | None]:
+    if len(body.init_images) != 1:
+        raise OptionError(
+            f"{len(body.init_images)} pictures were sent to start from.", remedy="Send one.", field="init_images"
+        )
+    policy = service.settings.policy
+    image = read_base64(body.init_images[0], policy, "init_images")
+    if not body.mask:
+        return image, None
+    mask = read_base64(body.mask, policy, "mask").convert("L")
+    return image, ImageOps.invert(mask) if body.inpainting_mask_invert else mask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -27,11 +28,24 @@ LONG_CHECKS = {
 """Checks that take most of the kit's time, by suite; all of them where none is named."""
 QUICK = {"SchedulerSuite": "latentry-ddim", "FamilySuite": "latentry-sd3"}
 """The package that runs them with ``-m "not slow"`` too."""
+ROOT = Path(__file__).parent
+CROSSING = tuple(
+    ROOT / "tests" / name
+    for name in ("conformance", "discovery", "docs", "end_to_end", "parity", "publishing", "regression", "typing")
+)
+"""Tests that cross packages: they install distributions, draw pictures or run peers, and are slow as a whole."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m "not slow"`` leave out what would be imported only to be deselected."""
+    return True if config.option.markexpr == "not slow" and collection_path in CROSSING else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the kit's long checks as slow, but for one package's."""
+    """Mark as slow what crosses packages, and the kit's long checks, but for one package's."""
     for item in items:
+        if any(folder in item.path.parents for folder in CROSSING):
+            item.add_marker(pytest.mark.slow)
         for base in getattr(getattr(item, "cls", None), "__mro__", ()):
             long = LONG_CHECKS.get(base.__name__)
             if long is not None and (not long or item.name in long) and QUICK[base.__name__] not in item.path.parts:

@@ -16,7 +16,7 @@ from latentry._cli._global_options import open_host
 from latentry._cli._output import print_json, print_table, say
 from latentry._cli._streams import is_terminal
 from latentry._discovery import PluginHost
-from latentry._errors import OptionError, PluginError, visible
+from latentry._errors import OptionError, PluginError, counted, visible
 
 if TYPE_CHECKING:
     from latentry.testing import CheckResult
@@ -183,7 +183,8 @@ def _print(name: str, results: Sequence[CheckResult], seconds: float, *, verbose
     failed = sum(not result.passed for result in results)
     for hint in dict.fromkeys(f"{r.check}: {r.hint}" for r in results if not r.passed and r.hint):
         say(f"  {hint}")
-    verdict = f"{failed} of {len(results)} findings failed" if failed else f"all {len(results)} findings passed"
+    all_of_them = counted(len(results), "finding")
+    verdict = f"{failed} of {all_of_them} failed" if failed else f"{all_of_them} passed"
     say(f"{name}: {verdict}, {seconds:.1f} s\n")
 
 

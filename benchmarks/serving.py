@@ -13,21 +13,24 @@ import json
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 MODELS = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux")
 REQUESTS = 16
-DISCRETE = {
+DISCRETE: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "euler": ("EulerDiscreteScheduler", {}),
     "dpmpp-2m": ("DPMSolverMultistepScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
-FLOW = {"euler": ("FlowMatchEulerDiscreteScheduler", {})}
+FLOW: dict[str, tuple[str, dict[str, Any]]] = {"euler": ("FlowMatchEulerDiscreteScheduler", {})}
 """Ours by the class of diffusers that evaluates the network as often; on flows all requests differ in their steps."""
 COLOURS, SHAPES = ("red", "blue", "green", "yellow"), ("circle", "square", "ring", "star")
-SIZES = (64, 128, 256, 512)
+SIZES = (32, 64, 128, 256)
+Way = Callable[[Sequence[Any]], object]
+"""Draws requests."""
 
 
 def main() -> None:
@@ -79,10 +82,8 @@ def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
         peers = FLOW if host.families[spec.family].process == "flow" else DISCRETE
         wanted = requests(model, tuple(peers))
         engine, pipelines = Engine(host), _pipelines(Path(host.checkpoints.load(model)()), peers, spec.size)
-        ways = _ours(engine, wanted) | {
-            "diffusers": lambda pipelines=pipelines, wanted=wanted: [pipelines(each) for each in wanted]
-        }
-        yield {"name": model, **_timed(ways, rounds), **_apart(engine, wanted)}
+        ways = _ours(engine) | {"diffusers": lambda some, draw=pipelines: [draw(each) for each in some]}
+        yield {"name": model, **_timed(ways, wanted, rounds), **_apart(engine, wanted)}
 
 
 def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
@@ -95,13 +96,13 @@ def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
         engine = Engine(host)
         wanted = [each.model_copy(update={"steps": 4 + each.steps % 3}) for each in wanted]
         height = engine.prepare(wanted[0]).latent_shape[1]
-        yield {"name": f"{side}² pixels, {height}² latents", **_timed(_ours(engine, wanted), rounds)}
+        yield {"name": f"{side}² pixels, {height}² latents", **_timed(_ours(engine), wanted, rounds)}
 
 
-def _ours(engine: Any, wanted: Sequence[Any]) -> dict[str, Callable[[], object]]:
+def _ours(engine: Any) -> dict[str, Way]:
     return {
-        "jobs": lambda: [job.result() for job in [engine.submit(each) for each in wanted]],
-        "serial": lambda: [engine.generate(each) for each in wanted],
+        "jobs": lambda wanted: [job.result() for job in [engine.submit(each) for each in wanted]],
+        "serial": lambda wanted: [engine.generate(each) for each in wanted],
     }
 
 
@@ -143,16 +144,16 @@ def _pipelines(folder: Path, peers: Mapping[str, tuple[str, dict[str, Any]]], si
     return draw
 
 
-def _timed(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
+def _timed(ways: Mapping[str, Way], wanted: Sequence[Any], rounds: int) -> dict[str, Any]:
     """The times of each way in seconds, one after the other in every round, and the ratios to the jobs."""
     from _paired import timed
 
     for way in ways.values():
-        way()  # warm
+        way(wanted[:2])  # warm
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name in sorted(ways, reverse=bool(number % 2)):
-            times[name].append(timed(ways[name])[0])
+            times[name].append(timed(partial(ways[name], wanted))[0])
     ratios = {
         f"{name}/jobs": statistics.median(a / b for a, b in zip(times[name], times["jobs"], strict=True))
         for name in ways

@@ -102,11 +102,11 @@ class BaseModel(ABC):
         return latents.to(self.device, torch.float32)
 
     def preview(self, latents: Tensor) -> Tensor:
-        """Small rough pictures of latents: the latents themselves, or a linear map of them fitted to ``encode``."""
+        """Small rough pictures: the latents themselves, or a linear map that is fitted to the autoencoder once."""
         if "vae" not in self.networks:
             return self.decode(latents)
         if self._preview is None:  # threads that meet here fit the same
-            self._preview = LinearPreview.fitted(self.encode)
+            self._preview = LinearPreview.fitted(self.encode, self.decode)
         return self._preview(latents)
 
     def set_attention(

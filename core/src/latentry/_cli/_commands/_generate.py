@@ -66,6 +66,12 @@ Examples:
     help="Write one picture of all, small and labelled with what tells them apart, too.",
 )
 @click.option(
+    "--preview",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Write roughly what is being drawn to a file, over and over; terminal shows it in the terminal.",
+)
+@click.option(
     "--prompts",
     cls=PanelOption,
     panel=Panel.PROMPT,
@@ -123,6 +129,7 @@ def generate(
     output: str | None,
     overwrite: bool,
     sheet: Path | None,
+    preview: str | None,
     prompts: str | None,
     alternatives: bool,
     wildcards: Path | None,
@@ -138,6 +145,7 @@ def generate(
     from latentry._cli._drawing._expand import expand
     from latentry._cli._drawing._jobs import check_jobs, counted, draw, picture_job, typed_job, typed_paths
     from latentry._cli._late_collection import LateCollection
+    from latentry._cli._preview import previewing
     from latentry._cli._progress import following
     from latentry._cli._saving._output import read_output
     from latentry._cli._saving._saver import Saver
@@ -167,6 +175,7 @@ def generate(
     trusted = Trust(trust, typed_paths(given))
     try:
         with LateCollection() as collection, following(silent=quiet or as_json) as shown:
+            shown = shown if preview is None else previewing(preview, shown)
             engine, progress = _engine(context, host, policy), collection.watching(shown)
             check_jobs(engine, jobs, progress)
             for number, job in enumerate(jobs, 1):

@@ -22,7 +22,7 @@ COMMANDS = {
     "schedulers": "_schedulers",
     "sigmas": "_listings",
     "families": "_listings",
-    "models": "_listings",
+    "models": "_models",
     "guidance": "_listings",
     "attention": "_attention",
     "matrix": "_matrix",

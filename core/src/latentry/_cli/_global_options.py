@@ -97,13 +97,20 @@ def open_host(context: click.Context, *, mention_problems: bool = True, more: Se
         host = PluginHost(
             load=_names("LATENTRY_PLUGINS"),
             block=_names("LATENTRY_BLOCK") or (),
-            plugin_dirs=[*context.find_object(GlobalOptions).plugin_dirs, *more],  # type: ignore[union-attr]
+            plugin_dirs=[*context.find_object(GlobalOptions).plugin_dirs, *more, *_own_models()],  # type: ignore[union-attr]
         )
     if mention_problems and host.problems:
         count = len(host.problems)
         things = "1 plugin problem" if count == 1 else f"{count} plugin problems"
         print(f"latentry: {things}, see `latentry plugins`", file=sys.stderr)
     return host
+
+
+def _own_models() -> list[Path]:
+    """The plugin of models that were given names, where there are any."""
+    from latentry._cli._own_models._names import PLUGIN, own_models
+
+    return [PLUGIN] if own_models() else []
 
 
 def plugins_print_to_stderr() -> AbstractContextManager[object]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from latentry._cli._output import Column, print_json, print_records, say, words
+from latentry._cli._own_models._names import PLUGIN
 
 Record = Mapping[str, Any]
 SAID = re.compile(
@@ -28,7 +29,9 @@ def show(records: Sequence[Record], columns: Sequence[Column], noun: str, *, as_
 
 
 def origin(item: Record) -> str:
-    """Distribution and version."""
+    """Distribution and version, or how the name was given."""
+    if item["distribution"] == str(PLUGIN):
+        return "latentry models add"
     return f"{item['distribution']} {item['version']}".strip()
 
 

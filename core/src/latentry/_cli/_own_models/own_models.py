@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from latentry import CheckpointSpec, hookimpl
 from latentry._cli._own_models._names import own_models
+from latentry._specs import CheckpointSpec
+from latentry.hookspecs import hookimpl
 
 TARGET = "path_of_"
 

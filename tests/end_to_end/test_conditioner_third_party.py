@@ -40,6 +40,7 @@ def detect(files):
     return Detection(("table",), 0.9, ("its name",)) if files.path.name.startswith("brightness") else None
 """
 CODE = """
+import torch
 from safetensors.torch import load_file
 from latentry.conditioners import BaseConditioner
 
@@ -57,10 +58,10 @@ class Brightness(BaseConditioner):
         return self
 
     def prepare(self, model, picture, options, number):
-        level = picture.mean().to(self.gain) * self.gain
-        def inject(asked):
-            return {self.point: asked.weight * level.view(1, *[1] * (3 if self.point == "mid" else 2))}
-        return inject
+        level = (picture.mean().to(self.gain) * self.gain).view(1, 1, 1, 1)
+        if self.point != "mid":  # a transformer's norms do not see what all channels have in common
+            level = level[0] * torch.linspace(-1, 1, model.transformer.inner_dim).to(self.gain)
+        return lambda asked: {self.point: asked.weight * level}
 """
 
 RUN = """

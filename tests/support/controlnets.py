@@ -90,3 +90,26 @@ def outlines(seed: int = 4, side: int = 64) -> Image.Image:
         levels[top : top + high, left : left + wide] = 255
         levels[top + 2 : top + high - 2, left + 2 : left + wide - 2] = 0
     return Image.fromarray(levels)
+
+
+def write_t2i_adapter(folder: Path, model: Path, *, seed: int = 3, **settings: Any) -> Path:
+    """Write a T2I-Adapter for a tiny model with a UNet as a diffusers folder."""
+    import diffusers
+
+    widths = list(json.loads((model / "unet" / "config.json").read_text())["block_out_channels"])
+    shared = {"channels": widths, "num_res_blocks": 2, "downscale_factor": 4, "adapter_type": "full_adapter"}
+    return _written(diffusers.T2IAdapter, folder, seed, {**shared, **settings})
+
+
+def attending_first(model: Path, *, seed: int = 9) -> Path:
+    """Give a tiny Stable Diffusion a UNet whose first block attends and whose last does not, as published ones have."""
+    import diffusers
+    import torch
+
+    config = json.loads((model / "unet" / "config.json").read_text())
+    config |= {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D")}
+    config |= {"up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        diffusers.UNet2DConditionModel.from_config(config).save_pretrained(model / "unet")
+    return model

@@ -35,8 +35,12 @@ def unet_options(unet: Any, injected: Mapping[str, Tensor] | None, like: Tensor)
         options["down_block_additional_residuals"] = tuple(each.to(like.dtype) for each in down)
         options["mid_block_additional_residual"] = injected.get("mid", nothing).to(like.dtype)
     if any(name.startswith("adapter.") for name in injected):
-        inside = [injected.get(f"adapter.{number}", nothing) for number in range(len(unet.down_blocks))]
-        options["down_intrablock_additional_residuals"] = [each.to(like.dtype) for each in inside]
+        # one more than there are blocks belongs to the middle block, which compares shapes
+        inside = [injected.get(f"adapter.{number}", nothing) for number in range(len(unet.down_blocks) + 1)]
+        rows = like.shape[0]
+        options["down_intrablock_additional_residuals"] = [
+            each.to(like.dtype).expand(rows, *each.shape[1:]) if each.ndim == 4 else each for each in inside
+        ]
     return options
 
 

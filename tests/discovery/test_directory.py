@@ -19,7 +19,7 @@ ASK = """
     from latentry._discovery._kinds import KINDS
     module = import_module("{module}")
     print(json.dumps({{
-        kind.attribute: [spec.name for spec in getattr(module, kind.hook, lambda: ())()] for kind in KINDS
+        kind.attribute: [s.name for s in getattr(module, kind.hook, lambda: ())() if not s.unlisted] for kind in KINDS
     }}))
 """
 
@@ -53,4 +53,4 @@ def test_what_a_plugin_gives_is_in_the_directory(project: Path, core: Path) -> N
 def test_every_distribution_in_the_directory_is_in_the_repository() -> None:
     directory = json.loads(DIRECTORY.read_text(encoding="utf-8"))
     distributions = {distribution for names in directory.values() for distribution in names.values()}
-    assert distributions == {project.parent.name for project in PROJECTS}
+    assert distributions <= {project.parent.name for project in PROJECTS}

@@ -70,7 +70,7 @@ def theirs(pipeline: Any, prompts: Sequence[str], **options: Any) -> Recording:
     """diffusers' side; its autoencoder gives the mode of its posterior, as ours does, instead of a sample of it."""
     mode = patch.object(DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode())
     with mode, recording_of([pipeline], len(prompts)) as recorded, _shifted(pipeline):
-        pipeline(list(prompts), output_type="pt", **options)
+        pipeline(prompt=list(prompts), output_type="pt", **options)
     return recorded
 
 

@@ -64,6 +64,60 @@ def qwen3(vocabulary: int, *, width: int, layers: int = 3, headed: bool = False)
     return (Qwen3ForCausalLM if headed else Qwen3Model)(config)
 
 
+MISTRAL_CHAT = """{{- '<s>' -}}
+{%- for message in messages -%}
+{%- set text = message.content[0].text -%}
+{%- if message.role == 'system' -%}{{- '[SYSTEM_PROMPT]' + text + '[/SYSTEM_PROMPT]' -}}
+{%- else -%}{{- '[INST]' + text + '[/INST]' -}}{%- endif -%}
+{%- endfor -%}"""
+"""The turns of a conversation as Mistral Small writes them, without pictures and answers."""
+
+
+def mistral_tokenizer() -> Any:
+    """A tokenizer over the caption vocabulary with Mistral's turns, which pads on the left.
+
+    It stands for the processor of text and pictures that Mistral has, which would need torchvision.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    from latentry_shapes.encoders import qwen_tokenizer
+
+    special = ("[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[IMG]", "[IMG_BREAK]", "[IMG_END]")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=qwen_tokenizer().backend_tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        extra_special_tokens=list(special),
+        padding_side="left",
+        model_max_length=4096,
+    )
+    tokenizer.chat_template = MISTRAL_CHAT
+    return tokenizer
+
+
+def mistral(vocabulary: int, *, width: int, layers: int = 3, headed: bool = False) -> Any:
+    """The language model of a Mistral 3, or all of it: with its eyes, and naming the next token."""
+    from transformers import Mistral3Config, Mistral3ForConditionalGeneration, MistralConfig, MistralModel
+
+    text = {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "sliding_window": None,
+    }
+    if not headed:
+        return MistralModel(MistralConfig(**text))
+    sees = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = {"model_type": "pixtral", "image_size": 16, "patch_size": 4, "head_dim": 8, **sees}
+    config = Mistral3Config(text_config={"model_type": "mistral", **text}, vision_config=vision, image_token_index=1)
+    return Mistral3ForConditionalGeneration(config)
+
+
 def autoencoder(**config: Any) -> Any:
     """Pictures (3, 64, 64) to latents (16, 16, 16) and back, without the convolutions around the latents."""
     from diffusers import AutoencoderKL

@@ -62,6 +62,16 @@ def layout(family: str, variant: str) -> dict[str, Held]:
             "vae": Held(AUTOENCODER, configured(vae_pairs)),
             "text_encoder": Held(ENCODER, configured(language_single_pairs)),
         }
+    if family == "flux2":
+        from latentry_diffusers.layouts.language import language_single_pairs
+        from latentry_flux2.layout import flux2_pairs, flux2_vae_pairs
+        from latentry_flux2.parts import encoder_prefix
+
+        return {
+            "transformer": Held(DENOISER, configured(flux2_pairs)),
+            "vae": Held(AUTOENCODER, configured(flux2_vae_pairs)),
+            "text_encoder": Held(encoder_prefix(variant), configured(language_single_pairs)),
+        }
     denoiser = {"sd3": sd3_pairs, "flux": flux_pairs}.get(family, unet_pairs)
     held = {"vae": Held(AUTOENCODER, configured(vae_pairs))}
     if family in ("sd3", "flux"):

@@ -13,8 +13,6 @@ from torch import Tensor
 from support.recording import Recording
 
 DENOISERS = ("unet", "transformer")
-PADDING = -1
-"""Stands for tokens that nothing attends to."""
 
 
 @contextmanager
@@ -63,11 +61,11 @@ class _TextEncoder:
 
     def __call__(self, module: Any, given: Sequence[Any], options: Mapping[str, Any]) -> None:
         ids = given[0] if given else options["input_ids"]
-        if (real := options.get("attention_mask")) is not None:  # one side pads, and masks that
-            ids = ids.masked_fill(real == 0, PADDING)[:, : int(real.sum(dim=1).max())]
         if self.skips_empty:
             ids = ids[ids[:, 1] != module.config.eos_token_id]
-        self.recorded.ids.setdefault(self.name, []).append(ids)
+        real = options.get("attention_mask")  # one side may pad, and mask that
+        rows = [ids] if real is None else [row[kept.bool()][None] for row, kept in zip(ids, real, strict=True)]
+        self.recorded.ids.setdefault(self.name, []).extend(rows)
 
 
 @dataclass
@@ -91,7 +89,8 @@ class _Denoiser:
         shown = sample[:, own:] if sample.ndim == 4 else sample[..., own:]
         if "img_ids" in named:
             # the positions as the network uses them: our side gives what comes of them
-            ids = torch.cat([named.pop("txt_ids"), named.pop("img_ids")])
+            both = (named.pop("txt_ids"), named.pop("img_ids"))
+            ids = torch.cat([each[0] if each.ndim == 3 else each for each in both])
             named["rotary"] = torch.stack(module.pos_embed(ids))
         given_first = {
             **named,
@@ -114,6 +113,6 @@ class _Decoder:
     def __call__(self, raw: Tensor, **options: Any) -> Any:
         out = self.decode(raw, **options)
         shift = getattr(self.config, "shift_factor", None) or 0.0
-        self.recorded.latents.append((raw - shift) * self.config.scaling_factor)
+        self.recorded.latents.append((raw - shift) * self.config.get("scaling_factor", 1.0))
         self.recorded.pixels.append(out[0])
         return out

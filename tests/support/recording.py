@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 EXACT, GIVEN, INITIAL, LATENTS, PIXELS = 0.0, 1e-5, 1e-5, 1e-3, 2e-3
 TIMES = 2.0**-22
@@ -57,7 +58,8 @@ class Recording:
 
 def _distinct(calls: Sequence[Tensor]) -> Tensor:
     """Each prompt once: one side encodes them together, the other one by one and none twice."""
-    return torch.tensor(list(dict.fromkeys(tuple(row.tolist()) for call in calls for row in call)))
+    rows = dict.fromkeys(tuple(row.tolist()) for call in calls for row in call)
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=-1)
 
 
 def first_difference(mine: Recording, peer: Recording) -> str:

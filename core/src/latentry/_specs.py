@@ -220,6 +220,7 @@ class VariantSpec:
         guidance_kind: ``distilled`` networks take the scale as an input; ``none`` know no guidance, and their scale
             is 1.
         skip_layers: ``Model.predict`` can leave layers out, for skip-layer guidance.
+        references: how many pictures its network can be shown beside the prompt.
         on_grid: it was distilled to the levels of few steps, and says little at levels between them: schedulers that
             ask there are refused.
     """
@@ -233,6 +234,7 @@ class VariantSpec:
     guidance: float = 5.0
     guidance_kind: GuidanceKind = "classifier-free"
     skip_layers: bool = False
+    references: int = 0
     on_grid: bool = False
 
 

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         Model,
         Previews,
         ReadsConditioning,
+        ShiftsBySteps,
         timestep_rows,
     )
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
+    from latentry._contract._reference import Reference
     from latentry._files._fingerprint import fingerprint
     from latentry._files._formats import WEIGHT_SUFFIXES
     from latentry._files._repository import model_files, undescribed_weights
@@ -58,11 +60,13 @@ else:
             "Model": "_contract._model",
             "Previews": "_contract._model",
             "ReadsConditioning": "_contract._model",
+            "ShiftsBySteps": "_contract._model",
             "timestep_rows": "_contract._model",
             "FetchOptions": "_contract._model_source",
             "ModelSource": "_contract._model_source",
             "Report": "_contract._model_source",
             "ResolvedPath": "_contract._model_source",
+            "Reference": "_contract._reference",
             "NoiseSettings": "_contract._noise_settings",
             "flow_settings": "_contract._noise_settings",
             "variance_preserving_settings": "_contract._noise_settings",
@@ -94,9 +98,11 @@ __all__ = [
     "Previews",
     "PromptSettings",
     "ReadsConditioning",
+    "Reference",
     "Report",
     "ResolvedPath",
     "SafetensorsHeader",
+    "ShiftsBySteps",
     "fingerprint",
     "flow_settings",
     "load_weights",

@@ -9,6 +9,8 @@ from warnings import warn
 import torch
 from torch import Tensor
 
+from latentry._contract._reference import Reference
+
 
 @dataclass(frozen=True)
 class PromptSettings:
@@ -20,6 +22,7 @@ class PromptSettings:
         negative: the text is the negative prompt.
         guidance: the guidance scale, for networks that take it as an input; None for all others.
         own: an object of the family's ``conditioning`` class; None where it has none, or for its defaults.
+        references: pictures that the network is shown beside the prompt, as many as the variant takes.
     """
 
     width: int
@@ -27,6 +30,7 @@ class PromptSettings:
     negative: bool = False
     guidance: float | None = field(default=None, kw_only=True)
     own: Hashable = field(default=None, kw_only=True)
+    references: tuple[Reference, ...] = field(default=(), kw_only=True)
 
     @property
     def clip_skip(self) -> int:

@@ -141,6 +141,21 @@ class Checkpoint(Protocol):
 
 
 @runtime_checkable
+class ShiftsBySteps(Protocol):
+    """A checkpoint whose time shift depends on the number of steps as well. Optional for a family."""
+
+    def shift_for(self, width: int, height: int, steps: int) -> float:
+        """The time shift in place of ``Checkpoint.shift``.
+
+        Args:
+            width: of the picture in pixels.
+            height: likewise.
+            steps: that are laid out, of which a picture to begin from may take a part.
+        """
+        ...
+
+
+@runtime_checkable
 class ChecksConditioning(Protocol):
     """A checkpoint that can refuse conditioning options before its weights are loaded. Optional for a family."""
 

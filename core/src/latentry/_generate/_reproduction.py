@@ -119,7 +119,7 @@ def check_inputs(recipe: Recipe, given: Collection[str], noise: GivenNoise) -> N
     """
     files = {"init_image": recipe.request.init_image, "mask": recipe.request.mask}
     for name in recipe.inputs:
-        if name not in given and files[name] is None:
+        if name not in given and name in files and files[name] is None:
             raise RecipeError(
                 f"The recipe does not name a file for the {name.replace('_', ' ')} that the picture started from.",
                 why=f"A program gave it; the sha256 of its pixels is {recipe.inputs[name]}.",

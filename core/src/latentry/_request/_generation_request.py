@@ -35,6 +35,7 @@ PATHS = (
     "guidance_model",
     "init_image",
     "mask",
+    "references",
     "plan",
 )
 TUNED = "tuned"
@@ -187,6 +188,9 @@ class GenerationRequest(BaseModel):
     mask: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH", needs="init_image")] = Field(
         default=None, description="Mask of the picture's size; white parts are redrawn."
     )
+    references: Annotated[
+        tuple[str, ...], Option(Panel.PICTURE, spelling="--reference", metavar="PATH", repeatable=True)
+    ] = Field(default=(), description="Picture that the model is shown beside the prompt, to edit or to draw from.")
     mask_feather: Annotated[int, Option(Panel.PICTURE, needs="mask", unit="pixels")] = Field(
         default=0, ge=0, description="Width in pixels of the soft edge between kept and drawn parts, on the drawn side."
     )

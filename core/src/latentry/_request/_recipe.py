@@ -105,7 +105,8 @@ class Recipe(BaseModel):
     def _fits_its_request(self) -> Recipe:
         if self.index >= len(self.request.prompts):
             raise ValueError(f"index must be less than the number of pictures, {len(self.request.prompts)}")
-        if unknown := set(self.inputs) - {"init_image", "mask"}:
+        references = {f"references.{number}" for number in range(len(self.request.references))}
+        if unknown := set(self.inputs) - {"init_image", "mask", *references}:
             raise ValueError(f"inputs cannot have {', '.join(sorted(unknown))}")
         return self
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from PIL import Image, ImageOps
 
+from latentry._contract._reference import Reference
 from latentry._errors import OptionError
 from latentry._policy import ANYTHING, Policy
 from latentry._resolve._read_picture import Picture, open_picture, read_image, read_mask
@@ -15,17 +16,19 @@ from latentry._resolve._read_picture import Picture, open_picture, read_image, r
 
 @dataclass(frozen=True)
 class Inputs:
-    """The picture to start from and its mask.
+    """The picture to start from and its mask, and those that the network is shown beside the prompt.
 
     Attributes:
         image: RGB.
         mask: greyscale, of the same size; white is drawn anew.
+        references: shown beside the prompt, each at its own size.
         digests: of each as it was given, by name.
         remarks: how they were read, one sentence each.
     """
 
     image: Picture | None = None
     mask: Picture | None = None
+    references: tuple[Reference, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -50,7 +53,10 @@ class Inputs:
 
 
 def read_inputs(
-    pictures: Mapping[str, Picture | None], files: Mapping[str, str | None], policy: Policy = ANYTHING
+    pictures: Mapping[str, Picture | None],
+    files: Mapping[str, str | None],
+    policy: Policy = ANYTHING,
+    references: Sequence[str] = (),
 ) -> Inputs:
     """The caller's pictures, else those in the files.
 
@@ -58,6 +64,7 @@ def read_inputs(
         pictures: ``init_image`` and ``mask``.
         files: likewise.
         policy: how many pixels they may have.
+        references: files of pictures that the network is shown.
 
     Raises:
         NotAllowed: a picture has more pixels.
@@ -80,7 +87,15 @@ def read_inputs(
             remedy="Use a mask of the picture's size.",
             field="mask",
         )
-    return Inputs(image, mask, {name: digest(found[name]) for name in found}, tuple(remarks))
+    shown = tuple(_reference(file, remarks, policy) for file in references)
+    digests = {name: digest(found[name]) for name in found}
+    digests |= {f"references.{number}": each.digest for number, each in enumerate(shown)}
+    return Inputs(image, mask, shown, digests, tuple(remarks))
+
+
+def _reference(file: str, remarks: list[str], policy: Policy) -> Reference:
+    picture = read_image(open_picture("references", file, remarks.append, policy), remarks.append)
+    return Reference(digest(picture), picture)
 
 
 def digest(picture: Picture) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
-from latentry._contract._model import Checkpoint, OpenCheckpoint
+from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
@@ -45,6 +45,7 @@ from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._sigmas import choose_sigmas
+from latentry._resolve._task import check_references
 from latentry._resolve._useless._idle_options import find_idle, find_idle_of_guidance
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
 from latentry._specs import VariantSpec
@@ -136,6 +137,7 @@ def prepare(
         **asdict(located.parts),
         "init_image": _absolute(request.init_image),
         "mask": _absolute(request.mask),
+        "references": tuple(filter(None, map(_absolute, request.references))),
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
         "refiner": refiner.located.pinned if refiner else None,
         "guidance_model": weak.located.pinned if weak else None,
@@ -260,7 +262,10 @@ def _lay_out(
     counts = choose_part(steps, request.sigmas, canvas.strength, request.strength_mode)
     opening.check("steps", counts.laid_out)
     with plugin_call(checkpoint):
-        shift = checkpoint.shift(*canvas.size)
+        if isinstance(checkpoint, ShiftsBySteps):
+            shift: float | None = checkpoint.shift_for(*canvas.size, counts.laid_out)
+        else:
+            shift = checkpoint.shift(*canvas.size)
     sigmas = choose_sigmas(
         host,
         scheduler,
@@ -285,7 +290,9 @@ def _canvas(
     pictures: Mapping[str, Picture | None],
     opening: Policy,
 ) -> Canvas:
-    inputs = read_inputs(pictures, {"init_image": request.init_image, "mask": request.mask}, opening)
+    check_references(located.variant, len(request.references))
+    files = {"init_image": request.init_image, "mask": request.mask}
+    inputs = read_inputs(pictures, files, opening, request.references)
     return choose_canvas(
         located.variant,
         checkpoint,

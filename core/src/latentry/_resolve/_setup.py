@@ -137,7 +137,8 @@ class Setup:
         """What an encoded prompt depends on besides its text."""
         request = self.request
         guidance = request.guidance if self.located.variant.guidance_kind == "distilled" else None
-        return PromptSettings(*self.size, negative, guidance=guidance, own=self.conditioning)
+        shown = self.inputs.references
+        return PromptSettings(*self.size, negative, guidance=guidance, own=self.conditioning, references=shown)
 
     def again(self, recipe: Recipe) -> Setup:
         """The setup of a picture that is made again; its plugins keep the reasons for which they were taken then."""

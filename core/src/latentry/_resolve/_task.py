@@ -40,6 +40,21 @@ def choose_task(variant: VariantSpec, *, image: bool, mask: bool) -> Task:
     )
 
 
+def check_references(variant: VariantSpec, count: int) -> None:
+    """Refuses more pictures beside the prompt than the network can be shown.
+
+    Raises:
+        IncompatibleError: says how many it takes.
+    """
+    if count > variant.references:
+        raise IncompatibleError(
+            f"{variant.name} cannot be shown {count} reference picture{'s' if count > 1 else ''}.",
+            why=f"It takes up to {variant.references}." if variant.references else "Its network takes none.",
+            remedy="Give fewer." if variant.references else "Leave them out, or begin from a picture (init_image).",
+            field="references",
+        )
+
+
 def choose_strength(task: Task, strength: float | None) -> float | None:
     """The strength of a task, None where it has none.
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
-from latentry import OptionError
 from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.flux import flux_pairs
+from latentry_diffusers.model.distilled_guidance import guidance_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.t5 import encode_t5
@@ -65,12 +65,8 @@ class Flux(NetworksInMemory):
         pooled = encode_clip(*self.clip, prompts, windows=1).pooled
         conditioning = {"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)}
         if self._config["guidance_embeds"]:
-            if settings.guidance is None:
-                raise OptionError(
-                    "No guidance scale was given.",
-                    why=f"The network of {self.checkpoint.variant} takes it with the prompt.",
-                )
-            conditioning["guidance"] = torch.full((len(prompts),), settings.guidance, device=text.device)
+            variant = self.checkpoint.variant
+            conditioning["guidance"] = guidance_rows(settings, len(prompts), text.device, variant)
         return Conditioning(conditioning)
 
     @torch.no_grad()

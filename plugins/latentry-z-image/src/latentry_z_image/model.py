@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import Conditioning, PromptSettings
+from latentry.models import Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.language import Turns, read_prompts
 from latentry_z_image.attention import SingleStreamProcessor
@@ -37,6 +37,7 @@ class ZImage(NetworksInMemory):
         text: Qwen3 with its tokenizer.
     """
 
+    rows_of_timesteps = True
     checkpoint: BundledCheckpoint
 
     def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
@@ -57,7 +58,7 @@ class ZImage(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
         """The transformer's output, negated: it predicts x₀ − ε, and its clock runs from 0 at pure noise to 1."""
         texts: Sequence[Tensor] = conditioning["text"].unbind()
@@ -65,7 +66,7 @@ class ZImage(NetworksInMemory):
             texts = [states[real] for states, real in zip(texts, conditioning["real"], strict=True)]
         outputs: list[Tensor] = self.transformer(
             list(x.to(self.dtype)[:, :, None].unbind()),  # (channels, time, height, width) each
-            torch.full((x.shape[0],), (TIMESTEPS - timestep) / TIMESTEPS, device=x.device),
+            (TIMESTEPS - timestep_rows(timestep, x)) / TIMESTEPS,
             list(texts),
             return_dict=False,
         )[0]

@@ -56,6 +56,7 @@ def _others() -> Iterable[VariantSpec]:
     yield VariantSpec(name="fast", **about, guidance_kind="none", guidance=1.0)
     yield VariantSpec(name="told", **about, guidance_kind="distilled", guidance=3.5)
     yield VariantSpec(name="layered", **about, skip_layers=True)
+    yield VariantSpec(name="shown", **about, references=2)
 
 
 @hookimpl

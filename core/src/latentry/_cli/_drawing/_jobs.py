@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATHS = (
     *("model", "vae", "text_encoders", "tokenizer", "config"),
-    *("refiner", "guidance_model", "init_image", "mask", "plan"),
+    *("refiner", "guidance_model", "init_image", "mask", "references", "plan"),
 )
 """Fields of a request that name files. They can be given again with ``--from``, and so can ``offline``."""
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
+from latentry._contract._reference import Reference
+from latentry._resolve._inputs import digest
 from latentry._specs import VariantSpec
 from latentry.testing._family._subject import FamilySubject
 
@@ -49,15 +52,17 @@ def given(
     guidance: float = 3.5,
     lam: float = 0.0,
     size: tuple[int, int] | None = None,
+    shown: Sequence[Image.Image] = (),
 ) -> Given:
     """Standard normal samples at λ = ``lam`` with encoded prompts, and with a mask where the network takes one.
 
-    ``size`` is width and height in pixels; by default those of the checkpoint.
+    ``size`` is width and height in pixels, by default those of the checkpoint; ``shown`` are reference pictures.
     """
     model = model or subject.model(variant)
     point = model.process.at(lam=lam)
     width, height = size or (subject.side(variant),) * 2
-    settings = replace(subject.settings(variant, guidance), width=width, height=height)
+    references = tuple(Reference(digest(each), each) for each in shown)
+    settings = replace(subject.settings(variant, guidance), width=width, height=height, references=references)
     tensors = dict(model.encode_prompt(prompts, settings).tensors)
     if "inpainting" in variant.tasks:
         tensors |= model.inpainting(pictures(len(prompts), width, height), mask(len(prompts), width, height))

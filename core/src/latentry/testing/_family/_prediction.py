@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
@@ -96,6 +97,30 @@ def _mask_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[str]:
         tensors = {**inputs.conditioning.tensors, **model.inpainting(*other)}
         if apart(predicted(model, Given(inputs.x, inputs.timestep, Conditioning(tensors))), own) < DIFFERENT:
             yield f"another {what} has no effect"
+
+
+def references(subject: FamilySubject) -> Iterator[CheckResult]:
+    """A network that can be shown pictures beside the prompt depends on each of them, and does without any.
+
+    Troubleshooting: ``settings.references`` holds the pictures; what ``encode_prompt`` makes of them goes into the
+    conditioning. ``VariantSpec.references`` says how many the network takes.
+    """
+    for variant in subject.variants:
+        if variant.references:
+            yield summed("references", "depends on each", _reference_faults(subject, variant), case=variant.name)
+
+
+def _reference_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[str]:
+    side, model = subject.side(variant), subject.model(variant)
+    grey = Image.radial_gradient("L").resize((side, side)).convert("RGB")
+    wide = Image.linear_gradient("L").resize((2 * side, side)).convert("RGB")
+    none, one = (predicted(model, given(subject, variant, shown=shown)) for shown in ([], [grey]))
+    if apart(one, none) < DIFFERENT:
+        yield "a picture has no effect"
+    if apart(predicted(model, given(subject, variant, shown=[wide])), one) < DIFFERENT:
+        yield "another picture has no effect"
+    if variant.references > 1 and apart(predicted(model, given(subject, variant, shown=[grey, wide])), one) < DIFFERENT:
+        yield "a second picture has no effect"
 
 
 def timestep(subject: FamilySubject) -> Iterator[CheckResult]:

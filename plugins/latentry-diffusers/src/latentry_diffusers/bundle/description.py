@@ -48,12 +48,12 @@ def describe(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping[st
     listed = frozenset(spec.name for spec in specs if not spec.optional or _is_named(index.get(spec.name)))
     given = {role for role, _ in files.parts}
     places = {
-        spec.name: (file, spec.kinds)
+        spec.name: (file, spec.kinds, spec.within)
         for spec in specs
         if (file := _config_file(spec, files.config, own if spec.name in listed else None, apart=spec.role in given))
     }
     if described is not None:
-        places["scheduler"] = (files.config or described) / "scheduler" / "scheduler_config.json", {}
+        places["scheduler"] = (files.config or described) / "scheduler" / "scheduler_config.json", {}, ""
     configs = {**published, **read_configs(places)}
     return Description(specs, {spec.name: configs[spec.name] for spec in specs}, configs["scheduler"], index, listed)
 

@@ -17,7 +17,9 @@ _DIFFUSION = (
 _OPEN_CLIP_END = "cond_stage_model\\.model\\.(transformer\\.resblocks\\.23\\..*|text_projection)"
 """What Stable Diffusion 2 leaves out: it uses the states before the last layer, and no pooled state."""
 _CLIP = "(.*\\.)?(logit_scale|position_ids|attn_mask)|(text_model\\.)?text_projection\\.weight|text_projection"
-_VISION = "vision_model\\..*|visual_projection\\..*|visual\\..*"
+_VISION = "vision_model\\..*|visual_projection\\..*|(model\\.)?(visual|vision_tower|multi_modal_projector)\\..*"
+_HEAD = "(language_model\\.)?lm_head\\.weight|tekken_model"
+"""The layer of a language model that names words, and a vocabulary stored as a tensor."""
 _T5 = (
     "dec\\.(blk\\..*|output_norm\\.weight)|decoder\\.(block|embed_tokens|final_layer_norm)\\..*"
     "|lm_head\\.weight|spiece_model|tokenizer_json"
@@ -26,7 +28,7 @@ _T5 = (
 _SHARED = "(.*\\.)?(shared|encoder\\.embed_tokens)\\.weight"
 """Both names of T5's embeddings; a file needs only one."""
 
-_USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _T5, _SHARED)))
+_USELESS = re.compile("|".join((_DIFFUSION, _OPEN_CLIP_END, _CLIP, _VISION, _HEAD, _T5, _SHARED)))
 
 
 def is_useless(name: str) -> bool:

@@ -67,6 +67,7 @@ class PartSpec:
         tokenizer: the tokenizer of a text encoder.
         optional: whether the model runs without it.
         identities: matrices that single files leave out because they are the identity.
+        within: the key of ``config.json`` under which it is described, where it is part of a larger model there.
     """
 
     name: str
@@ -77,6 +78,7 @@ class PartSpec:
     tokenizer: TokenizerSpec | None = None
     optional: bool = False
     identities: tuple[str, ...] = ()
+    within: str = ""
 
 
 def common_name(name: str) -> str:
@@ -153,7 +155,10 @@ CLIP_PROJECTED = Network(
     (Layout(_OPEN_CLIP, partial(open_clip_pairs, root="", projected=True)),),
 )
 _LANGUAGE = (
-    Layout(Pair("model.embed_tokens.weight", (_EMBED,)), language_single_pairs),
+    *(
+        Layout(Pair(f"{root}embed_tokens.weight", (_EMBED,)), partial(language_single_pairs, root=root))
+        for root in ("model.", "model.language_model.", "language_model.model.")
+    ),
     Layout(Pair("token_embd.weight", (_EMBED,)), language_gguf_pairs),
 )
 QWEN3 = Network(
@@ -162,7 +167,8 @@ QWEN3 = Network(
     _language,
     _LANGUAGE,
 )
-"""A language model whose hidden states are what a denoiser attends to; the layer that names words is not needed."""
+MISTRAL = Network("transformers:MistralModel", _EMBED, _language, _LANGUAGE)
+"""Language models whose hidden states are what a denoiser attends to; the layer that names words is not needed."""
 T5 = Network(
     "transformers:T5EncoderModel", _SHARED, _t5, (Layout(Pair("token_embd.weight", (_SHARED,)), t5_gguf_pairs),)
 )

@@ -130,7 +130,7 @@ def _given_part(path: Path, candidates: Sequence[PartSpec], configs: Mapping[str
         found = find_parts(spec, configs[spec.name], folder, read(folder))
         if (part := next((part for part in found if part.check_witness() is None), None)) is not None:
             own = folder / "config.json"
-            return replace(part, config=read_config(own, spec.kinds)) if own.is_file() else part
+            return replace(part, config=read_config(own, spec.kinds, spec.within)) if own.is_file() else part
     return None
 
 

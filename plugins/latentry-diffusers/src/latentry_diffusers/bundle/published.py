@@ -77,6 +77,25 @@ QWEN3_4B: Config = {
 }
 """Qwen3-4B, the text encoder of Z-Image and of FLUX.2 klein 4B."""
 
+QWEN3_8B: Config = {**QWEN3_4B, "hidden_size": 4096, "intermediate_size": 12288, "tie_word_embeddings": False}
+
+MISTRAL_SMALL: Config = {
+    "model_type": "mistral",
+    "vocab_size": 131072,
+    "hidden_size": 5120,
+    "intermediate_size": 32768,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 131072,
+    "rms_norm_eps": 1e-5,
+    "sliding_window": None,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000_000.0},
+    "tie_word_embeddings": False,
+}
+"""The language model of Mistral Small 3.1 and 3.2."""
+
 BETAS: Config = {
     "num_train_timesteps": 1000,
     "beta_schedule": "scaled_linear",

@@ -10,11 +10,16 @@ from typing import Any, Literal, NamedTuple
 from latentry import ModelError, ModelFiles
 from latentry_diffusers.files.configs import read_json
 
-Kind = Literal["clip", "t5", "qwen"]
+Kind = Literal["clip", "t5", "qwen", "mistral"]
 
 FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 """Names of vocabulary files; any one of them is enough."""
-CLASSES: Mapping[Kind, str] = {"clip": "CLIPTokenizer", "t5": "T5TokenizerFast", "qwen": "Qwen2TokenizerFast"}
+CLASSES: Mapping[Kind, str] = {
+    "clip": "CLIPTokenizer",
+    "t5": "T5TokenizerFast",
+    "qwen": "Qwen2TokenizerFast",
+    "mistral": "PreTrainedTokenizerFast",
+}
 HUB: Mapping[Kind, tuple[str, ...]] = {
     "clip": ("openai/clip-vit-large-patch14", "stabilityai/stable-diffusion-xl-base-1.0/tokenizer"),
     "t5": (
@@ -22,10 +27,11 @@ HUB: Mapping[Kind, tuple[str, ...]] = {
         "black-forest-labs/FLUX.1-schnell/tokenizer_2",
         "google/t5-v1_1-xxl",
     ),
+    "mistral": ("black-forest-labs/FLUX.2-dev/tokenizer", "mistralai/Mistral-Small-3.2-24B-Instruct-2506"),
     "qwen": ("Qwen/Qwen3-4B", "Tongyi-MAI/Z-Image-Turbo/tokenizer", "Qwen/Qwen-Image/tokenizer"),
 }
 """Repositories on the Hub, some with a folder, that hold the vocabularies of all published checkpoints."""
-MARKS: Mapping[str, Kind] = {"<|im_start|>": "qwen"}
+MARKS: Mapping[str, Kind] = {"<|im_start|>": "qwen", "[INST]": "mistral"}
 """Tokens that only one kind of byte-pair vocabulary has; without any of them it is CLIP's."""
 
 

@@ -91,6 +91,8 @@ def contents(part: Part, dtype: torch.dtype | None, *, remedy: str) -> Contents:
 
 def _torch(part: Part, name: str, asked: torch.dtype | None) -> torch.dtype:
     source = part.sources[name]
+    if source.dtype == "I64":  # a counter, such as that of a normalisation's batches
+        return torch.int64
     if asked is None and (source.dtype not in DTYPES or source.is_scaled):
         raise IncompatibleError(
             f"{part.origin} holds quantised weights, which these layouts have no place for.",

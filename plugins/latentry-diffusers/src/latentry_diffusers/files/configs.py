@@ -24,8 +24,13 @@ def read_json(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
+def read_config(file: Path, kinds: Kinds | None = None, within: str = "") -> dict[str, Any]:
     """The configuration in a JSON file.
+
+    Args:
+        file: to be read.
+        kinds: the keys that it must have, and their types.
+        within: the key under which it is, where the file describes a larger model.
 
     Raises:
         ModelError: it is missing, cannot be read, or lacks a key of the right type.
@@ -36,6 +41,8 @@ def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
         raise ModelError(
             f"{file} cannot be read.", why=why, remedy="Download the checkpoint again, with all its files."
         )
+    if isinstance(content.get(within), dict):
+        content = content[within]
     for key, kind in (kinds or {}).items():
         if not isinstance(content.get(key), kind):
             names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
@@ -47,9 +54,9 @@ def read_config(file: Path, kinds: Kinds | None = None) -> dict[str, Any]:
     return content
 
 
-def read_configs(files: Mapping[str, tuple[Path, Kinds]]) -> dict[str, dict[str, Any]]:
-    """Several configurations by name; see ``read_config``."""
-    return {name: read_config(file, kinds) for name, (file, kinds) in files.items()}
+def read_configs(files: Mapping[str, tuple[Path, Kinds, str]]) -> dict[str, dict[str, Any]]:
+    """Several configurations by name; see ``read_config`` for what is given for each."""
+    return {name: read_config(*given) for name, given in files.items()}
 
 
 def check_agreement(path: Path, claims: Mapping[str, tuple[object, str, object]]) -> None:

@@ -34,13 +34,14 @@ def language_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
     return tuple(Pair(name, (name,)) for _, name in _tensors(config))
 
 
-def language_single_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
-    """The same in published files, which begin every name as those of a model with a head.
+def language_single_pairs(config: Mapping[str, Any], root: str = "model.") -> tuple[Pair, ...]:
+    """The same in published files, which begin every name as those of a larger model.
 
     Args:
         config: its configuration in transformers' keys.
+        root: how names begin: in a model with a head, or in one that also sees.
     """
-    return tuple(Pair(f"model.{name}", (name,)) for _, name in _tensors(config))
+    return tuple(Pair(f"{root}{name}", (name,)) for _, name in _tensors(config))
 
 
 def language_gguf_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:

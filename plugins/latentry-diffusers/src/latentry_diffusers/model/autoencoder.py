@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,18 +16,67 @@ _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min
 """Attributes in which an ``AutoencoderKL`` keeps its tiling."""
 
 
-class Autoencoder:
-    """diffusers' ``AutoencoderKL``, in the dtype it was loaded in.
+class LatentSpace(Protocol):
+    """How a denoiser's latents come of an autoencoder's own: (fold(raw) − shift)·scale, of about unit variance."""
 
-    Latents z are in units of about one standard deviation: z = (raw − shift)·scale, with ``shift_factor`` and
-    ``scaling_factor`` of the configuration, or by channel with ``latents_mean`` and ``scaling_factor / latents_std``.
+    def fold(self, raw: Tensor) -> Tensor:
+        """The autoencoder's latents arranged as the denoiser has them: (batch, channels, height, width)."""
+        ...
+
+    def unfold(self, latents: Tensor) -> Tensor:
+        """The inverse of ``fold``."""
+        ...
+
+    def units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """Shift and scale, as numbers or by channel, for latents such as these."""
+        ...
+
+
+class AsConfigured:
+    """Latents as ``AutoencoderKL`` has them, in the units that its configuration says.
+
+    These are ``shift_factor`` and ``scaling_factor``, or by channel ``latents_mean`` and
+    ``scaling_factor / latents_std``.
+
+    Args:
+        config: of the autoencoder.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+
+    def fold(self, raw: Tensor) -> Tensor:
+        """See ``LatentSpace``."""
+        return raw
+
+    def unfold(self, latents: Tensor) -> Tensor:
+        """See ``LatentSpace``."""
+        return latents
+
+    def units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """See ``LatentSpace``."""
+        config = self._config
+        mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if mean is None or std is None:
+            return config.shift_factor or 0.0, config.scaling_factor
+        by_channel = [torch.tensor(values, device=like.device).view(1, -1, 1, 1) for values in (mean, std)]
+        return by_channel[0], config.scaling_factor / by_channel[1]
+
+
+class Autoencoder:
+    """diffusers' ``AutoencoderKL`` and its like, in the dtype it was loaded in.
 
     Attributes:
         network: the ``AutoencoderKL``.
+
+    Args:
+        network: the same.
+        space: how its latents are arranged and scaled; None for what its configuration says.
     """
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, space: LatentSpace | None = None) -> None:
         self.network, self._weight = network, FirstWeight(network)
+        self._space = space or AsConfigured(network.config)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -38,18 +87,19 @@ class Autoencoder:
             noise: standard normal, of the latents' shape, for a sample of the posterior; None gives its mode.
         """
         posterior = self.network.encode(pixels.to(self._weight.device, self._weight.dtype)).latent_dist
-        raw: Tensor = posterior.mode().float()
+        raw = self._space.fold(posterior.mode().float())
         if noise is not None:
-            raw = raw + posterior.std.float() * noise.to(raw.device)
-        shift, scale = self._units(raw)
+            raw = raw + self._space.fold(posterior.std.float()) * noise.to(raw.device)
+        shift, scale = self._space.units(raw)
         return (raw - shift) * scale
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (batch, 3, H, W) in −1..1, float32, of latents (batch, c, h, w)."""
         z = latents.to(self._weight.device)
-        shift, scale = self._units(z)
-        pixels: Tensor = self.network.decode((z / scale + shift).to(self._weight.dtype), return_dict=False)[0]
+        shift, scale = self._space.units(z)
+        raw = self._space.unfold(z / scale + shift)
+        pixels: Tensor = self.network.decode(raw.to(self._weight.dtype), return_dict=False)[0]
         return pixels.float()
 
     def tile(self, side: int | None) -> None:
@@ -87,12 +137,3 @@ class Autoencoder:
         finally:
             for name, value in before.items():
                 setattr(network, name, value)
-
-    def _units(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        """Shift and scale of the latents, as numbers or by channel."""
-        config = self.network.config
-        mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-        if mean is None or std is None:
-            return config.shift_factor or 0.0, config.scaling_factor
-        by_channel = [torch.tensor(values, device=like.device).view(1, -1, 1, 1) for values in (mean, std)]
-        return by_channel[0], config.scaling_factor / by_channel[1]

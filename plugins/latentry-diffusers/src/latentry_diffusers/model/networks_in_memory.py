@@ -44,15 +44,17 @@ class NetworksInMemory(BaseModel):
         report: LoadReport,
         pairs: Callable[[], Sequence[Pair]],
         processors: Processors = MappingProxyType({}),
+        autoencoder: Autoencoder | None = None,
     ) -> None:
         """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers;
-        ``processors`` serve attention in layers that only this family's networks have.
+        ``processors`` serve attention in layers that only this family's networks have; ``autoencoder`` is the one on
+        ``vae``, where its latents are not as its configuration says.
         """
         super().__init__(checkpoint, networks, report)
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
         self._weight = FirstWeight(self.denoiser)
-        self.autoencoder = Autoencoder(networks["vae"])
+        self.autoencoder = autoencoder or Autoencoder(networks["vae"])
         self._attention = Routing(others, text=text, processors=processors)
         self._pairs = pairs
         self._adapters: Adapters | None = None

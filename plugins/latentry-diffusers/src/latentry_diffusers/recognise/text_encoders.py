@@ -17,6 +17,8 @@ PREFIXES = (
     "text_encoders.clip_g.transformer.",
     "text_encoders.t5xxl.transformer.",
     "text_encoders.qwen3_4b.transformer.",
+    "text_encoders.qwen3_8b.transformer.",
+    "text_encoders.mistral3_24b.transformer.",
     "",
 )
 """How the names of a text encoder begin, in the files of models and alone."""
@@ -29,6 +31,7 @@ PUBLISHED: Mapping[tuple[str, int, int], str] = {
     ("T5", 4096, 24): "T5-XXL",
     ("Qwen3", 2560, 36): "Qwen3-4B",
     ("Qwen3", 4096, 36): "Qwen3-8B",
+    ("Mistral", 5120, 40): "Mistral Small",
 }
 """Published encoders by architecture, width and number of layers."""
 
@@ -37,7 +40,7 @@ class TextEncoder(NamedTuple):
     """A text encoder in a file.
 
     Attributes:
-        architecture: ``CLIP``, ``T5`` or ``Qwen3``.
+        architecture: ``CLIP``, ``T5``, ``Qwen3`` or ``Mistral``.
         width: of its states.
         layers: how many it has.
         name: of the published encoder with this shape; None where there is none.
@@ -53,6 +56,8 @@ class _Layout(NamedTuple):
     architecture: str
     embedding: str
     layer: str
+    common: bool = False
+    """Many language models have it: only a published text encoder is told by it."""
 
 
 LAYOUTS = (
@@ -65,15 +70,22 @@ LAYOUTS = (
     _Layout("Qwen3", "model.embed_tokens.weight", "model.layers.{}.self_attn.q_norm.weight"),
     _Layout("Qwen3", "embed_tokens.weight", "layers.{}.self_attn.q_norm.weight"),
     _Layout("Qwen3", "token_embd.weight", "blk.{}.attn_q_norm.weight"),
+    *(
+        _Layout("Mistral", f"{root}embed_tokens.weight", f"{root}layers.{{}}.self_attn.q_proj.weight", common=True)
+        for root in ("model.", "", "model.language_model.", "language_model.model.")
+    ),
+    _Layout("Mistral", "token_embd.weight", "blk.{}.attn_q.weight", common=True),
 )
-"""CLIP's layouts (two of transformers, OpenCLIP's), and T5's and Qwen3's (transformers', llama.cpp's)."""
+"""Layouts of CLIP (two of transformers, OpenCLIP's), T5 and language models (transformers', llama.cpp's)."""
 
 
 def text_encoder(tensors: Headers) -> TextEncoder | None:
     """The text encoder in a file that holds nothing else; None where it is another file."""
     bare = alone(tensors, PREFIXES)
-    for architecture, embedding, layer in LAYOUTS:
+    for architecture, embedding, layer, common in LAYOUTS:
         width, layers = side(bare, embedding, 1), count(bare, layer.format)
         if width is not None and layers:
-            return TextEncoder(architecture, width, layers, PUBLISHED.get((architecture, width, layers)))
+            name = PUBLISHED.get((architecture, width, layers))
+            if name is not None or not common:
+                return TextEncoder(architecture, width, layers, name)
     return None

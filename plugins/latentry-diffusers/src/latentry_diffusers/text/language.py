@@ -56,7 +56,7 @@ def read_prompts(
         prompts: at least one.
         turns: what is around each.
         layers: numbers of hidden states; 0 is the embeddings, −1 the last, which is normed.
-        length: the most tokens, those around the prompt included.
+        length: the most tokens, those around the prompt included; fewer where the tokenizer says so.
     """
     rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
     states = [run(encoder, torch.tensor([row], device=encoder.device), layers)[0] for row in rows]
@@ -74,19 +74,28 @@ def read_window(
 ) -> Tensor:
     """As ``read_prompts``, each prompt filled up to ``length`` with padding, whose states are given too.
 
-    Padding comes after the prompt and sees it, but is not seen by it.
+    Padding is on the tokenizer's side of the prompt, and is not seen by it.
     """
+    length = min(length, tokenizer.model_max_length)
     rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
-    padded = [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
-    real = torch.tensor([[int(place < len(row)) for place in range(length)] for row in rows], device=encoder.device)
-    return run(encoder, torch.tensor(padded, device=encoder.device), layers, real)
+    on_the_left = tokenizer.padding_side == "left"
+
+    def filled(row: list[int], with_: int) -> list[int]:
+        padding = [with_] * (length - len(row))
+        return padding + row if on_the_left else row + padding
+
+    ids = torch.tensor([filled(row, tokenizer.pad_token_id) for row in rows], device=encoder.device)
+    real = torch.tensor([filled([1] * len(row), 0) for row in rows], device=encoder.device)
+    return run(encoder, ids, layers, real)
 
 
 def tokens_of(tokenizer: Any, prompt: str, turns: Turns, length: int) -> list[int]:
     """The tokens of a prompt within its turns, at most ``length``; warns where some are left out."""
-    ids: list[int] = tokenizer(turns.before + prompt + turns.after, verbose=False).input_ids
+    length = min(length, tokenizer.model_max_length)
+    options = {"add_special_tokens": False, "verbose": False}
+    ids: list[int] = tokenizer(turns.before + prompt + turns.after, **options).input_ids
     if len(ids) > length:
-        before, after = (len(tokenizer(text, verbose=False).input_ids) for text in turns)
+        before, after = (len(tokenizer(text, **options).input_ids) for text in turns)
         own, kept = len(ids) - before - after, length - before
         log.warning("the prompt has %d tokens; all after the first %d are ignored: %r", own, min(own, kept), prompt)
     return ids[:length]

@@ -118,7 +118,7 @@ MOVED = {
 }
 """What was in ``latentry`` once and is in a module of its own now; the old place works, with a warning."""
 
-FACES = sorted([*MOVED, "tables"])
+FACES = sorted([*MOVED, "batches", "tables"])
 PLUGINS = Path(__file__).parents[1] / "plugins"
 HEAVY = ("torch", "numpy", "pydantic", "diffusers", "transformers", "safetensors", "PIL")
 

@@ -37,6 +37,7 @@ from latentry._specs import (
     ConditionerSpec,
     ControlSpec,
     Detection,
+    ExecutorSpec,
     FileKind,
     Final,
     GuidanceKind,
@@ -58,7 +59,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, conditioners, guidance, models, sigmas, solvers, tables
+    from latentry import attention, batches, conditioners, guidance, models, sigmas, solvers, tables
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
     from latentry._files._compatible import Compatibility, compatible
@@ -108,7 +109,9 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
-            **dict.fromkeys(("attention", "conditioners", "guidance", "models", "sigmas", "solvers", "tables"), ""),
+            **dict.fromkeys(
+                ("attention", "batches", "conditioners", "guidance", "models", "sigmas", "solvers", "tables"), ""
+            ),
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Glimpse": "_contract._progress",
@@ -196,6 +199,7 @@ __all__ = [
     "Ended",
     "Engine",
     "Evaluator",
+    "ExecutorSpec",
     "FileKind",
     "Final",
     "Flow",
@@ -275,6 +279,7 @@ __all__ = [
     "VariantSpec",
     "WholeScheduler",
     "attention",
+    "batches",
     "compatible",
     "conditioners",
     "guidance",

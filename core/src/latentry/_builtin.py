@@ -1,10 +1,10 @@
-"""What the core itself registers, through its own entry point: sigma schedules, and classifier-free guidance."""
+"""What the core itself registers, through its own entry point: sigma schedules, guidance, an executor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from latentry._specs import ALL_PROCESSES, GuidanceSpec, ProcessKind, SigmaScheduleSpec
+from latentry._specs import ALL_PROCESSES, ExecutorSpec, GuidanceSpec, ProcessKind, SigmaScheduleSpec
 from latentry.hookspecs import hookimpl
 
 _LIN = "Lin et al. 2023, arXiv:2305.08891, table 2"
@@ -39,6 +39,12 @@ def latentry_guidance() -> Iterable[GuidanceSpec]:
         summary="away from the output without the prompt, in proportion to the scale; the default",
         citation="Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598",
     )
+
+
+@hookimpl
+def latentry_executors() -> Iterable[ExecutorSpec]:
+    """Who draws a batch that names nobody."""
+    yield ExecutorSpec(name="local", target="latentry._batch._local:LocalExecutor", summary="this process, one engine")
 
 
 def _even() -> Iterable[SigmaScheduleSpec]:

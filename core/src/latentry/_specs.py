@@ -423,6 +423,11 @@ class CommandSpec(Spec):
     """
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSpec(Spec):
+    """Where batches are drawn; ``target`` is a class that implements ``latentry.batches.Executor``."""
+
+
 PartRole = Literal["vae", "text-encoder", "tokenizer"]
 
 

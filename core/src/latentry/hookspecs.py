@@ -16,6 +16,7 @@ from latentry._specs import (
     CommandSpec,
     ConditionerSpec,
     ControlSpec,
+    ExecutorSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -78,3 +79,8 @@ def latentry_model_sources() -> Iterable[ModelSourceSpec]:  # type: ignore[empty
 @hookspec
 def latentry_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
     """Sub-commands of ``latentry``."""
+
+
+@hookspec
+def latentry_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
+    """Where batches are drawn, e.g. on several machines."""

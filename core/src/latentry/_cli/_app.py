@@ -15,6 +15,7 @@ from latentry._cli._settings._settable import settings_of
 
 COMMANDS = {
     "generate": "_generate",
+    "batch": "_batch",
     "show": "_show",
     "inspect": "_inspect",
     "convert": "_convert",
@@ -35,7 +36,7 @@ COMMANDS = {
 }
 """The core's own commands: name and module. The module has the click command under the command's name."""
 PANELS = {
-    "Pictures": ("generate", "show"),
+    "Pictures": ("generate", "batch", "show"),
     "Models": ("models", "families", "inspect", "convert"),
     "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "matrix", "check"),
     "This installation": ("plugins", "doctor", "config", "schema", "completion"),

@@ -95,9 +95,9 @@ def open_host(context: click.Context, *, mention_problems: bool = True, more: Se
     """
     with plugins_print_to_stderr():
         host = PluginHost(
-            load=_names("LATENTRY_PLUGINS"),
-            block=_names("LATENTRY_BLOCK") or (),
-            plugin_dirs=[*context.find_object(GlobalOptions).plugin_dirs, *more, *_own_models()],  # type: ignore[union-attr]
+            load=names_in("LATENTRY_PLUGINS"),
+            block=names_in("LATENTRY_BLOCK") or (),
+            plugin_dirs=[*loose_plugins(context), *more],
         )
     if mention_problems and host.problems:
         count = len(host.problems)
@@ -113,12 +113,18 @@ def _own_models() -> list[Path]:
     return [PLUGIN] if own_models() else []
 
 
+def loose_plugins(context: click.Context) -> tuple[Path, ...]:
+    """What was typed to be loaded as a plugin, and the user's own models."""
+    return (*context.find_object(GlobalOptions).plugin_dirs, *_own_models())  # type: ignore[union-attr]
+
+
 def plugins_print_to_stderr() -> AbstractContextManager[object]:
     """Around the import and the calls of plugins: what they print must not mix with a command's own output."""
     return redirect_stdout(sys.stderr)
 
 
-def _names(variable: str) -> tuple[str, ...] | None:
+def names_in(variable: str) -> tuple[str, ...] | None:
+    """The names that an environment variable lists; None where it is not set."""
     value = os.environ.get(variable)
     if value is None:
         return None

@@ -24,6 +24,7 @@ from latentry._specs import (
     CommandSpec,
     ConditionerSpec,
     ControlSpec,
+    ExecutorSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -49,7 +50,7 @@ class PluginHost:
         core_version: the installed core's version; empty where the core was never installed.
         plugins: what loaded.
         schedulers, sigma_schedules, families, attention_backends, guidance, conditioners, controls, checkpoints,
-            model_sources, commands: the records by name, a registry for each of ``KINDS``.
+            model_sources, commands, executors: the records by name, a registry for each of ``KINDS``.
     """
 
     schedulers: Registry[SchedulerSpec]
@@ -62,6 +63,7 @@ class PluginHost:
     checkpoints: Registry[CheckpointSpec]
     model_sources: Registry[ModelSourceSpec]
     commands: Registry[CommandSpec]
+    executors: Registry[ExecutorSpec]
 
     def __init__(
         self,

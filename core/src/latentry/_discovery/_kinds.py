@@ -11,6 +11,7 @@ from latentry._specs import (
     CommandSpec,
     ConditionerSpec,
     ControlSpec,
+    ExecutorSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -45,6 +46,7 @@ CORE_COMMANDS = frozenset(
     {
         *(
             "attention",
+            "batch",
             "check",
             "completion",
             "config",
@@ -72,6 +74,7 @@ CONTROLS = Kind("controls", "latentry_controls", ControlSpec, "control")
 CHECKPOINTS = Kind("checkpoints", "latentry_checkpoints", CheckpointSpec, "model")
 MODEL_SOURCES = Kind("model_sources", "latentry_model_sources", ModelSourceSpec, "model source")
 COMMANDS = Kind("commands", "latentry_commands", CommandSpec, "command", CORE_COMMANDS)
+EXECUTORS = Kind("executors", "latentry_executors", ExecutorSpec, "executor")
 
 KINDS: tuple[Kind[Any], ...] = (
     SCHEDULERS,
@@ -84,4 +87,5 @@ KINDS: tuple[Kind[Any], ...] = (
     CHECKPOINTS,
     MODEL_SOURCES,
     COMMANDS,
+    EXECUTORS,
 )

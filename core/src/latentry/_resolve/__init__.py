@@ -3,5 +3,5 @@
 ``prepare`` reads the request and gives each chooser what that one reads. A chooser gives back what it chose, and in
 ``decided`` the fields of a request that asks for the same again.
 
-May use everything but ``_capture``, ``_jobs``, ``_generate``, ``_bases``, ``_cli`` and ``testing``.
+May use everything but ``_capture``, ``_jobs``, ``_generate``, ``_batch``, ``_bases``, ``_cli`` and ``testing``.
 """

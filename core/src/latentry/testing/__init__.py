@@ -12,7 +12,7 @@ or ``latentry check mine``. ``KITS`` holds the checks by kind. A check is a func
 works from what the record declares; schedulers are checked on networks whose right answer is known.
 
 May use: ``_errors``, ``_specs``, ``_discovery``, ``_numerics``, ``_contract``, ``_request``, ``_files``,
-``_attention``, ``_conditioning``, ``_guidance``, ``_resolve``, ``_generate``.
+``_attention``, ``_conditioning``, ``_guidance``, ``_resolve``, ``_generate``, ``_batch``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from latentry.testing._plain._checkpoints import CheckpointSuite
 from latentry.testing._plain._commands import CommandSuite
 from latentry.testing._plain._conditioners import ConditionerSubject, ConditionerSuite, Pair
 from latentry.testing._plain._controls import ControlSuite
+from latentry.testing._plain._executors import ExecutorSuite
 from latentry.testing._plain._guidance import GuidanceSubject, GuidanceSuite
 from latentry.testing._plain._model_sources import ModelSourceSuite
 from latentry.testing._plain._subject import PlainSubject
@@ -57,6 +58,7 @@ __all__ = [
     "ConditionerSuite",
     "ControlSuite",
     "EagerAttention",
+    "ExecutorSuite",
     "FamilySubject",
     "FamilySuite",
     "GaussianOracle",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from latentry._discovery import PluginHost
-from latentry._specs import CheckpointSpec, CommandSpec, ControlSpec, ModelSourceSpec
+from latentry._specs import CheckpointSpec, CommandSpec, ControlSpec, ExecutorSpec, ModelSourceSpec
 from latentry.testing._attention._all import CHECKS as ATTENTION
 from latentry.testing._attention._subject import AttentionSubject
 from latentry.testing._checks._all import CHECKS as SCHEDULERS
@@ -22,6 +22,7 @@ from latentry.testing._plain._commands import CHECKS as COMMANDS
 from latentry.testing._plain._conditioners import CHECKS as CONDITIONERS
 from latentry.testing._plain._conditioners import ConditionerSubject
 from latentry.testing._plain._controls import CHECKS as CONTROLS
+from latentry.testing._plain._executors import CHECKS as EXECUTORS
 from latentry.testing._plain._guidance import CHECKS as GUIDANCE
 from latentry.testing._plain._guidance import GuidanceSubject
 from latentry.testing._plain._model_sources import CHECKS as MODEL_SOURCES
@@ -63,6 +64,7 @@ KITS: Mapping[str, Kit] = MappingProxyType(
         "checkpoints": Kit(CHECKPOINTS, partial(PlainSubject.of, kind=CheckpointSpec)),
         "model_sources": Kit(MODEL_SOURCES, partial(PlainSubject.of, kind=ModelSourceSpec)),
         "commands": Kit(COMMANDS, partial(PlainSubject.of, kind=CommandSpec)),
+        "executors": Kit(EXECUTORS, partial(PlainSubject.of, kind=ExecutorSpec)),
     }
 )
 """By the host's attribute that holds the records."""

@@ -31,6 +31,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "attention": Kind("attention backend", 'latentry generate "a red circle" --attention {name}'),
         "checkpoint": Kind("model", 'latentry generate "red" --model {name}'),
         "command": Kind("command", "latentry {name}"),
+        "executor": Kind("executor", "latentry batch prompts.txt --output pictures --executor {name}"),
         "source": Kind("model source", 'latentry generate "a red circle" --model {name}/NAME'),
     }
 )

@@ -192,9 +192,13 @@ def _lines(file: str | None, prompt: str | None) -> list[Mapping[str, Any]]:
         return []
     if prompt is not None:
         raise OptionError(f"--prompts {file}: a prompt is given as well.", remedy="Leave one of them out.")
-    from latentry._cli._drawing._prompts import read_prompts
+    from latentry._request._prompts import read_prompts
 
-    return read_prompts(file)
+    try:
+        return read_prompts(file)
+    except OptionError as error:
+        error.what = f"--prompts {error.what}"
+        raise
 
 
 def _wildcards(alternatives: bool, folder: Path | None, seed: int | None) -> Wildcards | None:

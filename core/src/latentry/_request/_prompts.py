@@ -15,7 +15,7 @@ MOST = 65_536
 
 
 def read_prompts(file: str) -> list[Mapping[str, Any]]:
-    """The fields that each line gives; empty lines and those that begin with ``#`` give none.
+    """The fields that each line of a file gives; empty lines and those that begin with ``#`` give none.
 
     Args:
         file: a path, or ``-`` for standard input.
@@ -30,12 +30,12 @@ def read_prompts(file: str) -> list[Mapping[str, Any]]:
             with open(file, encoding="utf-8-sig") as opened:
                 text = opened.read()
     except (OSError, ValueError) as error:  # bytes that are not UTF-8 are a ValueError
-        raise OptionError(f"--prompts {file} cannot be read.", why=str(error)) from error
+        raise OptionError(f"{file} cannot be read.", why=str(error)) from error
     found = list(_fields(file, text))
     if not found:
-        raise OptionError(f"--prompts {file} has no prompts.", remedy="Write one on each line.")
+        raise OptionError(f"{file} has no prompts.", remedy="Write one on each line.")
     if len(found) > MOST:
-        raise OptionError(f"--prompts {file} has {len(found):,} prompts.", why=f"{MOST:,} are the most.")
+        raise OptionError(f"{file} has {len(found):,} prompts.", why=f"{MOST:,} are the most.")
     return found
 
 
@@ -52,7 +52,7 @@ def _object(file: str, number: int, line: str) -> Mapping[str, Any]:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise OptionError(
-            f"--prompts {file}: line {number} is not valid JSON.",
+            f"{file}: line {number} is not valid JSON.",
             why=str(error),
             remedy='Write text, or an object such as {"prompt": "a red circle", "steps": 8}.',
         ) from error

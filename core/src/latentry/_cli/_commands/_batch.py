@@ -1,0 +1,117 @@
+"""``latentry batch``: every line of a file drawn into a folder, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentry._cli._common_options import complete_files, complete_names, json_option, quiet_option
+from latentry._cli._field_options import FieldCommand, FieldOption, options_of, typed_fields
+from latentry._cli._global_options import loose_plugins, names_in, open_host
+from latentry._errors import LatentryError, OptionError
+
+if TYPE_CHECKING:
+    from latentry._batch._work import DrawnLine
+
+POLICY = ("offload", "blocks_per_group")
+"""Fields of the memory policy that are options here."""
+
+
+def _fields() -> Iterator[FieldOption]:
+    from latentry._request._generation_request import GenerationRequest
+    from latentry._request._memory_policy import MemoryPolicy
+
+    yield from options_of(GenerationRequest)
+    yield from options_of(MemoryPolicy, only=POLICY)
+
+
+@click.command(cls=FieldCommand, fields=_fields, own_heading="Batch")
+@click.argument("prompts", shell_complete=complete_files)
+@click.option(
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    shell_complete=complete_files,
+    help="Folder of the pictures and of manifest.jsonl, which says what is finished.",
+)
+@click.option("--resume", is_flag=True, help="Go on with a batch that was interrupted; draw again what failed.")
+@click.option(
+    "--executor",
+    default="local",
+    shell_complete=complete_names("executors"),
+    help="Who draws: local, or that of a plugin.  [default: local]",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Engines of the executor; its own choice if not given.")
+@click.option(
+    "--format", "suffix", default="png", type=click.Choice(("png", "jpg", "webp", "avif")), help="Of the files."
+)
+@quiet_option
+@json_option
+@click.pass_context
+def batch(
+    context: click.Context,
+    /,
+    prompts: str,
+    output: Path,
+    resume: bool,
+    executor: str,
+    workers: int | None,
+    suffix: str,
+    quiet: bool,
+    as_json: bool,
+    **_: object,
+) -> None:
+    """Draw every line of the file PROMPTS: a prompt, or a JSON object of a request's fields.
+
+    - is standard input. Options hold for lines that do not say otherwise. A line without a seed gets its own, which
+    follows from --seed and its number.
+    """
+    from latentry._batch._folder import MANIFEST, BatchFolder
+    from latentry._batch._run import run_batch
+    from latentry._batch._work import BatchSettings
+    from latentry._cli._output import print_json, say
+    from latentry._cli._progress import following
+    from latentry._request._prompts import read_prompts
+
+    given = typed_fields(context)
+    seed, memory = _seed(given.pop("seed", None)), {name: given.pop(name) for name in POLICY if name in given}
+    host = open_host(context)
+    lines = read_prompts(prompts)
+    load, block = names_in("LATENTRY_PLUGINS"), names_in("LATENTRY_BLOCK") or ()
+    settings = BatchSettings(load, block, loose_plugins(context), memory, f".{suffix}", workers)
+    folder = BatchFolder(output, resume=resume, seed=seed)
+    with following(silent=quiet or as_json) as progress:
+        failed = run_batch(host, folder, lines, given, executor=executor, settings=settings, told=_telling(progress))
+    if as_json:
+        print_json({"lines": len(lines), "failed": failed, "output": str(output), "seed": folder.seed})
+    elif not quiet:
+        say(f"{len(lines) - failed} of {len(lines)} lines are drawn in {output}.")
+    if failed:
+        raise LatentryError(
+            f"{failed} of {len(lines)} lines have no pictures.",
+            why=f"{output / MANIFEST} says why.",
+            remedy="Correct them, and go on with --resume.",
+        )
+
+
+def _telling(progress: Any) -> Any:
+    from latentry._contract._progress import ProgressEvent
+
+    def told(done: int, lines: int, drawn: DrawnLine | None) -> None:
+        if progress is not None:
+            progress(ProgressEvent("sample", done, lines, f"{done} of {lines} lines"))
+
+    return told
+
+
+def _seed(seeds: Any) -> int | None:
+    if seeds is None or isinstance(seeds, int):
+        return seeds
+    found = seeds if isinstance(seeds, (list, tuple)) else [seeds]
+    if len(found) != 1:
+        raise OptionError("--seed: one seed is enough for a batch.", remedy="Lines can have seeds of their own.")
+    return int(found[0])

@@ -1,0 +1,42 @@
+"""Many requests into one folder, here or on other machines.
+
+``BatchFolder`` and ``run_batch`` are what ``latentry batch`` is made of; ``Executor``, ``BatchSettings``, ``Line``,
+``DrawnLine`` and ``draw_line`` are what an executor needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentry._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from latentry._batch._folder import BatchFolder
+    from latentry._batch._run import run_batch
+    from latentry._batch._work import BatchSettings, DrawnLine, Executor, Line, draw_line
+    from latentry._request._prompts import read_prompts
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "BatchFolder": "_batch._folder",
+            "run_batch": "_batch._run",
+            "BatchSettings": "_batch._work",
+            "DrawnLine": "_batch._work",
+            "Executor": "_batch._work",
+            "Line": "_batch._work",
+            "draw_line": "_batch._work",
+            "read_prompts": "_request._prompts",
+        },
+    )
+
+__all__ = [
+    "BatchFolder",
+    "BatchSettings",
+    "DrawnLine",
+    "Executor",
+    "Line",
+    "draw_line",
+    "read_prompts",
+    "run_batch",
+]

@@ -118,7 +118,7 @@ class Site:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run this Python with arguments."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LATENTRY_")}
-        clean |= {"PYTHONPATH": os.pathsep.join(map(str, self.folders)), **environment}
+        clean |= {"PYTHONPATH": os.pathsep.join(map(str, self.folders)), "LATENTRY_CONFIG": "", **environment}
         command = [sys.executable, *arguments]
         return subprocess.run(command, env=clean, capture_output=True, text=True, check=False)
 

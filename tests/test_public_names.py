@@ -23,6 +23,7 @@ TOP = [
     "Detection",
     "EDM",
     "Engine",
+    "Evidence",
     "Final",
     "Flow",
     "GenerationRequest",

@@ -145,6 +145,25 @@ class SchedulerCase:
     stochastic: bool = False
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """How near a scheduler came to the exact result on a trained network, under its defaults.
+
+    ``scripts/evidence.py`` measures it, on the same noises and prompts for all schedulers.
+
+    Attributes:
+        process: of the network.
+        model: its name.
+        guidance: guidance scale.
+        errors: (steps, median distance from the exact latents, which have a standard deviation of about 1).
+    """
+
+    process: ProcessKind
+    model: str
+    guidance: float
+    errors: tuple[tuple[int, float], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SchedulerSpec(Spec):
     """A sampler and what it can do; decides what fits before any weight is loaded.
@@ -166,6 +185,7 @@ class SchedulerSpec(Spec):
             Under other programs' names, and in recipes of earlier revisions, its guard is off.
         peers: what other programs call it.
         cases: further sets of options that the conformance suite proves.
+        evidence: measurements that the choice ``best`` goes by.
     """
 
     processes: frozenset[ProcessKind] = ALL_PROCESSES
@@ -183,6 +203,7 @@ class SchedulerSpec(Spec):
     guard_since: int | None = None
     peers: tuple[PeerName, ...] = ()
     cases: tuple[SchedulerCase, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
     def sigmas_for(self, steps: int, kind: ProcessKind) -> tuple[SigmaPreference, ...]:
         """The preferences that hold for this number of steps on this noise process, best first."""
@@ -386,6 +407,8 @@ class CheckpointSpec(Spec):
         licence: SPDX identifier of the weights' licence.
         guidance: guidance scale that suits it, None for the variant's.
         default: offered where a host asks for no model; among several the first by name is taken.
+        measured_grids: the sigma schedules that schedulers prefer were measured on it, and are better than the one it
+            was published with.
         plans: ``package.module:function``; the function gives the folder of its tuned plans, which ``--plan tuned``
             chooses from. Empty where there are none.
     """
@@ -398,6 +421,7 @@ class CheckpointSpec(Spec):
     licence: str
     guidance: float | None = None
     default: bool = False
+    measured_grids: bool = False
     plans: str = ""
 
 

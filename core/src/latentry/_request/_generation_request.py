@@ -90,7 +90,8 @@ class GenerationRequest(BaseModel):
         default=None, description="Diffusers folder with the configuration of the networks in a file."
     )
     scheduler: Annotated[str | None, Option(Panel.SAMPLING, names="schedulers")] = Field(
-        default=None, description="Scheduler (sampler); `latentry schedulers` lists them."
+        default=None,
+        description="Scheduler (sampler); `latentry schedulers` lists them, and `best` is the one that measured best.",
     )
     scheduler_options: Annotated[
         dict[str, Any],

@@ -39,6 +39,7 @@ from latentry._resolve._guidance_method import ChosenMethod, check_attention, ch
 from latentry._resolve._inputs import read_inputs
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
+from latentry._resolve._planning._best import BEST, best_scheduler, better_note
 from latentry._resolve._planning._plan_file import follow_plan_file
 from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._read_picture import Picture
@@ -252,7 +253,13 @@ def _lay_out(
     strict: bool,
 ) -> LaidOut:
     """The scheduler on its sigmas; where it is strict, options without effect are found and have their defaults."""
-    scheduler = choose_scheduler(host, located, request.scheduler, request.scheduler_options)
+    name, notes = request.scheduler, tuple[str, ...]()
+    if name == BEST:
+        levels = len(request.sigmas) if isinstance(request.sigmas, tuple) else None
+        asked = request.steps or levels or located.variant.steps
+        best = best_scheduler(host, located, asked, _scale(host, request, located, method, None))
+        name, notes = best.name, (best.note,)
+    scheduler = choose_scheduler(host, located, name, request.scheduler_options)
     free = located.variant.guidance_kind == "classifier-free"
     scale = _scale(host, request, located, method, scheduler.name) if free else 1.0
     scheduler = guarded_for(scheduler, request.scheduler_options, scale)
@@ -266,10 +273,11 @@ def _lay_out(
             shift: float | None = checkpoint.shift_for(*canvas.size, counts.laid_out)
         else:
             shift = checkpoint.shift(*canvas.size)
+    measured = located.checkpoint is not None and located.checkpoint.measured_grids
     sigmas = choose_sigmas(
         host,
         scheduler,
-        checkpoint.noise,
+        replace(checkpoint.noise, own=None) if measured else checkpoint.noise,
         counts.laid_out,
         sigmas=request.sigmas,
         options=request.sigma_options,
@@ -279,8 +287,10 @@ def _lay_out(
     plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
     if not strict:
         return LaidOut(plan, steps, scheduler, sigmas, notes=scheduler.notes)
+    if request.scheduler is None:
+        notes = better_note(host, located, scheduler.name, len(plan), _scale(host, request, located, method, None))
     idle = find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
-    return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=scheduler.notes)
+    return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=(*notes, *scheduler.notes))
 
 
 def _canvas(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry_ddim._evidence import EVIDENCE
 
 if TYPE_CHECKING:
     from latentry_ddim.scheduler import DDIM
@@ -23,6 +24,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="ddim",
+        evidence=EVIDENCE,
         target="latentry_ddim.scheduler:DDIM",
         summary="first order, deterministic; η adds noise back, up to DDPM",
         citation="Song et al. 2020, Denoising Diffusion Implicit Models, arXiv:2010.02502",

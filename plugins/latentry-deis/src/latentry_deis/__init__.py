@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry_deis._evidence import EVIDENCE
 from latentry_deis._sigmas import SIGMAS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="deis",
+        evidence=EVIDENCE,
         target="latentry_deis.scheduler:DEIS",
         summary="third order, multistep on the noise prediction, deterministic",
         citation="Zhang and Chen 2022, Fast Sampling with Exponential Integrator, arXiv:2204.13902",

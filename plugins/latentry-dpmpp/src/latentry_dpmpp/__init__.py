@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from latentry import SchedulerCase, SchedulerSpec, hookimpl, lazy_exports
 from latentry_dpmpp import _names, _sigmas
+from latentry_dpmpp._evidence import EVIDENCE
 
 if TYPE_CHECKING:
     from latentry_dpmpp.dpmpp_2m import DPMpp2M
@@ -44,6 +45,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
 def _ordinary() -> Iterable[SchedulerSpec]:
     yield SchedulerSpec(
         name="dpmpp-2m",
+        evidence=EVIDENCE,
         peers=_names.TWO_M,
         target="latentry_dpmpp.dpmpp_2m:DPMpp2M",
         summary="second order, multistep, deterministic; the usual choice for guided sampling",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry_euler._evidence import EVIDENCE
 
 if TYPE_CHECKING:
     from latentry_euler.scheduler import Euler
@@ -24,6 +25,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="euler",
+        evidence=EVIDENCE,
         target="latentry_euler.scheduler:Euler",
         summary="first order, deterministic; churn adds and removes noise, as in EDM",
         citation="Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 2 without correction",

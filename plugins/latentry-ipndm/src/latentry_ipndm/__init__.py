@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl, lazy_exports
+from latentry_ipndm._evidence import EVIDENCE
 from latentry_ipndm._sigmas import SIGMAS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="ipndm",
+        evidence=EVIDENCE,
         target="latentry_ipndm.scheduler:IPNDM",
         summary="second order with a small constant, multistep with fixed weights, deterministic",
         citation="Zhang and Chen 2022, DEIS, arXiv:2204.13902, section 3.2",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry_unipc._evidence import EVIDENCE
 from latentry_unipc._sigmas import SIGMAS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
     """The scheduler of this distribution."""
     yield SchedulerSpec(
         name="unipc",
+        evidence=EVIDENCE,
         target="latentry_unipc.scheduler:UniPC",
         summary="third order with its corrector, one evaluation a step; good results in few steps",
         citation="Zhao et al. 2023, UniPC, arXiv:2302.04867",

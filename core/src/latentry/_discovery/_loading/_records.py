@@ -15,6 +15,7 @@ from latentry._specs import (
     CheckpointSpec,
     ConditionerSpec,
     ControlSpec,
+    Evidence,
     GuidanceKind,
     GuidanceSpec,
     ModelFamilySpec,
@@ -90,6 +91,11 @@ def _(spec: SchedulerSpec) -> Iterator[str]:
         yield from _reference_faults("preferred sigma schedule", preference.name)
     if spec.order < 1 or spec.evaluations < 0:
         yield "its order must be at least 1 and its evaluations at least 0"
+    for row in spec.evidence:
+        if not (
+            isinstance(row, Evidence) and row.errors and all(steps >= 1 and off > 0.0 for steps, off in row.errors)
+        ):
+            yield "its evidence must be Evidence, with errors above 0 for numbers of steps"
     if spec.guard_since is not None and spec.guard_since > spec.revision:
         yield "guard_since must not be a later revision than its own"
 

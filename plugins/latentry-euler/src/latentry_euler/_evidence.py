@@ -1,0 +1,11 @@
+"""How near Euler comes to the exact result on the shipped networks: made by ``scripts/evidence.py``."""
+
+from __future__ import annotations
+
+from latentry import Evidence
+
+EVIDENCE = (
+    Evidence("flow", "shapes-flux", 3.0, ((5, 0.67), (8, 0.63), (12, 0.19), (20, 0.076))),
+    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.27), (8, 0.13), (12, 0.079), (20, 0.045))),
+    Evidence("vp", "shapes", 1.5, ((5, 0.14), (8, 0.093), (12, 0.06), (20, 0.039))),
+)

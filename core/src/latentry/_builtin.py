@@ -14,6 +14,8 @@ _KARRAS = "Karras et al. 2022, arXiv:2206.00364, eq. 5"
 _DPM = "Lu et al. 2022, DPM-Solver, arXiv:2206.00927, section 3.3"
 _K_DIFFUSION = "Crowson et al., k-diffusion"
 _LUO = "Luo et al. 2023, Latent Consistency Models, arXiv:2310.04378, section 4.3"
+_REN = "Ren et al. 2024, Hyper-SD, arXiv:2404.13686"
+_YIN = "Yin et al. 2024, DMD2, arXiv:2405.14867"
 _MOVIE_GEN = "Polyak et al. 2024, Movie Gen, arXiv:2410.13720"
 
 _VP = frozenset[ProcessKind]({"vp"})
@@ -54,7 +56,7 @@ def _even() -> Iterable[SigmaScheduleSpec]:
     yield _spec("ddim-uniform", spacings, "Leading", f"{leading}, from timestep 1", _LIN, "CompVis, with N steps", _VP)
     yield _spec("linspace", spacings, "Linspace", f"{uniform} to the cleanest, both included", _LIN, "diffusers")
     few = "every T/N-th timestep from the noisy end; for few steps, zero terminal SNR and flow"
-    yield _spec("trailing", spacings, "Trailing", few, _LIN, "diffusers")
+    yield _spec("trailing", spacings, "Trailing", few, _LIN, "diffusers", aliases=("turbo", "lightning"))
     yield _spec("normal", even, "Normal", f"{uniform} to the cleanest; on flow 1 to 1/N", _K_DIFFUSION, "k-diffusion")
     sgm = "Stability AI, generative-models"
     yield _spec("sgm-uniform", even, "SGMUniform", f"{uniform}, the cleanest left out", sgm, "AUTOMATIC1111, ComfyUI")
@@ -79,7 +81,12 @@ def _shaped() -> Iterable[SigmaScheduleSpec]:
     curve = "linear in t, then quadratic"
     yield _spec("linear-quadratic", "_linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
     few = "evenly from the 50 timesteps that a distilled model knows"
-    yield _spec("distilled", "_distilled", "Distilled", few, _LUO, "LCM, TCD, diffusers", _VP)
+    lcm = "LCM, TCD, diffusers"
+    yield _spec("distilled", "_distilled", "Distilled", few, _LUO, lcm, _VP, aliases=("lcm", "tcd"))
+    published, noisy = "_published", "every T/N-th timestep from the noisy end"
+    yield _spec("hyper-sd", published, "HyperSD", f"{noisy}; one step at 800", _REN, "the authors", _VP, ("hyper",))
+    yield _spec("dmd2", published, "DMD2", f"{noisy}; one step at 399", _YIN, "the authors", _VP)
+    yield _spec("schnell", published, "Schnell", "1, …, 1/N without a time shift", "FLUX.1", "the authors", _FLOW)
     table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_align_your_steps"
     yield _spec("align-your-steps", ays, "AlignYourSteps", table, _AYS, "the authors", _TABLED, aliases=("ays",))
 

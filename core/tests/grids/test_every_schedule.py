@@ -23,9 +23,11 @@ PROCESSES: dict[str, Process] = {
 COUNTS = (1, 2, 3, 10, 20, 50)
 PAIRS = [(name, process) for name in NAMES for process in PROCESSES]
 EXPECTED = (
-    "align-your-steps beta beta-sigmas ddim-uniform distilled exponential karras kl-optimal leading "
-    "linear-quadratic linspace normal polyexponential sgm-uniform simple trailing"
+    "align-your-steps beta beta-sigmas ddim-uniform distilled dmd2 exponential hyper-sd karras kl-optimal leading "
+    "linear-quadratic linspace normal polyexponential schnell sgm-uniform simple trailing"
 )
+SINGLE = {"dmd2": 399, "hyper-sd": 800}
+"""The timestep of a single step, as published."""
 SHORT_OF_THE_START = {"leading", "ddim-uniform"}
 """Rules that begin below the noisiest level by their nature."""
 
@@ -73,10 +75,31 @@ def test_it_works_or_it_says_why_not(name: str, process: str, steps: int) -> Non
 @pytest.mark.parametrize("steps", COUNTS)
 @pytest.mark.parametrize(("name", "process"), [p for p in PAIRS if fits(*p) and p[0] not in SHORT_OF_THE_START])
 def test_it_begins_at_the_noisiest_level(name: str, process: str, steps: int) -> None:
+    if steps == 1 and name in SINGLE:
+        assert made(name, process).points(1, PROCESSES[process])[0].timestep == SINGLE[name]
+        return
     first, noisiest = made(name, process).points(steps, PROCESSES[process])[0], PROCESSES[process].noisiest
     assert first.alpha == pytest.approx(noisiest.alpha, rel=1e-4, abs=0.0)  # a published table has five digits
     if noisiest.alpha == 0.0:
         assert first == noisiest
+
+
+@pytest.mark.parametrize(
+    ("name", "process", "levels"),
+    [
+        ("turbo", "vp", (999, 749, 499, 249)),
+        ("lightning", "vp", (999, 874, 749, 624, 499, 374, 249, 124)),
+        ("hyper", "vp", (999, 499)),
+        ("dmd2", "vp", (999, 749, 499, 249)),
+        ("lcm", "vp", (999, 759, 499, 259)),
+        ("tcd", "vp", (999, 759, 499, 259)),
+        ("schnell", "flow", (1000, 750, 500, 250)),
+    ],
+)
+def test_distilled_models_have_their_published_levels_by_name(name: str, process: str, levels: tuple[int, ...]) -> None:
+    """As their authors give them: lists of timesteps on a model of a thousand."""
+    points = made(name).points(len(levels), PROCESSES[process])
+    assert [point.timestep for point in points] == pytest.approx(levels)
 
 
 @pytest.mark.parametrize("steps", [0, -3, 10_000])

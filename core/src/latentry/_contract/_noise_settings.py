@@ -13,6 +13,9 @@ from latentry._numerics._processes._process import Process
 from latentry._numerics._processes._variance_preserving import BetaSchedule, VariancePreserving
 from latentry._specs import SigmaPreference
 
+CONSISTENCY = ("LCMScheduler", "TCDScheduler")
+"""diffusers' schedulers of models that know every T/50-th timestep alone."""
+
 
 @dataclass(frozen=True)
 class NoiseSettings:
@@ -22,18 +25,21 @@ class NoiseSettings:
         process: how noise was added.
         prediction: what the network emits.
         demand: the only sigma schedule that it works with; None where any will do.
+        own: the sigma schedule that it was published with. It comes before what schedulers prefer, unless those were
+            measured on the model (``CheckpointSpec.measured_grids``).
     """
 
     process: Process
     prediction: Prediction
     demand: SigmaPreference | None = None
+    own: SigmaPreference | None = None
 
 
 def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
     """Reads a diffusers scheduler configuration of a discrete variance-preserving model.
 
-    Keys that are absent have diffusers' defaults. Zero terminal SNR and an explicit trailing spacing
-    (distilled models) demand a schedule; any other spacing only reflects the scheduler that the file names.
+    Keys that are absent have diffusers' defaults. Zero terminal SNR, an explicit trailing spacing and the schedulers of
+    consistency models (LCM, TCD) demand a schedule; any other spacing only reflects the scheduler that the file names.
 
     Raises:
         ModelError: a value is not known.
@@ -48,9 +54,16 @@ def variance_preserving_settings(config: Mapping[str, Any]) -> NoiseSettings:
         ) from error
     if config.get("rescale_betas_zero_snr", False):
         process = process.zero_terminal_snr()
-    trailing = config.get("timestep_spacing") == "trailing" or process.alphas_cumprod[-1] == 0.0
-    demand = SigmaPreference("latentry:trailing") if trailing else None
-    return NoiseSettings(process, _prediction(config), demand)
+    return NoiseSettings(process, _prediction(config), _demand(config, process))
+
+
+def _demand(config: Mapping[str, Any], process: VariancePreserving) -> SigmaPreference | None:
+    known = config.get("original_inference_steps", 50)
+    if config.get("_class_name") in CONSISTENCY and isinstance(known, int) and known > 0:
+        return SigmaPreference("latentry:distilled", (("known", known),), final="table")
+    if config.get("timestep_spacing") == "trailing" or process.alphas_cumprod[-1] == 0.0:
+        return SigmaPreference("latentry:trailing")
+    return None
 
 
 def flow_settings(config: Mapping[str, Any]) -> NoiseSettings:
@@ -68,7 +81,7 @@ def flow_settings(config: Mapping[str, Any]) -> NoiseSettings:
             f"The checkpoint's scheduler_config.json asks for {timesteps!r} training timesteps.",
             remedy="It must be a whole number, usually 1000. Download the checkpoint again, or correct the file.",
         )
-    return NoiseSettings(Flow(multiplier=float(timesteps)), Prediction.FLOW)
+    return NoiseSettings(Flow(multiplier=float(timesteps)), Prediction.FLOW, own=SigmaPreference("latentry:trailing"))
 
 
 def _process(config: Mapping[str, Any]) -> VariancePreserving:

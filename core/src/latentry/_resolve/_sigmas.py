@@ -1,6 +1,7 @@
 """Which sigma schedule a request gets, and how it ends.
 
-The one it names, else the one that the checkpoint demands, else the scheduler's preference.
+The one it names, else the one that the checkpoint demands, else that of the program whose name the scheduler was asked
+for by, else the one that the checkpoint was published with, else the scheduler's preference.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def choose_sigmas(
     Args:
         host: what is installed.
         chosen: the scheduler, whose preferences count where nothing else decides.
-        noise: the checkpoint's noise process, and the schedule it demands.
+        noise: the checkpoint's noise process, and the schedule that it demands or was published with.
         steps: how many are laid out.
         sigmas: a schedule's name, or the levels one by one.
         options: of the schedule.
@@ -83,7 +84,7 @@ def choose_sigmas(
         return ChosenSigmas(None, ExactSigmas(values=requested), final or "zero")
     kind = noise.process.kind
     if requested is None:
-        preference = noise.demand or _preference(host, chosen, steps, kind)
+        preference = noise.demand or _preference(host, chosen, steps, kind, noise.own)
     else:
         preference = SigmaPreference(understand_sigmas(host, requested))
     name = preference.name
@@ -97,9 +98,13 @@ def ends_at_zero(process: Process) -> bool:
     return process.cleanest == process.clean()
 
 
-def _preference(host: PluginHost, chosen: ChosenScheduler, steps: int, kind: ProcessKind) -> SigmaPreference:
+def _preference(
+    host: PluginHost, chosen: ChosenScheduler, steps: int, kind: ProcessKind, own: SigmaPreference | None
+) -> SigmaPreference:
     spec = host.schedulers[chosen.name]
     preferences: tuple[SigmaPreference, ...] = spec.sigmas_for(steps, kind)
+    if own is not None and not spec.adaptive:  # which is given a range, and not levels
+        preferences = (own, *preferences)
     if chosen.preference is not None and chosen.preference.holds(steps, kind):
         preferences = (chosen.preference, *preferences)  # who uses another program's name expects its schedule
     if (preference := first_fitting(host, preferences, kind)) is not None:

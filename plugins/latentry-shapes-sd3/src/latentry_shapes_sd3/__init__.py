@@ -21,6 +21,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         size=64,
         licence="Apache-2.0",
         guidance=2.0,
+        measured_grids=True,
     )
 
 

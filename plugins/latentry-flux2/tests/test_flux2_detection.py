@@ -123,6 +123,26 @@ def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant
     assert encoder not in seen(file, parts=(("text-encoder", text),)).missing
 
 
+@pytest.mark.parametrize(
+    ("layer", "inputs", "outputs", "family"),
+    [
+        ("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", 3072, 27648, "FLUX.2"),
+        ("transformer.transformer_blocks.0.attn.add_k_proj", 6144, 6144, "FLUX.2"),
+        ("diffusion_model.double_blocks.0.img_attn.qkv", 6144, 18432, "FLUX.2"),
+        ("lora_unet_single_blocks_0_linear1", 4096, 36864, "FLUX.2"),
+        ("diffusion_model.single_blocks.0.linear1", 3072, 27648, "FLUX.2"),
+        ("diffusion_model.single_blocks.0.linear1", 3072, 21504, "FLUX.1"),
+        ("diffusion_model.double_blocks.0.img_attn.qkv", 3072, 9216, "FLUX.1"),
+        ("transformer.single_transformer_blocks.0.attn.to_q", 3072, 3072, "FLUX.1"),
+    ],
+)
+def test_a_lora_is_for_flux_1_or_for_flux_2(tmp_path: Path, layer: str, inputs: int, outputs: int, family: str) -> None:
+    ends = {f"{layer}.lora_down.weight": (4, inputs), f"{layer}.lora_up.weight": (outputs, 4)}
+    found = seen(write_sparse(tmp_path / "lora.safetensors", ends))
+    assert found.label == f"a LoRA for {family}"
+    assert (found.score == 0.95) == (family == "FLUX.2")
+
+
 def test_the_networks_are_as_large_as_those_published() -> None:
     """Parameters; the statistics of the autoencoder's latents are none."""
     counts = {

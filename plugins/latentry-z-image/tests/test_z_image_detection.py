@@ -144,6 +144,21 @@ def test_a_text_encoder_that_is_given_is_not_missing(tmp_path: Path) -> None:
         assert seen(encoder).label == "a text encoder (Qwen3-4B)"
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "transformer.layers.0.attention.to_q",
+        "diffusion_model.layers.3.attention.qkv",
+        "lora_unet_layers_3_feed_forward_w1",
+        "diffusion_model.context_refiner.0.attention.out",
+    ],
+)
+def test_a_lora_for_it_is_told_by_its_layers(tmp_path: Path, layer: str) -> None:
+    ends = {f"{layer}.lora_down.weight": (4, 3840), f"{layer}.lora_up.weight": (3840, 4)}
+    found = seen(write_sparse(tmp_path / "lora.safetensors", ends))
+    assert (found.kind, found.label, found.score) == ("lora", "a LoRA for Z-Image", 0.95)
+
+
 def test_its_kin_without_a_token_for_padding_is_not_taken(tmp_path: Path) -> None:
     """Lumina 2 has the layers' names, and pads with nothing."""
     shapes = {name: shape for name, shape in bare().items() if not name.endswith("pad_token")}

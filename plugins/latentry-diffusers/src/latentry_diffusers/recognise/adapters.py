@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from latentry import FileKind
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.adapter_bases import FLUX, SD3, SDXL, Base, by_metadata, by_text_width
+from latentry_diffusers.recognise.adapter_bases import (
+    FLUX,
+    FLUX2,
+    SD3,
+    SDXL,
+    Z_IMAGE,
+    Base,
+    by_metadata,
+    by_stream_width,
+    by_text_width,
+)
 from latentry_diffusers.recognise.adapter_keys import identify_adapter
 
 
@@ -57,10 +67,18 @@ def adapter(weights: WeightFiles) -> Adapter | None:
 
 
 def _base(weights: WeightFiles) -> Base | None:
-    return _by_names(weights.tensors) or by_text_width(weights.tensors) or by_metadata(weights.metadata)
+    tensors = weights.tensors
+    return (
+        by_stream_width(tensors)
+        or _by_names(tensors)
+        or by_text_width(weights.tensors)
+        or by_metadata(weights.metadata)
+    )
 
 
 NAMES = (
+    (r"to_qkv_mlp_proj|(single|double)_stream_modulation|ff(_context)?[._]linear_(in|out)", FLUX2),
+    (r"(noise|context)_refiner|(^|[._])layers[._]\d+[._](attention[._](to_|qkv|out)|feed_forward|adaLN)", Z_IMAGE),
     (r"single_transformer_blocks|single_blocks|double_blocks", FLUX),
     (r"joint_blocks", SD3),
     (r"^lora_te2_|^text_encoder_2\.", SDXL),

@@ -169,7 +169,7 @@ class SchedulerSpec(Spec):
     """A sampler and what it can do; decides what fits before any weight is loaded.
 
     Attributes:
-        processes: noise processes it is right on.
+        processes: noise processes it is right on; none for an unlisted record that stands for something else.
         order: order of convergence under the default options (weak order where they are stochastic).
         variable_order: order on grids that are not uniform in the method's own variable, where it is lower.
         evaluations: model evaluations a step, at most; 0 where it is chosen at run time.

@@ -49,7 +49,7 @@ def why_unfit(spec: SchedulerSpec, family: ModelFamilySpec, variant: VariantSpec
 def why_unusable(spec: SchedulerSpec, family: ModelFamilySpec) -> str:
     """Why a scheduler cannot be used with a family whatever its options, one sentence; empty where it can."""
     if family.process not in spec.processes:
-        kinds = ", ".join(sorted(spec.processes))
+        kinds = ", ".join(sorted(spec.processes)) or "no"
         return f"It supports {kinds} noise processes; this model's is {family.process}."
     if lacking := spec.needs - OUTPUTS:
         return (

@@ -143,7 +143,7 @@ class Plan(Layout):
             return _queries(table)
         # v is the one prediction that is defined at both ends
         dry = replace(self, prediction=Prediction.V, hooks=())
-        run = Run(dry, torch.zeros(1, dtype=torch.float64), _no_noise, table=False)
+        run = Run(dry, torch.zeros(1, 1, dtype=torch.float64), _no_noise, table=False)
         found: list[Query] = []
         while (query := run.query) is not None:
             found.append(query)

@@ -1,4 +1,4 @@
-"""Latentry's schedulers in diffusers' pipelines.
+"""Latentry's schedulers in diffusers' pipelines, and diffusers' schedulers here.
 
 Importing this imports neither torch nor diffusers. ``SchedulerMixin`` is here because diffusers' ``from_pretrained``
 looks for the base class in the module that a saved scheduler names.
@@ -6,9 +6,11 @@ looks for the base class in the module that a saved scheduler names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from latentry import lazy_exports
+from latentry import SchedulerSpec, hookimpl, lazy_exports
+from latentry_bridge_diffusers._records import records
 
 if TYPE_CHECKING:
     from latentry_bridge_diffusers._factory import scheduler
@@ -25,3 +27,9 @@ else:
     )
 
 __all__ = ["LatentryEtaScheduler", "LatentryScheduler", "SchedulerMixin", "scheduler"]
+
+
+@hookimpl
+def latentry_schedulers() -> Iterable[SchedulerSpec]:
+    """diffusers' classes, as ``latentry-bridge-diffusers:euler-discrete`` and the like."""
+    return records()

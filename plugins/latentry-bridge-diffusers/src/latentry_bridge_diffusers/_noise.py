@@ -54,7 +54,7 @@ class PipelineNoise:
             rows = zip(like.chunk(like.shape[0]), self.generators, strict=True)
             return torch.cat([_from_generator(row, generator) for row, generator in rows])
         if self._seed is None:
-            self._seed = _seed_of(self._first)
+            self._seed = seed_of(self._first)
         return KeyedNoise(self._seed, range(like.shape[0]))(like, interval, draw)
 
 
@@ -62,6 +62,6 @@ def _from_generator(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=generator.device).to(like)
 
 
-def _seed_of(sample: Tensor) -> int:
+def seed_of(sample: Tensor) -> int:
     values = sample.flatten()[:_HASHED].float().cpu().numpy().tobytes()  # one small transfer, at a run's first draw
     return int.from_bytes(hashlib.blake2b(values, digest_size=4).digest(), "little")

@@ -21,7 +21,7 @@ class Field:
     Attributes:
         name: of the option.
         kind: of control that it needs.
-        default: its value where nothing is chosen; None where it may be left open.
+        default: its value where nothing is chosen, as JSON has it; None where it may be left open.
         description: one line.
         choices: of a ``choice``.
         least: smallest number that is allowed.
@@ -60,6 +60,8 @@ def _field(name: str, info: FieldInfo) -> Field:
     elif annotation in (bool, int, float):
         kind = "bool" if annotation is bool else "int" if annotation is int else "float"
     default = info.get_default(call_default_factory=True)
+    if isinstance(default, tuple | set | frozenset):
+        default = sorted(default) if isinstance(default, set | frozenset) else list(default)
     return Field(name, kind, default, info.description or "", choices, *_bounds(info, kind), optional)
 
 

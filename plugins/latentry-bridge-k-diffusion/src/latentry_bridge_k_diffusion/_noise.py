@@ -69,7 +69,7 @@ def _draws(plan: Plan) -> Counter[int]:
         return torch.zeros_like(like)
 
     # v is the one prediction that is defined at both ends
-    run = replace(plan, prediction=Prediction.V).start(torch.zeros(1, dtype=torch.float64), noise=counting)
+    run = replace(plan, prediction=Prediction.V).start(torch.zeros(1, 1, dtype=torch.float64), noise=counting)
     while run.query is not None:
         run.advance(torch.zeros_like(run.sample), uncond=torch.zeros_like(run.sample))
     return counts

@@ -84,7 +84,7 @@ def _own_faults(spec: Spec) -> Iterator[str]:
 
 @_own_faults.register
 def _(spec: SchedulerSpec) -> Iterator[str]:
-    yield from _process_faults(spec.processes)
+    yield from _choice_faults("processes", spec.processes, ProcessKind, empty=spec.unlisted)
     if not (spec.sigmas and all(isinstance(preference, SigmaPreference) for preference in spec.sigmas)):
         yield "its sigmas must be one or more SigmaPreference"
     for preference in spec.sigmas:

@@ -87,7 +87,7 @@ def kinds(cls: type) -> frozenset[ProcessKind]:
     if not (hasattr(cls, "step") and hasattr(cls, "set_timesteps")):
         return frozenset()
     settings = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    step = inspect.signature(cls.step).parameters.values()  # type: ignore[attr-defined]
+    step = inspect.signature(cls.step).parameters.values()
     needed = {each.name for each in step if each.default is each.empty}
     found: set[ProcessKind] = set()
     if "stages" in settings or "Inverse" in cls.__name__ or needed - {"self", "model_output", "timestep", "sample"}:

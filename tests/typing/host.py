@@ -8,19 +8,25 @@ from pathlib import Path
 from torch import Tensor
 
 from latentry import (
+    Drawn,
+    Ended,
     Engine,
     GenerationRequest,
     GenerationResult,
+    Job,
+    JobState,
     LatentryError,
     Leading,
     LoraRequest,
     MemoryPolicy,
     PluginHost,
     Prediction,
+    Previewed,
     ProgressEvent,
     Recipe,
     Run,
     Scheduler,
+    Stepped,
     VariancePreserving,
     read_recipe,
 )
@@ -51,6 +57,38 @@ class Studio:
             self.previews.append(event.run.sample)
         if self.cancelled.is_set():
             raise KeyboardInterrupt(f"{event.stage} {event.done}/{event.total}")
+
+
+async def serve(engine: Engine, request: GenerationRequest) -> tuple[JobState, list[GenerationResult]]:
+    """A job in an event loop."""
+    job: Job = engine.submit(request, priority=1, deadline=60.0, previews=2)
+    state: JobState = job.state
+    batches: list[GenerationResult] = []
+    async for event in job.aevents():
+        match event:
+            case Stepped(moment):
+                print(moment.stage, moment.done)
+            case Previewed(index, image):
+                image.save(f"{index}.png")
+            case Drawn(result):
+                batches.append(result)
+            case Ended(state, error):
+                print(error)
+            case _:
+                pass
+    whole: GenerationResult = await job.aresult()
+    return state, [whole, *batches]
+
+
+def move(engine: Engine, job: Job) -> Job:
+    """To another engine, which may be in another process."""
+    state: bytes = job.pause(timeout=5.0)
+    return engine.resume(state)
+
+
+def residents(engine: Engine) -> dict[str, int]:
+    """What is in memory."""
+    return {each.name: each.bytes for each in engine.loaded() if not each.pinned}
 
 
 def defaults() -> tuple[GenerationRequest, LoraRequest, MemoryPolicy]:

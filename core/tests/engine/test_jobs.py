@@ -224,6 +224,28 @@ def test_another_attention_waits_its_turn_and_its_cancel_does_not_wait(engine: E
     assert [backend and backend.names for backend in network.backends] == [("toy:able", "native")]
 
 
+def test_its_wait_is_bounded_by_what_is_ahead_of_it(engine: Engine, model: str) -> None:
+    """Of thirty later jobs with the attention that is in use none is drawn before it, and all three ahead are."""
+    ended: list[int] = []
+
+    def submit(number: int, **wanted: Any) -> Job:
+        def progress(event: ProgressEvent) -> None:
+            if event.stage == "done":
+                ended.append(number)
+
+        return engine.submit(request(model, seed=number, **wanted), progress=progress)
+
+    with gated(loaded(engine, model), "predict") as gate:
+        jobs = [submit(number) for number in range(3)]
+        assert gate.reached.wait(LONG)
+        jobs.append(submit(3, attention="native"))
+        jobs += [submit(number) for number in range(4, 34)]
+    for job in jobs:
+        job.result(LONG)
+    assert sorted(ended[:3]) == [0, 1, 2]
+    assert ended[3] == 3
+
+
 def test_finished_pictures_are_kept_where_that_is_asked_for(engine: Engine, model: str) -> None:
     wanted = request(model, count=3, batch=1)
     meant = engine.generate(wanted)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -179,6 +180,17 @@ def test_a_run_that_is_away_or_gone_is_not_waited_for() -> None:
             assert not wait([asking], 0.05).done
             with device.away():
                 assert asking.result(LONG).item() == 2
+
+
+@pytest.mark.parametrize(("side", "rows"), [(32, 32), (64, 32), (128, 8), (4096, 1)])
+def test_a_pass_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch, side: int, rows: int) -> None:
+    """Of 16 GiB that are free, or reserved and not used: float16 at 128 by 128 latents takes 0.5 GiB a row."""
+    gib = 2**30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6 * gib, 80 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 12 * gib)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10 * gib)
+    x = SimpleNamespace(device=torch.device("cuda"), shape=(1, 4, side, side), element_size=lambda: 2)
+    assert min(_device._fitting(x), _device.MOST_ROWS) == rows  # type: ignore[arg-type]
 
 
 def test_work_is_done_while_runs_are_waited_for() -> None:

@@ -95,7 +95,7 @@ def test_a_broken_file_is_a_problem(tmp_path: Path, code: str) -> None:
     assert host.schedulers.names() == ("mine",)
     (problem,) = host.problems
     assert (problem.plugin, problem.distribution, problem.stage) == ("bad", str(tmp_path / "bad.py"), "import")
-    assert f"drop --plugin-dir {tmp_path / 'bad.py'}" in problem.message
+    assert f"do not load {tmp_path / 'bad.py'}" in problem.message
     assert "pip" not in problem.message
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from latentry import ModelError, OptionError
+from latentry import _errors as errors
 from latentry._errors import counted, visible
 
 
@@ -52,3 +56,17 @@ def test_an_error_has_a_field_and_a_code_of_its_class() -> None:
         "option",
         "model",
     )
+
+
+def test_messages_of_the_library_name_no_option_of_the_command_line() -> None:
+    """A web service shows them as well; the command line adds how things are typed there."""
+    option, own = re.compile(r"(?<![\w-])--[a-z][a-z-]+"), Path(errors.__file__).parent
+    found = []
+    for path in own.rglob("*.py"):
+        if path.relative_to(own).parts[0] in ("_cli", "testing", "__main__.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg in ("remedy", "why"):
+                text = ast.unparse(node.value)
+                found += [f"{path.name}: {text}"] if option.search(text) else []
+    assert found == []

@@ -15,6 +15,7 @@ LEFT_OUT = {
     r"latentry-bridge-.*": "for users of another program",
     r"latentry-dev": "for authors of plugins",
     r"latentry-diffusers": "a library, which comes with the families",
+    r"latentry-ray": "for those who have several machines",
     r"latentry-server": "for those who draw for others",
     r"latentry-shapes-.*": "further models, up to 13 MB each",
 }

@@ -7,6 +7,7 @@ LatentryError
 ├── IncompatibleError    things that are each right do not go together
 ├── ModelError           a checkpoint is missing, damaged, unsafe or not recognised
 ├── RecipeError          a picture's recipe is absent or cannot be followed here
+│   └── RecipeDiffers    what it was made with differs here
 ├── NotAllowed           the host's policy forbids it
 ├── NonFiniteError       values that are not finite arose while drawing
 ├── ResourceError        the machine lacks memory or a device
@@ -110,6 +111,12 @@ class RecipeError(LatentryError):
     """A picture's recipe is absent, or cannot be followed with what is installed."""
 
     code = "recipe"
+
+
+class RecipeDiffers(RecipeError):
+    """What a recipe was made with differs here; ``Engine.reproduce`` goes on all the same where ``anyway`` is set."""
+
+    code = "recipe_differs"
 
 
 class NotAllowed(LatentryError):

@@ -83,7 +83,7 @@ def test_a_missing_loose_plugin_is_named_with_its_path(engine: Engine, model: st
     bare = Engine(PluginHost(load=("latentry",)))
     with pytest.raises(RecipeError) as caught:
         bare.reproduce(recipe)
-    assert "toy:first is missing: --plugin-dir" in caught.value.why
+    assert "toy:first is missing: load the plugin" in caught.value.why
     assert "family toy:toy-vp is missing" in caught.value.why
 
 
@@ -96,7 +96,7 @@ def test_another_version_is_named_with_its_side(engine: Engine, model: str, then
         engine.reproduce(changed)
     assert f"The sigmas latentry:trailing is {side} here" in caught.value.why
     assert f"install latentry=={then}" in caught.value.why
-    assert "--anyway" in caught.value.remedy
+    assert "continue anyway" in caught.value.remedy
     assert torch.equal(engine.reproduce(changed, anyway=True).latents, engine.reproduce(recipe).latents)
 
 
@@ -297,7 +297,7 @@ def test_only_a_name_and_a_version_become_a_command(distribution: str, version: 
 
 def test_the_path_of_a_loose_plugin_is_quoted() -> None:
     loose = UsedPlugin(name="a:b", distribution="/tmp/my plugin; ls", version="unversioned")
-    assert loose.remedy == "--plugin-dir '/tmp/my plugin; ls'"
+    assert loose.remedy == "load the plugin '/tmp/my plugin; ls'"
 
 
 def test_a_recipe_of_a_newer_version_is_not_half_understood(engine: Engine, model: str, tmp_path: Path) -> None:

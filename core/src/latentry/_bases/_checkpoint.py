@@ -60,7 +60,7 @@ class BaseCheckpoint(ABC):
             raise OptionError(
                 f"This model cannot draw {width}×{height} pixels.",
                 why=f"Width and height must be multiples of {multiple}, at least {multiple}.",
-                remedy=f"Use --width {near[0]} --height {near[1]}; it draws best at {self.size}×{self.size}.",
+                remedy=f"Use {near[0]}×{near[1]}; it draws best at {self.size}×{self.size}.",
             )
         return self.channels, height // self.factor, width // self.factor
 

@@ -95,16 +95,16 @@ def _model(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any]
     raise RecipeError(
         f"The picture was made with the model {settings.model!r}, which is not installed under that name.",
         why=f"It was made by {settings.program}, whose settings name no file that is opened on their word.",
-        remedy="Give the model with --model.",
+        remedy="Name the model.",
         field="model",
     )
 
 
 def _left_out(settings: ForeignSettings, given: Mapping[str, Any]) -> Iterator[str]:
     if settings.strength is not None and "init_image" not in given:
-        yield f"It started from another picture, at a strength of {settings.strength:g}; give it with --init-image."
+        yield f"It started from another picture, at a strength of {settings.strength:g}; give it as init_image."
     if settings.loras and "loras" not in given:
         names = ", ".join(f"{name}:{weight:g}" for name, weight in settings.loras)
-        yield f"LoRAs are not taken over: {names}; give their files with --lora."
+        yield f"LoRAs are not taken over: {names}; give their files as loras."
     if settings.rest:
         yield f"Not taken over: {', '.join(f'{name} ({value})' for name, value in settings.rest.items())}."

@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from latentry._discovery import PluginHost
-from latentry._errors import RecipeError
+from latentry._errors import RecipeDiffers, RecipeError
 from latentry._files._locate import Located
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, Recipe
 from latentry._request._strength import count_steps
 from latentry._resolve._setup import Setup
 
-ANYWAY = "continue with --anyway (anyway=True in Python)"
+ANYWAY = "continue anyway"
+"""``Engine.reproduce(anyway=True)``; the command line says how it is typed."""
 
 
 def check_plugins(recipe: Recipe, host: PluginHost) -> None:
@@ -23,7 +24,7 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         RecipeError: what to install.
     """
     if obstacles := recipe.obstacles(host):
-        raise RecipeError(
+        raise RecipeDiffers(
             "The picture cannot be made again with what is installed.",
             why="\n".join(obstacles),
             remedy=f"Or {ANYWAY}; then the pixels may differ.",
@@ -93,13 +94,13 @@ def check_revision(recipe: Recipe, setup: Setup) -> None:
     """
     found = [each.what for each in CHANGES if recipe.revision < each.revision and each.affects(recipe, setup)]
     if found:
-        raise RecipeError(
+        raise RecipeDiffers(
             "This version of Latentry draws another picture from that recipe.",
             why="\n".join(found),
             remedy=f"Install the version that made it, {recipe.core}, or {ANYWAY}.",
         )
     if recipe.revision > REVISION:
-        raise RecipeError(
+        raise RecipeDiffers(
             "The picture was made by a newer version of Latentry.",
             why=f"The revision of its recipe is {recipe.revision}; this version knows {REVISION}.",
             remedy=f"Upgrade Latentry, or {ANYWAY}; then the picture may differ.",
@@ -153,14 +154,14 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
         _check_files(setup.weak.located, recipe.weak)
     for lora, now, then in zip(setup.loras.requests, setup.loras.digests, recipe.loras, strict=True):
         if now != then:
-            raise RecipeError(
+            raise RecipeDiffers(
                 f"The LoRA {lora.path} is not the one that the picture was made with.",
                 why=f"Its sha256 is {now}; it was {then}.",
                 remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
             )
     _check_controls(recipe, setup)
     if (now := setup.plan_digest) != recipe.plan:
-        raise RecipeError(
+        raise RecipeDiffers(
             f"The plan file {setup.request.plan} is not the one that the picture was made with.",
             why=f"The sha256 of its numbers is {now or 'none'}; it was {recipe.plan or 'none'}.",
             remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
@@ -169,14 +170,14 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
     for name in dict.fromkeys((*recipe.inputs, *setup.inputs.digests)):
         now, then = setup.inputs.digests.get(name, "none"), recipe.inputs.get(name, "none")
         if now != then:
-            raise RecipeError(
+            raise RecipeDiffers(
                 f"The {name.replace('_', ' ')} is not the one that the picture started from.",
                 why=f"The sha256 of its pixels is {now}; it was {then}.",
                 remedy=f"Restore the old one, or {ANYWAY}; then the picture will differ.",
                 field=name,
             )
     if (now := noise.digest(recipe.index)) != recipe.latents:
-        raise RecipeError(
+        raise RecipeDiffers(
             "The initial noise is not the one that the picture started from.",
             why=f"Its sha256 is {now or 'none'}; it was {recipe.latents or 'none'}.",
             remedy=f"Give the old one, or {ANYWAY}; then the picture will differ.",
@@ -191,7 +192,7 @@ def _check_controls(recipe: Recipe, setup: Setup) -> None:
             (control.request.picture, picture, picture_then),
         ):
             if now != before:
-                raise RecipeError(
+                raise RecipeDiffers(
                     f"{what} is not the one that the picture was steered by.",
                     why=f"Its digest is {now}; it was {before}.",
                     remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
@@ -205,7 +206,7 @@ def _check_files(located: Located, then: str) -> None:
     files = located.files
     paths = [*(path for _, path in files.parts), *([files.config] if files.config else [])]
     others = f", together with {', '.join(map(str, paths))}," if paths else ""
-    raise RecipeError(
+    raise RecipeDiffers(
         f"The checkpoint at {files.path}{others} is not the one that the picture was made with.",
         why=f"Its fingerprint is {now}; it was {then}.",
         remedy=f"Restore the old files, or {ANYWAY}; then the picture will differ.",

@@ -41,7 +41,7 @@ class MemoryPolicy(BaseModel):
         description="What waits in main memory while it is not used: nothing, whole networks, or blocks of them.",
     )
     blocks_per_group: Annotated[int, Option(Panel.DEVICE, needs="offload")] = Field(
-        default=1, ge=1, description="Number of blocks that move together with --offload blocks."
+        default=1, ge=1, description="Number of blocks that move together where blocks are offloaded."
     )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False

@@ -55,7 +55,7 @@ class UsedPlugin(BaseModel):
     def remedy(self) -> str:
         """How to install it. A recipe is a stranger's text: only names and versions are repeated."""
         if self.version == UNVERSIONED:
-            return f"--plugin-dir {shlex.quote(self.distribution)}"
+            return f"load the plugin {shlex.quote(self.distribution)}"
         return what_to_install(self.distribution, self.version)
 
 

@@ -11,7 +11,7 @@ import click
 
 from latentry._cli._drawing._trust import TRUST, Trust
 from latentry._cli._field_options import build, spelled
-from latentry._errors import NotAllowed, OptionError
+from latentry._errors import NotAllowed, OptionError, RecipeDiffers
 
 if TYPE_CHECKING:
     from latentry._contract._progress import Progress
@@ -168,6 +168,9 @@ def draw(
     allowed = ANYTHING if trust.everything else Policy(roots=(Path.cwd(),), typed=trust.typed, downloads=False)
     try:
         result = engine.reproduce(job.recipe, anyway=anyway or job.anyway, policy=allowed, progress=progress)
+    except RecipeDiffers as error:
+        error.remedy = f"{error.remedy} --anyway does so."
+        raise
     except NotAllowed as error:
         error.what = f"The recipe asks for what was not typed. {error.what}"
         error.remedy = f"Add --trust, which {TRUST}."

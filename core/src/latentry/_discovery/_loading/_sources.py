@@ -32,7 +32,7 @@ class Provenance:
         if not self.distribution:
             return ""
         if not self.version:
-            return f"To leave it out, drop --plugin-dir {self.distribution}."
+            return f"To leave it out, do not load {self.distribution}."
         name = self.distribution  # entry points of two distributions may share a name
         return f"To leave it out: pip uninstall {name}, or set LATENTRY_BLOCK={name}."
 

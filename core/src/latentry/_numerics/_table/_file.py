@@ -236,7 +236,7 @@ class PlanFile:
             raise IncompatibleError(
                 "The plan file was made for another kind of model.",
                 why=f"It is for {table.process} and {table.prediction}; this model is {process.kind} and {prediction}.",
-                remedy="Export the plan again with --model.",
+                remedy="Export the plan again for this model.",
                 field="plan",
             )
         for point in (*table.points, *(evaluation.point for evaluation in table.evaluations)):
@@ -246,7 +246,7 @@ class PlanFile:
                     "The plan file was made for another noise process.",
                     why=f"At λ = {point.lam:.4g} it has α {point.alpha:.6g}, σ {point.sigma:.6g} and timestep "
                     f"{point.timestep:.6g}; this model has {here.alpha:.6g}, {here.sigma:.6g} and {here.timestep:.6g}.",
-                    remedy="Export the plan again with --model.",
+                    remedy="Export the plan again for this model.",
                     field="plan",
                 )
         return Plan(tabled(table.steps, self.digest), process, prediction, table.points)

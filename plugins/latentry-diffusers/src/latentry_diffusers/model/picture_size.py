@@ -29,5 +29,5 @@ def check_size(width: int, height: int, *, stride: int, best: int, least: int = 
     raise OptionError(
         f"This model cannot draw {width}×{height} pixels.",
         why=f"Width and height must be multiples of {stride}, at least {least}{limit}.",
-        remedy=f"Use --width {near[0]} --height {near[1]}; it draws best at {best}×{best}.",
+        remedy=f"Use {near[0]}×{near[1]}; it draws best at {best}×{best}.",
     )

@@ -1,0 +1,71 @@
+"""Lines drawn by actors with an engine each. Scheduling, transport and retries are Ray's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+
+from latentry.batches import BatchSettings, DrawnLine, Line, draw_line
+
+AHEAD = 2
+"""Lines that an actor has in hand, so that it does not wait for the next."""
+
+
+class Drawer:
+    """One engine, in a process that Ray starts, and starts again where it dies.
+
+    Args:
+        settings: see ``BatchSettings``.
+    """
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._engine, self._suffix = settings.engine(), settings.suffix
+
+    def draw(self, line: Line) -> DrawnLine:
+        """One line."""
+        return draw_line(self._engine, line, self._suffix)
+
+
+def drawn(lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+    """Each line as it is finished, on a cluster that is there or that is started for as long as this takes."""
+    own = not ray.is_initialized()
+    if own:
+        ray.init(log_to_driver=False, include_dashboard=False)
+    actors: list[Any] = []
+    try:
+        actors += _actors(min(settings.workers or _engines(), len(lines)), settings)
+        yield from _by(actors, lines)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+        if own:
+            ray.shutdown()
+
+
+def _by(actors: Sequence[Any], lines: Sequence[Line]) -> Iterator[DrawnLine]:
+    """Whoever is done gets the next."""
+    waiting = iter(lines)
+    under_way: dict[Any, Any] = {}
+    for actor in [*actors] * AHEAD:
+        if (line := next(waiting, None)) is not None:
+            under_way[actor.draw.remote(line)] = actor
+    while under_way:
+        (finished, *_), _ = ray.wait(list(under_way))
+        actor = under_way.pop(finished)
+        if (line := next(waiting, None)) is not None:
+            under_way[actor.draw.remote(line)] = actor
+        result: DrawnLine = ray.get(finished)
+        yield result
+
+
+def _engines() -> int:
+    """One for each GPU of the cluster; one for each of its machines where there are none."""
+    return int(ray.cluster_resources().get("GPU", 0)) or sum(node["Alive"] for node in ray.nodes())
+
+
+def _actors(count: int, settings: BatchSettings) -> list[Any]:
+    gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+    made = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=-1)(Drawer)
+    return [made.remote(settings) for _ in range(count)]

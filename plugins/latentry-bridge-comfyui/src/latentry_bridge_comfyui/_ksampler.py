@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
-
-from torch import Tensor
 
 from latentry import PluginHost
-from latentry_bridge_comfyui._levels import levels
-from latentry_bridge_comfyui._sampling import ComfySampler
+from latentry_bridge_comfyui._sampling import ComfySampler, laid_out
 
 PREFIX = "latentry_"
 
@@ -32,11 +28,7 @@ def add_to_ksampler(host: PluginHost | None = None) -> None:
                 names.append(own)
     for name in host.sigma_schedules:
         own = PREFIX + name.replace("-", "_").replace(":", "_")
-        samplers.SCHEDULER_HANDLERS[own] = samplers.SchedulerHandler(partial(_laid_out, name), True)
+        samplers.SCHEDULER_HANDLERS[own] = samplers.SchedulerHandler(partial(laid_out, name), True)
         for names in (samplers.SCHEDULER_NAMES, samplers.KSampler.SCHEDULERS):
             if own not in names:
                 names.append(own)
-
-
-def _laid_out(name: str, model_sampling: Any, steps: int) -> Tensor:
-    return levels(model_sampling, name, steps)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from latentry import OptionError, PluginHost
-from latentry_bridge_comfyui._sampling import ComfySampler
+from latentry_bridge_comfyui._sampling import ComfySampler, laid_out
 from latentry_bridge_k_diffusion import Field, form
 
 CATEGORY = "sampling/latentry"
@@ -102,10 +102,8 @@ def _any_sigmas(host: PluginHost) -> type:
 
         @classmethod
         def execute(cls, model: Any, schedule: str, steps: int, denoise: float, options: str = "") -> Any:
-            from latentry_bridge_comfyui._levels import levels
-
             sampling = model.get_model_object("model_sampling")
-            return io.NodeOutput(levels(sampling, schedule, steps, strength=denoise, **_parsed(options)))
+            return io.NodeOutput(laid_out(schedule, sampling, steps, strength=denoise, **_parsed(options)))
 
     return LatentrySigmas
 

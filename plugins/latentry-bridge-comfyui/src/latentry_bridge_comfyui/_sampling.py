@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from latentry import IncompatibleError, PluginHost
-from latentry_bridge_k_diffusion import sampler
+from latentry_bridge_k_diffusion import levels, process_of, sampler
 
 SPREADING = ("EPS", "V_PREDICTION", "EDM", "X0")
 """ComfyUI's model samplings whose sample is x₀ + σ·ε."""
@@ -65,6 +65,15 @@ class ComfySampler:
         if made.scheduler.needs:
             arguments, unguided = _keeping_unguided(arguments)
         return made(model, x, sigmas, arguments, callback, disable, unguided=unguided)
+
+
+def laid_out(schedule: str, model_sampling: Any, steps: int, *, strength: float = 1.0, **options: Any) -> Tensor:
+    """The levels of a sigma schedule on a model; see ``latentry_bridge_k_diffusion.levels``."""
+    import comfy.model_sampling as known
+
+    table, flow = model_sampling.sigmas, is_flow(model_sampling)
+    process = process_of(table, flow=flow, continuous=isinstance(model_sampling, known.EDM))
+    return levels(schedule, process, steps, table=table if flow else None, strength=strength, **options)
 
 
 def _keeping_unguided(extra_args: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], Tensor]]:

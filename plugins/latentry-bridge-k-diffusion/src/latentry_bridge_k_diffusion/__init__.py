@@ -15,6 +15,7 @@ from latentry_bridge_k_diffusion._records import records
 if TYPE_CHECKING:
     from latentry_bridge_k_diffusion._form import Field, form
     from latentry_bridge_k_diffusion._inward import KDiffusionScheduler, scheduler
+    from latentry_bridge_k_diffusion._levels import levels, process_of
     from latentry_bridge_k_diffusion._outward import Sampler, sampler
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -24,12 +25,14 @@ else:
             "form": "_form",
             "KDiffusionScheduler": "_inward",
             "scheduler": "_inward",
+            "levels": "_levels",
+            "process_of": "_levels",
             "Sampler": "_outward",
             "sampler": "_outward",
         },
     )
 
-__all__ = ["Field", "KDiffusionScheduler", "Sampler", "form", "sampler", "scheduler"]
+__all__ = ["Field", "KDiffusionScheduler", "Sampler", "form", "levels", "process_of", "sampler", "scheduler"]
 
 
 @hookimpl

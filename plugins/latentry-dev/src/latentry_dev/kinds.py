@@ -27,6 +27,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "scheduler": Kind("scheduler", 'latentry generate "a red circle" --scheduler {name}'),
         "sigmas": Kind("sigma schedule", 'latentry generate "a red circle" --sigmas {name}'),
         "guidance": Kind("guidance method", 'latentry generate "a red circle" --guidance-method {name}'),
+        "conditioner": Kind(
+            "conditioner",
+            'latentry generate "a red circle" --control {name}.safetensors=picture.png',
+            ("latentry-sd", "latentry-shapes"),
+        ),
         "family": Kind("model family", 'latentry generate "red" --model example.safetensors', ("latentry-euler",)),
         "attention": Kind("attention backend", 'latentry generate "a red circle" --attention {name}'),
         "checkpoint": Kind("model", 'latentry generate "red" --model {name}'),

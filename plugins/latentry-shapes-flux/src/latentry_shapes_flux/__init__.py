@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from latentry import CheckpointSpec, hookimpl
+from latentry import CheckpointSpec, ControlSpec, hookimpl
 
 
 @hookimpl
@@ -24,6 +24,24 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         measured_grids=True,
         plans="latentry_shapes_flux:plans",
     )
+
+
+@hookimpl
+def latentry_controls() -> Iterable[ControlSpec]:
+    """The trained ControlNet in this package."""
+    yield ControlSpec(
+        name="shapes-flux-control",
+        target="latentry_shapes_flux:control_folder",
+        summary="Draws along outlines, white on black, with the model 'shapes-flux'.",
+        conditioner="latentry-controlnet:controlnet",
+        model="latentry-shapes-flux:shapes-flux",
+        licence="Apache-2.0",
+    )
+
+
+def control_folder() -> Path:
+    """The folder of the ControlNet, in diffusers' layout."""
+    return Path(__file__).parent / "control"
 
 
 def folder() -> Path:

@@ -160,6 +160,7 @@ def test_the_command_line_steers_and_draws_again(
     assert done.returncode == 0, done.stderr
     assert Image.open(first).tobytes() == Image.open(second).tobytes()
     Image.new("RGB", (64, 64), "black").save(picture)
-    done = site.latentry("generate", "--from", str(first), "--trust", "--output", str(second))
+    again = ("--from", str(first), "--trust", "--overwrite", "--output", str(second))
+    done = site.latentry("generate", *again)
     assert done.returncode != 0
     assert "is not the one that the picture was steered by" in done.stderr + done.stdout

@@ -113,3 +113,41 @@ def attending_first(model: Path, *, seed: int = 9) -> Path:
         torch.manual_seed(seed)
         diffusers.UNet2DConditionModel.from_config(config).save_pretrained(model / "unet")
     return model
+
+
+def write_ip_adapter(folder: Path, model: Path, *, seed: int = 3, tokens: int = 4) -> Path:
+    """Write an IP-Adapter for a tiny model with a UNet, and its image encoder beside it; gives the adapter's file."""
+    import diffusers
+    import torch
+    from safetensors.torch import save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    unet = diffusers.UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True)
+    width, inside = unet.config.cross_attention_dim, 24
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        encoder = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                image_size=32,
+                patch_size=8,
+                projection_dim=inside,
+            )
+        )
+        state = {
+            "image_proj.proj.weight": torch.randn(tokens * width, inside) * 0.2,
+            "image_proj.proj.bias": torch.randn(tokens * width) * 0.2,
+            "image_proj.norm.weight": torch.rand(width) + 0.5,
+            "image_proj.norm.bias": torch.randn(width) * 0.2,
+        }
+        layers = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+        for number, name in enumerate(layers):
+            out = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+            for part in "kv":
+                state[f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"] = torch.randn(out, width) * 0.3
+    encoder.save_pretrained(folder / "image_encoder")
+    save_file(state, folder / "ip-adapter.safetensors")
+    return folder / "ip-adapter.safetensors"

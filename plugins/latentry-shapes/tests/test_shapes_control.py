@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latentry import PluginHost
 from latentry.testing import ControlSuite
 from latentry_shapes.control_judge import held_out_pairs, judge, main, overlap
 from latentry_shapes.control_training import train_control
@@ -17,6 +18,14 @@ from latentry_shapes.scenes import Scene, Thing
 
 class TestControl(ControlSuite):
     control = "shapes-control"
+
+
+def test_both_shipped_controlnets_are_small() -> None:
+    host = PluginHost()
+    for name in ("shapes-control", "shapes-flux-control"):
+        if name in host.controls:
+            folder = Path(host.controls.load(name)())
+            assert sum(file.stat().st_size for file in folder.iterdir()) < 3_000_000
 
 
 def test_an_outline_lies_along_the_edge_of_what_is_drawn() -> None:

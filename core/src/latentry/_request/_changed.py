@@ -16,7 +16,12 @@ DEPENDENT = {
     "model": (),
 }
 """Fields that were decided for the old value of another, and are decided anew with it."""
-ROLES = {"scheduler": ("scheduler", "sigmas"), "sigmas": ("sigmas",), "attention": ("attention",)}
+ROLES = {
+    "scheduler": ("scheduler", "sigmas"),
+    "sigmas": ("sigmas",),
+    "attention": ("attention",),
+    "controls": ("conditioner",),
+}
 """Plugins that a changed field lets go, by role; a role can be followed by a number."""
 
 

@@ -64,7 +64,7 @@ class StableDiffusion(NetworksInMemory):
             inputs,
             timestep_rows(timestep, x),
             encoder_hidden_states=conditioning["text"],
-            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1])),
+            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1]), injected),
             return_dict=False,
             **unet_options(self.unet, injected, x),
         )[0]

@@ -77,7 +77,7 @@ class StableDiffusionXL(NetworksInMemory):
             with_mask(x.to(self.dtype), conditioning),
             timestep_rows(timestep, x),
             encoder_hidden_states=conditioning["text"],
-            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1])),
+            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1]), injected),
             added_cond_kwargs={"text_embeds": conditioning["pooled"], "time_ids": conditioning["time_ids"]},
             return_dict=False,
             **unet_options(self.unet, injected, x),

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from latentry._attention._arithmetic import EagerAttention
 from latentry._conditioning._controls import Control, Controls
 from latentry._contract._conditioner import Conditioner, Inject
 from latentry._contract._conditioning import Conditioning, PromptSettings
@@ -140,6 +141,8 @@ class ConditionerSubject(Whole):
     def _loaded(self, pair: Pair) -> Steered:
         checkpoint, base, family = self.opened(pair)
         model, conditioner = base.load(CPU, torch.float32), checkpoint.load(CPU, torch.float32)
+        for each in (model, conditioner):
+            each.set_attention(EagerAttention())  # some inject into attention, which native layers do not allow
         side, generator = base.size, torch.Generator().manual_seed(0)
         picture = torch.rand((1, 3, side, side), generator=generator) * 2 - 1
         with torch.no_grad():

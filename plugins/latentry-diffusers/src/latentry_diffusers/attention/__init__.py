@@ -9,6 +9,7 @@ from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
 from latentry_diffusers.attention._layer import Processor, Processors
 from latentry_diffusers.attention._routing import ROLES, Routing
+from latentry_diffusers.attention._shown import cross_layers, shown_to
 
 __all__ = [
     "ROLES",
@@ -19,7 +20,9 @@ __all__ = [
     "Processor",
     "Processors",
     "Routing",
+    "cross_layers",
     "joined",
     "own_heads",
+    "shown_to",
     "text_heads",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor
 from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, split
+from latentry_diffusers.attention._shown import Shown
 
 
 class BackendProcessor:
@@ -19,7 +20,7 @@ class BackendProcessor:
         takes: the names of its arguments.
     """
 
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb", "changes"})
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb", "changes", "shown"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -32,6 +33,7 @@ class BackendProcessor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
         changes: Changes | None = None,
+        shown: Shown | None = None,
     ) -> Tensor:
         """Runs one attention layer; hidden states are (batch, tokens, width) or (batch, channels, height, width)."""
         shape, residual = hidden_states.shape, hidden_states
@@ -53,6 +55,9 @@ class BackendProcessor:
             rows = attn.prepare_attention_mask(attention_mask, context.shape[1], shape[0])
             mask = rows.view(shape[0], attn.heads, -1, rows.shape[-1])
         states = joined(change.attend(self.backend)(q, k, v, mask=mask, scale=attn.scale), q.dtype)
+        for keys, values in Shown.of(shown, attn):
+            k, v = (split(lambda tensor: tensor, each.to(q.dtype), attn.heads) for each in (keys, values))
+            states = states + joined(self.backend.attend(q, k, v, scale=attn.scale), q.dtype)
         out: Tensor = attn.to_out[0](states)
         if attn.training:
             out = attn.to_out[1](out)  # dropout

@@ -2,7 +2,8 @@
 
 A UNet has ``down.N``, added to the N-th skip connection from that of the first convolution on; ``mid``, after the
 middle block; ``adapter.N``, within the N-th block on the way down, before its downsampling (Mou et al. 2023,
-arXiv:2302.08453). A transformer has a point after each block.
+arXiv:2302.08453). What is at ``cross`` goes to its layers of cross-attention. A transformer has a point after each
+block.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def unet_options(unet: Any, injected: Mapping[str, Tensor] | None, like: Tensor)
         return {}
     options: dict[str, Any] = {}
     nothing = like.new_zeros(1)
-    if any(not name.startswith("adapter.") for name in injected):
+    if any(name == "mid" or name.startswith("down.") for name in injected):
         down = [injected.get(f"down.{number}", nothing) for number in range(skip_connections(unet))]
         options["down_block_additional_residuals"] = tuple(each.to(like.dtype) for each in down)
         options["mid_block_additional_residual"] = injected.get("mid", nothing).to(like.dtype)

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentry import LoraMode, LoraRequest
 from latentry.attention import AttentionBackend
 from latentry.models import AttentionChange, BaseModel, LoadReport
-from latentry_diffusers.attention import AttentionBlocks, Processors, Routing
+from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, cross_layers, shown_to
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -59,14 +59,26 @@ class NetworksInMemory(BaseModel):
         self._pairs = pairs
         self._adapters: Adapters | None = None
 
-    def attention_options(self, change: AttentionChange | None, size: tuple[int, int]) -> dict[str, Any] | None:
+    def attention_options(
+        self, change: AttentionChange | None, size: tuple[int, int], injected: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Any] | None:
         """What the denoiser's layers are given for one evaluation; None where attention is not changed.
 
         Args:
             change: a change of the picture's self-attention.
             size: rows and columns of the picture, in tokens of the finest level.
+            injected: tensors of conditioners; those at ``cross`` are pictures that are attended to beside the text.
         """
-        return None if change is None else {"changes": self._attention_blocks.changes(change, size)}
+        options: dict[str, Any] = {}
+        if change is not None:
+            options["changes"] = self._attention_blocks.changes(change, size)
+        if injected and (shown := shown_to(self._cross_layers, injected)) is not None:
+            options["shown"] = shown
+        return options or None
+
+    @cached_property
+    def _cross_layers(self) -> Sequence[Any]:
+        return cross_layers(self.denoiser)
 
     @cached_property
     def _attention_blocks(self) -> AttentionBlocks:

@@ -1,0 +1,20 @@
+"""IP-Adapters for Stable Diffusion and SDXL: what they are. ``checkpoint.py`` opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latentry import ConditionerSpec, hookimpl
+
+
+@hookimpl
+def latentry_conditioners() -> Iterable[ConditionerSpec]:
+    """The one kind of this distribution."""
+    yield ConditionerSpec(
+        name="ip-adapter",
+        target="latentry_ip_adapter.checkpoint:open_conditioner",
+        detector="latentry_ip_adapter.checkpoint:detect",
+        summary="IP-Adapters for Stable Diffusion 1.x and SDXL: a picture as a prompt",
+        citation="Ye et al. 2023, IP-Adapter: Text Compatible Image Prompt Adapter, arXiv:2308.06721",
+        families=("latentry-sd:sd", "latentry-sdxl:sdxl"),
+    )

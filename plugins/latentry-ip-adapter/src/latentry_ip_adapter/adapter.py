@@ -1,0 +1,95 @@
+"""IP-Adapters in memory: keys and values of a picture for each layer of cross-attention, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentry.conditioners import BaseConditioner, ControlQuery, Inject
+from latentry.models import Model
+from latentry_diffusers.files.weight_files import WeightFiles
+from latentry_ip_adapter.checkpoint import KEYS, VALUES
+from latentry_ip_adapter.encoder import pixels_of
+
+
+class Projections(nn.Module):
+    """The adapter's own weights.
+
+    Args:
+        inside: width of the image embedding.
+        width: of a token.
+        tokens: how many a picture becomes.
+        layers: widths of the layers of cross-attention.
+    """
+
+    def __init__(self, inside: int, width: int, tokens: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.tokens, self.width = tokens, width
+        self.proj, self.norm = nn.Linear(inside, tokens * width), nn.LayerNorm(width)
+        self.keys = nn.ModuleList(nn.Linear(width, each, bias=False) for each in layers)
+        self.values = nn.ModuleList(nn.Linear(width, each, bias=False) for each in layers)
+
+    def forward(self, embedding: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values, (batch, tokens, width of the layer) each, of embeddings (batch, inside)."""
+        tokens = self.norm(self.proj(embedding).view(-1, self.tokens, self.width))
+        return [(key(tokens), value(tokens)) for key, value in zip(self.keys, self.values, strict=True)]
+
+    @classmethod
+    def like(cls, weights: WeightFiles, layers: int) -> Projections:
+        """With the weights of a file."""
+        proj, norm = weights.read("image_proj.proj.weight"), weights.read("image_proj.norm.weight")
+        numbers = [2 * layer + 1 for layer in range(layers)]
+        keys, values = ([weights.read(name.format(n)) for n in numbers] for name in (KEYS, VALUES))
+        made = cls(proj.shape[1], norm.shape[0], proj.shape[0] // norm.shape[0], [each.shape[0] for each in keys])
+        state = {"proj.weight": proj, "proj.bias": weights.read("image_proj.proj.bias")}
+        state |= {"norm.weight": norm, "norm.bias": weights.read("image_proj.norm.bias")}
+        state |= {f"keys.{n}.weight": each for n, each in enumerate(keys)}
+        state |= {f"values.{n}.weight": each for n, each in enumerate(values)}
+        made.load_state_dict(state)
+        return made
+
+
+class Adapter(BaseConditioner):
+    """An IP-Adapter with its image encoder.
+
+    Args:
+        projections: its own weights.
+        encoder: transformers' ``CLIPVisionModelWithProjection``.
+    """
+
+    def __init__(self, projections: Projections, encoder: Any) -> None:
+        self._projections, self._encoder = projections, encoder
+        self.networks = {"image_encoder": encoder, "ip_adapter": projections}
+
+    def prepare(self, model: Model, picture: Tensor, options: Any, number: int) -> Inject:
+        """Encodes the picture, and no picture, which is what the negative prompt's output is shown."""
+        weight = self._projections.proj.weight
+        pixels = pixels_of(picture, self._encoder.config.image_size).to(weight.device, weight.dtype)
+        embedding: Tensor = self._encoder(pixels).image_embeds
+        return _Attended(self._projections(torch.cat([embedding, torch.zeros_like(embedding)])), number)
+
+
+@dataclass(frozen=True)
+class _Attended:
+    """What layers attend to.
+
+    Attributes:
+        pairs: keys and values by layer, first of the picture and then of none.
+        number: of this adapter among the request's conditioners.
+    """
+
+    pairs: Sequence[tuple[Tensor, Tensor]]
+    number: int
+
+    def __call__(self, asked: ControlQuery) -> Mapping[str, Tensor]:
+        injected: dict[str, Tensor] = {}
+        for layer, (keys, values) in enumerate(self.pairs):
+            rows = [(keys[int(side)], values[int(side)]) for side in asked.negative]
+            injected[f"cross.{layer}.key.{self.number}"] = torch.stack([key for key, _ in rows])
+            # attention is linear in the values
+            injected[f"cross.{layer}.value.{self.number}"] = asked.weight * torch.stack([value for _, value in rows])
+        return injected

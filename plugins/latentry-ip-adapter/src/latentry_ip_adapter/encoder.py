@@ -1,0 +1,30 @@
+"""The image encoder, and pictures as it takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""Of the channels in CLIP's training (Radford et al. 2021, arXiv:2103.00020)."""
+
+
+def load_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """transformers' ``CLIPVisionModelWithProjection``."""
+    from transformers import CLIPVisionModelWithProjection
+
+    found = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return found.to(device, dtype).eval().requires_grad_(False)
+
+
+def pixels_of(picture: Tensor, side: int) -> Tensor:
+    """(1, 3, side, side), normalised, of the middle of a picture (1, 3, height, width) in −1..1."""
+    levels = ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+    fitted = ImageOps.fit(Image.fromarray(levels), (side, side), Image.Resampling.BICUBIC)
+    shown = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8).view(side, side, 3).permute(2, 0, 1)
+    mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (MEAN, DEVIATION))
+    return ((shown.float() / 255 - mean) / deviation)[None]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from latentry.conditioners import BaseConditioner, ControlQuery, Inject
 from latentry.models import Model
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_ip_adapter.checkpoint import KEYS, VALUES
 from latentry_ip_adapter.encoder import pixels_of
+from latentry_ip_adapter.names import KEYS, VALUES
 
 
 class Projections(nn.Module):

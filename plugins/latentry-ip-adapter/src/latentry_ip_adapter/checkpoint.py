@@ -11,6 +11,7 @@ from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.headers import Headers, is_weights
 from latentry_diffusers.files.read import shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
+from latentry_ip_adapter.names import KEYS, PROJECTION
 
 if TYPE_CHECKING:
     import torch
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from latentry_ip_adapter.adapter import Adapter
 
 SURE, LABEL = 0.95, "an IP-Adapter"
-PROJECTION = "image_proj.proj.weight"
-KEYS, VALUES = "ip_adapter.{}.to_k_ip.weight", "ip_adapter.{}.to_v_ip.weight"
-"""By a number that counts all attention layers of the UNet, the odd ones of which attend to the text."""
 OTHERS = {
     "image_proj.latents": "it has a perceiver, as Plus and full-face adapters do",
     "image_proj.proj.0.weight": "it has a projection for faces",

@@ -1,14 +1,17 @@
-"""The examples of hosts: a window and a notebook."""
+"""The examples of hosts: a window, a notebook and a web service."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import base64
 import importlib.util
 import inspect
 import json
 import sys
 import time
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +21,7 @@ from PIL import Image
 from support.distributions import CORE
 from support.toy import toy_host, write_toy
 
-from latentry import Engine, GenerationRequest
+from latentry import Engine, GenerationRequest, Policy, read_recipe
 
 EXAMPLES = CORE.parent / "examples"
 LONG = 60.0
@@ -93,3 +96,24 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
     assert len(shown) >= 5
     assert all(isinstance(picture, Image.Image) for picture in shown)
     assert not any(cell.get("outputs") for cell in cells)  # none is committed
+
+
+def test_a_web_service_sends_pictures_as_they_come_and_refuses_what_is_too_much(tmp_path: Path) -> None:
+    fastapi = pytest.importorskip("fastapi.testclient")
+    spec = importlib.util.spec_from_file_location("service", EXAMPLES / "service.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["service"] = module
+    spec.loader.exec_module(module)
+    policy = replace(Policy.network(), roots=(tmp_path,))
+    engine, model = Engine(toy_host(), policy=policy), str(write_toy(tmp_path / "model"))
+    fields = {"prompt": "a", "model": model, "steps": 3, "seed": 1, "count": 2, "batch": 1}
+    with fastapi.TestClient(module.service(engine)) as client:
+        answer = client.post("/draw", json=fields)
+        told = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+        assert told[-1] == {"state": "done"}
+        pictures = [base64.b64decode(each["picture"]) for each in told if "picture" in each]
+        assert [read_recipe(BytesIO(picture)).index for picture in pictures] == [0, 1]
+        refused = client.post("/draw", json={**fields, "steps": 10_000})
+        assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "not_allowed", "steps")

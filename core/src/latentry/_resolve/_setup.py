@@ -146,8 +146,13 @@ class Setup:
         plugins = {role: used.model_copy(update={"why": reasons.get(role, "")}) for role, used in self.plugins.items()}
         return replace(self, plugins=plugins)
 
-    def recipe(self, index: int, given: GivenNoise) -> Recipe:
-        """The recipe of one picture."""
+    def recipe(self, index: int = 0, given: GivenNoise = GivenNoise()) -> Recipe:  # noqa: B008 - it is frozen
+        """The recipe of one picture, also of a run of ``plan`` that a host drove itself, see ``Engine.network``.
+
+        Args:
+            index: which picture of the request.
+            given: noise in place of what the engine draws; nothing where the run began with ``GuidedNetwork.noise``.
+        """
         where = {"torch": torch.__version__, "device": self.device.type, "dtype": str(self.dtype).split(".")[-1]}
         return Recipe(
             request=self.request,

@@ -20,6 +20,7 @@ def paired(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return _paired
 
 
+@pytest.mark.slow
 def test_both_ways_take_turns_and_each_begins_as_often(paired: ModuleType) -> None:
     calls: list[str] = []
     found = paired.paired(lambda: calls.append("a"), lambda: calls.append("b"), 4, warm=1)

@@ -30,6 +30,7 @@ def strings() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_nothing_is_negated_as_in_german(strings: ModuleType) -> None:
     found = [f"{text.path}:{text.line}: {text.text}" for text in strings.texts() if GERMAN.search(text.text)]
     assert found == []

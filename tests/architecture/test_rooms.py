@@ -125,6 +125,7 @@ def test_a_planted_circle_is_found(line: str, graph: Graph) -> None:
     assert circles({**planted, old: imports_of(source, old, planted)}) == [[old, new]]
 
 
+@pytest.mark.slow
 def test_a_planted_room_is_found_in_a_copy_of_the_core(tmp_path: Path) -> None:
     copy = shutil.copytree(CORE, tmp_path / "latentry")
     (copy / "_attic").mkdir()

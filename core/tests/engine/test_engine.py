@@ -404,6 +404,7 @@ def test_what_the_hosts_noise_raises_is_not_the_schedulers_fault(engine: Engine,
             run.advance(torch.zeros(1, 4, 4, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["load", "encode", "sample", "decode", "done"])
 @pytest.mark.parametrize("kind", [Own, ValueError, RuntimeError, StopIteration])
 def test_what_the_hosts_progress_raises_reaches_the_host(

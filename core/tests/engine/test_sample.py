@@ -49,6 +49,7 @@ def oracle_network(oracle: Oracle, process: Process, prediction: Prediction) -> 
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PROCESSES)
 def test_a_plan_without_sigmas_is_what_a_request_gets(host: PluginHost, kind: ProcessKind) -> None:
     fitting = [name for name in host.schedulers if kind in host.schedulers[name].processes]
@@ -78,6 +79,7 @@ def test_a_shift_beside_sigmas_and_a_missing_number_of_steps_are_refused(host: P
         euler.plan(process=Flow(), prediction=Prediction.FLOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PROCESSES)
 def test_sample_ends_where_the_exact_path_does(kind: ProcessKind) -> None:
     process, prediction, oracle = PROCESSES[kind], NATURAL[kind], MixtureOracle()

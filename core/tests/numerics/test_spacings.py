@@ -90,7 +90,7 @@ def test_a_callers_levels_mean_what_the_process_calls_sigma() -> None:
 
 
 def test_a_callers_levels_are_as_many_as_the_steps() -> None:
-    with pytest.raises(OptionError, match="2 sigmas were given for 3 steps"):
+    with pytest.raises(OptionError, match="2 sigmas cannot be used for 3 steps"):
         ExactSigmas(values=(2.0, 1.0)).points(3, SD)
 
 

@@ -135,6 +135,7 @@ def planted(attend: Callable[..., Tensor], **about: Any) -> AttentionSubject:
     return AttentionSubject.of(Planted, spec=replace(SPEC, **about))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found_by_the_checks_it_concerns(fault: str) -> None:
     attend, about, expected = FAULTS[fault]

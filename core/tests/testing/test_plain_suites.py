@@ -211,6 +211,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SOURCES)
 def test_a_fault_of_a_model_source_is_found(what: str) -> None:
     check, source = SOURCES[what]

@@ -115,6 +115,7 @@ def test_what_does_not_run_for_an_adaptive_scheduler_says_so(check: str) -> None
     assert result.exempt.startswith("it")
 
 
+@pytest.mark.slow
 def test_the_other_checks_run_on_it() -> None:
     for check in ("batch", "determinism", "resume", "in_place", "dtypes"):
         results = adaptive(check)

@@ -117,6 +117,7 @@ def test_right_methods_pass(failed: Failed) -> None:
     assert failed(TwoPieces, stochastic=True, evaluations=2, off_grid=True) == set()
 
 
+@pytest.mark.slow
 def test_exploding_noise_is_wrong_where_alpha_is_not_1(failed: Failed) -> None:
     assert {"variance", "one_answer"} <= failed(ExplodingNoise, stochastic=True)
     assert failed(ExplodingNoise, stochastic=True, processes=frozenset({"edm"})) == set()
@@ -126,6 +127,7 @@ def test_the_sign_turned_in_the_sde_costs_an_order(failed: Failed) -> None:
     assert failed(SignTurned, "variance", stochastic=True, order=2) == {"variance"}
 
 
+@pytest.mark.slow
 def test_a_draw_used_twice_has_too_much_variance(failed: Failed) -> None:
     assert "variance" in failed(DrawUsedTwice, stochastic=True, evaluations=2, off_grid=True)
 
@@ -140,5 +142,6 @@ def test_noise_that_is_not_declared(failed: Failed) -> None:
     assert "noise" in failed(Ancestral)
 
 
+@pytest.mark.slow
 def test_randomness_of_its_own(failed: Failed) -> None:
     assert {"determinism", "resume", "batch"} <= failed(OwnRandomness)

@@ -93,6 +93,7 @@ def test_the_fault_is_found_and_the_message_says_what_to_change(tmp_path: Path, 
     assert results_of(tmp_path, *FAULTS[what])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", sorted({check for check, *_ in FAULTS.values()}))
 def test_without_a_fault_it_passes(tmp_path: Path, check: str) -> None:
     assert results_of(tmp_path, check) == []

@@ -106,6 +106,7 @@ class ManyMore(Scheduler):
         return denoised.at(interval.end), memory
 
 
+@pytest.mark.slow
 def test_a_right_method_passes(failed: Failed) -> None:
     assert failed(Good) == set()
 
@@ -124,6 +125,7 @@ def test_waiting_for_the_device(failed: Failed) -> None:
     assert failed(WaitsForTheDevice) == {"host_sync"}
 
 
+@pytest.mark.slow
 def test_a_mean_over_the_batch(failed: Failed) -> None:
     assert "batch" in failed(LooksAtTheBatch)
 

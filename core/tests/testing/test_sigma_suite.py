@@ -132,6 +132,7 @@ def test_a_fault_is_found_and_the_message_says_what_to_change(what: str) -> None
     assert all(len(result.hint) > 30 for result in failed)
 
 
+@pytest.mark.slow
 def test_without_a_fault_it_passes() -> None:
     for check in KIT.checks:
         assert [str(result) for result in results_of(Even, check) if not result.passed] == []

@@ -292,6 +292,7 @@ def test_a_step_answers_with_an_object_or_a_tuple() -> None:
     assert made.step(x, made.timesteps[0], x).prev_sample.shape == x.shape
 
 
+@pytest.mark.slow
 def test_a_pipelines_eta_is_taken_where_there_is_one() -> None:
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
 

@@ -41,6 +41,7 @@ def _drawn(shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("betas", BETAS)
 def test_the_table_is_the_peers(betas: str) -> None:
     peer = DDPMScheduler(**BETAS[betas])
@@ -83,6 +84,7 @@ def test_every_timestep_of_the_schedulers_own_list_is_the_peers_too(method: str)
     assert torch.allclose(getattr(made, method)(clean, noise, timesteps), expected, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("count", [1, 3])

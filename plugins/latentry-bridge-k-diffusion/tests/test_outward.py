@@ -51,6 +51,7 @@ def _sigmas(*levels: float) -> Tensor:
     return torch.tensor(levels, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", [False, True], ids=["levels", "flow"])
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_sampler_gives_what_the_schedulers_own_run_gives(name: str, flow: bool) -> None:
@@ -116,6 +117,7 @@ def test_the_callback_is_told_of_each_step() -> None:
     assert all(each["sigma_hat"] > each["sigma"] for each in told[:-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dpmpp-2m", "heun", "unipc"])
 def test_any_part_of_a_grid(name: str) -> None:
     """One that does not end in 0, one that rises, equal neighbours, and too few levels."""
@@ -209,9 +211,10 @@ def test_a_sampler_is_a_value_with_a_name() -> None:
     made = sampler("DPM++ 2M Karras")
     assert isinstance(made, Sampler)
     assert (made.name, made.__name__) == ("latentry-dpmpp:dpmpp-2m", "sample_dpmpp_2m")
-    assert copy.deepcopy(made) == made == sampler("dpmpp-2m")
+    assert copy.deepcopy(made) == made == sampler("dpmpp-2m", guard=False)  # another program's name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["schedulers", "sigma_schedules"])
 def test_the_form_of_every_option_has_values_that_the_option_takes(kind: Any) -> None:
     registry = getattr(HOST, kind)

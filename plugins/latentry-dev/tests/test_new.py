@@ -81,6 +81,7 @@ def test_what_cannot_be_is_one_error(tmp_path: Path, arguments: Sequence[str], w
     assert list(tmp_path.glob("*mine*")) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     project = new(tmp_path, "scheduler", "mine")
     (project / "README.md").write_text("mine", encoding="utf-8")

@@ -133,6 +133,7 @@ def test_backends_go_by_name_too(bare: Bare) -> None:
         routing(bare).set("sdap", None)
 
 
+@pytest.mark.slow
 def test_two_networks_in_two_threads_do_not_meet(bare: Bare) -> None:
     other: Bare = BARE[bare.name]()
     own, barrier = (bare.run(), other.run()), Barrier(2)

@@ -171,6 +171,7 @@ def test_every_truncation_of_a_good_file_is_refused(good: Path) -> None:
             parse(data[:length])
 
 
+@pytest.mark.slow
 @fuzzed
 @given(at=st.integers(0, 900), put=st.binary(min_size=1, max_size=12))
 def test_no_change_to_a_good_header_does_harm(good: Path, at: int, put: bytes) -> None:

@@ -126,6 +126,7 @@ def test_the_same_adapter_in_lycoris_layout(network: Small, tmp_path: Path, kind
     assert apart(found, run(model)) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_adapters_of_all_kinds_add_up(network: Small, tmp_path: Path, mode: LoraMode) -> None:
     """Each adds its own change of the model's weights, in any order."""

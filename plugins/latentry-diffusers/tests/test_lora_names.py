@@ -74,6 +74,7 @@ SPELLINGS: Mapping[str, Callable[[Any], dict[str, Tensor]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", SPELLINGS)
 @pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "flux"])
 def test_every_layer_is_found_under_its_own_name(models: Any, tmp_path: Path, family: str, layout: str) -> None:

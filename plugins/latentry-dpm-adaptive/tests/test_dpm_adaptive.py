@@ -47,6 +47,7 @@ def off(plan: Plan, seed: int) -> float:
     return float((drive(plan, x, DATA.answer) - DATA.path(x, plan.points[0], plan.points[-1])).norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", [SD, Flow(), EDM()], ids=lambda process: process.kind)
 @pytest.mark.parametrize("order", [2, 3])
 def test_a_stricter_tolerance_costs_more_and_errs_less(process: Process, order: int) -> None:

@@ -57,6 +57,7 @@ def test_a_whole_file_is_recognised(tmp_path: Path, variant: str) -> None:
     assert locate(HOST, str(file), None).variant.name == variant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("form", ["original", "prefixed", "diffusers", "shards", "gguf", "gguf in diffusers' names"])
 def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant: str, form: str) -> None:
@@ -84,6 +85,7 @@ def test_parts_that_are_given_are_not_missing(tmp_path: Path) -> None:
     assert seen(file, parts=parts[:2]).missing == (LACKING[1], TOKENIZERS)
 
 
+@pytest.mark.slow
 def test_kontext_has_the_tensors_of_dev_and_is_not_taken(tmp_path: Path) -> None:
     file = write_sparse(tmp_path / "t.safetensors", bare("dev"), modelspec__architecture="flux-1-dev-kontext")
     found = seen(file)

@@ -47,6 +47,7 @@ def seen(file: Path, **more: Any) -> Detection:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 def test_a_whole_file_is_recognised(tmp_path: Path, variant: str) -> None:
     file = write_sparse(tmp_path / "model.safetensors", whole(variant))
@@ -230,6 +231,7 @@ def test_a_folder_names_dtypes_size_and_prediction(tmp_path: Path) -> None:
     assert found.size == 4 * found.parameters
 
 
+@pytest.mark.slow
 def test_parts_given_for_a_folder_are_not_missing(tmp_path: Path) -> None:
     folder = write_stable_diffusion(tmp_path / "model")
     (folder / "vae").rename(tmp_path / "vae")

@@ -61,6 +61,7 @@ def test_the_unet_is_shown_sample_mask_and_picture_in_that_order(painting: Stabl
     assert torch.allclose(painting.predict(x, 300.0, Conditioning({**text.tensors, **told})), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_draws_where_the_mask_is_white(painter: Path) -> None:
     request = GenerationRequest(prompt="a star", model=str(painter), steps=3, seed=1, count=2)
     image, mask = Image.new("RGB", (64, 64), "red"), Image.new("L", (64, 64), 255)

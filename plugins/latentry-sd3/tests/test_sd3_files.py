@@ -56,6 +56,7 @@ def test_a_whole_file_is_recognised(tmp_path: Path, variant: str, t5: bool) -> N
     assert ("T5 is optional" in found.evidence) != t5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 @pytest.mark.parametrize("form", ["original", "diffusers", "shards", "gguf", "gguf in diffusers' names"])
 def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, variant: str, form: str) -> None:

@@ -113,6 +113,7 @@ def test_the_options_that_are_read_are_those_that_change_something(models: Model
         assert f"negative_{name}" in found
 
 
+@pytest.mark.slow
 def test_an_option_that_no_checkpoint_reads_is_refused(folders: dict[str, Path]) -> None:
     engine = Engine(PluginHost())
 

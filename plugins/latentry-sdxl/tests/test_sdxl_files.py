@@ -135,6 +135,7 @@ def test_stable_diffusion_2_conditioned_on_pictures_is_not_taken(tmp_path: Path)
     assert detect(ModelFiles(write_sparse(tmp_path / "model.safetensors", shapes))) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", POSSIBLE)
 def test_a_converted_file_says_which_variant_it_is(tmp_path: Path, variant: str) -> None:
     said = ARCHITECTURES[variant]

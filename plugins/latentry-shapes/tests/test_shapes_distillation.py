@@ -34,7 +34,7 @@ def states(*captions: float) -> list[States]:
 def test_the_target_is_guided_at_the_scale(scale: float) -> None:
     design, teacher = Flux(starts_from="shapes-flux-base"), Teacher()
     inputs, flat = torch.zeros(2, 16, 4, 4), torch.zeros(2, 1, 1, 1)
-    batch = Batch(inputs, Levels(flat, flat, torch.zeros(2)), states(3.0, 7.0), inputs, torch.Generator())
+    batch = Batch(inputs, Levels(flat, flat, torch.zeros(2)), states(3.0, 7.0), inputs, torch.Generator(), range(2))
     target = Distillation(design, teacher, states(2.0)).target(batch, torch.full((2,), scale))
     for picture, caption in zip(target, (3.0, 7.0), strict=True):
         assert picture.unique().tolist() == pytest.approx([2.0 + scale * (caption - 2.0)])
@@ -44,7 +44,9 @@ def test_the_target_is_guided_at_the_scale(scale: float) -> None:
 def test_the_student_gets_scales_from_the_whole_range() -> None:
     design, student = Flux(starts_from="shapes-flux-base"), Teacher()
     inputs, flat = torch.zeros(400, 16, 4, 4), torch.zeros(400, 1, 1, 1)
-    batch = Batch(inputs, Levels(flat, flat, flat), states(*[1.0] * 400), inputs, torch.Generator().manual_seed(0))
+    batch = Batch(
+        inputs, Levels(flat, flat, flat), states(*[1.0] * 400), inputs, torch.Generator().manual_seed(0), range(400)
+    )
     Distillation(design, Teacher(), states(0.0))(student, batch)
     (scales,) = student.scales
     assert float(scales.min()) == pytest.approx(SCALES[0], abs=0.1)

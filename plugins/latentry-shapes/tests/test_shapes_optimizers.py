@@ -10,6 +10,7 @@ from latentry_shapes._optimizers import optimizers
 from latentry_shapes.designs import DESIGNS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 @pytest.mark.parametrize("muon", [False, True])
 def test_every_weight_has_one_optimizer(name: str, muon: bool) -> None:

@@ -127,6 +127,7 @@ def test_clip_learns_which_places_are_empty(name: str, tmp_path: Path) -> None:
     assert empty[2:, top].max() < 0.5 < empty[:2, top].min()
 
 
+@pytest.mark.slow
 def test_t5_learns_what_the_words_say(tmp_path: Path) -> None:
     shares, asked = trained(tmp_path, "t5")
     assert asked.sum(dim=1).tolist() == [2] * len(RELATIONS)

@@ -81,6 +81,7 @@ def denoiser(folder: Path, show: Show = silent, name: str = "shapes") -> nn.Modu
     return train.train_denoiser(folder, name, untrained(name), drawings, start=start, **SIZES, show=show)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [autoencoder, text_encoder, denoiser, partial(denoiser, name="shapes-sd3")])
 def test_a_resumed_run_equals_a_straight_one(stage: Stage, tmp_path: Path) -> None:
     straight = stage(tmp_path / "straight")
@@ -93,6 +94,7 @@ def test_a_resumed_run_equals_a_straight_one(stage: Stage, tmp_path: Path) -> No
     assert all(torch.equal(x, files[1]["module"][key]) for key, x in files[0]["module"].items())
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_not_complete(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         autoencoder(tmp_path, interrupted)
@@ -162,6 +164,7 @@ def test_masks_are_at_the_size_of_the_latents(tmp_path: Path) -> None:
     assert not torch.equal(masked[:, 0, 0], masked[:, 1, 0])
 
 
+@pytest.mark.slow
 def test_a_masked_picture_is_the_picture_that_the_denoiser_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +192,7 @@ def test_weights_are_copied_into_a_larger_network_and_the_rest_is_zero() -> None
     assert torch.allclose(large(x), small(x[:, :4]), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 def test_export_loads_in_diffusers_and_leaves_the_networks_alone(name: str, tmp_path: Path) -> None:
     design, encoders = DESIGNS[name], untrained(name)
@@ -216,6 +220,7 @@ def test_export_loads_in_diffusers_and_leaves_the_networks_alone(name: str, tmp_
     assert picture.size == (64, 64)
 
 
+@pytest.mark.slow
 def test_a_model_that_starts_from_another_is_trained_from_the_command_line(tmp_path: Path) -> None:
     stages = ("autoencoder", "wider", "reader", "denoiser", "further")
     few = [word for stage in stages for word in (f"--{stage}-steps", "1")]
@@ -283,6 +288,7 @@ def test_learning_rate_warms_up_holds_and_falls_to_nothing() -> None:
     assert rates == pytest.approx([1 / 200, 1, 1, 1, 0.5, 1 / 600])
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_trained_further_from_the_command_line(tmp_path: Path) -> None:
     """The denoiser alone changes. Zero steps change nothing."""
     files = ("unet", "vae", "text_encoder")

@@ -52,6 +52,7 @@ def test_a_tuned_plan_is_for_its_model_and_guidance(tmp_path: Path) -> None:
     assert "tuned for another model" in refused.err
 
 
+@pytest.mark.slow
 def test_the_estimate_and_what_is_missing(tmp_path: Path) -> None:
     model = write_toy(tmp_path / "model")
     estimated = run(tmp_path, "tune", "red", "--model", model, "--estimate", *FEW)

@@ -80,6 +80,7 @@ def test_skipping_every_step_turns_the_corrector_off(order: int) -> None:
     assert not torch.allclose(none, some)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize("form", ["x0", "eps"])
 def test_the_three_variants_differ_by_little_that_vanishes(order: int, form: str) -> None:

@@ -54,5 +54,6 @@ class Distillation:
 
 def _expanded(states: States, batch: int) -> States:
     """The same states for each picture of a batch."""
-    pooled, projected = (part if part is None else part.expand(batch, -1) for part in states[1:])
-    return States(states.tokens.expand(batch, -1, -1), pooled, projected)
+    tokens, *rest = states
+    others = (part if part is None else part.expand(batch, *part.shape[1:]) for part in rest)
+    return States(tokens.expand(batch, -1, -1), *others)

@@ -56,7 +56,7 @@ def test_a_plan_without_sigmas_is_what_a_request_gets(host: PluginHost, kind: Pr
     for name in fitting[:: 1 if kind == "flow" else 6]:
         noise, shift = NoiseSettings(PROCESSES[kind], NATURAL[kind]), 3.0 if kind == "flow" else None
         asked = plan_on_process(host, name, noise, 12, options={}, sigma_options={}, shift=shift).plan
-        own = asked.scheduler.plan(12, process=noise.process, prediction=noise.prediction, shift=shift)
+        own = host.schedulers.create(name).plan(12, process=noise.process, prediction=noise.prediction, shift=shift)
         assert own.points == asked.points, name
 
 

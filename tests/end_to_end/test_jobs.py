@@ -17,7 +17,7 @@ import torch
 
 from latentry import Engine, GenerationRequest, GenerationResult, JobCancelled, PluginHost, Stepped, UnknownName
 
-THREADS, LONG = 32, 120.0
+THREADS, LONG = 32, 600.0
 SECONDS = float(os.environ.get("STRESS_SECONDS", "4"))
 MIXED: tuple[dict[str, Any], ...] = (
     {"scheduler": "ddim", "steps": 5},

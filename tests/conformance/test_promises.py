@@ -89,7 +89,7 @@ def test_ddim_needs_as_many_steps_as_ddim(host: PluginHost, kind: str) -> None:
 
 
 def test_the_page_is_of_these_schedulers_and_revisions(host: PluginHost) -> None:
-    assert report.main([str(PAGE), "--check"]) == 0
+    assert report.main([str(PAGE), "--check", "--only", "euler-ancestral"]) == 0
 
 
 def test_a_page_of_other_revisions_is_found_out(
@@ -99,6 +99,16 @@ def test_a_page_of_other_revisions_is_found_out(
     old.write_text(PAGE.read_text(encoding="utf-8").replace(f"unipc {now}", f"unipc {now - 1}"), encoding="utf-8")
     assert report.main([str(old), "--check"]) == 1
     assert "python -m latentry.testing.report" in capsys.readouterr().out
+
+
+def test_a_page_with_other_figures_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, text = tmp_path / "old.md", PAGE.read_text(encoding="utf-8")
+    there = report.figures_on(text)["Variance preserving", "Error of the variance, Gaussians", "euler-ancestral"]
+    old.write_text(
+        text.replace(f"| euler-ancestral | {there[0]:g} ", f"| euler-ancestral | {2 * there[0]:g} "), "utf-8"
+    )
+    assert report.main([str(old), "--check", "--only", "euler-ancestral"]) == 1
+    assert "euler-ancestral" in capsys.readouterr().out
 
 
 def test_the_page_shows_what_is_measured(host: PluginHost) -> None:

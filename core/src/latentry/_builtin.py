@@ -68,6 +68,8 @@ def _ranged() -> Iterable[SigmaScheduleSpec]:
     yield _spec("karras", "_karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
     yield _spec("exponential", log, "Exponential", "even in log σ: uniform in λ", _DPM, k, aliases=("lu",))
     yield _spec("polyexponential", log, "Polyexponential", "a polynomial in log σ", _K_DIFFUSION, "k-diffusion")
+    receding = "even in log σ, or in t in few steps, down to c/N"
+    yield _spec("receding", "_receding", "Receding", receding, "", "Latentry")
     sigmas = "σ at the quantiles of a beta distribution"
     forge = ("beta-a1111", "beta-forge", "beta-diffusers")
     yield _spec("beta-sigmas", "_beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)

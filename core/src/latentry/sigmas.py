@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentry._numerics._grids._karras import Karras
     from latentry._numerics._grids._kl_optimal import KLOptimal
     from latentry._numerics._grids._linear_quadratic import LinearQuadratic
+    from latentry._numerics._grids._receding import Receding
     from latentry._numerics._grids._shift import resolution_shift, shifted
     from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
     from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
@@ -32,6 +33,7 @@ else:
             "Simple": "_numerics._grids._even",
             "Exponential": "_numerics._grids._exponential",
             "Polyexponential": "_numerics._grids._exponential",
+            "Receding": "_numerics._grids._receding",
             "Karras": "_numerics._grids._karras",
             "KLOptimal": "_numerics._grids._kl_optimal",
             "LinearQuadratic": "_numerics._grids._linear_quadratic",
@@ -58,6 +60,7 @@ __all__ = [
     "Linspace",
     "Normal",
     "Polyexponential",
+    "Receding",
     "SGMUniform",
     "SigmaSchedule",
     "Simple",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from latentry._errors import LatentryError
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._process import Process
+from latentry._numerics._solvers._guard import Guarded, limit_for
 from latentry._specs import SigmaPreference
 from latentry.testing._networks._processes import NATURAL
 from latentry.testing._subject import Subject
@@ -19,10 +20,30 @@ def preferred(subject: Subject, steps: int, on: Process) -> SigmaPreference | No
     return next(fitting, None)
 
 
-def default_plan(subject: Subject, preference: SigmaPreference, steps: int, on: Process) -> Plan:
-    """The plan of the first case on that schedule."""
-    sigmas = subject.host.sigma_schedules.create(preference.name, **dict(preference.options))
-    scheduler = subject.cases[0].scheduler
+def default_plan(
+    subject: Subject,
+    preference: SigmaPreference,
+    steps: int,
+    on: Process,
+    *,
+    shift: float = 1.0,
+    guidance: float | None = None,
+) -> Plan:
+    """The plan of the first case on that schedule.
+
+    Args:
+        subject: the scheduler.
+        preference: the schedule.
+        steps: how many.
+        on: the noise process.
+        shift: time shift of the checkpoint.
+        guidance: the scale whose limit a guard is given; None leaves the limit as it is.
+    """
+    schedule, scheduler = subject.host.sigma_schedules.load(preference.name), subject.cases[0].scheduler
+    shifted = {} if shift == 1.0 or schedule.absolute else {"shift": shift}
+    if guidance is not None and isinstance(scheduler, Guarded):
+        scheduler = scheduler.model_copy(update={"guard_limit": limit_for(guidance)})
+    sigmas = schedule(**dict(preference.options), **shifted)
     return scheduler.plan(steps, process=on, prediction=NATURAL[on.kind], sigmas=sigmas, final=preference.final)
 
 

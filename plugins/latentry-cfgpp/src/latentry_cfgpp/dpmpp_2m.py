@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from pydantic import Field
@@ -23,7 +24,7 @@ class DPMpp2MCFGpp(Guarded, Scheduler):
     needs: ClassVar[frozenset[str]] = frozenset({"uncond"})
 
     longest_step: float = Field(
-        default=1.5, gt=0.0, description="longest step in λ at second order; longer steps are first order"
+        default=math.inf, gt=0.0, description="longest step in λ at second order; longer steps are first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:

@@ -1,15 +1,14 @@
-"""The default sigma schedules of DEIS, chosen by error on the oracles of ``latentry.testing``."""
+"""The default sigma schedules of DEIS: one rule for each noise process.
+
+Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
+"""
 
 from __future__ import annotations
 
 from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
-    ("vp", 6, "latentry:beta", {}),
-    ("vp", None, "latentry:exponential", {}),
-    ("flow", 6, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
-    ("flow", None, "latentry:beta", {}),
-    ("edm", 6, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2}),
-    ("edm", 9, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1}),
-    ("edm", None, "latentry:beta", {"alpha": 1.2, "beta": 0.8}),
+    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
+    ("flow", None, "latentry:receding", {"end": 0.3, "rho": 0.8, "few": 6, "top": 20.0}),
+    ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 7}),
 )

@@ -9,19 +9,9 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 FAST = sigma_preferences(
-    ("vp", 8, "latentry:beta", {"alpha": 0.4, "beta": 0.8}),
-    ("vp", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.1}),
-    ("vp", 25, "latentry:beta", {"alpha": 0.4, "beta": 0.8}),
-    ("vp", None, "latentry:polyexponential", {"rho": 0.8}),
-    ("flow", 5, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
-    ("flow", 8, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
-    ("flow", 12, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05, "sigma_max": 60.0}),
-    ("flow", None, "latentry:beta", {"alpha": 0.6, "beta": 0.6}),
-    ("edm", 5, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.3}),
-    ("edm", 8, "latentry:polyexponential", {"rho": 2.0, "sigma_min": 0.2}),
-    ("edm", 12, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1}),
-    ("edm", 25, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.02}),
-    ("edm", None, "latentry:karras", {}),
+    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
+    ("flow", None, "latentry:receding", {"end": 0.3, "rho": 0.8, "few": 8, "top": 20.0}),
+    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
 )
 
 ADAPTIVE = sigma_preferences(

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Scheduler, Step
-from latentry.solvers import Guarded, slope_step
+from latentry.solvers import INNER, Guarded, slope_step
 from latentry_dpm_adaptive._single_step import linear, second_order
 
 
@@ -38,6 +38,7 @@ class DPMFast(Guarded, Scheduler):
 
     Memory: ClassVar[type] = Group
 
+    guard_slack: ClassVar[float] = INNER
     longest_step: float = Field(
         default=1.5, gt=0.0, description="longest single step in λ; a longer one is made of steps of first order"
     )

@@ -37,4 +37,4 @@ def two_stages(
     whole = end.s - start.s
     later = whole / (2.0 * r)
     full = slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))
-    return guard.drawn_back(full, here, end)
+    return guard.drawn_back(full, there, end, first=here.at(end), start=start)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 from torch import Tensor
 
@@ -18,7 +20,7 @@ class MultistepSDE(Ancestral, Guarded):
     """The options of the multistep SDE forms. A scheduler inherits from this class and from ``Scheduler``."""
 
     eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
-    longest_step: float = Field(default=1.5, ge=0.0, description=LONGEST_TEXT)
+    longest_step: float = Field(default=math.inf, ge=0.0, description=LONGEST_TEXT)
 
     def multistep(
         self, x: Tensor, interval: Interval, memory: History, noise: Noise, order: int, rule: Rule, lower_final: bool

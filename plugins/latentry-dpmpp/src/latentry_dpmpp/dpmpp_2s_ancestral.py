@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Ancestral, Guarded, exponential_step, midpoint_weights
+from latentry.solvers import INNER, Ancestral, Guarded, exponential_step, midpoint_weights
 
 
 class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
@@ -19,6 +20,7 @@ class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
     deterministic part, which is of order 2.
     """
 
+    guard_slack: ClassVar[float] = INNER
     r: float = Field(
         default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the way down"
     )
@@ -35,5 +37,5 @@ class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
             between = yield middle.query(denoised.at(middle))
             weights = midpoint_weights(middle.lam, start.lam, below.lam)
             full = exponential_step(x, start, below, weights, [denoised.x0, between.x0])
-            end = self.drawn_back(full, denoised, below)
+            end = self.drawn_back(full, between, below, first=denoised.at(below), start=start)
         return self.renoised(end, deviation, interval, noise), memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry import PeerName, SchedulerCase, SchedulerSpec, hookimpl, lazy_exports, sigma_preferences
 
 if TYPE_CHECKING:
     from latentry_er_sde.scheduler import ERSDE
@@ -13,6 +13,13 @@ else:
     __getattr__, __dir__ = lazy_exports(__name__, {"ERSDE": "scheduler"})
 
 __all__ = ["ERSDE"]
+
+_SIGMAS = sigma_preferences(
+    ("vp", None, "latentry:receding", {"end": 0.3, "rho": 1.0, "few": 4}),
+    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 6, "top": 8.0}),
+    ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 4}),
+)
+"""Chosen by variance error on Gaussians."""
 
 
 @hookimpl
@@ -32,7 +39,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 differs="its third stage is the paper's, which is of second order",
             ),
         ),
-        sigmas=(SigmaPreference("latentry:kl-optimal"),),
+        sigmas=_SIGMAS,
         revision=2,
         guard_since=2,
         cases=(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import Churn, Guarded, heun_step
+from latentry.solvers import INNER, Churn, Guarded, heun_step
 
 
 class Heun(Churn, Guarded, Scheduler):
@@ -17,11 +18,12 @@ class Heun(Churn, Guarded, Scheduler):
     Order 2, two evaluations a step; Euler's method, one evaluation, into σ = 0 and, on s, out of pure noise.
     """
 
+    guard_slack: ClassVar[float] = INNER
     clock: Literal["t", "s"] = Field(
         default="t", description="what the slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )
     longest_step: float = Field(
-        default=2.4, gt=0.0, description="longest step in λ at full order; longer steps are first order"
+        default=math.inf, gt=0.0, description="longest step in λ at full order; longer steps are first order"
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

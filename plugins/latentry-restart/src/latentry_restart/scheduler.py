@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple, Self
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Noise, Point, Query, Scheduler, Step
-from latentry.solvers import Guarded, heun_step, raised_sample
+from latentry.solvers import INNER, Guarded, heun_step, raised_sample
 
 SPACING = 7.0
 """ρ of the levels within a restart (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
@@ -34,6 +35,7 @@ class Restart(Guarded, Scheduler):
 
     Memory: ClassVar[type] = Begun
 
+    guard_slack: ClassVar[float] = INNER
     restart_min: float = Field(default=0.3, gt=0.0, description="t_min: the σ/α at which noise is added again")
     restart_max: float = Field(default=1.0, gt=0.0, description="t_max: the σ/α that it is added up to")
     restarts: int = Field(default=1, ge=1, le=20, description="K: number of restarts")
@@ -43,7 +45,7 @@ class Restart(Guarded, Scheduler):
         default="t", description="what slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )
     longest_step: float = Field(
-        default=2.4, gt=0.0, description="longest step in λ at full order; longer steps are first order"
+        default=math.inf, gt=0.0, description="longest step in λ at full order; longer steps are first order"
     )
 
     @model_validator(mode="after")

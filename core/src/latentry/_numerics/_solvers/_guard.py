@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from pydantic import BaseModel, Field
@@ -21,6 +21,8 @@ LIMIT, LIMIT_GUIDED, GUIDED = 0.5, 0.3, 3.0
 """κ, κ under strong guidance, and the scale above which guidance is strong: it pulls x̂₀ about, and what is
 extrapolated from that runs away sooner.
 """
+INNER = 2.0
+"""Of methods with evaluations within the step; see ``Guarded.guard_slack``."""
 
 
 def limit_for(guidance: float) -> float:
@@ -31,7 +33,13 @@ def limit_for(guidance: float) -> float:
 class Guarded(BaseModel):
     """The options of schedulers that extrapolate. A scheduler inherits from this class and from ``Scheduler``, and says
     in its record from which revision on (``guard_since``).
+
+    Class attributes:
+        guard_slack: what κ is multiplied by. ``INNER`` where what is added comes from evaluations within the step: they
+            have seen where it leads, and are right to differ more.
     """
+
+    guard_slack: ClassVar[float] = 1.0
 
     guard: bool = Field(
         default=True, description="draw long steps back towards first order where they extrapolate x₀ too far"
@@ -60,7 +68,9 @@ class Guarded(BaseModel):
         if not self.guard or abs(h) <= FREE:
             return full
         first = denoised.at(end) if first is None else first
-        return guarded(first, full, denoised.x0, gain=extrapolation_gain(end.alpha, h), kappa=self.guard_limit)
+        return guarded(
+            first, full, denoised.x0, gain=extrapolation_gain(end.alpha, h), kappa=self.guard_slack * self.guard_limit
+        )
 
 
 def extrapolation_gain(alpha: float, h: float) -> float:

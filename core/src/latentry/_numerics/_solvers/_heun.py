@@ -47,4 +47,4 @@ def heun_step(
     else:
         half = 0.5 * (end.s - start.s)
         full = slope_step(x, start, end, (half, half), (here.eps, there.eps))
-    return guard.drawn_back(full, here, end, first=guess)
+    return guard.drawn_back(full, there, end, first=guess, start=start)

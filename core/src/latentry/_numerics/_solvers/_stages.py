@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,11 +15,13 @@ from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Query
 from latentry._numerics._solvers._ancestral import Ancestral, ancestral
 from latentry._numerics._solvers._exponential import Rule, exponential_sde_step
-from latentry._numerics._solvers._guard import Guarded
+from latentry._numerics._solvers._guard import INNER, Guarded
 
 
 class StagedSDE(Ancestral, Guarded):
     """The options of ``exponential_stages``. A scheduler inherits from this class and from ``Scheduler``."""
+
+    guard_slack: ClassVar[float] = INNER
 
 
 def exponential_stages(
@@ -51,18 +54,20 @@ def exponential_stages(
     levels = [*inner, end]
     drawn = sde.lowered(interval)[1] > 0.0
     paths = along_path(noise, [sde.clock(point) for point in (start, *levels)]) if drawn else ()
-    first = newest = Node(start, denoised.x0)
+    latest, first = denoised, Node(start, denoised.x0)
+    newest = first
     for stage, level in enumerate(levels):
         below, deviation = ancestral(start, level, sde.eta, sde.eta_rule)
         if stage == 0:
             y = denoised.at(below)
         else:
             full = exponential_sde_step(x, start, level, below, (first, newest), rules[stage - 1])
-            y = sde.drawn_back(full, denoised, below)
+            y = sde.drawn_back(full, latest, below, first=denoised.at(below), start=start)
         if drawn:
             y = combine((1.0, y), (sde.noise_scale * deviation, paths[stage]))
         if stage < len(inner):
-            newest = Node(level, (yield level.query(y)).x0)
+            latest = yield level.query(y)
+            newest = Node(level, latest.x0)
     return y
 
 

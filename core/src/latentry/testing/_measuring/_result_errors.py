@@ -34,7 +34,7 @@ def variance_errors() -> Mapping[str, ResultError]:
     """For stochastic schedulers, by oracle: Gaussians of three variances, and the spectrum of images."""
     return {
         "gaussians": variance_error(torch.tensor(VARIANCES, dtype=torch.float64)),
-        "spectrum": variance_error(SpectrumOracle().variance),
+        "spectrum": variance_error(SpectrumOracle().variance, together=True),
     }
 
 
@@ -65,9 +65,14 @@ class PathError:
         return self._ends[key]
 
 
-def variance_error(data: Tensor) -> ResultError:
-    """Relative error of the result's variance: root mean square over the data's variances, without chance."""
-    return lambda plan: rms(moments(plan, data)[1] / data - 1.0)
+def variance_error(data: Tensor, *, together: bool = False) -> ResultError:
+    """Relative error of the result's variance: root mean square over the data's variances, without chance.
+
+    Args:
+        data: variances of Gaussian data of mean 0.
+        together: they are those of one sample's elements, which matters to a guard.
+    """
+    return lambda plan: rms(moments(plan, data, mean=0.0, together=together)[1] / data - 1.0)
 
 
 def normal_points(count: int) -> Tensor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle
 from typing import Self
 
 import torch
@@ -32,8 +34,8 @@ class DrawnTargets(Oracle):
         variances: likewise, of each component along each dimension.
         weights: (targets, components).
         asked: (targets, components), True where the prompt asks for the component.
-        guidance: scale of classifier-free guidance towards what is asked for; 1 asks for everything.
         starts: (targets, starts, dimensions): standard normal noise.
+        guidance: (targets,): scale of classifier-free guidance towards what is asked for; 1 asks for everything.
     """
 
     means: Tensor
@@ -41,7 +43,7 @@ class DrawnTargets(Oracle):
     weights: Tensor
     asked: Tensor
     starts: Tensor
-    guidance: float = 1.0
+    guidance: Tensor
 
     @classmethod
     def draw(
@@ -52,9 +54,18 @@ class DrawnTargets(Oracle):
         components: int = 5,
         dimensions: int = 24,
         starts: int = 6,
-        guidance: float = 1.0,
+        guidance: Sequence[float] = (1.0,),
     ) -> Self:
-        """Targets from a seed; the same seed with another guidance has the same targets and starts."""
+        """Targets from a seed; the same seed with another guidance has the same targets and starts.
+
+        Args:
+            seed: of all that is drawn.
+            count: how many.
+            components: of each.
+            dimensions: of a sample.
+            starts: how many of each target.
+            guidance: scales that the targets have in turn.
+        """
         generator = torch.Generator().manual_seed(seed)
 
         def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -65,13 +76,14 @@ class DrawnTargets(Oracle):
         spectrum = modes**-power
         spectrum = spectrum / spectrum.mean(-1, keepdim=True)
         # from blurred to sharp: how much of the variance is within the components
-        within = 10.0 ** uniform(-2.5, -0.3, count, components, 1)
+        within = 10.0 ** uniform(-1.6, -0.2, count, components, 1)
         normal = torch.randn(count, components, dimensions, generator=generator, dtype=torch.float64)
         means = normal * ((1.0 - within.mean(1, keepdim=True)) * spectrum).sqrt()
         weights = torch.softmax(uniform(-1.0, 1.0, count, components), -1)
         asked = torch.arange(components).expand(count, -1) < torch.randint(1, 3, (count, 1), generator=generator)
         start = torch.randn(count, starts, dimensions, generator=generator, dtype=torch.float64)
-        return cls(means, within * spectrum, weights, asked, start, guidance)
+        scales = torch.tensor([scale for _, scale in zip(range(count), cycle(guidance), strict=False)])
+        return cls(means, within * spectrum, weights, asked, start, scales.double())
 
     def predict(self, x: Tensor, point: Point) -> tuple[Tensor, Tensor]:
         """See ``Oracle``; x is (targets · starts, dimensions)."""
@@ -84,10 +96,11 @@ class DrawnTargets(Oracle):
         each = means + a * variances * off
         x0 = self._mean(each, logits)
         eps = self._mean(s * off, logits)
-        if self.guidance != 1.0:
-            wanted = logits.masked_fill(~self.asked[:, None], -math.inf)
-            x0 = torch.lerp(x0, self._mean(each, wanted), self.guidance)
-            eps = torch.lerp(eps, self._mean(s * off, wanted), self.guidance)
+        if bool((self.guidance != 1.0).any()):
+            scale, asked = self.guidance[:, None, None], self.asked | (self.guidance == 1.0)[:, None]
+            wanted = logits.masked_fill(~asked[:, None], -math.inf)
+            x0 = torch.lerp(x0, self._mean(each, wanted), scale)
+            eps = torch.lerp(eps, self._mean(s * off, wanted), scale)
         return x0.reshape(x.shape), eps.reshape(x.shape)
 
     @staticmethod

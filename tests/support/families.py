@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +36,6 @@ TINY: Mapping[str, Tiny] = MappingProxyType(
         "latentry-sd3:sd3": Tiny(write_stable_diffusion_3, 16),
         "latentry-flux:flux": Tiny(write_flux, 16),
         "latentry-flux2:flux2": Tiny(write_flux2, 32),
-        "latentry-z-image:z-image": Tiny(write_z_image, 16),
+        "latentry-z-image:z-image": Tiny(partial(write_z_image, kind="base"), 16),
     }
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry.models import Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
-from latentry_diffusers.text.language import Turns, read_prompts
+from latentry_diffusers.text.language import Turns, read_prompts, split
 from latentry_z_image.attention import SingleStreamProcessor
 from latentry_z_image.layout import z_image_pairs
 
@@ -24,6 +24,8 @@ TOKENS = 512
 """The most tokens, those around the prompt included."""
 LAYER = -2
 """Which of the text encoder's hidden states the transformer attends to: those before its last layer."""
+MULTIPLE = 32
+"""Of which the transformer makes the number of a text's tokens, with a token of its own."""
 TIMESTEPS = 1000.0
 
 
@@ -52,22 +54,19 @@ class ZImage(NetworksInMemory):
             rotary.freqs_cis = [table.to(self.device) for table in rotary.freqs_cis]
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
-        """``text`` (batch, tokens, width), and ``real`` (batch, tokens) where the prompts are not equally long."""
-        read = read_prompts(*self.text, prompts, TURNS, layers=(LAYER,), length=TOKENS)
-        return Conditioning(read.to(self.dtype).tensors)
+        """``text`` (batch, tokens, width), padded as the transformer pads, and ``tokens`` (batch,), those that are real."""
+        read = read_prompts(*self.text, prompts, TURNS, layers=(LAYER,), length=TOKENS, multiple=MULTIPLE)
+        return Conditioning(read.tensors(self.dtype))
 
     @torch.no_grad()
     def predict(
         self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
         """The transformer's output, negated: it predicts x₀ − ε, and its clock runs from 0 at pure noise to 1."""
-        texts: Sequence[Tensor] = conditioning["text"].unbind()
-        if "real" in conditioning:
-            texts = [states[real] for states, real in zip(texts, conditioning["real"], strict=True)]
         outputs: list[Tensor] = self.transformer(
             list(x.to(self.dtype)[:, :, None].unbind()),  # (channels, time, height, width) each
             (TIMESTEPS - timestep_rows(timestep, x)) / TIMESTEPS,
-            list(texts),
+            split(conditioning),
             return_dict=False,
         )[0]
         return -torch.stack(outputs)[:, :, 0]

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.functional import pad
+
+from latentry.models import Conditioning
 
 log = logging.getLogger("latentry.text")
 
@@ -24,26 +26,34 @@ class Read(NamedTuple):
     """Hidden states of prompts.
 
     Attributes:
-        states: (prompts, tokens, width); those of several layers are side by side.
-        real: (prompts, tokens), False where a shorter prompt is padded with zeros; None where all are equally long.
+        states: (prompts, tokens, width), shorter ones padded with zeros; those of several layers are side by side.
+        tokens: how many tokens each prompt has, (prompts,), on the CPU: to read them waits for no device.
     """
 
     states: Tensor
-    real: Tensor | None
+    tokens: Tensor
 
-    def to(self, dtype: torch.dtype) -> Read:
-        """With the states in another dtype."""
-        return self._replace(states=self.states.to(dtype))
+    def tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """``text`` in a dtype and ``tokens``, for a ``Conditioning``; ``split`` takes them apart."""
+        return {"text": self.states.to(dtype), "tokens": self.tokens}
 
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """``text``, and ``real`` where there is one, for a ``Conditioning``."""
-        return {"text": self.states} | ({} if self.real is None else {"real": self.real})
+
+def split(conditioning: Conditioning) -> list[Tensor]:
+    """The states of each prompt without padding, (tokens, width)."""
+    both = zip(conditioning["text"], conditioning["tokens"].tolist(), strict=True)
+    return [states[:count] for states, count in both]
 
 
 @torch.no_grad()
 def read_prompts(
-    encoder: Any, tokenizer: Any, prompts: Sequence[str], turns: Turns, *, layers: Sequence[int], length: int
+    encoder: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    turns: Turns,
+    *,
+    layers: Sequence[int],
+    length: int,
+    multiple: int = 1,
 ) -> Read:
     """The states of each prompt's own tokens and of those around it, at some layers.
 
@@ -57,15 +67,13 @@ def read_prompts(
         turns: what is around each.
         layers: numbers of hidden states; 0 is the embeddings, −1 the last, which is normed.
         length: the most tokens, those around the prompt included; fewer where the tokenizer says so.
+        multiple: the states are padded to a multiple of it, so that prompts of about one length share a batch.
     """
     rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
     states = [run(encoder, torch.tensor([row], device=encoder.device), layers)[0] for row in rows]
-    sizes = {len(each) for each in states}
-    if len(sizes) == 1:
-        return Read(torch.stack(states), None)
-    counts = torch.tensor([len(each) for each in states], device=encoder.device)
-    real = torch.arange(max(sizes), device=encoder.device) < counts[:, None]
-    return Read(pad_sequence(states, batch_first=True), real)
+    most = -(-max(map(len, rows)) // multiple) * multiple
+    padded = [pad(each, (0, 0, 0, most - len(each))) for each in states]
+    return Read(torch.stack(padded), torch.tensor([len(row) for row in rows]))
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from support.models import write_stable_diffusion
 from support.models_flux import write_flux
 from support.models_flux2 import write_flux2
+from support.models_qwen_image import write_qwen_image
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 from support.models_z_image import write_z_image
@@ -36,6 +37,7 @@ TINY: Mapping[str, Tiny] = MappingProxyType(
         "latentry-sd3:sd3": Tiny(write_stable_diffusion_3, 16),
         "latentry-flux:flux": Tiny(write_flux, 16),
         "latentry-flux2:flux2": Tiny(write_flux2, 32),
+        "latentry-qwen-image:qwen-image": Tiny(write_qwen_image, 8),
         "latentry-z-image:z-image": Tiny(partial(write_z_image, kind="base"), 16),
     }
 )

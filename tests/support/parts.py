@@ -64,6 +64,23 @@ def qwen3(vocabulary: int, *, width: int, layers: int = 3, headed: bool = False)
     return (Qwen3ForCausalLM if headed else Qwen3Model)(config)
 
 
+def qwen25_vl(vocabulary: int, *, width: int) -> Any:
+    """A Qwen2.5-VL, with its eyes."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    text = {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 2, 2]},
+    }
+    sees = {"hidden_size": 32, "out_hidden_size": width, "intermediate_size": 32, "depth": 1, "num_heads": 2}
+    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=sees))
+
+
 MISTRAL_CHAT = """{{- '<s>' -}}
 {%- for message in messages -%}
 {%- set text = message.content[0].text -%}

@@ -72,6 +72,15 @@ def layout(family: str, variant: str) -> dict[str, Held]:
             "vae": Held(AUTOENCODER, configured(flux2_vae_pairs)),
             "text_encoder": Held(encoder_prefix(variant), configured(language_single_pairs)),
         }
+    if family == "qwen_image":
+        from latentry_diffusers.layouts.language import language_single_pairs
+        from latentry_qwen_image.layout import qwen_image_pairs
+        from latentry_qwen_image.parts import ENCODER as QWEN
+
+        return {
+            "transformer": Held(DENOISER, configured(qwen_image_pairs)),
+            "text_encoder": Held(QWEN, configured(language_single_pairs)),
+        }
     denoiser = {"sd3": sd3_pairs, "flux": flux_pairs}.get(family, unet_pairs)
     held = {"vae": Held(AUTOENCODER, configured(vae_pairs))}
     if family in ("sd3", "flux"):

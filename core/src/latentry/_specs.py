@@ -240,6 +240,7 @@ class VariantSpec:
         guidance: guidance scale that suits it.
         guidance_kind: ``distilled`` networks take the scale as an input; ``none`` know no guidance, and their scale
             is 1.
+        guidance_method: the method that it was made for, as ``distribution:name``; empty for plain guidance.
         skip_layers: ``Model.predict`` can leave layers out, for skip-layer guidance.
         references: how many pictures its network can be shown beside the prompt.
         on_grid: it was distilled to the levels of few steps, and says little at levels between them: schedulers that
@@ -254,6 +255,7 @@ class VariantSpec:
     steps: int = 25
     guidance: float = 5.0
     guidance_kind: GuidanceKind = "classifier-free"
+    guidance_method: str = ""
     skip_layers: bool = False
     references: int = 0
     on_grid: bool = False

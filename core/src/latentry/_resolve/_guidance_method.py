@@ -46,7 +46,7 @@ class ChosenMethod:
 def choose_method(
     host: PluginHost, located: Located, name: str | None, options: Mapping[str, Any], scale: float | None
 ) -> ChosenMethod:
-    """The requested method, else plain classifier-free guidance.
+    """The requested method, else the variant's own, else plain classifier-free guidance.
 
     Args:
         host: what is installed.
@@ -59,7 +59,7 @@ def choose_method(
         UnknownName, OptionError: the name or an option is not known.
         IncompatibleError: it is not made for such networks, or needs a branch that nothing provides.
     """
-    if name is None:
+    if (name := name or located.variant.guidance_method or None) is None:
         return ChosenMethod(None, ClassifierFree(), PLAIN)
     spec = host.guidance[name]
     _check_fit(host, spec, located)

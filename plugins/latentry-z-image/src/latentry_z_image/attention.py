@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from latentry.attention import AttentionBackend
-from latentry_diffusers.attention import joined, own_heads
+from latentry_diffusers.attention import joined, own_heads, turned
 
 
 class SingleStreamProcessor:
@@ -45,13 +44,7 @@ class SingleStreamProcessor:
         """
         q, k, v = own_heads(attn, hidden_states, lambda project: project)
         if freqs_cis is not None:
-            q, k = (_rotated(each, freqs_cis[:, None]) for each in (q, k))
+            q, k = (turned(each, freqs_cis[:, None]) for each in (q, k))
         mask = attention_mask if attention_mask is None else attention_mask[:, None, None]
         states: Tensor = attn.to_out[0](joined(self.backend.attend(q, k, v, mask=mask), q.dtype))
         return states
-
-
-def _rotated(x: Tensor, turns: Tensor) -> Tensor:
-    """Neighbouring values of (…, tokens, head size) as complex numbers, turned."""
-    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)

@@ -54,7 +54,7 @@ class ZImage(NetworksInMemory):
             rotary.freqs_cis = [table.to(self.device) for table in rotary.freqs_cis]
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
-        """``text`` (batch, tokens, width), padded as the transformer pads, and ``tokens`` (batch,), those that are real."""
+        """``text`` (batch, tokens, width), padded as the network does, and ``tokens`` (batch,), those that are real."""
         read = read_prompts(*self.text, prompts, TURNS, layers=(LAYER,), length=TOKENS, multiple=MULTIPLE)
         return Conditioning(read.tensors(self.dtype))
 

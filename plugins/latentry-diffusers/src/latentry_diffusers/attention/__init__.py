@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latentry_diffusers.attention._blocks import AttentionBlocks
 from latentry_diffusers.attention._flux import FluxProcessor
-from latentry_diffusers.attention._heads import joined, own_heads, text_heads
+from latentry_diffusers.attention._heads import joined, own_heads, text_heads, turned
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
 from latentry_diffusers.attention._layer import Processor, Processors
@@ -25,4 +25,5 @@ __all__ = [
     "own_heads",
     "shown_to",
     "text_heads",
+    "turned",
 ]

@@ -36,6 +36,12 @@ def text_heads(attn: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
+def turned(x: Tensor, turns: Tensor) -> Tensor:
+    """Neighbouring values of (…, tokens, head size) as complex numbers, times e^(iφ) of each token's position."""
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)
+
+
 def joined(heads: Tensor, dtype: torch.dtype) -> Tensor:
     """Joins heads to (batch, tokens, heads × head size), in a dtype."""
     return heads.transpose(1, 2).flatten(2).to(dtype)

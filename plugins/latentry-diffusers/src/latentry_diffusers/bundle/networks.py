@@ -167,6 +167,7 @@ QWEN3 = Network(
     _language,
     _LANGUAGE,
 )
+QWEN25_VL = Network("transformers:Qwen2_5_VLTextModel", _EMBED, _language, _LANGUAGE)
 MISTRAL = Network("transformers:MistralModel", _EMBED, _language, _LANGUAGE)
 """Language models whose hidden states are what a denoiser attends to; the layer that names words is not needed."""
 T5 = Network(

@@ -79,6 +79,19 @@ QWEN3_4B: Config = {
 
 QWEN3_8B: Config = {**QWEN3_4B, "hidden_size": 4096, "intermediate_size": 12288, "tie_word_embeddings": False}
 
+QWEN25_VL_7B: Config = {
+    "model_type": "qwen2_5_vl_text",
+    "vocab_size": 152064,
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 128000,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [16, 24, 24]},
+}
+"""The language model of Qwen2.5-VL-7B."""
+
 MISTRAL_SMALL: Config = {
     "model_type": "mistral",
     "vocab_size": 131072,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,16 @@ from latentry_diffusers.model.first_weight import FirstWeight
 
 _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
 """Attributes in which an ``AutoencoderKL`` keeps its tiling."""
+
+
+class PictureCoder(Protocol):
+    """What a model asks of its autoencoder; see ``Autoencoder`` for each method."""
+
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor: ...
+
+    def decode(self, latents: Tensor) -> Tensor: ...
+
+    def tiled(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]: ...
 
 
 class LatentSpace(Protocol):

@@ -16,7 +16,7 @@ from latentry.attention import AttentionBackend
 from latentry.models import AttentionChange, BaseModel, LoadReport
 from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, cross_layers, shown_to
 from latentry_diffusers.layouts import Pair
-from latentry_diffusers.model.autoencoder import Autoencoder
+from latentry_diffusers.model.autoencoder import Autoencoder, PictureCoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
 from latentry_diffusers.model.first_weight import FirstWeight
 
@@ -44,7 +44,7 @@ class NetworksInMemory(BaseModel):
         report: LoadReport,
         pairs: Callable[[], Sequence[Pair]],
         processors: Processors = MappingProxyType({}),
-        autoencoder: Autoencoder | None = None,
+        autoencoder: PictureCoder | None = None,
     ) -> None:
         """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers;
         ``processors`` serve attention in layers that only this family's networks have; ``autoencoder`` is the one on
@@ -54,7 +54,7 @@ class NetworksInMemory(BaseModel):
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
         self._weight = FirstWeight(self.denoiser)
-        self.autoencoder = autoencoder or Autoencoder(networks["vae"])
+        self.autoencoder: PictureCoder = autoencoder or Autoencoder(networks["vae"])
         self._attention = Routing(others, text=text, processors=processors)
         self._pairs = pairs
         self._adapters: Adapters | None = None

@@ -19,6 +19,7 @@ PREFIXES = (
     "text_encoders.qwen3_4b.transformer.",
     "text_encoders.qwen3_8b.transformer.",
     "text_encoders.mistral3_24b.transformer.",
+    "text_encoders.qwen25_7b.transformer.",
     "",
 )
 """How the names of a text encoder begin, in the files of models and alone."""
@@ -32,6 +33,7 @@ PUBLISHED: Mapping[tuple[str, int, int], str] = {
     ("Qwen3", 2560, 36): "Qwen3-4B",
     ("Qwen3", 4096, 36): "Qwen3-8B",
     ("Mistral", 5120, 40): "Mistral Small",
+    ("Mistral", 3584, 28): "Qwen2.5-VL-7B",
 }
 """Published encoders by architecture, width and number of layers."""
 
@@ -40,7 +42,7 @@ class TextEncoder(NamedTuple):
     """A text encoder in a file.
 
     Attributes:
-        architecture: ``CLIP``, ``T5``, ``Qwen3`` or ``Mistral``.
+        architecture: ``CLIP``, ``T5``, ``Qwen3``, or ``Mistral`` for its like.
         width: of its states.
         layers: how many it has.
         name: of the published encoder with this shape; None where there is none.

@@ -54,6 +54,7 @@ def read_prompts(
     layers: Sequence[int],
     length: int,
     multiple: int = 1,
+    leave_out: int = 0,
 ) -> Read:
     """The states of each prompt's own tokens and of those around it, at some layers.
 
@@ -67,13 +68,15 @@ def read_prompts(
         turns: what is around each.
         layers: numbers of hidden states; 0 is the embeddings, −1 the last, which is normed.
         length: the most tokens, those around the prompt included; fewer where the tokenizer says so.
+        leave_out: how many of the first tokens are read, but their states not given.
         multiple: the states are padded to a multiple of it, so that prompts of about one length share a batch.
     """
     rows = [tokens_of(tokenizer, prompt, turns, length) for prompt in prompts]
-    states = [run(encoder, torch.tensor([row], device=encoder.device), layers)[0] for row in rows]
-    most = -(-max(map(len, rows)) // multiple) * multiple
+    read = (run(encoder, torch.tensor([row], device=encoder.device), layers)[0] for row in rows)
+    states = [each[leave_out:] for each in read]
+    most = -(-max(map(len, states)) // multiple) * multiple
     padded = [pad(each, (0, 0, 0, most - len(each))) for each in states]
-    return Read(torch.stack(padded), torch.tensor([len(row) for row in rows]))
+    return Read(torch.stack(padded), torch.tensor([len(each) for each in states]))
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from support.pages import ROOT, blocks
+from support.scripts import script
 
 from latentry import PluginHost, hookspecs
 from latentry._cli._app import COMMANDS
@@ -150,3 +151,9 @@ def test_the_tutorial_and_the_cookbook_have_files() -> None:
     for name, least in (("tutorial.md", 6), ("cookbook.md", 6)):
         assert sum(bool(block.title) for block in blocks(DOCS / name)) >= least
     assert Path(repository.ROOT) == ROOT
+
+
+@pytest.mark.slow
+def test_the_table_of_bridges_is_what_the_bridges_do() -> None:
+    written = (DOCS / "bridge-matrix.md").read_text(encoding="utf-8")
+    assert written == script("bridge_matrix").page()

@@ -14,19 +14,25 @@ from latentry_bridge_diffusers._records import records
 
 if TYPE_CHECKING:
     from latentry_bridge_diffusers._factory import scheduler
-    from latentry_bridge_diffusers._scheduler import LatentryEtaScheduler, LatentryScheduler, SchedulerMixin
+    from latentry_bridge_diffusers._scheduler import (
+        LatentryEtaScheduler,
+        LatentryFlowScheduler,
+        LatentryScheduler,
+        SchedulerMixin,
+    )
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "LatentryEtaScheduler": "_scheduler",
+            "LatentryFlowScheduler": "_scheduler",
             "LatentryScheduler": "_scheduler",
             "SchedulerMixin": "_scheduler",
             "scheduler": "_factory",
         },
     )
 
-__all__ = ["LatentryEtaScheduler", "LatentryScheduler", "SchedulerMixin", "scheduler"]
+__all__ = ["LatentryEtaScheduler", "LatentryFlowScheduler", "LatentryScheduler", "SchedulerMixin", "scheduler"]
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -127,6 +128,15 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
             twin._noise = self._noise.copy()
             twin._run = self._running.resume(self._run.state(), noise=twin._noise)
         return twin
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """How many timesteps the checkpoint was trained on; sglang reads it."""
+        return len(self)
+
+    def set_shift(self, shift: float) -> None:
+        """Changes the time shift of a rectified flow, from the next ``set_timesteps`` on."""
+        self.register_to_config(shift=shift)
 
     @property
     def begin_index(self) -> int | None:
@@ -376,6 +386,17 @@ class LatentryEtaScheduler(LatentryScheduler):
         return super().step(model_output, timestep, sample, generator, return_dict)
 
 
+class LatentryFlowScheduler(LatentryScheduler):
+    """For rectified flows, made from a checkpoint's own configuration, as serving engines do it:
+    ``LatentryFlowScheduler.from_config(stock.config, scheduler="unipc")``. Arguments as for ``LatentryScheduler``.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"process": "flow", **settings})
+
+    __init__.__signature__ = inspect.signature(LatentryScheduler.__init__)  # type: ignore[attr-defined]  # diffusers reads it
+
+
 def _by_row(points: Sequence[Point], like: Tensor) -> tuple[Tensor, Tensor]:
     """α and σ of each row, shaped (rows, 1, …) to multiply tensors such as ``like``; in float32 or wider."""
     dtype, shape = torch.promote_types(like.dtype, torch.float32), (len(points), *(1 for _ in like.shape[1:]))
@@ -419,6 +440,6 @@ def refuse_foreign_control(plan: Plan, name: str) -> None:
         )
 
 
-for _class in (LatentryScheduler, LatentryEtaScheduler):
+for _class in (LatentryScheduler, LatentryEtaScheduler, LatentryFlowScheduler):
     # what model_index.json names: the module that also has SchedulerMixin
     _class.__module__ = "latentry_bridge_diffusers"

@@ -65,8 +65,9 @@ def test_pictures_come_in_other_formats(server: Running) -> None:
 
 
 def test_previews_come_in_between(server: Running) -> None:
-    job = server.job(steps=6)
+    job = server.job(steps=150)
     shown = [event for event in server.events(job["id"]) if event["event"] == "preview"]
+    assert shown
     for event in shown:
         with Image.open(BytesIO(base64.b64decode(event["image"]))) as picture:
             assert picture.format == "JPEG"

@@ -12,12 +12,15 @@ import pytest
 from support.serving import Running
 
 webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+REDRAWN = (NoSuchElementException, StaleElementReferenceException)
+"""What a look at the page can meet while it changes."""
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """A folder to put pictures of the page into, for people to look at."""
 
@@ -48,7 +51,8 @@ class Page:
 
     def until(self, what: Any) -> Any:
         """Waits until something holds."""
-        return WebDriverWait(self.browser, 60, poll_frequency=0.05).until(lambda _: what())
+        wait = WebDriverWait(self.browser, 60, poll_frequency=0.05, ignored_exceptions=REDRAWN)
+        return wait.until(lambda _: what())
 
     def enter(self, selector: str, text: str) -> None:
         """Replaces what is in a field."""

@@ -128,6 +128,11 @@ def test_webui_draws_and_reads_its_settings(webui: Any) -> None:
     assert "Seed: 7" in webui.png_info(found.image).info
 
 
+def test_webuis_size_of_a_batch_is_a_count_where_pictures_are_drawn_alone(webui: Any) -> None:
+    found = webui.txt2img(prompt="a", seed=7, width=64, height=64, batch_size=2, sampler_name="DPM adaptive")
+    assert [image.size for image in found.images] == [(64, 64)] * 2
+
+
 def test_webui_takes_schedules_from_their_own_field(webui: Any) -> None:
     plain = webui.txt2img(prompt="a", seed=7, width=64, height=64, scheduler="Karras", sampler_name="DPM++ 2M")
     recipe = read_recipe(BytesIO(base64.b64decode(plain.json["images"][0])))

@@ -110,6 +110,8 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
     }
     if fields["scheduler"]:
         fields["scheduler_options"] = _options(service, fields["scheduler"], body)
+        if service.host.schedulers[fields["scheduler"]].adaptive:
+            del fields["batch"]  # it draws one picture at a time
     image = mask = None
     if isinstance(body, FromPicture):
         image, mask = _pictures(service, body)

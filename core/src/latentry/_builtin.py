@@ -56,7 +56,7 @@ def _even() -> Iterable[SigmaScheduleSpec]:
     yield _spec("ddim-uniform", spacings, "Leading", f"{leading}, from timestep 1", _LIN, "CompVis, with N steps", _VP)
     yield _spec("linspace", spacings, "Linspace", f"{uniform} to the cleanest, both included", _LIN, "diffusers")
     few = "every T/N-th timestep from the noisy end; for few steps, zero terminal SNR and flow"
-    yield _spec("trailing", spacings, "Trailing", few, _LIN, "diffusers", aliases=("turbo", "lightning"))
+    yield _spec("trailing", spacings, "Trailing", few, _LIN, "diffusers", aliases=("sdxl-turbo", "lightning"))
     yield _spec("normal", even, "Normal", f"{uniform} to the cleanest; on flow 1 to 1/N", _K_DIFFUSION, "k-diffusion")
     sgm = "Stability AI, generative-models"
     yield _spec("sgm-uniform", even, "SGMUniform", f"{uniform}, the cleanest left out", sgm, "AUTOMATIC1111, ComfyUI")

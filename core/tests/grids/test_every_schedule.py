@@ -24,7 +24,7 @@ COUNTS = (1, 2, 3, 10, 20, 50)
 PAIRS = [(name, process) for name in NAMES for process in PROCESSES]
 EXPECTED = (
     "align-your-steps beta beta-sigmas ddim-uniform distilled dmd2 exponential hyper-sd karras kl-optimal leading "
-    "linear-quadratic linspace normal polyexponential schnell sgm-uniform simple trailing"
+    "linear-quadratic linspace normal polyexponential receding schnell sgm-uniform simple trailing"
 )
 SINGLE = {"dmd2": 399, "hyper-sd": 800}
 """The timestep of a single step, as published."""
@@ -87,7 +87,7 @@ def test_it_begins_at_the_noisiest_level(name: str, process: str, steps: int) ->
 @pytest.mark.parametrize(
     ("name", "process", "levels"),
     [
-        ("turbo", "vp", (999, 749, 499, 249)),
+        ("sdxl-turbo", "vp", (999, 749, 499, 249)),
         ("lightning", "vp", (999, 874, 749, 624, 499, 374, 249, 124)),
         ("hyper", "vp", (999, 499)),
         ("dmd2", "vp", (999, 749, 499, 249)),

@@ -56,7 +56,10 @@ def engine() -> Engine:
 
 def wanted(folder: str, scheduler: str) -> GenerationRequest:
     size = {"steps": STEPS, "width": SIDE, "height": SIDE}
-    return GenerationRequest(prompt=PROMPT, model=folder, scheduler=scheduler, guidance=1.0, seed=3, **size)
+    # as long as the prompt: some networks take prompts of other lengths in a pass of their own
+    negative = PROMPT if "uncond" in HOST.schedulers[scheduler].needs else ""
+    asked = {"prompt": PROMPT, "negative": negative, "guidance": 1.0, "seed": 3}
+    return GenerationRequest(model=folder, scheduler=scheduler, **asked, **size)
 
 
 @contextmanager

@@ -117,6 +117,14 @@ def test_a_finished_job_is_forgotten_when_asked(server: Running) -> None:
     assert server.ask("GET", f"/latentry/v1/jobs/{job['id']}").status_code == 404
 
 
+def test_errors_name_models_as_they_are_offered(server: Running) -> None:
+    """The engine's message has the path, which is the server's affair."""
+    answer = server.ask("POST", "/latentry/v1/jobs", json={"request": {"prompt": "a", "scheduler": "flow-only"}})
+    assert answer.status_code == 422
+    assert "cannot be used with toy." in answer.json()["what"]
+    assert str(server.models) not in answer.text
+
+
 def test_pictures_are_uploaded(server: Running) -> None:
     body: dict[str, Any] = {"request": {"prompt": "a", "steps": 3, "seed": 1, "strength": 0.5}, "init_image": png()}
     job = server.ask("POST", "/latentry/v1/jobs", json=body).json()

@@ -39,7 +39,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Latentry", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
-    handle_errors(app)
+    handle_errors(app, service.shelf.without_paths)
     for router in (own_router(service), openai_router(service), automatic1111_router(service)):
         app.include_router(router)
     _status_routes(app, service)

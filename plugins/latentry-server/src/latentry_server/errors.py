@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -75,12 +76,17 @@ def plain(code: str, what: str, remedy: str = "", field: str | None = None) -> d
     return {"code": code, "field": field, "what": what, "why": "", "remedy": remedy}
 
 
-def handle_errors(app: FastAPI) -> None:
-    """Has an application answer errors so."""
+def handle_errors(app: FastAPI, shown: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Has an application answer errors so.
+
+    Args:
+        app: the application.
+        shown: makes of an error's data what strangers may see.
+    """
 
     @app.exception_handler(LatentryError)
     async def latentry_error(request: Request, error: LatentryError) -> JSONResponse:
-        return answer(status_of(error), as_data(error))
+        return answer(status_of(error), shown(as_data(error)))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from latentry import FileKind, GenerationRequest, LatentryError, PluginHost, Policy, Recipe, inspect_model
 
@@ -83,6 +83,14 @@ class Shelf:
         loras = tuple(lora.model_copy(update={"path": names.get(lora.path, lora.path)}) for lora in request.loras)
         models = {field: names.get(path, path) for field in FIELDS if (path := getattr(request, field)) is not None}
         return request.model_copy(update={"loras": loras, **models})
+
+    def without_paths(self, data: dict[str, Any]) -> dict[str, Any]:
+        """An error's data without the folders that models lie in."""
+        for root in self._policy.roots or ():
+            places = {f"{root}/", f"{root.resolve()}/"}
+            for place in places:
+                data = {k: v.replace(place, "") if isinstance(v, str) else v for k, v in data.items()}
+        return data
 
     def _files(self, kind: str) -> dict[str, Offered]:
         entries = [entry for root in self._policy.roots or () if root.is_dir() for entry in sorted(root.iterdir())]

@@ -97,7 +97,7 @@ class Record:
             "pictures": sorted(self.pictures),
             "previews": sorted(self.preview),
             "notes": list(self.notes),
-            "error": None if self.error is None else as_data(self.error),
+            "error": None if self.error is None else self._shelf.without_paths(as_data(self.error)),
         }
 
     async def follow(self) -> None:
@@ -133,7 +133,8 @@ class Record:
                 if event.state == "done" and self.job is not None:
                     self._keep(self.job.result(0))  # of a resumed job also what was finished before
                 error = event.error if isinstance(event.error, LatentryError) else None
-                return {"event": "ended", "state": event.state, "error": None if error is None else as_data(error)}
+                told = None if error is None else self._shelf.without_paths(as_data(error))
+                return {"event": "ended", "state": event.state, "error": told}
         return None
 
     def _keep(self, result: GenerationResult) -> None:

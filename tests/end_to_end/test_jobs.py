@@ -113,14 +113,16 @@ def test_every_picture_of_32_threads_is_its_serial_twin(host: PluginHost) -> Non
     assert sum(each.finished for each in clients) > THREADS
     assert sum(each.cancelled for each in clients) > 0
     assert sum(each.paused for each in clients) > 0
-    for _ in range(1000):
-        if not any(each.used for each in engine.loaded()):
-            break
+    until = time.monotonic() + LONG  # the threads of cancelled jobs leave at their next check
+    while any(each.used for each in engine.loaded()) or _job_threads():
+        assert time.monotonic() < until
         time.sleep(0.01)
-    assert [each.used for each in engine.loaded()] == [0, 0]
-    assert not [thread for thread in running_threads() if thread.name == "latentry-job"]
     if before[0]:
         assert _memory() < max(before) + 50 * 2**20
+
+
+def _job_threads() -> int:
+    return sum(thread.name == "latentry-job" for thread in running_threads())
 
 
 def _memory() -> int:

@@ -38,7 +38,7 @@ def test_both_pipelines_agree(
         model = write_stable_diffusion_xl(tmp_path / family)
     # SDXL's first block has halved its features where the adapter's are added
     factor = 4 if family == "sd" else 8
-    settings = {
+    settings: dict[str, Any] = {
         "adapter_type": "full_adapter_xl" if kind == "full_xl" else f"{kind}_adapter",
         "downscale_factor": factor,
     }

@@ -97,7 +97,7 @@ def figures_on(text: str) -> dict[tuple[str, str, str], tuple[float, ...]]:
     found, heading, caption = {}, "", ""
     for line in text.splitlines():
         if line.startswith("## "):
-            heading = line[3:]
+            heading, caption = line[3:], ""
         elif line.startswith("| "):
             _, name, *cells = line.split("|")
             found[heading, caption, name.strip()] = tuple(map(float, NUMBER.findall(" ".join(cells))))

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from latentry.models import Conditioning
-from latentry_diffusers.model.autoencoder import Autoencoder
+from latentry_diffusers.model.autoencoder import PictureCoder
 
 
-def mask_and_masked(autoencoder: Autoencoder, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
+def mask_and_masked(autoencoder: PictureCoder, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
     """``mask`` (batch, 1, h, w), scaled by nearest pixels as in diffusers, and ``masked`` (batch, c, h, w), the latents
     of the picture with grey where it will be drawn.
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from latentry import LatentryError
-from latentry._cli._messages import message
-from latentry._cli._output import print_block, print_json, print_table, say
+from latentry._cli._printing._messages import message
+from latentry._cli._printing._output import print_block, print_json, print_table, say
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07\x9b2J\u202etxt\x7f"
 

@@ -12,8 +12,8 @@ import pytest
 from support.toy import toy_host
 
 from latentry import GenerationRequest, MemoryPolicy, option_schema, request_schema, schemas
-from latentry._request._option import declared_options
 from latentry._request._schema import TARGETS, strict
+from latentry._request._values._option import declared_options
 
 
 def constants(schema: Any) -> list[str]:

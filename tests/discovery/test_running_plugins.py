@@ -103,7 +103,7 @@ def test_a_plugin_that_fails_while_running_is_named_with_its_line(site: Site, tm
     (tmp_path / "model").mkdir()
     code = f"""
         from latentry import PluginError, PluginHost
-        from latentry._files._locate import locate
+        from latentry._files._finding._locate import locate
         host = PluginHost(load=["run-{kind}"], strict=True)
         try:
             {call.format(folder=str(tmp_path / "model"))}

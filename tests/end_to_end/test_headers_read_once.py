@@ -12,7 +12,7 @@ from support.models import copied, write_stable_diffusion
 from support.sparse import write_sparse, write_sparse_shards
 
 from latentry import Detection, ModelError, ModelFiles, PluginHost, inspect_model
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_diffusers.files import read
 from latentry_diffusers.recognise import kinds, recognise
 

@@ -16,7 +16,7 @@ from latentry import GenerationRequest, PluginHost
 from latentry._cli._app import COMMANDS, PANELS
 from latentry._cli._completion import NAMED
 from latentry._cli._field_options import spelling
-from latentry._request._option import declared_options
+from latentry._request._values._option import declared_options
 
 SCRIPT = "import sys; from latentry_main import main; sys.exit(main())"
 HEAVY = {"torch", "numpy", "diffusers", "transformers", "PIL"}

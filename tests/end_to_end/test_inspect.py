@@ -15,7 +15,7 @@ from support.sparse import Shapes, write_sparse, write_sparse_gguf, write_sparse
 
 from latentry import ModelError, PluginHost, inspect_model
 from latentry._cli import main
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 
 FLUX: Shapes = {
     "img_in.weight": (3072, 64),

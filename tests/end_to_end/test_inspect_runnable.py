@@ -13,9 +13,9 @@ from support.header_corpus import VARIANTS, Entry, corpus, denoiser, parts
 from support.sparse import shapes_of, write_sparse
 
 from latentry import LatentryError, PluginHost, inspect_model
-from latentry._files._access import Access
-from latentry._files._locate import locate
-from latentry._files._parts import PartSources
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import locate
+from latentry._files._finding._parts import PartSources
 from latentry_diffusers.loading import load
 
 pytestmark = pytest.mark.slow  # many that add up

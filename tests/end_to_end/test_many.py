@@ -19,7 +19,7 @@ from support.toy import PLUGIN, write_toy
 from latentry import LatentryError, Recipe, read_recipe
 from latentry._cli._drawing._syntax import translate
 from latentry._cli._drawing._wildcards import Wildcards
-from latentry._request._reading import seeds
+from latentry._request._values._reading import seeds
 
 
 @pytest.fixture

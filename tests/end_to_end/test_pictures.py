@@ -18,7 +18,7 @@ from support.models import PROMPT
 from support.toy import PLUGIN, write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent, read_recipe
-from latentry._cli._progress import following
+from latentry._cli._printing._progress import following
 
 
 def pixels(path: Path) -> np.ndarray[Any, Any]:

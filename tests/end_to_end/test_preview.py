@@ -14,7 +14,7 @@ from support.commandline import CommandLine
 from support.toy import PLUGIN, toy_host, write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
-from latentry._cli import _preview
+from latentry._cli._printing import _preview
 
 MODELS = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux")
 

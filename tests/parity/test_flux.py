@@ -25,7 +25,7 @@ from support.recording import Recording, first_difference
 from torch import Tensor
 
 from latentry import Engine, Flow, ModelFiles, Trailing
-from latentry._generate._start import Blend
+from latentry._generate._batch._start import Blend
 from latentry_flux.checkpoint import open_checkpoint
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from support.models_sdxl import Kind, write_stable_diffusion_xl
 from support.recording import Recording, first_difference
 
 from latentry import Engine, GenerationRequest, IncompatibleError
-from latentry._generate._start import Blend
+from latentry._generate._batch._start import Blend
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from support.parts import TOKENS
 from support.recording import Recording, first_difference
 
 from latentry import CheckpointSpec, Engine, LoraRequest, PluginHost, Task, VariantSpec
-from latentry._generate._start import Blend
+from latentry._generate._batch._start import Blend
 
 pytestmark = pytest.mark.slow
 

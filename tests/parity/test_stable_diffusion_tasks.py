@@ -17,7 +17,7 @@ from support.models import PROMPT, write_stable_diffusion
 from support.recording import Recording, first_difference
 
 from latentry import Engine
-from latentry._generate._start import Blend
+from latentry._generate._batch._start import Blend
 
 pytestmark = pytest.mark.slow
 

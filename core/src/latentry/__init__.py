@@ -72,12 +72,10 @@ if TYPE_CHECKING:
     from latentry._generate._sample import sample
     from latentry._jobs._events import Drawn, Ended, JobEvent, JobState, Previewed, Queued, Started, Stepped
     from latentry._jobs._job import Job
-    from latentry._numerics._brownian import BrownianNoise
     from latentry._numerics._denoised import Denoised
     from latentry._numerics._grids._karras import Karras
     from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
     from latentry._numerics._interval import History, Interval, Node, NoMemory, remember
-    from latentry._numerics._noise import KeyedNoise, Noise, NoiseSource
     from latentry._numerics._plan import Plan
     from latentry._numerics._processes._edm import EDM
     from latentry._numerics._processes._flow import Flow
@@ -85,21 +83,23 @@ if TYPE_CHECKING:
     from latentry._numerics._processes._prediction import Prediction
     from latentry._numerics._processes._process import Process
     from latentry._numerics._processes._variance_preserving import VariancePreserving
-    from latentry._numerics._run import Run
+    from latentry._numerics._running._brownian import BrownianNoise
+    from latentry._numerics._running._noise import KeyedNoise, Noise, NoiseSource
+    from latentry._numerics._running._run import Run
+    from latentry._numerics._running._state import RunState
+    from latentry._numerics._running._stepwise import Stepwise
+    from latentry._numerics._running._whole import Evaluator, WholeScheduler
     from latentry._numerics._scheduler import Scheduler
-    from latentry._numerics._state import RunState
     from latentry._numerics._step import Step
-    from latentry._numerics._stepwise import Stepwise
-    from latentry._numerics._whole import Evaluator, WholeScheduler
     from latentry._pictures._reading import PictureTexts, read_texts
     from latentry._policy import Policy
-    from latentry._request._control import ControlRequest
-    from latentry._request._curve import Curve
     from latentry._request._generation_request import GenerationRequest
     from latentry._request._memory_policy import MemoryPolicy
     from latentry._request._recipe import Recipe, read_recipe
     from latentry._request._result import GenerationResult
     from latentry._request._schema import option_schema, request_schema, schemas
+    from latentry._request._values._control import ControlRequest
+    from latentry._request._values._curve import Curve
     from latentry._resolve._setup import Setup
 
     # names that have moved: type checkers accept them in the old place too
@@ -133,7 +133,7 @@ else:
             **dict.fromkeys(("Drawn", "Ended", "JobEvent", "JobState"), "_jobs._events"),
             **dict.fromkeys(("Previewed", "Queued", "Started", "Stepped"), "_jobs._events"),
             "Job": "_jobs._job",
-            "BrownianNoise": "_numerics._brownian",
+            "BrownianNoise": "_numerics._running._brownian",
             "Denoised": "_numerics._denoised",
             "Karras": "_numerics._grids._karras",
             "Leading": "_numerics._grids._spacings",
@@ -144,9 +144,9 @@ else:
             "NoMemory": "_numerics._interval",
             "Node": "_numerics._interval",
             "remember": "_numerics._interval",
-            "KeyedNoise": "_numerics._noise",
-            "Noise": "_numerics._noise",
-            "NoiseSource": "_numerics._noise",
+            "KeyedNoise": "_numerics._running._noise",
+            "Noise": "_numerics._running._noise",
+            "NoiseSource": "_numerics._running._noise",
             "Plan": "_numerics._plan",
             "EDM": "_numerics._processes._edm",
             "Flow": "_numerics._processes._flow",
@@ -155,15 +155,15 @@ else:
             "Prediction": "_numerics._processes._prediction",
             "Process": "_numerics._processes._process",
             "VariancePreserving": "_numerics._processes._variance_preserving",
-            "Run": "_numerics._run",
+            "Run": "_numerics._running._run",
             "Scheduler": "_numerics._scheduler",
             "Step": "_numerics._step",
-            "RunState": "_numerics._state",
-            "Stepwise": "_numerics._stepwise",
-            "Evaluator": "_numerics._whole",
-            "WholeScheduler": "_numerics._whole",
-            "ControlRequest": "_request._control",
-            "Curve": "_request._curve",
+            "RunState": "_numerics._running._state",
+            "Stepwise": "_numerics._running._stepwise",
+            "Evaluator": "_numerics._running._whole",
+            "WholeScheduler": "_numerics._running._whole",
+            "ControlRequest": "_request._values._control",
+            "Curve": "_request._values._curve",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latentry._batch._folder import BatchFolder
     from latentry._batch._run import run_batch
     from latentry._batch._work import BatchSettings, DrawnLine, Executor, Line, draw_line
-    from latentry._request._prompts import read_prompts
+    from latentry._request._values._prompts import read_prompts
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -26,7 +26,7 @@ else:
             "Executor": "_batch._work",
             "Line": "_batch._work",
             "draw_line": "_batch._work",
-            "read_prompts": "_request._prompts",
+            "read_prompts": "_request._values._prompts",
         },
     )
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._contract._reference import Reference
+    from latentry._files._finding._repository import model_files, undescribed_weights
     from latentry._files._fingerprint import fingerprint
     from latentry._files._formats import WEIGHT_SUFFIXES
-    from latentry._files._repository import model_files, undescribed_weights
     from latentry._memory._offload import offloaded
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -72,8 +72,8 @@ else:
             "variance_preserving_settings": "_contract._noise_settings",
             "fingerprint": "_files._fingerprint",
             "WEIGHT_SUFFIXES": "_files._formats",
-            "model_files": "_files._repository",
-            "undescribed_weights": "_files._repository",
+            "model_files": "_files._finding._repository",
+            "undescribed_weights": "_files._finding._repository",
             "offloaded": "_memory._offload",
         },
     )

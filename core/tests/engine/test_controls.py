@@ -17,7 +17,7 @@ from latentry._conditioning._controls import Control, Controls
 from latentry._contract._conditioner import ControlQuery
 from latentry._contract._conditioning import Conditioning
 from latentry._numerics._processes._point import Point, Query
-from latentry._request._reading import controls as read
+from latentry._request._values._reading import controls as read
 from latentry.conditioners import BaseConditioner
 
 

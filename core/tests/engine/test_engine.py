@@ -28,7 +28,7 @@ from latentry import (
     VariancePreserving,
     read_recipe,
 )
-from latentry._generate._images import to_pictures, to_pixels
+from latentry._generate._batch._images import to_pictures, to_pixels
 from latentry.models import PromptSettings
 
 

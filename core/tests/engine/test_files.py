@@ -24,10 +24,10 @@ from latentry import (
     Recipe,
     RecipeError,
 )
-from latentry._files._access import Access
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import Located, locate
+from latentry._files._finding._parts import NO_PARTS, PartSources
 from latentry._files._fingerprint import Fingerprints
-from latentry._files._locate import Located, locate
-from latentry._files._parts import NO_PARTS, PartSources
 from latentry._files._safety import check_weights
 from latentry.models import fingerprint
 

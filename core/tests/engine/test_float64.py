@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 from latentry import Engine, GenerationRequest
 from latentry._contract._progress import BatchProgress, silent
-from latentry._generate._finite import FiniteCheck
-from latentry._generate._loop import Sampling
-from latentry._generate._start import Start
+from latentry._generate._batch._finite import FiniteCheck
+from latentry._generate._batch._loop import Sampling
+from latentry._generate._batch._start import Start
 from latentry._request._given_noise import GivenNoise
 from latentry.testing import EagerAttention
 

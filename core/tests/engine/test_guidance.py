@@ -26,7 +26,7 @@ from latentry import (
 from latentry._guidance._classifier_free import ClassifierFree
 from latentry._guidance._evaluate import COND, UNCOND, Branch
 from latentry._guidance._guidance import ByMethod, Guidance, Guided, SkipLayer
-from latentry._resolve._guidance import steps_within
+from latentry._resolve._guiding._guidance import steps_within
 
 PROCESS = VariancePreserving.from_betas()
 POINT = PROCESS.at(s=1.0)

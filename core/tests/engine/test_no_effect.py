@@ -10,7 +10,7 @@ from PIL import Image
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
-from latentry._request._option import declared_options
+from latentry._request._values._option import declared_options
 
 PICTURE = Image.new("RGB", (32, 32), (200, 30, 40))
 MASK = Image.new("L", (32, 32), 255)

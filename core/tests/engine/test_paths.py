@@ -10,11 +10,11 @@ import pytest
 from support.toy import PLUGIN, toy_host, write_toy, write_toy_file
 
 from latentry import LatentryError, ModelError, NotAllowed, PluginHost, Policy, inspect_model
-from latentry._files._access import Access
-from latentry._files._locate import locate
-from latentry._files._parts import PartSources
-from latentry._files._paths import looks_like_path
-from latentry._files._repository import MOST_ENTRIES
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import locate
+from latentry._files._finding._parts import PartSources
+from latentry._files._finding._paths import looks_like_path
+from latentry._files._finding._repository import MOST_ENTRIES
 
 SOURCE = """
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_folder_with_too_much_in_it_is_not_walked(tmp_path: Path, monkeypatch:
     locate(toy_host(), str(tmp_path), None)  # what lies deeper than a model's files is not looked at
     scanned: list[str] = []
     real = os.scandir
-    monkeypatch.setattr("latentry._files._repository.MOST_ENTRIES", 25)
+    monkeypatch.setattr("latentry._files._finding._repository.MOST_ENTRIES", 25)
     monkeypatch.setattr(os, "scandir", lambda path: scanned.append(str(path)) or real(path))
     with pytest.raises(ModelError, match="is not the folder of a model") as caught:
         locate(toy_host(), str(tmp_path), None)

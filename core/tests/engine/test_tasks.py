@@ -24,8 +24,8 @@ from latentry import (
     Recipe,
     RecipeError,
 )
-from latentry._generate._images import to_pixels
-from latentry._request._strength import StepCounts, count_steps
+from latentry._generate._batch._images import to_pixels
+from latentry._request._values._strength import StepCounts, count_steps
 
 SIZE = (32, 32)
 

@@ -10,7 +10,7 @@ import pytest
 from support.models_flux import index
 
 from latentry import ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_flux.detect import PARTS, detect
 from latentry_flux.variants import TRANSFORMERS
 

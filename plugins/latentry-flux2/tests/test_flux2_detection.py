@@ -13,7 +13,7 @@ from support.published import networks, single_file
 from support.sparse import Shapes, shapes_of, write_sparse, write_sparse_gguf, write_sparse_shards
 
 from latentry import Detection, ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_flux.detect import detect as detect_flux
 from latentry_flux2.detect import PARTS, detect
 from latentry_flux2.variants import PARAMETERS, TRANSFORMERS

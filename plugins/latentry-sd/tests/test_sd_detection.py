@@ -12,7 +12,7 @@ import pytest
 from support.models import INDEX
 
 from latentry import ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_sd.detect import PARTS, detect
 
 HOST = PluginHost(load=("latentry", "latentry-sd"))

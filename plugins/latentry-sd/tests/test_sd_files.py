@@ -13,8 +13,8 @@ from support.published import TRAINED, networks, single_file
 from support.sparse import Shapes, shapes_of, write_sparse, write_sparse_shards
 
 from latentry import Detection, ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
-from latentry._files._parts import PartSources
+from latentry._files._finding._locate import locate
+from latentry._files._finding._parts import PartSources
 from latentry_sd.detect import detect
 from latentry_sd.release import ARCHITECTURES
 

@@ -10,7 +10,7 @@ import pytest
 from support.models_sd3 import index
 
 from latentry import ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_sd3.detect import PARTS, T5_PARTS, detect
 
 HOST = PluginHost(load=("latentry", "latentry-sd3"))

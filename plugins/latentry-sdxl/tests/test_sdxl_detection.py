@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from support.models_sdxl import Kind, index
 
 from latentry import ModelError, ModelFiles, PluginHost
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry_sdxl.detect import PARTS, SHARED, detect
 
 HOST = PluginHost(load=("latentry", "latentry-sdxl"))

@@ -95,7 +95,7 @@ class Commands(click.Group):
 
 def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from latentry._cli._output import say
+        from latentry._cli._printing._output import say
         from latentry._cli._version import version_lines
 
         for line in version_lines():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-    from latentry._request._option import Option
+    from latentry._request._values._option import Option
 
 Model = TypeVar("Model", bound="BaseModel")
 PATHS = {"vae", "tokenizer", "config", "loras"}
@@ -132,7 +132,7 @@ class FieldCommand(click.Command):
 
 def options_of(model: type[BaseModel], only: Container[str] | None = None) -> Iterator[FieldOption]:
     """The options of a model's fields, in their order; fields of one spelling make one option."""
-    from latentry._request._option import declared_options
+    from latentry._request._values._option import declared_options
 
     by_spelling: dict[str, list[str]] = {}
     options = dict(declared_options(model))

@@ -9,9 +9,9 @@ import click
 
 from latentry._cli._app import app
 from latentry._cli._global_options import GlobalOptions, begin_log, completion_asked, take_global_options
-from latentry._cli._messages import message
+from latentry._cli._printing._messages import message
+from latentry._cli._printing._streams import abandon_output, flush_output, prepare_streams, print_error
 from latentry._cli._settings._file import read_config
-from latentry._cli._streams import abandon_output, flush_output, prepare_streams, print_error
 from latentry._errors import LatentryError
 
 REFUSED = 2

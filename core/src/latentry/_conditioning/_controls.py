@@ -16,8 +16,8 @@ from latentry._contract._conditioning import Conditioning
 from latentry._discovery import plugin_call
 from latentry._errors import PluginError
 from latentry._numerics._processes._point import Query
-from latentry._request._control import ControlRequest
-from latentry._request._curve import value_at
+from latentry._request._values._control import ControlRequest
+from latentry._request._values._curve import value_at
 
 
 @dataclass(frozen=True)

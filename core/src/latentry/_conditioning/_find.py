@@ -10,9 +10,9 @@ from latentry._contract._conditioner import ConditionerCheckpoint, OpenCondition
 from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, ModelError
-from latentry._files._access import Access
-from latentry._files._find import find, naming_field, what_to_give
-from latentry._files._locate import Located
+from latentry._files._finding._access import Access
+from latentry._files._finding._find import find, naming_field, what_to_give
+from latentry._files._finding._locate import Located
 from latentry._files._recognise import SURE
 from latentry._files._safety import check_weights
 from latentry._specs import Detection, ModelFiles

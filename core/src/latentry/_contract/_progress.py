@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from latentry._numerics._run import Run
+    from latentry._numerics._running._run import Run
 
 Stage = Literal["load", "encode", "sample", "decode", "done", "write"]
 

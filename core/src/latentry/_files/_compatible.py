@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from latentry._discovery import PluginHost
-from latentry._files._wanted import wanted_by, why_unfit
+from latentry._files._finding._wanted import wanted_by, why_unfit
 from latentry._policy import ANYTHING, Policy
 from latentry._specs import Task, VariantSpec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from latentry._contract._conversion import Conversion
 from latentry._discovery import PluginHost, host_callback
 from latentry._errors import IncompatibleError, OptionError
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._specs import ModelFiles
 
 Converter = Callable[[ModelFiles, str, Conversion], tuple[Path, ...]]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from latentry._files._finding._repository import own_files
 from latentry._files._formats import is_index
-from latentry._files._repository import own_files
 from latentry._specs import ModelFiles
 
 END = 1 << 20

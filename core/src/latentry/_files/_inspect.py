@@ -7,8 +7,8 @@ from pathlib import Path
 
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
-from latentry._files._find import installed
-from latentry._files._paths import existing, similar
+from latentry._files._finding._find import installed
+from latentry._files._finding._paths import existing, similar
 from latentry._files._recognise import claims
 from latentry._files._safety import check_weights
 from latentry._policy import ANYTHING, Policy

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from latentry._contract._model import Checkpoint
 from latentry._errors import ModelError
+from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Stamps, stamps_of
-from latentry._files._locate import Located
 
 CAPACITY = 4
 """How many opened checkpoints are kept; the least recently used goes first."""

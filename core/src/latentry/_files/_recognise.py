@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
-from latentry._files._repository import PIPELINE
+from latentry._files._finding._repository import PIPELINE
 from latentry._specs import Detection, FileKind, ModelFamilySpec, ModelFiles, VariantSpec
 
 SURE = 0.5

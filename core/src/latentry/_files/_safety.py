@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentry._errors import ModelError
+from latentry._files._finding._paths import unreadable
+from latentry._files._finding._repository import own_files
 from latentry._files._formats import INDEX, PICKLES, SAFETENSORS, WEIGHT_SUFFIXES, is_index, shards_of
-from latentry._files._paths import unreadable
-from latentry._files._repository import own_files
 
 _GGUF, _ZIP, _PICKLES = b"GGUF", b"PK\x03\x04", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 """First bytes: torch's pickles are zip archives, or bare from protocol 2 on. A safetensors file begins with the length

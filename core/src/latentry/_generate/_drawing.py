@@ -18,14 +18,23 @@ from latentry._contract._model import Model
 from latentry._contract._progress import BatchProgress, Progress, ProgressEvent, silent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import NonFiniteError
-from latentry._generate._decode import Drawn, Finished, autoencoder_of, decode, hand_out, ignore, in_float32, to_result
-from latentry._generate._finite import non_finite
+from latentry._generate._batch._decode import (
+    Drawn,
+    Finished,
+    autoencoder_of,
+    decode,
+    hand_out,
+    ignore,
+    in_float32,
+    to_result,
+)
+from latentry._generate._batch._finite import non_finite
+from latentry._generate._batch._loop import Begun, Halted, Sampled, Sampling
+from latentry._generate._batch._start import AutoencoderOverflow, Start, choose_start
 from latentry._generate._kept._conditioners import Conditioners
 from latentry._generate._kept._loaded_model import LoadedModel
 from latentry._generate._kept._models import Models
 from latentry._generate._kept._shared_setting import SharedSetting
-from latentry._generate._loop import Begun, Halted, Sampled, Sampling
-from latentry._generate._start import AutoencoderOverflow, Start, choose_start
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
 from latentry._memory._offload import Owner, offloaded

@@ -16,16 +16,16 @@ from latentry._discovery import PluginHost
 from latentry._files._compatible import Compatibility, compatible
 from latentry._files._fingerprint import Fingerprints
 from latentry._files._opened import OpenedCheckpoints
-from latentry._generate._decode import Finished, ignore
+from latentry._generate._batch._decode import Finished, ignore
+from latentry._generate._batch._loop import Sampling
+from latentry._generate._batch._start import Start
 from latentry._generate._drawing import Drawing, Progressed, Studio
 from latentry._generate._job_drawing import JobDrawing
 from latentry._generate._kept._models import Models, Resident
 from latentry._generate._kept._plans import KeptPlans
-from latentry._generate._loop import Sampling
 from latentry._generate._network import GuidedNetwork
 from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same, without_guard
 from latentry._generate._saved import SavedJob
-from latentry._generate._start import Start
 from latentry._jobs._company import Alone, InJob
 from latentry._jobs._course import Course
 from latentry._jobs._device import Device
@@ -33,14 +33,14 @@ from latentry._jobs._job import Job
 from latentry._jobs._queue import JobQueue
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move, to_device
-from latentry._numerics._noise import NoiseSource
+from latentry._numerics._running._noise import NoiseSource
 from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
-from latentry._request._limits import check_request
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._recipe import Recipe
 from latentry._request._result import GenerationResult
+from latentry._request._values._limits import check_request
 from latentry._resolve._prepare import prepare
 from latentry._resolve._setup import Setup
 

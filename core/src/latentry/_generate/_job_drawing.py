@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from latentry._contract._progress import Progress, ProgressEvent
+from latentry._generate._batch._loop import Halted
 from latentry._generate._drawing import Drawing, Progressed, Studio
-from latentry._generate._loop import Halted
 from latentry._generate._saved import SavedJob
 from latentry._jobs._company import InJob
 from latentry._jobs._course import Course, Interrupted, Paused
 from latentry._jobs._events import Drawn, Previewed
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
-from latentry._resolve._read_picture import read_image, read_mask
 from latentry._resolve._setup import Setup
+from latentry._resolve._shown._read_picture import read_image, read_mask
 
 
 @dataclass(frozen=True)

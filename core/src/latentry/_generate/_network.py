@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from latentry._errors import IncompatibleError
-from latentry._generate._finite import FiniteCheck
-from latentry._generate._loop import Sampling
+from latentry._generate._batch._finite import FiniteCheck
+from latentry._generate._batch._loop import Sampling
 from latentry._numerics._processes._point import Query
 
 

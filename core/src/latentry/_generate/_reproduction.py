@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeDiffers, RecipeError
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, Recipe
-from latentry._request._strength import count_steps
+from latentry._request._values._strength import count_steps
 from latentry._resolve._setup import Setup
 
 ANYWAY = "continue anyway"

@@ -10,11 +10,11 @@ from torch import Tensor
 from latentry._contract._noise_settings import NoiseSettings
 from latentry._discovery import PluginHost
 from latentry._numerics._grids._sigma_schedule import SigmaSchedule
-from latentry._numerics._noise import NoiseSource
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
-from latentry._numerics._run import Run
+from latentry._numerics._running._noise import NoiseSource
+from latentry._numerics._running._run import Run
 from latentry._numerics._scheduler import Scheduler
 from latentry._resolve._planning._on_process import plan_on_process
 from latentry._specs import Final

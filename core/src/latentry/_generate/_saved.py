@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from latentry._errors import RecipeError
-from latentry._generate._decode import Drawn
+from latentry._generate._batch._decode import Drawn
+from latentry._generate._batch._loop import Begun, Sampled
 from latentry._generate._drawing import Progressed
-from latentry._generate._loop import Begun, Sampled
 from latentry._numerics._processes._point import Point
-from latentry._numerics._state import RunState
+from latentry._numerics._running._state import RunState
 from latentry._request._recipe import Recipe
 
 FORMAT = 1

@@ -18,7 +18,7 @@ from latentry._guidance._method_check import check_branches, check_guide, check_
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._layout import Layout
 from latentry._numerics._processes._point import Query
-from latentry._numerics._state import RunState
+from latentry._numerics._running._state import RunState
 
 
 class Guided(NamedTuple):

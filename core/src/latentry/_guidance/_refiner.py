@@ -9,8 +9,8 @@ from torch import Tensor
 from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError
-from latentry._files._access import Access
-from latentry._files._locate import Located
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import Located
 from latentry._guidance._evaluate import Branch, Evaluate
 from latentry._guidance._second_model import obstacles, open_second
 from latentry._numerics._processes._point import Query

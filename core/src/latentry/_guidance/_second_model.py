@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from latentry._contract._model import Checkpoint, OpenCheckpoint
 from latentry._discovery import PluginHost
-from latentry._files._access import Access
-from latentry._files._locate import Located, locate
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import Located, locate
 
 
 def open_second(host: PluginHost, name: str, access: Access) -> tuple[Located, Checkpoint]:

@@ -17,12 +17,12 @@ from latentry._discovery._calls import host_callback
 from latentry._errors import IncompatibleError, OptionError
 from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
 from latentry._numerics._layout import Hook, Layout
-from latentry._numerics._noise import Clock, KeyedNoise, NoiseSource
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
-from latentry._numerics._run import Run
-from latentry._numerics._state import RunState
+from latentry._numerics._running._noise import Clock, KeyedNoise, NoiseSource
+from latentry._numerics._running._run import Run
+from latentry._numerics._running._state import RunState
 from latentry._numerics._step import StepMethod
 from latentry._numerics._table._table import Table
 from latentry._specs import Final

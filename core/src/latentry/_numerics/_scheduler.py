@@ -13,8 +13,8 @@ from latentry._numerics._plan import Plan, check_parts, lay_out
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 from latentry._numerics._processes._variance_preserving import VariancePreserving
+from latentry._numerics._running._stepwise import Stepwise
 from latentry._numerics._step import StepMethod
-from latentry._numerics._stepwise import Stepwise
 from latentry._specs import Final
 
 

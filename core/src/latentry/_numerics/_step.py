@@ -10,9 +10,9 @@ from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval, NoMemory
-from latentry._numerics._noise import Noise
 from latentry._numerics._options import Options
 from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._running._noise import Noise
 
 Result = tuple[Tensor, Any] | tuple[Tensor, Any, Point]
 """(x, memory), or (x, memory, reached) where the step got only as far as ``reached``."""

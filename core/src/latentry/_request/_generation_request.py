@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
-from latentry._request import _reading
-from latentry._request._control import ControlRequest
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
-from latentry._request._option import Option, Panel
-from latentry._request._strength import StrengthMode
+from latentry._request._values import _reading
+from latentry._request._values._control import ControlRequest
+from latentry._request._values._option import Option, Panel
+from latentry._request._values._strength import StrengthMode
 from latentry._specs import Final
 
 Shares = tuple[float, float]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentry._errors import OptionError
-from latentry._numerics._noise import NoiseSource
+from latentry._numerics._running._noise import NoiseSource
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from latentry._request._option import Option, Panel
+from latentry._request._values._option import Option, Panel
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
 Capture = Literal["off", "auto", "script", "compile"]

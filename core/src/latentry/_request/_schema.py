@@ -14,7 +14,7 @@ from latentry._discovery import PluginHost
 from latentry._errors import LatentryError
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
-from latentry._request._option import declared_options
+from latentry._request._values._option import declared_options
 
 Schema = dict[str, Any]
 

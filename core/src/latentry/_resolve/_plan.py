@@ -7,9 +7,9 @@ from typing import Any
 
 from latentry._contract._noise_settings import NoiseSettings
 from latentry._errors import IncompatibleError, OptionError
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._numerics._plan import Plan
-from latentry._request._strength import StepCounts, StrengthMode, count_steps
+from latentry._request._values._strength import StepCounts, StrengthMode, count_steps
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._resolve._sigmas import ChosenSigmas
 from latentry._resolve._useless._idle_options import Idle

@@ -7,10 +7,10 @@ from typing import Any
 
 from latentry._attention._choice import ChosenAttention
 from latentry._discovery import PluginHost, Registry
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._request._recipe import UNVERSIONED, UsedPlugin
 from latentry._resolve._added._controls import ChosenControl
-from latentry._resolve._guidance_method import ChosenMethod
+from latentry._resolve._guiding._guidance_method import ChosenMethod
 from latentry._resolve._plan import LaidOut
 
 

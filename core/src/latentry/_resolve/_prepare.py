@@ -14,11 +14,11 @@ from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
-from latentry._files._access import Access
-from latentry._files._find import installed
-from latentry._files._locate import Located, locate
+from latentry._files._finding._access import Access
+from latentry._files._finding._find import installed
+from latentry._files._finding._locate import Located, locate
+from latentry._files._finding._parts import PartSources
 from latentry._files._opened import Asked, OpenedCheckpoints
-from latentry._files._parts import PartSources
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._method import GuidanceMethod
 from latentry._guidance._refiner import choose_refiner
@@ -26,27 +26,27 @@ from latentry._guidance._weak_model import choose_weak_model
 from latentry._numerics._plan import Plan
 from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
-from latentry._request._limits import check_plan, check_request
 from latentry._request._memory_policy import MemoryPolicy
+from latentry._request._values._limits import check_plan, check_request
 from latentry._resolve._added._controls import choose_controls
 from latentry._resolve._added._loras import choose_loras
-from latentry._resolve._canvas import Canvas, choose_canvas
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
-from latentry._resolve._guard import guarded_for
-from latentry._resolve._guidance import GuidanceOptions, choose_guidance
-from latentry._resolve._guidance_method import ChosenMethod, check_attention, choose_method
-from latentry._resolve._inputs import read_inputs
+from latentry._resolve._guiding._guard import guarded_for
+from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
+from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
 from latentry._resolve._planning._plan_file import follow_plan_file
 from latentry._resolve._plugins_used import plugins_used
-from latentry._resolve._read_picture import Picture
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
+from latentry._resolve._shown._canvas import Canvas, choose_canvas
+from latentry._resolve._shown._inputs import read_inputs
+from latentry._resolve._shown._read_picture import Picture
+from latentry._resolve._shown._task import check_references
 from latentry._resolve._sigmas import choose_sigmas
-from latentry._resolve._task import check_references
 from latentry._resolve._useless._idle_options import find_idle, find_idle_of_guidance
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
 from latentry._specs import VariantSpec

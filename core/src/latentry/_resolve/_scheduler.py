@@ -8,8 +8,8 @@ from typing import Any
 
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, PluginError
-from latentry._files._locate import Located
-from latentry._files._wanted import why_unusable
+from latentry._files._finding._locate import Located
+from latentry._files._finding._wanted import why_unusable
 from latentry._numerics._scheduler import Scheduler
 from latentry._peers._install import how_to_install
 from latentry._peers._names import understand

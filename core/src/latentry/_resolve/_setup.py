@@ -12,8 +12,8 @@ from latentry._contract._conditioner import ConditionerCheckpoint
 from latentry._contract._conditioning import PromptSettings
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
+from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Fingerprints
-from latentry._files._locate import Located
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._refiner import Refiner
 from latentry._guidance._weak_model import WeakModel
@@ -22,8 +22,8 @@ from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, UNVERSIONED, Recipe, UsedPlugin
 from latentry._resolve._added._controls import ChosenControl
-from latentry._resolve._inputs import Inputs
 from latentry._resolve._memory import ChosenMemory
+from latentry._resolve._shown._inputs import Inputs
 
 
 @dataclass(frozen=True)

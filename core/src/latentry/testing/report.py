@@ -58,8 +58,9 @@ ON_DRAWN = f"""## Targets drawn by a seed
 
 Mixtures of five Gaussians in 24 dimensions with the spectrum of images, five of six guided, at 2 to 9. The grids
 were fitted on targets of seed {CHOSEN_ON} and not on those of seed {HELD_OUT}, at which the authors looked once on the
-way. Each cell is the geometric mean of the error, as a part of the signal, on the former / on the latter; in parentheses, that on the latter as a part of
-the same scheduler's without guard on the grid that checkpoints come with (linspace, trailing, Karras).
+way. Each cell is the geometric mean of the error, as a part of the signal, on the former / on the latter; in
+parentheses, that on the latter as a part of the same scheduler's without guard on the grid that checkpoints come with
+(linspace, trailing, Karras).
 `python benchmarks/defaults.py` measures any other seed."""
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 CLOSE = 0.06

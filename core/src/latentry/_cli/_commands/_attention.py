@@ -12,7 +12,7 @@ from latentry._cli._global_options import open_host, plugins_print_to_stderr
 from latentry._cli._listing._others import print_attention
 from latentry._cli._listing._records import record
 from latentry._cli._listing._tables import field, show
-from latentry._cli._output import Column, print_prose, say
+from latentry._cli._printing._output import Column, print_prose, say
 from latentry._discovery import PluginHost, Registry
 from latentry._discovery._kinds import KINDS
 from latentry._discovery._problems import cause

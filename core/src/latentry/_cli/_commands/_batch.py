@@ -73,9 +73,9 @@ def batch(
     from latentry._batch._folder import MANIFEST, BatchFolder
     from latentry._batch._run import run_batch
     from latentry._batch._work import BatchSettings
-    from latentry._cli._output import print_json, say
-    from latentry._cli._progress import following
-    from latentry._request._prompts import read_prompts
+    from latentry._cli._printing._output import print_json, say
+    from latentry._cli._printing._progress import following
+    from latentry._request._values._prompts import read_prompts
 
     given = typed_fields(context)
     seed, memory = _seed(given.pop("seed", None)), {name: given.pop(name) for name in POLICY if name in given}

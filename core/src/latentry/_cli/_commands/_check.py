@@ -13,8 +13,8 @@ import click
 
 from latentry._cli._common_options import complete_names, json_option
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_json, print_table, say
-from latentry._cli._streams import is_terminal
+from latentry._cli._printing._output import print_json, print_table, say
+from latentry._cli._printing._streams import is_terminal
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError, PluginError, counted, visible
 
@@ -119,7 +119,7 @@ def _named(host: PluginHost, name: str | None) -> list[tuple[str, str]]:
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    from latentry._request._reading import named_values
+    from latentry._request._values._reading import named_values
 
     try:
         return named_values(*pairs)

@@ -9,7 +9,7 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._field_options import FieldOption
-from latentry._cli._output import Column, print_json, print_records, say
+from latentry._cli._printing._output import Column, print_json, print_records, say
 from latentry._cli._settings._file import VARIABLE, check_table, config_file
 from latentry._cli._settings._settable import GENERATE, origin, variable
 from latentry._errors import OptionError

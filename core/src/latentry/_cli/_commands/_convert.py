@@ -11,8 +11,8 @@ import click
 from latentry._cli._common_options import json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, FieldOption, options_of, typed_fields
 from latentry._cli._global_options import open_host
-from latentry._cli._output import print_json, say
-from latentry._cli._progress import following
+from latentry._cli._printing._output import print_json, say
+from latentry._cli._printing._progress import following
 from latentry._contract._conversion import Conversion, ignore
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def convert(
     SOURCE is a folder, a file, an installed name, or owner/name on the Hub. OUT is a folder or a .safetensors file
     that does not exist yet.
     """
-    from latentry._files._access import Access
     from latentry._files._convert import convert as write
-    from latentry._files._locate import locate
-    from latentry._files._parts import PartSources
+    from latentry._files._finding._access import Access
+    from latentry._files._finding._locate import locate
+    from latentry._files._finding._parts import PartSources
 
     host = open_host(context)
     given = typed_fields(context)

@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import print_json, print_prose, say
+from latentry._cli._printing._output import print_json, print_prose, say
 
 if TYPE_CHECKING:
     from latentry._cli._doctor._finding import Finding

@@ -14,7 +14,7 @@ from latentry._cli._field_options import FieldCommand, FieldOption, PanelOption,
 from latentry._cli._global_options import open_host
 from latentry._cli._settings._settable import variable
 from latentry._errors import OptionError
-from latentry._request._option import Panel
+from latentry._request._values._option import Panel
 
 if TYPE_CHECKING:
     from latentry._cli._drawing._wildcards import Wildcards
@@ -145,8 +145,8 @@ def generate(
     from latentry._cli._drawing._expand import expand
     from latentry._cli._drawing._jobs import check_jobs, counted, draw, picture_job, typed_job, typed_paths
     from latentry._cli._late_collection import LateCollection
-    from latentry._cli._preview import previewing
-    from latentry._cli._progress import following
+    from latentry._cli._printing._preview import previewing
+    from latentry._cli._printing._progress import following
     from latentry._cli._saving._output import read_output
     from latentry._cli._saving._saver import Saver
     from latentry._cli._saving._sheet import check_sheet
@@ -192,7 +192,7 @@ def _lines(file: str | None, prompt: str | None) -> list[Mapping[str, Any]]:
         return []
     if prompt is not None:
         raise OptionError(f"--prompts {file}: a prompt is given as well.", remedy="Leave one of them out.")
-    from latentry._request._prompts import read_prompts
+    from latentry._request._values._prompts import read_prompts
 
     try:
         return read_prompts(file)

@@ -11,7 +11,7 @@ import click
 from latentry._cli._common_options import complete_files, json_option
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._records import plain
-from latentry._cli._output import print_json
+from latentry._cli._printing._output import print_json
 from latentry._errors import visible
 
 if TYPE_CHECKING:

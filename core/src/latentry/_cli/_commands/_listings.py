@@ -11,7 +11,7 @@ from latentry._cli._global_options import open_host
 from latentry._cli._listing._others import print_family, print_guidance, print_model, print_sigmas
 from latentry._cli._listing._records import record
 from latentry._cli._listing._tables import Record, field, show, summary
-from latentry._cli._output import Column, say
+from latentry._cli._printing._output import Column, say
 from latentry._discovery import PluginHost
 
 Tell = Callable[[PluginHost, Record], None]

@@ -10,7 +10,7 @@ import click
 
 from latentry._cli._common_options import json_option, names_argument
 from latentry._cli._global_options import open_host
-from latentry._cli._output import Column, print_json, print_records, say
+from latentry._cli._printing._output import Column, print_json, print_records, say
 from latentry._specs import Task
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import click
 from latentry._cli._commands._listings import models as listing
 from latentry._cli._common_options import complete_files
 from latentry._cli._global_options import open_host
-from latentry._cli._output import say
 from latentry._cli._own_models._names import OwnModel, own_models, to_name, write
+from latentry._cli._printing._output import say
 from latentry._errors import LatentryError, ModelError, OptionError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _may_be_model(entry: Path) -> bool:
 
 
 def _recognised(host: PluginHost, path: Path, variant: str | None, guidance: float | None) -> OwnModel:
-    from latentry._files._locate import locate
+    from latentry._files._finding._locate import locate
 
     located = locate(host, str(path.absolute()), variant)
     checkpoint = host.families.load(located.family)(located.files, located.variant.name)

@@ -12,7 +12,7 @@ import click
 from latentry._cli._field_options import FieldCommand, FieldOption, build, options_of, typed_fields
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._records import plain
-from latentry._cli._output import say
+from latentry._cli._printing._output import say
 from latentry._errors import IncompatibleError, OptionError, counted
 from latentry._specs import ProcessKind
 

@@ -11,7 +11,7 @@ import click
 
 from latentry._cli._common_options import json_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import Column, print_json, print_prose, print_records, say, words
+from latentry._cli._printing._output import Column, print_json, print_prose, print_records, say, words
 from latentry._discovery import Plugin, PluginHost, Problem
 from latentry._discovery._check import TargetCheck
 

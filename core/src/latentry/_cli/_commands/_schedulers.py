@@ -14,11 +14,11 @@ from latentry._cli._listing._filters import for_few_steps
 from latentry._cli._listing._records import record
 from latentry._cli._listing._scheduler import print_scheduler
 from latentry._cli._listing._tables import field, news, show
-from latentry._cli._output import Column, print_json, print_prose, print_table, say
-from latentry._cli._progress import following
+from latentry._cli._printing._output import Column, print_json, print_prose, print_table, say
+from latentry._cli._printing._progress import following
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
-from latentry._files._wanted import Wanted, wanted_by
+from latentry._files._finding._wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
     from latentry.testing import Bench, Measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._output import print_json
+from latentry._cli._printing._output import print_json
 from latentry._errors import OptionError
 
 

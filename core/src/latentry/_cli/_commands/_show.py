@@ -11,7 +11,7 @@ import click
 
 from latentry._cli._common_options import complete_files, json_option
 from latentry._cli._listing._details import print_facts, print_section
-from latentry._cli._output import print_block, print_json, print_prose
+from latentry._cli._printing._output import print_block, print_json, print_prose
 
 if TYPE_CHECKING:
     from latentry._pictures._settings import ForeignSettings

@@ -16,7 +16,7 @@ from latentry._errors import NotAllowed, OptionError, RecipeDiffers
 if TYPE_CHECKING:
     from latentry._contract._progress import Progress
     from latentry._discovery import PluginHost
-    from latentry._generate._decode import Finished
+    from latentry._generate._batch._decode import Finished
     from latentry._generate._engine import Engine
     from latentry._request._derived import Derived
     from latentry._request._generation_request import GenerationRequest

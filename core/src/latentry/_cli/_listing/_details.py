@@ -8,7 +8,7 @@ from operator import itemgetter
 from textwrap import wrap
 from typing import Any
 
-from latentry._cli._output import Column, print_prose, print_records, prose_width, say
+from latentry._cli._printing._output import Column, print_prose, print_records, prose_width, say
 from latentry._discovery._options import accepts
 from latentry._errors import visible
 from latentry._specs import Spec

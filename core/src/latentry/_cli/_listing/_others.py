@@ -8,7 +8,7 @@ from pathlib import Path
 from latentry._cli._listing._details import listed, not_checked, print_facts, print_head, print_options, print_section
 from latentry._cli._listing._scheduler import PROCESSES
 from latentry._cli._listing._tables import Record, origin
-from latentry._cli._output import Column, print_records
+from latentry._cli._printing._output import Column, print_records
 from latentry._discovery import PluginHost
 from latentry._errors import LatentryError
 from latentry._specs import ModelFamilySpec, VariantSpec

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from latentry._cli._output import Column, print_json, print_records, say, words
 from latentry._cli._own_models._names import PLUGIN
+from latentry._cli._printing._output import Column, print_json, print_records, say, words
 
 Record = Mapping[str, Any]
 SAID = re.compile(

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from latentry._cli._printing._streams import is_terminal
 from latentry._cli._saving._template import EXAMPLE, fill, has_fields
-from latentry._cli._streams import is_terminal
 from latentry._errors import OptionError
 from latentry._pictures._formats import SUFFIXES, Format, check_writable, format_of
 from latentry._pictures._writing import Texts

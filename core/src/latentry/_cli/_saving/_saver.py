@@ -10,11 +10,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry._cli._output import print_json, say
+from latentry._cli._printing._output import print_json, say
+from latentry._cli._printing._streams import print_error
 from latentry._cli._saving._output import Output, writing
 from latentry._cli._saving._sheet import Sheet
 from latentry._cli._saving._template import values_of
-from latentry._cli._streams import print_error
 from latentry._errors import counted, visible
 from latentry._pictures._writing import Texts, encode_picture
 

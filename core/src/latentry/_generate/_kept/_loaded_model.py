@@ -9,7 +9,7 @@ from typing import Any
 
 from latentry._capture._captured import Captures, captured
 from latentry._contract._model import Model
-from latentry._generate._finite import denoiser_of
+from latentry._generate._batch._finite import denoiser_of
 from latentry._generate._kept._prompt_cache import PromptCache
 from latentry._generate._kept._shared_setting import SharedSetting
 from latentry._request._memory_policy import Capture

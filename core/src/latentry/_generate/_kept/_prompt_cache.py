@@ -10,7 +10,7 @@ from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
-from latentry._generate._finite import check_encoded
+from latentry._generate._batch._finite import check_encoded
 
 CAPACITY = 32
 """How many encoded prompts are kept; the least recently used goes first."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from latentry._numerics._interval import Interval
 from latentry._numerics._linear import combine
-from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._process import lam_of
+from latentry._numerics._running._noise import Noise
 
 EtaRule = Literal["ancestral", "sde", "flow"]
 """What η means; see ``ancestral``."""

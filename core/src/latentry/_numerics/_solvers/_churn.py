@@ -9,8 +9,8 @@ from torch import Tensor
 
 from latentry._numerics._interval import Interval
 from latentry._numerics._linear import combine
-from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Point
+from latentry._numerics._running._noise import Noise
 
 
 def raised_sample(x: Tensor, start: Point, raised: Point, z: Tensor, scale: float = 1.0) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval, Node
 from latentry._numerics._linear import combine
-from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Query
+from latentry._numerics._running._noise import Noise
 from latentry._numerics._solvers._ancestral import Ancestral, ancestral
 from latentry._numerics._solvers._exponential import Rule, exponential_sde_step
 from latentry._numerics._solvers._guard import INNER, Guarded

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import NoiseSource
+from latentry._numerics._running._noise import NoiseSource
 from latentry._numerics._solvers._guard import guarded
 from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, TableStep, Term
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from latentry._errors import IncompatibleError, OptionError
-from latentry._numerics._noise import Clock
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
+from latentry._numerics._running._noise import Clock
 from latentry._numerics._table._table import (
     Combine,
     Draw,

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
-from latentry._numerics._noise import Clock, Noise
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import Prediction, forms
 from latentry._numerics._processes._process import Process
+from latentry._numerics._running._noise import Clock, Noise
 from latentry._numerics._step import StepMethod
 from latentry._numerics._table._compile import Segment, segments
 from latentry._numerics._table._fuse import fused

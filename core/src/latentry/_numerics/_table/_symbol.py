@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, NoReturn
 
-from latentry._numerics._noise import Clock
 from latentry._numerics._processes._point import Query
+from latentry._numerics._running._noise import Clock
 from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, Operation, Term
 
 

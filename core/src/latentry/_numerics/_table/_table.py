@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from latentry._numerics._noise import Clock
 from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._running._noise import Clock
 from latentry._specs import ProcessKind
 
 

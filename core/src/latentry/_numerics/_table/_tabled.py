@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._errors import IncompatibleError
 from latentry._numerics._interval import Interval
-from latentry._numerics._noise import Noise
+from latentry._numerics._running._noise import Noise
 from latentry._numerics._solvers._guard import guarded
 from latentry._numerics._step import Step, StepMethod
 from latentry._numerics._table._table import Combine, Draw, Guard, TableStep, made

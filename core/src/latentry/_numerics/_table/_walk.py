@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import NoiseSource
 from latentry._numerics._processes._point import Query
+from latentry._numerics._running._noise import NoiseSource
 from latentry._numerics._table._record import Recorded, Recording
 from latentry._numerics._table._table import Evaluate, TableStep, Term
 from latentry._numerics._table._tree import filled, matched

@@ -14,11 +14,11 @@ from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._discovery._options import create
 from latentry._errors import IncompatibleError, OptionError
-from latentry._files._access import Access
-from latentry._files._locate import Located
-from latentry._request._control import ControlRequest
-from latentry._resolve._inputs import digest
-from latentry._resolve._read_picture import Picture, open_picture, read_image
+from latentry._files._finding._access import Access
+from latentry._files._finding._locate import Located
+from latentry._request._values._control import ControlRequest
+from latentry._resolve._shown._inputs import digest
+from latentry._resolve._shown._read_picture import Picture, open_picture, read_image
 
 FIELD = "controls"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from latentry._discovery import PluginHost
-from latentry._files._locate import Located
-from latentry._files._wanted import why_unusable
+from latentry._files._finding._locate import Located
+from latentry._files._finding._wanted import why_unusable
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._specs import Evidence
 

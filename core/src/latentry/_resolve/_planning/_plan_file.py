@@ -9,7 +9,7 @@ from pathlib import Path
 from latentry._contract._noise_settings import NoiseSettings
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import IncompatibleError, OptionError, counted
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._numerics._table._file import MadeFor, PlanFile
 from latentry._request._generation_request import TUNED
 from latentry._resolve._plan import LaidOut, check_on_grid

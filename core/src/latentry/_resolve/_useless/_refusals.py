@@ -15,9 +15,9 @@ from latentry._errors import OptionError, counted
 from latentry._guidance._guidance import Guidance
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
-from latentry._request._option import declared_options
-from latentry._resolve._canvas import Canvas
-from latentry._resolve._guidance import steps_within
+from latentry._request._values._option import declared_options
+from latentry._resolve._guiding._guidance import steps_within
+from latentry._resolve._shown._canvas import Canvas
 from latentry._resolve._sigmas import ends_at_zero
 from latentry._resolve._useless._idle_options import Idle
 

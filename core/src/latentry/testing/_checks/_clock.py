@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import Clock
+from latentry._numerics._running._noise import Clock
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import GaussianOracle
 from latentry.testing._networks._processes import in_lambda, plan_on, process

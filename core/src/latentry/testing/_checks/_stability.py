@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._interval import Interval, NoMemory
-from latentry._numerics._noise import KeyedNoise, Noise
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._process import Process
+from latentry._numerics._running._noise import KeyedNoise, Noise
 from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._solvers._guard import Guarded
 from latentry._numerics._step import Step, StepMethod

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry._numerics._run import Run
-from latentry._numerics._state import RunState
+from latentry._numerics._running._run import Run
+from latentry._numerics._running._state import RunState
 from latentry._numerics._table._table import NoTable
 from latentry.testing._checks._arrival import descent
 from latentry.testing._networks._drive import answer, finish

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import Clock, KeyedNoise
+from latentry._numerics._running._noise import Clock, KeyedNoise
 from latentry._numerics._scheduler import Scheduler
 from latentry._specs import ProcessKind
 from latentry.testing._networks._drive import drive

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import NoiseSource
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
-from latentry._numerics._run import Run
+from latentry._numerics._running._noise import NoiseSource
+from latentry._numerics._running._run import Run
 
 Network = Callable[[Query, Plan], Tensor]
 """Answers a plan's queries, as ``Oracle.answer`` does."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from latentry._numerics._noise import Clock
 from latentry._numerics._plan import Plan
+from latentry._numerics._running._noise import Clock
 from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, Operation, Table
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import GaussianOracle

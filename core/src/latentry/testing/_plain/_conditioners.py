@@ -19,10 +19,10 @@ from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._model import Model
 from latentry._discovery import PluginHost
 from latentry._errors import LatentryError
-from latentry._files._locate import locate
+from latentry._files._finding._locate import locate
 from latentry._files._recognise import SURE
 from latentry._numerics._processes._point import Query
-from latentry._request._control import ControlRequest
+from latentry._request._values._control import ControlRequest
 from latentry._specs import ConditionerSpec, ModelFiles
 from latentry.testing._kit._checked import Checks, Whole, load_target
 from latentry.testing._kit._record import listing_of, record_faults, summed

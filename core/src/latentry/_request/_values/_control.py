@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from latentry._contract._lora import LARGEST
-from latentry._request._curve import Curve
+from latentry._request._values._curve import Curve
 
 Branches = Literal["both", "prompt"]
 """With guidance: both outputs see the control, or the one with the prompt alone."""

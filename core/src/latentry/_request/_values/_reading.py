@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from latentry._request._curve import Curve
+from latentry._request._values._curve import Curve
 
 CONTROL = "MODEL=PICTURE[:WEIGHT[:FROM-TO]], e.g. canny=edges.png:0.8:0-0.5"
 MANY = 65_536

@@ -10,7 +10,7 @@ from torch import Tensor
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model, Previews
 from latentry._discovery import plugin_call
-from latentry._generate._images import to_pictures
+from latentry._generate._batch._images import to_pictures
 from latentry._jobs._company import Company
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan

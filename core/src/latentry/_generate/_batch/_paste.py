@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 
-from latentry._resolve._inputs import Inputs
+from latentry._resolve._shown._inputs import Inputs
 
 
 def paste_kept(drawn: Sequence[Image.Image], inputs: Inputs, feather: int) -> tuple[Image.Image, ...]:

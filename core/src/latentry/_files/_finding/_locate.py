@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError, OptionError
-from latentry._files._access import UNRESTRICTED, Access
-from latentry._files._find import find, installed, naming_field, what_to_give
+from latentry._files._finding._access import UNRESTRICTED, Access
+from latentry._files._finding._find import find, installed, naming_field, what_to_give
+from latentry._files._finding._parts import NO_PARTS, PartSources, gather
+from latentry._files._finding._paths import looks_like_path
 from latentry._files._fingerprint import fingerprint
-from latentry._files._parts import NO_PARTS, PartSources, gather
-from latentry._files._paths import looks_like_path
 from latentry._files._recognise import named_variant, recognise
 from latentry._files._safety import check_weights
 from latentry._peers._install import how_to_install

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from latentry._cli._streams import is_terminal
+from latentry._cli._printing._streams import is_terminal
 from latentry._errors import visible
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from latentry._errors import IncompatibleError, PluginError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval, NoMemory
 from latentry._numerics._layout import ROUNDING
-from latentry._numerics._noise import Noise
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._process import Process
+from latentry._numerics._running._noise import Noise
 from latentry._numerics._scheduler import Scheduler
 from latentry._numerics._step import Step
 

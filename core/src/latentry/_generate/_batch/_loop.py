@@ -15,18 +15,18 @@ from latentry._contract._conditioning import Conditioning
 from latentry._contract._progress import BatchProgress
 from latentry._discovery import Leaving, plugin_call
 from latentry._errors import PluginError
-from latentry._generate._finite import CheckedEvaluate, FiniteCheck, Source, denoiser_of
-from latentry._generate._glimpse import BatchGlimpse
+from latentry._generate._batch._finite import CheckedEvaluate, FiniteCheck, Source, denoiser_of
+from latentry._generate._batch._glimpse import BatchGlimpse
+from latentry._generate._batch._start import Start
 from latentry._generate._kept._loaded_model import LoadedModel
-from latentry._generate._start import Start
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
 from latentry._guidance._weak_model import WithWeakModel
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
-from latentry._numerics._noise import KeyedNoise, NoiseSource
-from latentry._numerics._run import Run
-from latentry._numerics._state import RunState
+from latentry._numerics._running._noise import KeyedNoise, NoiseSource
+from latentry._numerics._running._run import Run
+from latentry._numerics._running._state import RunState
 from latentry._request._given_noise import GivenNoise
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from latentry._discovery import PluginHost
 from latentry._discovery._kinds import MODEL_SOURCES
 from latentry._discovery._unknown import known_distributions
 from latentry._errors import LatentryError, ModelError, NotAllowed, OptionError, PluginError
-from latentry._files._access import Access
-from latentry._files._paths import existing, looks_like_path, rooted, similar
+from latentry._files._finding._access import Access
+from latentry._files._finding._paths import existing, looks_like_path, rooted, similar
 from latentry._peers._install import how_to_install
 
 

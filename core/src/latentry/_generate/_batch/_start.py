@@ -15,11 +15,11 @@ from latentry._contract._conditioner import Conditioner
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
-from latentry._generate._finite import all_finite
-from latentry._generate._images import to_mask, to_pixels
+from latentry._generate._batch._finite import all_finite
+from latentry._generate._batch._images import to_mask, to_pixels
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
-from latentry._numerics._run import Run
+from latentry._numerics._running._run import Run
 
 if TYPE_CHECKING:
     from latentry._resolve._setup import Setup

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from latentry._errors import IncompatibleError
-from latentry._numerics._noise import Clock, KeyedNoise
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point, Query
-from latentry._numerics._run import Run
+from latentry._numerics._running._noise import Clock, KeyedNoise
+from latentry._numerics._running._run import Run
 from latentry._numerics._step import StepMethod
 
 

@@ -13,11 +13,11 @@ from PIL.Image import Image
 from latentry._contract._inference import inference
 from latentry._contract._model import Model
 from latentry._discovery import PluginHost, plugin_call
-from latentry._generate._finite import Source, all_finite, dtype_of, non_finite
-from latentry._generate._images import to_pictures
-from latentry._generate._loop import Sampled
+from latentry._generate._batch._finite import Source, all_finite, dtype_of, non_finite
+from latentry._generate._batch._images import to_pictures
+from latentry._generate._batch._loop import Sampled
+from latentry._generate._batch._paste import paste_kept
 from latentry._generate._parameters import parameters
-from latentry._generate._paste import paste_kept
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup

@@ -9,9 +9,9 @@ from latentry._contract._model import Checkpoint
 from latentry._discovery import plugin_call
 from latentry._errors import OptionError
 from latentry._policy import ANYTHING, Policy
-from latentry._resolve._inputs import Inputs
-from latentry._resolve._read_picture import Picture
-from latentry._resolve._task import choose_strength, choose_task
+from latentry._resolve._shown._inputs import Inputs
+from latentry._resolve._shown._read_picture import Picture
+from latentry._resolve._shown._task import choose_strength, choose_task
 from latentry._specs import VariantSpec
 
 STEPS = (1, 8, 16, 32, 64)

@@ -13,7 +13,7 @@ from textwrap import fill
 from typing import Any
 from unicodedata import east_asian_width
 
-from latentry._cli._streams import is_terminal, speaks_unicode
+from latentry._cli._printing._streams import is_terminal, speaks_unicode
 from latentry._errors import visible
 
 ENDLESS = 10_000

@@ -15,12 +15,12 @@ from latentry._errors import IncompatibleError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval
 from latentry._numerics._layout import Layout
-from latentry._numerics._noise import Noise, NoiseSource
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._processes._prediction import forms
-from latentry._numerics._state import RunState
+from latentry._numerics._running._noise import Noise, NoiseSource
+from latentry._numerics._running._state import RunState
+from latentry._numerics._running._step_check import Like, check_query, check_result, check_sample, check_step
 from latentry._numerics._step import Result, Step
-from latentry._numerics._step_check import Like, check_query, check_result, check_sample, check_step
 from latentry._numerics._table._record import Recording
 from latentry._numerics._table._table import NoTable
 from latentry._numerics._table._transition import Transition, transition

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._linear import combine
-from latentry._numerics._noise import Clock, KeyedNoise
+from latentry._numerics._running._noise import Clock, KeyedNoise
 
 OCTAVES = 64
 """The path is resolved for clocks of a size from 2^−64 to 2^64; beyond lie 0 and ∞."""

@@ -9,8 +9,8 @@ from typing import NoReturn
 from latentry._contract._model_source import ResolvedPath
 from latentry._discovery import PluginHost
 from latentry._errors import ModelError
-from latentry._files._access import Access
-from latentry._files._find import find, installed, naming_field, what_to_give
+from latentry._files._finding._access import Access
+from latentry._files._finding._find import find, installed, naming_field, what_to_give
 from latentry._files._safety import check_weights
 from latentry._specs import ModelFiles, PartRole
 

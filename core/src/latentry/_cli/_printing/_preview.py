@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from latentry._cli._streams import is_terminal, print_error
+from latentry._cli._printing._streams import is_terminal, print_error
 from latentry._errors import OptionError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from latentry._contract._model import Checkpoint
 from latentry._errors import IncompatibleError, OptionError
 from latentry._guidance._guidance import ByMethod, Guidance, SkipLayer
 from latentry._numerics._plan import Plan
-from latentry._resolve._guidance_method import ChosenMethod
+from latentry._resolve._guiding._guidance_method import ChosenMethod
 from latentry._specs import VariantSpec
 
 WHOLE = (0.0, 1.0)

@@ -11,7 +11,7 @@ from latentry._contract._attention_change import ChangesAttention
 from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, OptionError
-from latentry._files._locate import Located
+from latentry._files._finding._locate import Located
 from latentry._guidance._classifier_free import ClassifierFree
 from latentry._guidance._method import GuidanceMethod
 from latentry._specs import GuidanceSpec, VariantSpec

@@ -159,7 +159,7 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest(folders: dict[str, Pa
     checkpoint = open_checkpoint(ModelFiles(folders["base"]), "base")
     with pytest.raises(OptionError, match=f"cannot draw {width}×{height}") as caught:
         checkpoint.latent_shape(width, height)
-    words = caught.value.remedy.replace(";", "").split()
-    near = int(words[words.index("--width") + 1]), int(words[words.index("--height") + 1])
+    width, height = caught.value.remedy.partition(";")[0].removeprefix("Use ").split("×")
+    near = int(width), int(height)
     assert len(checkpoint.latent_shape(*near)) == 3
     assert "64×64" in caught.value.remedy

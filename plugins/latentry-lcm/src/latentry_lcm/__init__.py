@@ -46,5 +46,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             ),
         ),
         sigmas=(SigmaPreference("latentry:distilled", max_steps=50), SigmaPreference("latentry:trailing")),
-        exemptions=(("variance", "for distilled models: with an exact denoiser it loses variance in every step"),),
+        exemptions=(
+            ("variance", "for distilled models: with an exact denoiser it loses variance in every step"),
+            ("stability", "for distilled models: each jump to x₀ is as far out as the guided output that it follows"),
+        ),
     )

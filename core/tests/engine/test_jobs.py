@@ -231,7 +231,7 @@ def test_its_wait_is_bounded_by_what_is_ahead_of_it(engine: Engine, model: str) 
 
     def submit(number: int, **wanted: Any) -> Job:
         def progress(event: ProgressEvent) -> None:
-            if event.stage == "done":
+            if event.stage == "decode":  # while it still holds the model's settings
                 ended.append(number)
 
         return engine.submit(request(model, seed=number, **wanted), progress=progress)

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from latentry import BrownianNoise, KeyedNoise, NoiseSource, PluginHost, VariancePreserving
 from latentry.solvers import DynamicThreshold
 from latentry.testing import Subject
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._processes import process
 from latentry_ddim import DDIM
 from latentry_heun import Heun

@@ -10,7 +10,7 @@ import pytest
 
 from latentry import Engine, PluginHost
 from latentry.testing import Subject, report
-from latentry.testing._checks._stability import MOST, growth
+from latentry.testing._checks._accuracy._stability import MOST, growth
 from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._bench import Bench
 from latentry.testing._measuring._ddim_steps import DDIMSteps

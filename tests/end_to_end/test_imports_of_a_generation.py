@@ -33,7 +33,7 @@ UNUSED = (
     "latentry_unipc.scheduler",
     "latentry_attention_sliced.backend",
     "latentry.testing",
-    "latentry._cli._commands._check",
+    "latentry._cli._commands._installation._check",
     "rich",
     "diffusers.pipelines",
     "diffusers.guiders",

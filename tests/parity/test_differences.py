@@ -20,7 +20,7 @@ from torch import Tensor
 from latentry import Flow, Karras, Leading, Linspace, Plan, PluginHost, Prediction, Trailing, VariancePreserving
 from latentry.sigmas import Beta, BetaSigmas
 from latentry.testing import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
-from latentry.testing._checks._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
+from latentry.testing._checks._accuracy._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
 from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import normal_points, rms
 from latentry.testing._networks._processes import process

@@ -27,7 +27,7 @@ from scipy.stats import beta as beta_distribution
 from support.oracles import SD
 
 from latentry import Flow, Karras, Leading, Linspace, OptionError, Trailing
-from latentry._numerics._grids._beta_quantile import beta_quantile
+from latentry._numerics._grids._rules._beta_quantile import beta_quantile
 from latentry.sigmas import (
     AlignYourSteps,
     BetaSigmas,

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from latentry._jobs._events import Drawn, Ended, JobEvent, JobState, Previewed, Queued, Started, Stepped
     from latentry._jobs._job import Job
     from latentry._numerics._denoised import Denoised
-    from latentry._numerics._grids._karras import Karras
+    from latentry._numerics._grids._rules._karras import Karras
     from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
     from latentry._numerics._interval import History, Interval, Node, NoMemory, remember
     from latentry._numerics._plan import Plan
@@ -135,7 +135,7 @@ else:
             "Job": "_jobs._job",
             "BrownianNoise": "_numerics._running._brownian",
             "Denoised": "_numerics._denoised",
-            "Karras": "_numerics._grids._karras",
+            "Karras": "_numerics._grids._rules._karras",
             "Leading": "_numerics._grids._spacings",
             "Linspace": "_numerics._grids._spacings",
             "Trailing": "_numerics._grids._spacings",

@@ -64,24 +64,24 @@ def _even() -> Iterable[SigmaScheduleSpec]:
 
 
 def _ranged() -> Iterable[SigmaScheduleSpec]:
-    k, log = "k-diffusion, diffusers", "_exponential"
-    yield _spec("karras", "_karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
+    k, log = "k-diffusion, diffusers", "_rules._exponential"
+    yield _spec("karras", "_rules._karras", "Karras", "even in σ^(1/ρ), ρ = 7", _KARRAS, k)
     yield _spec("exponential", log, "Exponential", "even in log σ: uniform in λ", _DPM, k, aliases=("lu",))
     yield _spec("polyexponential", log, "Polyexponential", "a polynomial in log σ", _K_DIFFUSION, "k-diffusion")
     receding = "even in log σ, or in t in few steps, down to c/N"
-    yield _spec("receding", "_receding", "Receding", receding, "", "Latentry")
+    yield _spec("receding", "_rules._receding", "Receding", receding, "", "Latentry")
     sigmas = "σ at the quantiles of a beta distribution"
     forge = ("beta-a1111", "beta-forge", "beta-diffusers")
-    yield _spec("beta-sigmas", "_beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)
+    yield _spec("beta-sigmas", "_rules._beta", "BetaSigmas", sigmas, _LEE, "AUTOMATIC1111, diffusers", aliases=forge)
     kl = "even in arctan σ"
-    yield _spec("kl-optimal", "_kl_optimal", "KLOptimal", kl, f"{_AYS}, theorem 3.1", "AUTOMATIC1111, ComfyUI")
+    yield _spec("kl-optimal", "_rules._kl_optimal", "KLOptimal", kl, f"{_AYS}, theorem 3.1", "AUTOMATIC1111, ComfyUI")
 
 
 def _shaped() -> Iterable[SigmaScheduleSpec]:
     times = "times at the quantiles of a beta distribution: many steps at both ends"
-    yield _spec("beta", "_beta", "Beta", times, _LEE, "the paper, ComfyUI", aliases=("beta-comfyui",))
+    yield _spec("beta", "_rules._beta", "Beta", times, _LEE, "the paper, ComfyUI", aliases=("beta-comfyui",))
     curve = "linear in t, then quadratic"
-    yield _spec("linear-quadratic", "_linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
+    yield _spec("linear-quadratic", "_rules._linear_quadratic", "LinearQuadratic", curve, _MOVIE_GEN, "Mochi", _FLOW)
     few = "evenly from the 50 timesteps that a distilled model knows"
     lcm = "LCM, TCD, diffusers"
     yield _spec("distilled", "_distilled", "Distilled", few, _LUO, lcm, _VP, aliases=("lcm", "tcd"))
@@ -89,7 +89,7 @@ def _shaped() -> Iterable[SigmaScheduleSpec]:
     yield _spec("hyper-sd", published, "HyperSD", f"{noisy}; one step at 800", _REN, "the authors", _VP, ("hyper",))
     yield _spec("dmd2", published, "DMD2", f"{noisy}; one step at 399", _YIN, "the authors", _VP)
     yield _spec("schnell", published, "Schnell", "1, …, 1/N without a time shift", "FLUX.1", "the authors", _FLOW)
-    table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_align_your_steps"
+    table, ays = "the authors' tables for SD 1.5, SDXL and SVD", "_rules._align_your_steps"
     yield _spec("align-your-steps", ays, "AlignYourSteps", table, _AYS, "the authors", _TABLED, aliases=("ays",))
 
 

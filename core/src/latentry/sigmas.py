@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from latentry._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from latentry._numerics._grids._align_your_steps import AlignYourSteps
-    from latentry._numerics._grids._beta import Beta, BetaSigmas
     from latentry._numerics._grids._even import Normal, SGMUniform, Simple
-    from latentry._numerics._grids._exponential import Exponential, Polyexponential
-    from latentry._numerics._grids._karras import Karras
-    from latentry._numerics._grids._kl_optimal import KLOptimal
-    from latentry._numerics._grids._linear_quadratic import LinearQuadratic
-    from latentry._numerics._grids._receding import Receding
+    from latentry._numerics._grids._rules._align_your_steps import AlignYourSteps
+    from latentry._numerics._grids._rules._beta import Beta, BetaSigmas
+    from latentry._numerics._grids._rules._exponential import Exponential, Polyexponential
+    from latentry._numerics._grids._rules._karras import Karras
+    from latentry._numerics._grids._rules._kl_optimal import KLOptimal
+    from latentry._numerics._grids._rules._linear_quadratic import LinearQuadratic
+    from latentry._numerics._grids._rules._receding import Receding
     from latentry._numerics._grids._shift import resolution_shift, shifted
     from latentry._numerics._grids._sigma_schedule import ExactSigmas, SigmaSchedule
     from latentry._numerics._grids._spacings import Leading, Linspace, Trailing
@@ -25,18 +25,18 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "AlignYourSteps": "_numerics._grids._align_your_steps",
-            "Beta": "_numerics._grids._beta",
-            "BetaSigmas": "_numerics._grids._beta",
+            "AlignYourSteps": "_numerics._grids._rules._align_your_steps",
+            "Beta": "_numerics._grids._rules._beta",
+            "BetaSigmas": "_numerics._grids._rules._beta",
             "Normal": "_numerics._grids._even",
             "SGMUniform": "_numerics._grids._even",
             "Simple": "_numerics._grids._even",
-            "Exponential": "_numerics._grids._exponential",
-            "Polyexponential": "_numerics._grids._exponential",
-            "Receding": "_numerics._grids._receding",
-            "Karras": "_numerics._grids._karras",
-            "KLOptimal": "_numerics._grids._kl_optimal",
-            "LinearQuadratic": "_numerics._grids._linear_quadratic",
+            "Exponential": "_numerics._grids._rules._exponential",
+            "Polyexponential": "_numerics._grids._rules._exponential",
+            "Receding": "_numerics._grids._rules._receding",
+            "Karras": "_numerics._grids._rules._karras",
+            "KLOptimal": "_numerics._grids._rules._kl_optimal",
+            "LinearQuadratic": "_numerics._grids._rules._linear_quadratic",
             "resolution_shift": "_numerics._grids._shift",
             "shifted": "_numerics._grids._shift",
             "ExactSigmas": "_numerics._grids._sigma_schedule",

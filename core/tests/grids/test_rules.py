@@ -10,7 +10,7 @@ import pytest
 from support.oracles import SD, ZTSNR
 
 from latentry import EDM, Flow, IncompatibleError, Karras, Leading, Linspace, OptionError, Process, Trailing
-from latentry._numerics._grids._beta_quantile import beta_quantile
+from latentry._numerics._grids._rules._beta_quantile import beta_quantile
 from latentry.sigmas import (
     AlignYourSteps,
     Beta,

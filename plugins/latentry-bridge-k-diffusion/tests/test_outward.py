@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentry import EDM, Flow, IncompatibleError, Plan, PluginHost, Prediction, UnknownName, VariancePreserving
 from latentry.testing import MixtureOracle, drive
-from latentry.testing._checks._convergence import EVEN, HIGH, LOW, TOO_LOW, starts
+from latentry.testing._checks._accuracy._convergence import EVEN, HIGH, LOW, TOO_LOW, starts
 from latentry.testing._networks._processes import graded, in_lambda
 from latentry_bridge_k_diffusion import Sampler, form, sampler
 

@@ -27,12 +27,12 @@ COMMANDS = {
     "guidance": "_listings",
     "attention": "_attention",
     "matrix": "_matrix",
-    "schema": "_schema",
-    "check": "_check",
-    "plugins": "_plugins",
-    "doctor": "_doctor",
-    "config": "_config",
-    "completion": "_completion",
+    "schema": "_installation._schema",
+    "check": "_installation._check",
+    "plugins": "_installation._plugins",
+    "doctor": "_installation._doctor",
+    "config": "_installation._config",
+    "completion": "_installation._completion",
 }
 """The core's own commands: name and module. The module has the click command under the command's name."""
 PANELS = {

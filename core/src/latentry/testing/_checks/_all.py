@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 
-from latentry.testing._checks._arrival import arrival
+from latentry.testing._checks._accuracy._arrival import arrival
+from latentry.testing._checks._accuracy._coefficients import coefficients
+from latentry.testing._checks._accuracy._convergence import convergence
+from latentry.testing._checks._accuracy._edges import edges
+from latentry.testing._checks._accuracy._one_answer import model_time, one_answer
+from latentry.testing._checks._accuracy._stability import stability
 from latentry.testing._checks._capabilities import evaluations, noise, off_grid
 from latentry.testing._checks._clock import clock
-from latentry.testing._checks._coefficients import coefficients
-from latentry.testing._checks._convergence import convergence
-from latentry.testing._checks._edges import edges
-from latentry.testing._checks._one_answer import model_time, one_answer
 from latentry.testing._checks._record import listing, options, scheduler_faults
 from latentry.testing._checks._repeatable import batch, determinism, resume
-from latentry.testing._checks._stability import stability
 from latentry.testing._checks._table import table
 from latentry.testing._checks._tensors import dtypes, host_sync, in_place
 from latentry.testing._checks._unguided import unguided

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._draws import LAMS, draws
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import GaussianOracle

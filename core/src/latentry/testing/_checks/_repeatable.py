@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentry._numerics._plan import Plan
 from latentry._numerics._running._state import RunState
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._drive import answer, drive, finish, start
 from latentry.testing._networks._oracles import SpectrumOracle
 from latentry.testing._networks._processes import process

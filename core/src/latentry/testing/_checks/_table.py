@@ -12,7 +12,7 @@ from latentry._numerics._plan import Plan
 from latentry._numerics._running._run import Run
 from latentry._numerics._running._state import RunState
 from latentry._numerics._table._table import NoTable
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._drive import answer, finish
 from latentry.testing._networks._oracles import SpectrumOracle
 from latentry.testing._networks._processes import process

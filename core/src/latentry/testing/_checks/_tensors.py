@@ -11,7 +11,7 @@ from torch import Tensor
 from latentry._errors import PluginError
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._drive import answer, drive
 from latentry.testing._networks._oracles import SpectrumOracle
 from latentry.testing._networks._processes import process

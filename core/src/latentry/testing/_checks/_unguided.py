@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latentry._numerics._plan import Plan
-from latentry.testing._checks._arrival import descent
+from latentry.testing._checks._accuracy._arrival import descent
 from latentry.testing._networks._oracles import GaussianOracle
 from latentry.testing._networks._processes import process
 from latentry.testing._result import CheckResult

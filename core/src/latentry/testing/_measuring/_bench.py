@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from latentry._discovery import PluginHost
 from latentry._numerics._processes._process import Process
 from latentry._specs import ProcessKind
-from latentry.testing._checks._convergence import EVEN, HIGH, LOW, OTHER, slope
+from latentry.testing._checks._accuracy._convergence import EVEN, HIGH, LOW, OTHER, slope
 from latentry.testing._checks._variance import weak_order
 from latentry.testing._default_plans import affordable
 from latentry.testing._kit._run import exemptions

@@ -10,7 +10,7 @@ from torch import Tensor
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
-from latentry.testing._checks._convergence import starts
+from latentry.testing._checks._accuracy._convergence import starts
 from latentry.testing._networks._drive import Network, drive
 from latentry.testing._networks._oracles import MixtureOracle, Oracle
 from latentry.testing._networks._processes import NATURAL, process

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from latentry._numerics._grids._beta_quantile import beta_quantile
 from latentry._numerics._grids._ranged import Ranged
+from latentry._numerics._grids._rules._beta_quantile import beta_quantile
 from latentry._numerics._grids._sigma_schedule import SigmaSchedule
 from latentry._numerics._grids._spacings import trained_timesteps
 from latentry._numerics._grids._time import at_fraction

@@ -9,8 +9,8 @@ from torch import Tensor
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Point
 from latentry._numerics._processes._process import Process
-from latentry.testing._checks._arrival import descent
-from latentry.testing._checks._convergence import ring
+from latentry.testing._checks._accuracy._arrival import descent
+from latentry.testing._checks._accuracy._convergence import ring
 from latentry.testing._networks._drive import drive
 from latentry.testing._networks._oracles import MixtureOracle
 from latentry.testing._networks._processes import NATURAL, process

@@ -85,9 +85,10 @@ def _print_targets(targets: Sequence[TargetCheck]) -> None:
     if targets:
         missing = sum(not target.found for target in targets)
         slowest = max(targets, key=lambda target: target.seconds)
+        imported = f"{missing} cannot be imported" if missing else "all can be imported"
         say(
             f"\nChecked {len(targets)} targets in {sum(target.seconds for target in targets):.1f} s; "
-            f"{missing or 'none'} cannot be imported. The slowest is {slowest.target}: {slowest.seconds:.1f} s."
+            f"{imported}. The slowest is {slowest.target}: {slowest.seconds:.1f} s."
         )
 
 

@@ -1,0 +1,1 @@
+"""Commands about what is installed here: plugins, settings, schemas, checks and the shell."""

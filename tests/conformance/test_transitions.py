@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -36,15 +36,15 @@ def planned(scheduler: Scheduler, kind: Any) -> Plan:
     return Plan(scheduler, on, NATURAL[on.kind], (on.noisiest, *inner, on.clean()))
 
 
-class Unit:
-    """Noise that is 0 but for one draw, which is 1."""
+class Chosen:
+    """Noise that is 0 but for some draws."""
 
-    def __init__(self, wanted: tuple[int, int] | None) -> None:
-        self.wanted, self.asked = wanted, set[tuple[int, int]]()
+    def __init__(self, values: Mapping[tuple[int, int], Tensor]) -> None:
+        self.values, self.asked = values, set[tuple[int, int]]()
 
     def __call__(self, like: Tensor, interval: int, draw: int, clock: Any) -> Tensor:
         self.asked.add((interval, draw))
-        return torch.ones_like(like) if (interval, draw) == self.wanted else torch.zeros_like(like)
+        return self.values.get((interval, draw), torch.zeros_like(like))
 
 
 def outputs(seed: int) -> Iterator[Tensor]:
@@ -68,7 +68,8 @@ def step(run: Run, given: Iterator[Tensor]) -> list[Tensor]:
 def test_mean_and_spread_are_what_unit_draws_show(scheduler: Scheduler, kind: str) -> None:
     """With the outputs given, each sample is its mean plus Σ c_j·z_j; the generators show the c_j one by one.
 
-    What was drawn before a sample that the network was shown is known from then on, and part of the mean.
+    What was drawn before a sample that the network was shown is known from then on, and part of the mean: there it is
+    as it was drawn, since a guard's part in the step depends on it.
     """
     plan = planned(scheduler, kind)
     given = list(itertools.islice(outputs(3), 400))
@@ -81,36 +82,62 @@ def test_mean_and_spread_are_what_unit_draws_show(scheduler: Scheduler, kind: st
         assert found is not None
         assert torch.equal(found.sample, run.sample)
 
-        def alone(wanted: tuple[int, int] | None, state: Any = state, at: int = at) -> tuple[list[Tensor], Unit]:
-            unit = Unit(wanted)
-            again = plan.resume(state, noise=unit, table=False)
+        def drawing(values: Mapping[int, Tensor], state: Any = state, at: int = at) -> tuple[list[Tensor], list[int]]:
+            noise = Chosen({(state.index, draw): value for draw, value in values.items()})
+            again = plan.resume(state, noise=noise, table=False)
             asked = step(again, iter(given[at:]))
-            return [*asked, again.sample], unit
+            return [*asked, again.sample], sorted(draw for interval, draw in noise.asked if interval == state.index)
 
-        still, unit = alone(None)
-        draws = sorted(draw for interval, draw in unit.asked if interval == index)
-        shares = {draw: [a - b for a, b in zip(alone((index, draw))[0], still, strict=True)] for draw in draws}
-        first = {draw: _first(shares[draw]) for draw in draws}
+        still, draws = drawing({})
         z = {draw: keyed(run.sample, index, draw) for draw in draws}
-        drawn_at = sorted({place for place in first.values() if place is not None})
+        one = torch.ones_like(run.sample)
+        first = {draw: _first(drawing({draw: one})[0], still) for draw in draws}
         last = len(shown)
-        expected = {place: [draw for draw in draws if first[draw] == place] for place in drawn_at}
-        for got, place in zip((*found.earlier, found), (*(p for p in drawn_at if p < last), last), strict=True):
-            known = [draw for draw in draws if (shown_at := first[draw]) is not None and shown_at < place]
-            mean = sum((shares[draw][place] * z[draw] for draw in known), still[place])
-            variance = sum((shares[draw][place].square() for draw in expected.get(place, ())), torch.zeros(SHAPE))
+        places = sorted({place for place in first.values() if place < last} | {last})
+        for got, place in zip((*found.earlier, found), places, strict=True):
+            known = {draw: z[draw] for draw in draws if first[draw] < place}
+            mean = drawing(known)[0][place]
+            shares = {draw: drawing({**known, draw: one})[0][place] - mean for draw in draws if first[draw] == place}
+            variance = sum((share.square() for share in shares.values()), torch.zeros(SHAPE))
             assert got.std == pytest.approx(float(variance[0, 0].sqrt()), rel=1e-9, abs=1e-12)
             assert torch.allclose(variance, variance[:1, :1].expand(SHAPE).to(variance), rtol=1e-9)
             assert torch.allclose(got.mean, mean, rtol=1e-8, atol=1e-10 * float(mean.abs().max()))
             assert torch.equal(got.sample, [*shown, run.sample][place])
+            added = sum((share * z[draw] for draw, share in shares.items()), torch.zeros(SHAPE))
+            assert torch.allclose(got.sample, mean + added, rtol=1e-8, atol=1e-10 * float(mean.abs().max()))
         noisy += found.std > 0.0 or bool(found.earlier)
         at += len(shown)
     assert noisy >= 1
 
 
-def _first(shares: list[Tensor]) -> int | None:
-    """The first sample of the step that a draw shows in."""
-    return next((i for i, share in enumerate(shares) if share.abs().max() > 0), None)
+def _first(drawn: list[Tensor], still: list[Tensor]) -> int:
+    """The first sample of the step that a draw shows in; past the last if it shows in none."""
+    shows = (i for i, (a, b) in enumerate(zip(drawn, still, strict=True)) if not torch.equal(a, b))
+    return next(shows, len(still))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("heun", {"churn": 4.0, "churn_max": 1.5}),
+        ("dpm2", {"churn": 4.0, "churn_max": 1.5}),
+        ("dpmpp-sde", {}),
+        ("restart", {"restart_min": 1.0, "restart_max": 1.5, "restart_steps": 16}),
+        ("seeds-2", {}),
+        ("seeds-3", {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_guard_takes_part_in_the_cases_above(name: str, options: dict[str, Any]) -> None:
+    """It acts on noise that the network was shown, which tells the mean above from a linear one."""
+    ends = []
+    for guard in (True, False):
+        plan, given = planned(HOST.schedulers.create(name, guard=guard, **options), "vp"), outputs(3)
+        run = plan.start(next(outputs(1)))
+        while not run.done:
+            step(run, given)
+        ends.append(run.sample)
+    assert not torch.allclose(ends[0], ends[1], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm", "euler-ancestral"])

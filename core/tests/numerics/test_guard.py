@@ -102,3 +102,4 @@ def test_noise_within_a_guard_has_no_gaussian() -> None:
     with pytest.raises(IncompatibleError, match="is not known") as raised:
         _ = run.transition
     assert "guard" in raised.value.why
+    assert "guard=False" in raised.value.remedy

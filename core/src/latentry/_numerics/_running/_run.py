@@ -124,7 +124,8 @@ class Run:
         None before a step of this run is done; after a resumed one, of the steps since.
 
         Raises:
-            IncompatibleError: the run does not walk a table (``Plan.table`` says why), or the step's draws are mixed.
+            IncompatibleError: the run does not walk a table (``Plan.table`` says why), the step's draws are mixed, or a
+                guard acts on some that the network was not shown.
         """
         if self._walk is None and not self._looks_for_table:
             recording = self.plan.recording

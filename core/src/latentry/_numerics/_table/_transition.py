@@ -57,7 +57,8 @@ def transition(step: TableStep, tensors: Mapping[str, Tensor]) -> Transition:
         tensors: everything that it was given and made.
 
     Raises:
-        IncompatibleError: a query shows a mixture of draws that later samples use, so that its share in them is open.
+        IncompatibleError: a query shows a mixture of draws that later samples use, so that its share in them is open;
+            or a guard acts on a draw that no query has shown.
     """
     if step.result in tensors and len(tensors) == 1:  # of a step without noise nothing else was kept
         return Transition(tensors[step.result], 0.0, tensors[step.result])
@@ -81,8 +82,13 @@ def transition(step: TableStep, tensors: Mapping[str, Tensor]) -> Transition:
 
 
 def _spread(step: TableStep) -> dict[str, dict[str, float]]:
-    """The share of each draw of this step in each of its tensors; the network's outputs count as given."""
+    """The share of each draw of this step in each of its tensors; the network's outputs count as given.
+
+    A guard is not linear, but what it does to draws that the network has been shown is known as well: their shares
+    from there on are not numbers, and nothing asks for them.
+    """
     spread: dict[str, dict[str, float]] = {step.sample: {}}
+    shown: set[str] = set()
     for operation in step.operations:
         if isinstance(operation, Draw):
             spread[operation.into] = {operation.into: 1.0}
@@ -92,14 +98,18 @@ def _spread(step: TableStep) -> dict[str, dict[str, float]]:
                 for draw, share in spread.get(name, {}).items():
                     shares[draw] = shares.get(draw, 0.0) + coefficient * share
             spread[operation.into] = shares
-        elif isinstance(operation, Guard) and any(spread.get(name) for name in needed(operation)):
-            raise IncompatibleError(
-                "The distribution of this step's result is not known.",
-                why="A guard acts on its noise, so that it is not Gaussian.",
-            )
+        elif isinstance(operation, Guard):
+            draws = {draw for name in needed(operation) for draw in spread.get(name, {})}
+            if draws - shown:
+                raise IncompatibleError(
+                    "The distribution of this step's result is not known.",
+                    why="A guard acts on its noise, so that it is not Gaussian.",
+                    remedy="Switch the scheduler's guard off: guard=False.",
+                )
+            spread[operation.into] = dict.fromkeys(draws, math.nan)
+        else:
+            shown |= set(spread.setdefault(operation.x, {}))
         spread.setdefault(operation.into, {})
-        if isinstance(operation, Evaluate):
-            spread.setdefault(operation.x, {})
     spread.setdefault(step.result, {})
     return spread
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,11 +14,15 @@ from latentry import Engine, GenerationRequest, LatentryError, OptionError, Plug
 KINDS = ("vp", "flow")
 STEPS = (5, 12)
 TIGHT = 1e-6
-BESIDE: dict[str, dict[str, Any]] = {
-    "accept_safety": {"first_step": 8.0, "rtol": 0.001},
-    "guard": {"guard_limit": TIGHT},
+BESIDE: dict[str, tuple[dict[str, Any], ...]] = {
+    "accept_safety": ({"first_step": 8.0, "rtol": 0.001},),
+    "guard": ({"guard_limit": TIGHT}, {"guard_limit": TIGHT, "longest_step": math.inf}),
+    "guard_limit": ({"longest_step": math.inf},),
+    "longest_step": ({"guard": False},),
 }
-"""Options that make another one bind, where this network is too easy for it: here no step would ever be rejected."""
+"""Options that make another one bind, where this network is too easy for it: here no step would ever be rejected, and
+what is drawn back to first order already is not there to be limited.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +42,32 @@ def _latents(engine: Engine, **given: Any) -> Any:
 
 
 def _useless(engine: Engine, field: str, options: list[dict[str, Any]], **base: Any) -> list[str]:
-    """Options that are taken and change nothing, with any of the values."""
+    """Options that are taken and change nothing, with any of the values, alone and beside what makes them bind."""
     plain = _latents(engine, **base)
-    taken: dict[str, list[bool]] = {}
+    values: dict[str, list[Any]] = {}
     for option in options:
-        (name,) = option
-        beside = BESIDE.get(name, {})
-        before = _latents(engine, **base, **{field: beside}) if beside else plain
-        try:
-            counts = _latents(engine, **base, **{field: {**beside, **option}}) != before
-        except LatentryError as error:
-            counts = bool(error.why) or name in str(error)  # refused, with a reason
-        taken.setdefault(name, []).append(counts)
-    return [name for name, counts in taken.items() if not any(counts)]
+        ((name, value),) = option.items()
+        values.setdefault(name, []).append(value)
+
+    def counts(name: str, beside: dict[str, Any]) -> bool:
+        before = _drawn(engine, field, beside, base) if beside else plain
+        if isinstance(before, LatentryError):  # the scheduler has no such option, or nothing for it to do
+            return False
+        found = [_drawn(engine, field, {**beside, name: value}, base) for value in values[name]]
+        return any(
+            each != before if not isinstance(each, LatentryError) else bool(each.why) or name in str(each)
+            for each in found
+        )
+
+    return [name for name in values if not any(counts(name, beside) for beside in ({}, *BESIDE.get(name, ())))]
+
+
+def _drawn(engine: Engine, field: str, options: dict[str, Any], base: dict[str, Any]) -> Any:
+    """The latents, or the error with which they are refused."""
+    try:
+        return _latents(engine, **base, **{field: options})
+    except LatentryError as error:
+        return error
 
 
 def _names(kind: str) -> list[str]:
@@ -114,13 +132,18 @@ def test_an_option_that_needs_another_is_refused(
         ("er-sde", {"phi": "power", "eta": 0.5}),
         ("unipc", {"threshold": 0.9, "threshold_maximum": 100.0}),
         ("heun", {"longest_step": 1000.0}),
+        ("dpmpp-2m", {"guard": False}),  # the dry run stays below its limit
     ],
 )
 def test_a_limit_that_is_not_reached_is_taken(
     engine: Engine, models: dict[str, str], scheduler: str, options: dict[str, Any]
 ) -> None:
-    request = GenerationRequest(prompt="a", model=models["vp"], scheduler=scheduler, scheduler_options=options)
-    assert engine.prepare(request).plan.scheduler == engine.host.schedulers.create(scheduler, **options)
+    request = GenerationRequest(
+        prompt="a", model=models["vp"], steps=12, scheduler=scheduler, scheduler_options=options
+    )
+    setup, asked = engine.prepare(request), engine.host.schedulers.create(scheduler, **options)
+    assert setup.plan.scheduler == asked
+    assert setup.request.scheduler_options == asked.model_dump()
 
 
 def test_options_that_came_with_a_name_are_never_refused(engine: Engine, models: dict[str, str]) -> None:

@@ -38,7 +38,8 @@ def of_type(annotation: Any, metadata: Any, draw: random.Random) -> Iterator[Any
     elif annotation is bool:
         yield from (True, False)
     elif annotation is int:
-        yield from (low + 1 + draw.randrange(3), low + 1)
+        ends = (low, min(high, low + 4)) if "ge" in bounds else ()
+        yield from dict.fromkeys((low + 1 + draw.randrange(3), low + 1, *ends))
     elif annotation is float:
         shares = (draw.uniform(0.001, 0.01), draw.uniform(0.02, 0.1), draw.uniform(0.3, 0.7), draw.uniform(0.98, 0.999))
         yield from (low + (min(high, 40) - low) * share for share in shares)

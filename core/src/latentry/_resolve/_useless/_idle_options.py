@@ -25,6 +25,7 @@ from latentry._guidance._method import GuidanceMethod
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
+from latentry._numerics._solvers._guard import Guarded
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._resolve._sigmas import ChosenSigmas
 
@@ -37,6 +38,8 @@ LayOut = Callable[[ChosenScheduler, ChosenSigmas], Plan]
 Guide = Callable[[GuidanceMethod, Plan], Guidance]
 NUMBERS = (0.02, 0.5, 0.97, 1.5, 4.0, 30.0)
 """What is tried for an option that is a number, as far as the option takes it."""
+TIGHT = 1e-6
+"""κ while the guard is switched: whether the network of a dry run reaches the real one says nothing about others."""
 LONGEST = 5000
 """Evaluations of a dry run; a scheduler that chooses its own steps may need more on a network as bad as this one."""
 
@@ -140,8 +143,12 @@ def _idle(model: BaseModel, outcome: Callable[[Any], Numbers]) -> Iterator[str]:
         expected = expected or outcome(model)
         if not expected:
             return
-        others = (_with(model, {name: value}) for value in _values(field))
-        if not any(other is not None and _outcome(other, outcome) != expected for other in others):
+        base, before = model, expected
+        if isinstance(model, Guarded) and name == "guard":
+            base = model.model_copy(update={"guard_limit": TIGHT})
+            before = _outcome(base, outcome)
+        others = (_with(base, {name: value}) for value in _values(field))
+        if not any(other is not None and _outcome(other, outcome) != before for other in others):
             yield name
 
 

@@ -25,6 +25,9 @@ KINDS = {
     "checkpoints": "frozen-model",
     "model_sources": "frozen",
     "commands": "freeze",
+    "conditioners": "frozen",
+    "controls": "frozen-control",
+    "executors": "frozen",
 }
 
 DRAW = """

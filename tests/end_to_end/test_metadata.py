@@ -194,7 +194,7 @@ def test_nothing_is_opened_on_their_word(latentry: CommandLine, tmp_path: Path) 
             done = latentry("generate", "--from", "a.png", *trust, folder=tmp_path / "here", environment=address)
             assert (done.code, done.out) == (2, ""), done.err
             assert "not installed under that name" in done.err
-            assert "--model" in done.err
+            assert "Name the model." in done.err
     typed = ("--model", "model", "--plugin-dir", PLUGIN, "--scheduler", "toy:first")
     assert latentry("generate", "--from", "a.png", *typed, folder=tmp_path / "here").code == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,7 +128,9 @@ def test_every_kind_passes_its_tests_untouched_and_is_used(
 ) -> None:
     """One environment: the projects do not touch each other, and the family serves the others."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    projects = {kind: new(tmp_path, kind, f"own-{kind}") for kind in WITHOUT_MODEL}
+    # a conditioner's tests need a family with points to steer, which has a test of its own below
+    kinds = [kind for kind in WITHOUT_MODEL if kind != "conditioner"]
+    projects = {kind: new(tmp_path, kind, f"own-{kind}") for kind in kinds}
     environment.install(*build_wheels(tmp_path / "wheels", *projects.values()))
     model = tmp_path / "example.safetensors"
     assert environment.run("-m", "latentry_own_family.example", model).returncode == 0
@@ -148,6 +151,21 @@ def test_every_kind_passes_its_tests_untouched_and_is_used(
         assert picture.is_file()
     said = latentry(environment, tmp_path, "own-command")
     assert (said.returncode, said.stdout) == (0, "2 schedulers are installed.\n")
+
+
+@pytest.mark.slow
+def test_a_conditioner_passes_its_tests_untouched(tmp_path: Path) -> None:
+    """Beside the families of this Python, since it steers one of them."""
+    project = new(tmp_path, "conditioner", "own-conditioner")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(tmp_path / "site"), str(project)], check=True)
+    path = os.pathsep.join(filter(None, (str(tmp_path / "site"), os.environ.get("PYTHONPATH"))))
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / "tests")]
+    done = subprocess.run(
+        tests, cwd=project, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
 
 
 def packaged(folder: Path, environment: Environment, model: Path) -> Path:

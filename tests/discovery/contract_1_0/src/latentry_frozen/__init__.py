@@ -4,6 +4,9 @@ from latentry import (
     AttentionBackendSpec,
     CheckpointSpec,
     CommandSpec,
+    ConditionerSpec,
+    ControlSpec,
+    ExecutorSpec,
     GuidanceSpec,
     ModelFamilySpec,
     ModelSourceSpec,
@@ -97,3 +100,32 @@ def latentry_model_sources():
 @hookimpl
 def latentry_commands():
     yield CommandSpec(name="freeze", target="latentry_frozen.command:freeze", summary="Say it is cold.", api=(1, 0))
+
+
+@hookimpl
+def latentry_conditioners():
+    yield ConditionerSpec(
+        name="frozen",
+        target="latentry_frozen.steering:open_conditioner",
+        detector="latentry_frozen.steering:detect",
+        summary="A network beside the network.",
+        families=("latentry-frozen:frozen",),
+        api=(1, 0),
+    )
+
+
+@hookimpl
+def latentry_controls():
+    yield ControlSpec(
+        name="frozen-control",
+        target="latentry_frozen.detect:weights",
+        summary="One by name.",
+        conditioner="latentry-frozen:frozen",
+        licence="Apache-2.0",
+        api=(1, 0),
+    )
+
+
+@hookimpl
+def latentry_executors():
+    yield ExecutorSpec(name="frozen", target="latentry_frozen.steering:Nowhere", summary="Draws nothing.", api=(1, 0))

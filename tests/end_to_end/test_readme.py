@@ -76,12 +76,15 @@ def wrong(prompt: str, picture: Image.Image) -> str:
 
 @pytest.fixture(scope="module")
 def folder(latentry: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands find where they run: a first picture, a mask, a model file, a plan file and a scheduler."""
+    """What the commands find where they run: a picture, a mask, an outline, a model, a plan and a scheduler."""
     folder = tmp_path_factory.mktemp("readme")
     assert latentry("generate", FIRST, "--seed", SEED, folder=folder).code == 0
     mask = Image.new("L", (64, 64))
     ImageDraw.Draw(mask).rectangle((34, 0, 63, 63), fill=255)
     mask.save(folder / "mask.png")
+    outline = Image.new("RGB", (64, 64))
+    ImageDraw.Draw(outline).ellipse((8, 24, 36, 52), outline="white", width=2)
+    outline.save(folder / "outline.png")
     assert latentry("convert", "shapes", "shapes.safetensors", "--to", "single", folder=folder).code == 0
     exports = {line for page in PAGES for line in command_lines(page) if line[:2] == ("plan", "export")}
     assert all(latentry(*line, folder=folder).code == 0 for line in exports)  # the files that other commands follow

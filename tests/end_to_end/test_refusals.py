@@ -71,7 +71,7 @@ ASKED_WRONGLY: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ("'unable' cannot serve here", "the moon is not full"),
     ),
     "attention that fails": (["--plugin-dir", str(PLUGIN), "--attention", "broken"], ("driver not found",)),
-    "a size it cannot do": (["--width", "60"], ("60×64", "multiples of 8", "--width 64")),
+    "a size it cannot do": (["--width", "60"], ("60×64", "multiples of 8", "Use 64×64")),
     "a size that is none": (["--height", "0"], ("--height 0: it must be at least 1.",)),
     "unknown variant": (["--variant", "sdxl"], ("'sdxl'", "sd15, sd15-inpainting, sd21-base, sd21")),
     "missing model": (["--model", "nowhere/at/all"], ("no model 'nowhere/at/all'", "latentry models")),

@@ -1,14 +1,28 @@
-"""The default sigma schedules of iPNDM: one rule for each noise process.
+"""The default sigma schedules of iPNDM, chosen by error on the oracles of ``latentry.testing``.
 
-Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
+With more steps, the last one starts at a lower noise level.
 """
 
 from __future__ import annotations
 
 from latentry import sigma_preferences
 
-SIGMAS = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.3, "rho": 0.8, "few": 6, "top": 20.0}),
-    ("edm", None, "latentry:receding", {"end": 0.3, "rho": 0.8, "few": 5}),
+_TO_THE_TABLES_END = sigma_preferences(
+    ("vp", 3, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.2}),
+    ("vp", 5, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.25}),
+    ("vp", 7, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2}),
+    ("vp", 15, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.12}),
+    ("vp", None, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.08}),
+    final="table",
 )
+
+_TO_ZERO = sigma_preferences(
+    ("flow", 5, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2, "sigma_max": 60.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.6, "beta": 0.4}),
+    ("edm", 3, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.07}),
+    ("edm", 6, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2}),
+    ("edm", 10, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.1}),
+    ("edm", None, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.02}),
+)
+
+SIGMAS = (*_TO_ZERO, *_TO_THE_TABLES_END)

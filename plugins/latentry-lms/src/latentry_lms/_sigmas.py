@@ -1,14 +1,25 @@
-"""The default sigma schedules of LMS: one rule for each noise process.
+"""The default sigma schedules of LMS, chosen by error on the oracles of ``latentry.testing``.
 
-Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
+With more steps, the last one starts at a lower noise level.
 """
 
 from __future__ import annotations
 
 from latentry import sigma_preferences
 
-SIGMAS = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.25, "rho": 0.8, "few": 6, "top": 20.0}),
-    ("edm", None, "latentry:receding", {"end": 0.25, "rho": 0.8, "few": 5}),
+_TO_THE_TABLES_END = sigma_preferences(
+    ("vp", 10, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.2}),
+    ("vp", 20, "latentry:karras", {"rho": 5.0, "sigma_min": 0.12}),
+    ("vp", None, "latentry:karras", {"rho": 2.0, "sigma_min": 0.08}),
+    final="table",
 )
+
+_TO_ZERO = sigma_preferences(
+    ("vp", 3, "latentry:beta", {"alpha": 0.6, "beta": 0.8}),
+    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.6}),
+    ("edm", 5, "latentry:kl-optimal", {"sigma_min": 0.2}),
+    ("edm", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.15}),
+    ("edm", None, "latentry:karras", {"rho": 7.0, "sigma_min": 0.01}),
+)
+
+SIGMAS = (*_TO_ZERO, *_TO_THE_TABLES_END)

@@ -1,14 +1,32 @@
-"""The default sigma schedules of PNDM: one rule for each noise process.
+"""The default sigma schedules of PNDM, chosen by error on the oracles of ``latentry.testing``.
 
-Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
+With more steps, the last one starts at a lower noise level.
 """
 
 from __future__ import annotations
 
 from latentry import sigma_preferences
 
-SIGMAS = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.15, "rho": 0.8, "few": 7, "top": 20.0}),
-    ("edm", None, "latentry:receding", {"end": 0.25, "rho": 0.8, "few": 6}),
+_TO_THE_TABLES_END = sigma_preferences(
+    ("vp", 4, "latentry:karras", {"span": "leading", "rho": 3.0, "sigma_min": 0.05}),
+    ("vp", 6, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.2}),
+    ("vp", 7, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.12}),
+    ("vp", 25, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.1}),
+    ("vp", None, "latentry:karras", {"rho": 3.0, "sigma_min": 0.08}),
+    final="table",
 )
+"""In four steps it is best not to begin at the noisiest level."""
+
+_TO_ZERO = sigma_preferences(
+    ("vp", 3, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
+    ("flow", 4, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
+    ("flow", 6, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.15, "sigma_max": 40.0}),
+    ("flow", 15, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.07, "sigma_max": 60.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
+    ("edm", 3, "latentry:beta", {"alpha": 1.2, "beta": 0.6}),
+    ("edm", 5, "latentry:karras", {"rho": 7.0, "sigma_min": 0.03}),
+    ("edm", 12, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.07}),
+    ("edm", None, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.02}),
+)
+
+SIGMAS = (*_TO_ZERO, *_TO_THE_TABLES_END)

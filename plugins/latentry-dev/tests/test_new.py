@@ -20,6 +20,8 @@ from latentry.testing import CommandSuite
 from latentry_dev.kinds import KINDS, LOOSE
 
 WITHOUT_MODEL = [kind for kind in KINDS if kind != "checkpoint"]
+WITH_SHIPPED_MODELS = ("conditioner", "executor")
+"""Kinds whose tests steer or draw with a model that is installed."""
 IMPORTS = re.compile(r"^(?:import|from) (torch|diffusers|transformers)\b", re.MULTILINE)
 
 
@@ -128,8 +130,7 @@ def test_every_kind_passes_its_tests_untouched_and_is_used(
 ) -> None:
     """One environment: the projects do not touch each other, and the family serves the others."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    # a conditioner's tests need a family with points to steer, which has a test of its own below
-    kinds = [kind for kind in WITHOUT_MODEL if kind != "conditioner"]
+    kinds = [kind for kind in WITHOUT_MODEL if kind not in WITH_SHIPPED_MODELS]
     projects = {kind: new(tmp_path, kind, f"own-{kind}") for kind in kinds}
     environment.install(*build_wheels(tmp_path / "wheels", *projects.values()))
     model = tmp_path / "example.safetensors"
@@ -154,9 +155,10 @@ def test_every_kind_passes_its_tests_untouched_and_is_used(
 
 
 @pytest.mark.slow
-def test_a_conditioner_passes_its_tests_untouched(tmp_path: Path) -> None:
-    """Beside the families of this Python, since it steers one of them."""
-    project = new(tmp_path, "conditioner", "own-conditioner")
+@pytest.mark.parametrize("kind", WITH_SHIPPED_MODELS)
+def test_what_needs_a_shipped_model_passes_its_tests_untouched(kind: str, tmp_path: Path) -> None:
+    """Beside the families and models of this Python."""
+    project = new(tmp_path, kind, f"own-{kind}")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(tmp_path / "site"), str(project)], check=True)
     path = os.pathsep.join(filter(None, (str(tmp_path / "site"), os.environ.get("PYTHONPATH"))))

@@ -63,8 +63,7 @@ def test_a_size_that_cannot_be_comes_with_one_that_can(limits: dict[str, int]) -
                 assert fits
             except OptionError as error:
                 assert not fits
-                words = error.remedy.replace(";", "").split()
-                near = [int(words[words.index(f"--{name}") + 1]) for name in ("width", "height")]
+                near = [int(side) for side in error.remedy.partition(";")[0].removeprefix("Use ").split("×")]
                 check_size(*near, best=64, **limits)
                 refused += 1
     assert refused

@@ -102,7 +102,7 @@ FAULTS = {
         "_ranged.py",
         'at = process.customary if self.variable == "t" else _at_s(process)',
         "at = lambda s: Point(-math.log(s), 1.0 - s, s, 1000.0 * s)",
-        "_karras:Karras",
+        "_rules._karras:Karras",
         frozenset({"levels"}),
     ),
 }
@@ -138,13 +138,15 @@ def copy(folder: Path, fault: Fault, *, planted: bool) -> ModuleType:
     assert found.origin is not None
     name = f"copy_of_{fault.package.replace('.', '_')}"
     (folder / name).mkdir()
-    for source in Path(found.origin).parent.glob("*.py"):
-        text = source.read_text(encoding="utf-8")
+    origin = Path(found.origin).parent
+    for source in origin.rglob("*.py"):
+        text, copied = source.read_text(encoding="utf-8"), folder / name / source.relative_to(origin)
+        copied.parent.mkdir(exist_ok=True)
         if source.name == fault.file:
             assert text.count(fault.right) == 1, "the line has changed: plant the fault anew"
             text = text.replace(fault.right, fault.wrong) if planted else text
             text += TURNED if "_turned" in text else ""
-        (folder / name / source.name).write_text(text.replace(fault.package, name), encoding="utf-8")
+        copied.write_text(text.replace(fault.package, name), encoding="utf-8")
     return import_module(name)
 
 

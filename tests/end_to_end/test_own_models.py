@@ -69,7 +69,7 @@ def test_a_name_is_taken_away_and_the_files_stay(home: Home, tiny: Path) -> None
     assert home.listed() == before
     assert (tiny / "model_index.json").exists()
     gone = home("models", "remove", "tiny")
-    assert (gone.code, "None has been added" in gone.err) == (2, True)
+    assert (gone.code, "You have added none" in gone.err) == (2, True)
 
 
 def test_a_folder_of_models_gives_each_its_name(home: Home, tiny: Path, tiny_v: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_folder_of_models_gives_each_its_name(home: Home, tiny: Path, tiny_v: 
         (("add", "TINY", "--name", "Not a name"), "Use lower case, digits and dashes: not-a-name"),
         (("add", "TINY", "--name", "shapes"), "There is a model 'shapes' already"),
         (("add", "TINY", "--variant", "sdxl"), "sdxl"),
-        (("remove", "shapes"), "There is no model 'shapes' of your own"),
+        (("remove", "shapes"), "You have not added a model 'shapes'"),
     ],
 )
 def test_what_cannot_be_named_is_refused_and_nothing_is_written(

@@ -45,7 +45,7 @@ def test_one_schema_is_printed_alone(latentry: CommandLine, tmp_path: Path) -> N
     one = json.loads(latentry("schema", "schedulers", "heun", folder=tmp_path).out)
     assert one["properties"]["churn_max"]["default"] == "Infinity"
     assert "prompt" in json.loads(latentry("schema", "request", folder=tmp_path).out)["properties"]
-    assert "There is no kind 'sampler'" in latentry("schema", "sampler", folder=tmp_path).err
+    assert "Unknown kind 'sampler'" in latentry("schema", "sampler", folder=tmp_path).err
 
 
 RECOMMENDED = {

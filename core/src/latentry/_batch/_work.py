@@ -38,7 +38,7 @@ class DrawnLine:
         files: its pictures, with their recipes in them.
         recipes: the same as JSON.
         notes: what the person who asked should know.
-        error: why there are no pictures; None where there are.
+        error: why nothing was drawn; None for a line that was drawn.
     """
 
     number: int

@@ -79,7 +79,7 @@ def _path(host: PluginHost, name: str, access: Access) -> tuple[str, Path]:
     if found is None:
         names = ", ".join(host.controls)
         raise ModelError(
-            f"There is no control {name!r}.",
+            f"Unknown control {name!r}.",
             why=f"Installed are {names}." if names else "None is installed under a name.",
             remedy=what_to_give(host, name),
         )

@@ -76,8 +76,8 @@ def remove(name: str) -> None:
     known = own_models()
     if name not in known:
         raise OptionError(
-            f"There is no model {name!r} of your own.",
-            remedy=f"There are {', '.join(known)}." if known else "None has been added.",
+            f"You have not added a model {name!r}.",
+            remedy=f"You have added {', '.join(known)}." if known else "You have added none.",
         )
     path = known.pop(name).path
     write(known)
@@ -105,7 +105,9 @@ def _found(
         kept += 1
         yield entry, model
     if not kept:
-        raise ModelError(f"There is no model in {path}.", remedy="Give the file or the folder of one.")
+        raise ModelError(
+            f"{path} contains no model that a family recognises.", remedy="Give the file or the folder of one."
+        )
 
 
 def _may_be_model(entry: Path) -> bool:

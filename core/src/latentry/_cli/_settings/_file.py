@@ -25,7 +25,7 @@ def config_file() -> Path | None:
 
 
 def read_config() -> Mapping[str, Mapping[str, Any]]:
-    """The tables of the file by command; nothing where there is no file.
+    """The tables of the file by command; empty if the file does not exist.
 
     Raises:
         OptionError: the file cannot be read, or is not made of tables.

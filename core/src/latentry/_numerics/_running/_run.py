@@ -220,7 +220,7 @@ class Run:
         query = self._query or self.query
         if query is None:
             raise RuntimeError(
-                f"the run {'was closed or has failed' if self._closed else 'has ended'}: there is no query to answer"
+                f"the run {'was closed or has failed' if self._closed else 'has ended'} and asks for nothing more"
             )
         return query
 

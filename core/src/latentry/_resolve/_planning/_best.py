@@ -52,7 +52,7 @@ def best_scheduler(host: PluginHost, located: Located, steps: int, guidance: flo
         guidance: the guidance scale.
 
     Raises:
-        PluginError: there is no evidence, and none of the schedulers that the variant prefers is installed.
+        PluginError: nothing was measured for the model, and no scheduler that its variant prefers is installed.
     """
     usual = choose_scheduler(host, located, None, {}).name
     if located.variant.on_grid:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from latentry.testing._family._all import CHECKS
@@ -30,7 +29,6 @@ class FamilySuite(Suite, checks=CHECKS):
 
     RECORD = "ModelFamilySpec"
     family: ClassVar[FamilySource]
-    _folder: ClassVar[TemporaryDirectory[str]]
 
     @classmethod
     def models(cls, folder: Path) -> Mapping[str, Path] | None:
@@ -43,5 +41,4 @@ class FamilySuite(Suite, checks=CHECKS):
 
     @classmethod
     def _resolved(cls) -> FamilySubject:
-        cls._folder = TemporaryDirectory(prefix="latentry-")
-        return FamilySubject.of(cls.family, models=cls.models(Path(cls._folder.name)))
+        return FamilySubject.of(cls.family, models=cls.models(cls._scratch()))

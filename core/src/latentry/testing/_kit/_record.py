@@ -50,6 +50,12 @@ def record_faults(spec: Spec, checks: Container[str], labels: Container[str] = (
             yield f"the exemption from {name!r} has no reason"
 
 
+def licence_faults(licence: str) -> Iterator[str]:
+    """What is wrong with the licence of weights."""
+    if not licence.strip() or " " in licence:
+        yield f"the licence is {licence!r}, not an SPDX identifier"
+
+
 def listing_of(subject: Checked) -> Iterator[CheckResult]:
     """The check ``listing`` of any kind: a listing of the plugin's records imports no heavy library."""
     if not subject.installed:

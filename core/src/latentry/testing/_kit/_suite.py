@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import SkipTest
 
@@ -21,6 +23,7 @@ class Suite:
     CHECKS: ClassVar[Checks[Any]] = {}
     RECORD: ClassVar[str] = "Spec"
     _subject: ClassVar[Any] = None
+    _folder: ClassVar[TemporaryDirectory[str]]
 
     if TYPE_CHECKING:
 
@@ -42,6 +45,12 @@ class Suite:
         if "_subject" not in vars(cls):
             cls._subject = cls._resolved()
         return cls._subject
+
+    @classmethod
+    def _scratch(cls) -> Path:
+        """An empty folder that lasts as long as the class."""
+        cls._folder = TemporaryDirectory(prefix="latentry-")
+        return Path(cls._folder.name)
 
     @classmethod
     def _resolved(cls) -> Any:

@@ -20,7 +20,7 @@ from latentry._generate._engine import Engine
 from latentry._request._generation_request import GenerationRequest
 from latentry._specs import CheckpointSpec, ModelFiles
 from latentry.testing._kit._checked import Checks
-from latentry.testing._kit._record import listing_of, record_faults, summed
+from latentry.testing._kit._record import licence_faults, listing_of, record_faults, summed
 from latentry.testing._kit._suite import Suite
 from latentry.testing._plain._subject import PlainSubject
 from latentry.testing._result import CheckResult
@@ -42,8 +42,7 @@ def spec(subject: CheckpointSubject) -> Iterator[CheckResult]:
 def _record_faults(subject: CheckpointSubject) -> Iterator[str]:
     record, families = subject.spec, subject.host.families
     yield from record_faults(record, CHECKS)
-    if not record.licence.strip() or " " in record.licence:
-        yield f"the licence is {record.licence!r}, not an SPDX identifier"
+    yield from licence_faults(record.licence)
     if record.size < 1:
         yield f"the size is {record.size}"
     if record.family not in families:

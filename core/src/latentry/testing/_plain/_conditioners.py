@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -302,7 +301,6 @@ class ConditionerSuite(Suite, checks=CHECKS):
 
     RECORD = "ConditionerSpec"
     conditioner: ClassVar[str | ConditionerSpec]
-    _folder: ClassVar[TemporaryDirectory[str]]
 
     @classmethod
     def pairs(cls, folder: Path) -> Sequence[Pair] | None:
@@ -315,5 +313,4 @@ class ConditionerSuite(Suite, checks=CHECKS):
 
     @classmethod
     def _resolved(cls) -> ConditionerSubject:
-        cls._folder = TemporaryDirectory(prefix="latentry-")
-        return ConditionerSubject.of(cls.conditioner, pairs=cls.pairs(Path(cls._folder.name)))
+        return ConditionerSubject.of(cls.conditioner, pairs=cls.pairs(cls._scratch()))

@@ -11,7 +11,7 @@ from latentry._errors import LatentryError
 from latentry._files._safety import check_weights
 from latentry._specs import ControlSpec, Detection, ModelFiles
 from latentry.testing._kit._checked import Checks
-from latentry.testing._kit._record import listing_of, record_faults, summed
+from latentry.testing._kit._record import licence_faults, listing_of, record_faults, summed
 from latentry.testing._kit._suite import Suite
 from latentry.testing._plain._subject import PlainSubject
 from latentry.testing._result import CheckResult
@@ -31,8 +31,7 @@ def spec(subject: ControlSubject) -> Iterator[CheckResult]:
 def _record_faults(subject: ControlSubject) -> Iterator[str]:
     record, host = subject.spec, subject.host
     yield from record_faults(record, CHECKS)
-    if not record.licence.strip() or " " in record.licence:
-        yield f"the licence is {record.licence!r}, not an SPDX identifier"
+    yield from licence_faults(record.licence)
     if record.conditioner not in host.conditioners:
         yield f"the conditioner {record.conditioner} is not installed"
     if record.model and record.model not in host.checkpoints:

@@ -29,7 +29,7 @@ def schema(context: click.Context, kind: str | None, name: str | None) -> None:
         print_json(whole[kind]())
         return
     if kind is not None and kind not in TARGETS:
-        raise OptionError(f"There is no kind '{kind}'.", remedy=f"The kinds are {', '.join((*whole, *TARGETS))}.")
+        raise OptionError(f"Unknown kind '{kind}'.", remedy=f"The kinds are {', '.join((*whole, *TARGETS))}.")
     host = open_host(context)
     with plugins_print_to_stderr():
         found = option_schema(host, kind, name) if kind and name else schemas(host)

@@ -59,7 +59,7 @@ def test_the_stand_in_refuses_what_such_a_device_refuses() -> None:
             with pytest.raises(TypeError, match="float64"):
                 wrong()
         with pytest.raises(TypeError, match=r"a tensor on the CPU|unsupported operand"):
-            torch.zeros(2, device="meta") * torch.tensor(2.0)
+            torch.mul(torch.zeros(2, device="meta"), torch.tensor(2.0))
 
 
 @pytest.mark.parametrize("source", [KeyedNoise, BrownianNoise])

@@ -20,7 +20,7 @@ from torch import Tensor
 from latentry import Flow, Karras, Leading, Linspace, Plan, PluginHost, Prediction, Trailing, VariancePreserving
 from latentry.sigmas import Beta, BetaSigmas
 from latentry.testing import GaussianOracle, GuidedOracle, MixtureOracle, Oracle, SpectrumOracle, Subject, drive
-from latentry.testing._checks._accuracy._stability import MEANS, SAMPLES, SCALE, VARIANCE, growth
+from latentry.testing._checks._accuracy._stability import MEANS, SAMPLES, VARIANCES, growth
 from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._result_errors import normal_points, rms
 from latentry.testing._networks._processes import process
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarnin
 
 SD = VariancePreserving.from_betas()
 DATA, Z = MixtureOracle(), normal_points(64)
+SCALE, VARIANCE = 7.5, VARIANCES[0]
 GUIDED = GuidedOracle(MixtureOracle(MEANS[:1], VARIANCE), MixtureOracle(MEANS, VARIANCE), SCALE)
 TAU = {"tau_func": lambda t: torch.tensor(1.0 if 200 <= t <= 800 else 0.0)}
 SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -162,7 +163,7 @@ def test_guided_samples_of_diffusers_run_away_and_ours_do_not(
     for steps in counts:
         preference = preferred(subject, steps, on)
         assert preference is not None
-        assert growth(default_plan(subject, preference, steps, on)) < 2.0
+        assert growth(default_plan(subject, preference, steps, on), SCALE, VARIANCE) < 2.0
         assert guided_growth(made(peer, **config), steps) > 2.4
 
 

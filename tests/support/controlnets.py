@@ -111,7 +111,8 @@ def attending_first(model: Path, *, seed: int = 9) -> Path:
     config |= {"up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        diffusers.UNet2DConditionModel.from_config(config).save_pretrained(model / "unet")
+        unet: Any = diffusers.UNet2DConditionModel.from_config(config)
+        unet.save_pretrained(model / "unet")
     return model
 
 
@@ -122,7 +123,7 @@ def write_ip_adapter(folder: Path, model: Path, *, seed: int = 3, tokens: int = 
     from safetensors.torch import save_file
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    unet = diffusers.UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True)
+    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True)
     width, inside = unet.config.cross_attention_dim, 24
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)

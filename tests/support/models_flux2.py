@@ -55,8 +55,8 @@ def write_flux2(folder: Path, kind: Kind = "klein-base-4b", *, seed: int = 0, **
             up_block_types=("UpDecoderBlock2D",) * 2,
             sample_size=64,
         )
-        vae.bn.running_mean.normal_()
-        vae.bn.running_var.uniform_(0.5, 2.0)
+        vae.bn.get_buffer("running_mean").normal_()
+        vae.bn.get_buffer("running_var").uniform_(0.5, 2.0)
         language = mistral if dev else qwen3
         networks: dict[str, Any] = {
             "transformer": Flux2Transformer2DModel(**(settings | transformer)),

@@ -297,7 +297,7 @@ def test_a_finished_run_has_nothing_to_answer() -> None:
     finish(run, crooked)
     assert run.query is None
     for answer in (run.advance, run.denoise):
-        with pytest.raises(RuntimeError, match="no query"):
+        with pytest.raises(RuntimeError, match="asks for nothing more"):
             answer(noise(1, 3))
 
 

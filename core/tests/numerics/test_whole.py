@@ -155,7 +155,8 @@ def test_a_loop_does_what_the_steps_do_and_the_run_follows_it(process: Process, 
         assert (asked.point, asked.index, asked.stage) == (query.point, query.index, query.stage)
         assert torch.equal(loop.sample, steps.sample)
         assert (loop.index, loop.point, loop.done) == (steps.index, steps.point, False)
-        _advance(loop), _advance(steps)
+        for run in (loop, steps):
+            _advance(run)
     assert loop.query is None and loop.done
     assert (loop.index, loop.point) == (steps.index, steps.point)
     assert torch.equal(loop.sample, steps.sample)

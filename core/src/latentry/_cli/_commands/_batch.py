@@ -65,10 +65,10 @@ def batch(
     as_json: bool,
     **_: object,
 ) -> None:
-    """Draw every line of the file PROMPTS: a prompt, or a JSON object of a request's fields.
+    """Draw every line of the file PROMPTS.
 
-    - is standard input. Options hold for lines that do not say otherwise. A line without a seed gets its own, which
-    follows from --seed and its number.
+    A line is a prompt, or a JSON object of a request's fields; - is standard input. Options hold for lines that do
+    not say otherwise. A line without a seed gets its own, which follows from --seed and its number.
     """
     from latentry._batch._folder import MANIFEST, BatchFolder
     from latentry._batch._run import run_batch

@@ -62,7 +62,8 @@ def _prose(spec: SchedulerSpec) -> str:
     if spec.guard_since is not None:
         parts.append("Long steps that extrapolate too far are drawn back (guard); not under other programs' names.")
     if spec.off_grid:
-        parts.append("It evaluates between the levels of its grid, which models distilled to few steps cannot answer.")
+        it = f"With another value of {listed(spec.off_grid_by)}, it" if spec.off_grid_by else "It"
+        parts.append(f"{it} evaluates between its grid's levels, which models distilled to few steps cannot answer.")
     if spec.needs:
         parts.append(f"It needs the network's output {listed(sorted(spec.needs))} as well as the guided one.")
     if spec.guidance is not None:

@@ -105,7 +105,7 @@ def test_a_manifest_that_ends_in_half_a_line_is_read(tmp_path: Path, common: Fie
 
 def test_a_folder_is_not_written_over_by_mistake(tmp_path: Path, common: Fields, settings: BatchSettings) -> None:
     drawn_into(tmp_path / "out", [{"prompt": "a"}], common, settings)
-    with pytest.raises(OptionError, match="holds a batch already"):
+    with pytest.raises(OptionError, match="already holds a batch"):
         BatchFolder(tmp_path / "out")
     with pytest.raises(OptionError, match="begun with the seed 1"):
         BatchFolder(tmp_path / "out", resume=True, seed=2)
@@ -127,7 +127,7 @@ class Losing:
         yield DrawnLine(lines[0].number)
 
 
-@pytest.mark.parametrize(("executor", "words"), [(Doubling, "not due"), (Losing, "left out the line 2")])
+@pytest.mark.parametrize(("executor", "words"), [(Doubling, "was not waiting"), (Losing, "left out the line 2")])
 def test_an_executor_that_doubles_or_loses_lines_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: type, words: str
 ) -> None:

@@ -98,9 +98,9 @@ class Policy:
         if most is not None and amount > most:
             asked = f"{amount:,}" if amount < 10**15 else "So many"  # a number of 5000 digits cannot be printed
             raise NotAllowed(
-                f"{asked} {_WORDS[limit]} are more than is allowed here.",
-                why=f"The most is {most:,}.",
-                remedy="Ask for less.",
+                f"{asked} {_WORDS[limit]} are more than the limit.",
+                why=f"The limit is {most:,}.",
+                remedy="Request less.",
                 field=field or limit,
             )
 
@@ -127,13 +127,13 @@ class Policy:
         if not self.allows_path(text):
             raise NotAllowed(
                 f"{text!r} may not be opened here.",
-                why="It is neither in a folder that is allowed nor the name of something installed.",
-                remedy="Give what is.",
+                why="It is neither in an allowed folder nor the name of something installed.",
+                remedy="Give a path in an allowed folder, or an installed name.",
                 field=field,
             )
 
     def check_source(self, text: str) -> None:
-        """Refuses a name that model sources may not be asked for.
+        """Refuses a name that model sources is not allowed here.
 
         Raises:
             NotAllowed: no pattern has it.
@@ -143,8 +143,8 @@ class Policy:
         name = text.partition("@")[0]
         if not any(fnmatchcase(name, pattern) for pattern in self.sources):
             raise NotAllowed(
-                f"The model {text!r} may not be asked for.",
-                why="It is none of the names that are allowed here.",
+                f"The model {text!r} is not allowed here.",
+                why="It matches none of the allowed names.",
                 remedy="Give the name of an installed model.",
             )
 

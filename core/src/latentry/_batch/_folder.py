@@ -39,7 +39,7 @@ class BatchFolder:
         head, self._entries = self._read()
         if self._manifest.exists() and not resume:
             raise OptionError(
-                f"{path} holds a batch already.", remedy="Resume it, or give another folder.", field="output"
+                f"{path} already holds a batch.", remedy="Resume it, or give another folder.", field="output"
             )
         kept = head.get("seed")
         if None not in (seed, kept) and seed != kept:

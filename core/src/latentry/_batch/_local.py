@@ -24,7 +24,7 @@ class LocalExecutor:
         """
         if settings.workers not in (None, 1):
             raise OptionError(
-                f"{settings.workers} workers were asked for, and the executor 'local' is one.",
+                f"{settings.workers} workers were requested, but the executor 'local' has one.",
                 remedy="Leave their number out, or name another executor.",
             )
         engine, waiting = settings.engine(), deque[tuple[Line, Job | LatentryError]]()

@@ -47,7 +47,7 @@ def run_batch(
         with host.executors.calling(executor), closing(chosen.run(list(wanted.values()), settings)) as drawing:
             for drawn in drawing:
                 if drawn.number not in wanted:
-                    raise PluginError(f"The executor '{executor}' gave line {drawn.number} back, which was not due.")
+                    raise PluginError(f"The executor '{executor}' returned line {drawn.number}, which was not waiting.")
                 folder.write(wanted.pop(drawn.number), drawn, settings.suffix)
                 told(len(lines) - len(wanted), len(lines), drawn)
     if wanted:

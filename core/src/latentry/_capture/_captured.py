@@ -121,4 +121,4 @@ def _compare(ours: Any, theirs: Any) -> None:
     right: list[Tensor] = []
     kinds = kind_of(ours, left), kind_of(theirs, right)
     if kinds[0] != kinds[1] or not all(torch.equal(a, b) for a, b in zip(left, right, strict=True)):
-        raise NotCapturable("the graph gives other values than the network")
+        raise NotCapturable("the captured network returns other values than the network")

@@ -15,7 +15,7 @@ DEFAULT = Policy.network()
 
 
 def _limit(name: str, what: str) -> click.Option:
-    words = f"The most {what}; 0 for no limit."
+    words = f"Maximum {what}; 0 for no limit."
     return click.Option(
         [f"--max-{name}"], type=click.IntRange(min=0), default=getattr(DEFAULT, name), show_default=True, help=words
     )
@@ -24,7 +24,7 @@ def _limit(name: str, what: str) -> click.Option:
 @click.command(context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 for all.")
 @click.option("--port", default=7860, type=click.IntRange(0, 65535), help="Port to listen at; 0 for a free one.")
-@click.option("--model", help="Drawn with where a request names none.")
+@click.option("--model", help="Model of requests that name none.")
 @click.option(
     "--models",
     "roots",
@@ -34,11 +34,13 @@ def _limit(name: str, what: str) -> click.Option:
 )
 @click.option("--source", "sources", multiple=True, metavar="OWNER/*", help="Names that may be downloaded; repeatable.")
 @click.option("--key", "keys", multiple=True, envvar="LATENTRY_KEYS", help="Key that requests must have; repeatable.")
-@click.option("--cors", "origins", multiple=True, metavar="ORIGIN", help="Page whose scripts may ask; repeatable.")
-@click.option("--queue", default=64, type=click.IntRange(min=1), help="Most jobs that wait or are drawn.")
-@click.option("--history", default=100, type=click.IntRange(min=1), help="Finished jobs that are kept.")
-@click.option("--previews", default=1, type=click.IntRange(min=0), help="Preview after so many steps; 0 for none.")
-@click.option("--budget", type=click.IntRange(min=1), metavar="MEGABYTES", help="Most memory for weights of models.")
+@click.option(
+    "--cors", "origins", multiple=True, metavar="ORIGIN", help="Origin whose pages may call the server; repeatable."
+)
+@click.option("--queue", default=64, type=click.IntRange(min=1), help="Maximum number of queued and running jobs.")
+@click.option("--history", default=100, type=click.IntRange(min=1), help="Number of finished jobs to keep.")
+@click.option("--previews", default=1, type=click.IntRange(min=0), help="Steps between previews; 0 for none.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="MEGABYTES", help="Memory for the weights of models.")
 @click.option("--offload", default="none", type=click.Choice(("none", "model", "blocks")), help="See Memory.")
 @click.pass_obj
 def serve(

@@ -44,7 +44,7 @@ def as_data(error: BaseException) -> dict[str, Any]:
         "field": None,
         "what": "Something is wrong with the server.",
         "why": "",
-        "remedy": "Look into its log.",
+        "remedy": "See its log.",
     }
 
 

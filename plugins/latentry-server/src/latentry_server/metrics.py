@@ -16,7 +16,7 @@ class Metrics:
         self.requests = Counter("latentry_http_requests", "Answers.", ("method", "route", "status"), registry=mine)
         self.jobs = Counter("latentry_jobs", "Jobs that ended.", ("api", "state"), registry=mine)
         self.pictures = Counter("latentry_pictures", "Pictures that were finished.", ("api",), registry=mine)
-        self.live = Gauge("latentry_jobs_live", "Jobs that wait or are drawn.", registry=mine)
+        self.live = Gauge("latentry_jobs_live", "Jobs that are queued or running.", registry=mine)
         self.memory = Gauge("latentry_model_bytes", "Weights in memory.", ("model",), registry=mine)
         self.waiting = Histogram("latentry_wait_seconds", "From arrival to start.", buckets=SECONDS, registry=mine)
         self.drawing = Histogram("latentry_draw_seconds", "From start to end.", buckets=SECONDS, registry=mine)

@@ -46,11 +46,11 @@ class Asked(BaseModel):
     response_format: Literal["b64_json"] | None = "b64_json"
     output_format: Literal["png", "jpeg", "webp"] | None = "png"
     quality: Literal["auto", "standard", "hd", "low", "medium", "high", "xhigh", "max"] | None = Field(
-        default="auto", description="Makes no difference here."
+        default="auto", description="Has no effect here."
     )
     background: Literal["auto", "opaque"] | None = "auto"
-    moderation: Literal["auto", "low"] | None = Field(default=None, description="Makes no difference here.")
-    style: Literal["vivid", "natural"] | None = Field(default=None, description="Makes no difference here.")
+    moderation: Literal["auto", "low"] | None = Field(default=None, description="Has no effect here.")
+    style: Literal["vivid", "natural"] | None = Field(default=None, description="Has no effect here.")
     input_fidelity: Literal["low", "high"] | None = Field(default=None, description="Of edits: strength 0.8 or 0.5.")
     stream: bool | None = False
     partial_images: int | None = Field(default=0, ge=0, le=3)
@@ -76,7 +76,7 @@ class Asked(BaseModel):
         except ValidationError as error:
             raise option_error(error) from error
         except TypeError as error:
-            raise OptionError("A further field has no valid name.", why=str(error), field="latentry") from error
+            raise OptionError("The name of an extra field is not valid.", why=str(error), field="latentry") from error
 
 
 def openai_router(service: Service) -> APIRouter:

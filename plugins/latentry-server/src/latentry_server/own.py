@@ -115,7 +115,7 @@ def own_router(service: Service) -> APIRouter:
         """Ends a job with its state, from which it can be resumed to the same bits, here or elsewhere."""
         record = service.record(job)
         if record.job is None:
-            raise OptionError(f"The job is {record.state}.", remedy="Pause a job that waits or is drawn.")
+            raise OptionError(f"The job is {record.state}.", remedy="Pause a job that is queued or running.")
         state = await asyncio.to_thread(record.job.pause, 600.0)
         return {"id": job, "state": to_base64(state)}
 

@@ -133,7 +133,7 @@ def model_name(title: Any) -> str | None:
     if title is None:
         return None
     if not isinstance(title, str):
-        raise OptionError("sd_model_checkpoint has to be a text.", field="sd_model_checkpoint")
+        raise OptionError("sd_model_checkpoint must be a string.", field="sd_model_checkpoint")
     return re.sub(r" \[[0-9a-f]+\]$", "", title) or None
 
 
@@ -150,7 +150,7 @@ def _conditioning(settings: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError("Another autoencoder is not served here.", field="override_settings")
     skipped = settings.get("CLIP_stop_at_last_layers") or 1
     if not isinstance(skipped, int):
-        raise OptionError("CLIP_stop_at_last_layers has to be a whole number.", field="override_settings")
+        raise OptionError("CLIP_stop_at_last_layers must be an integer.", field="override_settings")
     return {"conditioning": {"clip_skip": skipped - 1}} if skipped > 1 else {}
 
 
@@ -169,7 +169,7 @@ def _options(service: Service, scheduler: str, body: Drawing) -> dict[str, Any]:
             if value is None or (theirs == "s_tmax" and value == 0):  # 0 is no upper limit there
                 continue
             if ours not in known:
-                raise OptionError(f"{theirs} is nothing that {scheduler} has.", field=theirs)
+                raise OptionError(f"{theirs} is not an option of {scheduler}.", field=theirs)
             found[ours] = value
     return found
 

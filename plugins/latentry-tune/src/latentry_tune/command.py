@@ -25,7 +25,9 @@ FEWEST_PROMPTS = 8
 )
 @click.option("--steps", type=click.IntRange(2, MOST_STEPS), default=8, show_default=True, help="Steps of the plan.")
 @click.option("--guidance", type=float, help="Guidance scale; the model's own if not given.")
-@click.option("--scheduler", default="unipc", show_default=True, help="Scheduler whose default plan is to be bettered.")
+@click.option(
+    "--scheduler", default="unipc", show_default=True, help="Scheduler whose default plan is to be improved on."
+)
 @click.option("--width", type=int, help="Width in pixels; the model's own if not given.")
 @click.option("--height", type=int, help="Height in pixels; the model's own if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noises.")
@@ -35,7 +37,7 @@ FEWEST_PROMPTS = 8
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32, float16 or bfloat16.")
 @click.option("--output", type=click.Path(path_type=Path), help="Plan file; tuned-MODEL-STEPS.json if not given.")
-@click.option("--overwrite", is_flag=True, help="Write over a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing file.")
 @click.option("--estimate", is_flag=True, help="Say what it would cost, and stop.")
 @click.pass_obj
 def tune(
@@ -81,7 +83,9 @@ def tune(
             click.echo(f"{written} is written. Mean error on {judging} fresh noises: {figures}.")
             click.echo(f"Use it: latentry generate PROMPT --model {ready.setup.located.name} --plan {written}")
         else:
-            click.echo(f"No plan is written: on {judging} fresh noises the fit is not surely better ({figures}).")
+            click.echo(
+                f"No plan is written: on {judging} fresh noises the fit is not significantly better ({figures})."
+            )
             click.echo(f"Stay with {asked.scheduler}, or fit to more rows: --rows {2 * rows}.")
         kept.clear()
 

@@ -90,7 +90,7 @@ def show(made: PlanFile) -> None:
 
 @plan.command(cls=FieldCommand, fields=_fields, own_heading="Plan")
 @click.option("--output", metavar="FILE", type=Path, help="File to write; standard output if not given.")
-@click.option("--overwrite", is_flag=True, help="Write over a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing file.")
 @_planned
 def export(made: PlanFile, output: Path | None, overwrite: bool) -> None:
     """Write the plan of the scheduler NAME as JSON, for generate --plan and for other programs."""

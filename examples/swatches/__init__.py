@@ -1,10 +1,8 @@
 """A model family without an autoencoder and without diffusers: a small network that draws colour swatches.
 
 ``latentry generate "red" --model swatches --plugin-dir examples/swatches``. This file says what the family is and how
-to recognise its files; ``network.py`` computes; ``train.py`` made the weights.
+to recognise its files; ``family.py`` says how to use ``network.py``; ``train.py`` made the weights.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,14 +16,13 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
     """The family, with one variant."""
     yield ModelFamilySpec(
         name="swatches",
-        target="swatches.network:open_checkpoint",
+        target="swatches.family:open_checkpoint",
         detector="swatches:detect",
         summary="Colour swatches, drawn in pixels",
         process="flow",
         variants=(
             VariantSpec(name="swatches", summary="16 by 16", schedulers=("latentry-euler:euler",), guidance=2.0),
         ),
-        exemptions=(("loras", "the network is smaller than a LoRA"),),
     )
 
 

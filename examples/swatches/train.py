@@ -36,7 +36,7 @@ def main() -> None:
     for step in range(STEPS):
         x0, word = batch()
         noise, t = torch.randn_like(x0), torch.rand(BATCH, 1, 1, 1)
-        loss = mse_loss(network((1 - t) * x0 + t * noise, 1000 * t, word), noise - x0)
+        loss = mse_loss(network((1 - t) * x0 + t * noise, 1000 * t.flatten(), word), noise - x0)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

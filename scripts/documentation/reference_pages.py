@@ -19,10 +19,12 @@ def family_page() -> str:
     text = (
         "# A family without an autoencoder\n\nA model family needs neither diffusers nor an autoencoder. This one\n"
         "draws colour swatches in pixels, with a network of 6,000 weights. `BaseModel` and `BaseCheckpoint` hold what\n"
-        "families have in common, so that what is left is: recognise, load, encode the prompt, predict.\n\n```sh\n"
+        "families have in common: weights and their report, LoRAs, attention, tiles and previews. What is left is\n"
+        "`family.py`, and a record: recognise, build, encode the prompt, predict; with an autoencoder, encode and\n"
+        "decode.\n\n```sh\n"
         "latentry generate red --model swatches --plugin-dir examples/swatches\n```\n"
     )
-    for name in ("__init__.py", "network.py"):
+    for name in ("__init__.py", "family.py", "network.py"):
         text += f"\n## `{name}`\n\n```python\n{(EXAMPLE / name).read_text(encoding='utf-8')}```\n"
     return text
 

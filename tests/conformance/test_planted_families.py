@@ -16,8 +16,9 @@ from latentry.testing import KITS, CheckResult, FamilySubject
 EXAMPLE = CORE.parent / "examples" / "swatches"
 KIT = KITS["families"]
 METHODS = "    @torch.no_grad()\n    def predict("
-PREDICT = '        out: Tensor = self.denoiser(x, timestep, conditioning["word"])\n        return out'
-LOADED = "return Model(self, networks, load_weights(self.files.path, networks, device, dtype, dtypes))"
+PREDICT = '        out: Tensor = self.denoiser(x, timestep_rows(timestep, x), conditioning["word"])\n        return out'
+BUILD = "    def build(self)"
+FAMILY, NETWORK, RECORD = "family.py", "network.py", "__init__.py"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Fault:
     right: str
     wrong: str
     caught: str
-    file: str = "network.py"
+    file: str = FAMILY
 
 
 def method(text: str) -> str:
@@ -42,16 +43,24 @@ def method(text: str) -> str:
     return f"{text}\n{METHODS}"
 
 
-RECORD = "__init__.py"
+def loading(lines: str, caught: str) -> Fault:
+    """A ``load`` of its own in place of the base's."""
+    imports = "        from latentry.models import LoadReport, load_weights\n"
+    return Fault(BUILD, f"    def load(self, device, dtype, dtypes=None):\n{imports}{lines}\n\n{BUILD}", caught)
+
+
 FAULTS = {
-    "it ignores the prompt": Fault("self.word(word)[", "self.word(word * 0)[", "prompts"),
-    "it ignores the timestep": Fault("* (timestep / 1000)", "* 0.5", "timestep"),
-    "it rounds the timestep": Fault("* (timestep / 1000)", "* (int(timestep) / 1000)", "timestep"),
+    "it ignores the prompt": Fault("self.word(word)[", "self.word(word * 0)[", "prompts", NETWORK),
+    "it ignores the timestep": Fault("(timesteps / 1000)", "(timesteps * 0)", "timestep", NETWORK),
+    "it rounds the timestep": Fault("(timesteps / 1000)", "(timesteps.long() / 1000)", "timestep", NETWORK),
     "rows of a batch leak": Fault(
-        "tokens = torch.cat([x, place, time], 1)", "tokens = torch.cat([x - x.mean(0), place, time], 1)", "batch"
+        "tokens = torch.cat([x, place, time], 1)",
+        "tokens = torch.cat([x - x.mean(0), place, time], 1)",
+        "batch",
+        NETWORK,
     ),
     "the first row's timestep holds for all": Fault(
-        "timestep.view(-1, 1, 1, 1) if", "timestep[:1].view(-1, 1, 1, 1) if", "rows"
+        "timestep_rows(timestep, x)", "timestep_rows(timestep, x)[:1].expand(len(x))", "rows"
     ),
     "a preview of one picture for all": Fault(
         METHODS,
@@ -87,12 +96,13 @@ FAULTS = {
         "attention",
     ),
     "no backend takes effect": Fault(
-        "self.attention(q, k, v)", "nn.functional.scaled_dot_product_attention(q, k, v)", "attention"
+        "self.attention(q, k, v)", "nn.functional.scaled_dot_product_attention(q, k, v)", "attention", NETWORK
     ),
     "the backend is called with another scale": Fault(
         "self.attention(q, k, v)",
         "self.attention(q, k, v, scale=None if self.attention.backend is None else 1.0)",
         "attention",
+        NETWORK,
     ),
     "any attention role is taken": Fault(
         METHODS,
@@ -101,7 +111,7 @@ FAULTS = {
     ),
     "the last output is kept": Fault(
         PREDICT,
-        '        out = self.denoiser(x, timestep, conditioning["word"])\n'
+        '        out = self.denoiser(x, timestep_rows(timestep, x), conditioning["word"])\n'
         '        out, self.last = out + 0.01 * getattr(self, "last", 0.0), out\n        return out',
         "determinism",
     ),
@@ -111,43 +121,41 @@ FAULTS = {
     "it writes into the samples": Fault(PREDICT, f"        x.clamp_(-1.0, 1.0)\n{PREDICT}", "in_place"),
     "half precision comes out as float32": Fault(PREDICT, f"{PREDICT}.float()", "dtypes"),
     "it cannot run in half precision": Fault(
-        "dtype=x.dtype, device=x.device) for side", "device=x.device) for side", "dtypes"
+        "dtype=x.dtype, device=x.device) for side", "device=x.device) for side", "dtypes", NETWORK
     ),
-    "the output has another shape": Fault("return out.transpose(1, 2).reshape(x.shape)", "return out", "output"),
+    "the output has another shape": Fault(
+        "return out.transpose(1, 2).reshape(x.shape)", "return out", "output", NETWORK
+    ),
     "values that are not finite": Fault(PREDICT, f"{PREDICT} / (1.0 - out.new_ones(()))", "output"),
-    "the weights are not loaded": Fault(
-        LOADED,
-        "load_weights(self.files.path, {'denoiser': Network()}, device, dtype)\n        from latentry.models import"
-        " LoadReport\n        networks['denoiser'].eval().requires_grad_(False)\n"
+    "the weights are not loaded": loading(
+        "        networks = self.build()\n        load_weights(self.files.path, self.build(), device, dtype)\n"
+        "        networks['denoiser'].eval().requires_grad_(False)\n"
         "        return Model(self, networks, LoadReport(len(networks['denoiser'].state_dict())))",
         "weights",
     ),
-    "one weight is set by the code": Fault(
-        LOADED,
-        "report = load_weights(self.files.path, networks, device, dtype, dtypes)\n"
-        "        nn.init.zeros_(networks['denoiser'].enter.bias)\n        return Model(self, networks, report)",
+    "one weight is set by the code": loading(
+        "        found = super().load(device, dtype, dtypes)\n"
+        "        torch.nn.init.zeros_(found.denoiser.enter.bias)\n        return found",
         "weights",
     ),
-    "the report counts nothing": Fault(
-        LOADED,
-        "load_weights(self.files.path, networks, device, dtype, dtypes)\n        from latentry.models import LoadReport"
-        "\n        return Model(self, networks, LoadReport(0))",
+    "the report counts nothing": loading(
+        "        found = super().load(device, dtype, dtypes)\n"
+        "        found.report = LoadReport(0)\n        return found",
         "report",
     ),
-    "the network is left in training mode": Fault(
-        LOADED,
-        f"found = {LOADED.removeprefix('return ')}\n        found.denoiser.train()\n        return found",
+    "the network is left in training mode": loading(
+        "        found = super().load(device, dtype, dtypes)\n        found.denoiser.train()\n        return found",
         "report",
     ),
-    "a damaged file is a traceback": Fault(
-        LOADED,
-        "from safetensors.torch import load_file\n        networks['denoiser'].load_state_dict("
-        f"load_file(self.files.path))\n        {LOADED}",
+    "a damaged file is a traceback": loading(
+        "        from safetensors.torch import load_file\n"
+        "        self.build()['denoiser'].load_state_dict(load_file(self.files.path))\n"
+        "        return super().load(device, dtype, dtypes)",
         "damage",
     ),
     "any size is taken": Fault(
-        "    def load(self",
-        "    def latent_shape(self, width, height):\n        return 3, height, width\n\n    def load(self",
+        BUILD,
+        f"    def latent_shape(self, width, height):\n        return 3, height, width\n\n{BUILD}",
         "sizes",
     ),
     "decoding mixes the pictures of a batch": Fault(
@@ -186,10 +194,54 @@ FAULTS = {
     "layers that it does not have": Fault(
         'summary="16 by 16"', 'summary="16 by 16", skip_layers=True', "opening", RECORD
     ),
-    "an exemption without a reason": Fault('"the network is smaller than a LoRA"', '" "', "spec", RECORD),
-    "an exemption from nothing": Fault('("loras", "the', '("lora", "the', "spec", RECORD),
-    "LoRAs that are not exempt": Fault(
-        'exemptions=(("loras", "the network is smaller than a LoRA"),),', "", "loras", RECORD
+    "an exemption without a reason": Fault(
+        'process="flow",', 'process="flow",\n        exemptions=(("loras", " "),),', "spec", RECORD
+    ),
+    "an exemption from nothing": Fault(
+        'process="flow",', 'process="flow",\n        exemptions=(("lora", "the network is small"),),', "spec", RECORD
+    ),
+    "LoRAs of any model match": Fault(
+        BUILD,
+        "    def match_loras(self, paths):\n        from latentry.models import LoraMatch\n"
+        f"        return tuple(LoraMatch(path, self.parts, 4) for path in paths)\n\n{BUILD}",
+        "loras",
+    ),
+    "LoRAs that stay": Fault(
+        METHODS,
+        method(
+            "    def set_loras(self, loras, mode='unmerged'):\n"
+            "        import contextlib\n"
+            "        super().set_loras(loras, mode)\n"
+            "        return contextlib.nullcontext()\n"
+        ),
+        "loras",
+    ),
+    "merged LoRAs are subtracted again": Fault(
+        METHODS,
+        method(
+            "    def set_loras(self, loras, mode='unmerged'):\n"
+            "        import contextlib\n"
+            "        def less(sign):\n"
+            "            before = {n: w.data.clone() for n, w in self.denoiser.named_parameters()}\n"
+            "            with contextlib.ExitStack() as stack:\n"
+            "                stack.enter_context(held(loras, 'merged'))\n"
+            "                return {n: w.data - before[n] for n, w in self.denoiser.named_parameters()}\n"
+            "        held = super().set_loras\n"
+            "        if mode == 'unmerged':\n"
+            "            return held(loras, mode)\n"
+            "        @contextlib.contextmanager\n"
+            "        def added():\n"
+            "            change = less(1)\n"
+            "            for name, weight in self.denoiser.named_parameters():\n"
+            "                weight.data = weight.data + change[name]\n"
+            "            try:\n"
+            "                yield\n"
+            "            finally:\n"
+            "                for name, weight in self.denoiser.named_parameters():\n"
+            "                    weight.data = weight.data - change[name]\n"
+            "        return added()\n"
+        ),
+        "loras",
     ),
 }
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from torch import nn
 
+from latentry._bases._loras import Loras
+from latentry._bases._model import BaseModel
+from latentry._bases._weights import load_weights
 from latentry._contract._lora import LoraMatch
 from latentry._contract._model import Model
 from latentry._contract._noise_settings import NoiseSettings
-from latentry._errors import IncompatibleError, OptionError
+from latentry._errors import OptionError
 from latentry._specs import ModelFiles
 
 
@@ -21,7 +25,8 @@ from latentry._specs import ModelFiles
 class BaseCheckpoint(ABC):
     """A checkpoint whose configuration has been read; see ``latentry.models.Checkpoint`` for what each method takes.
 
-    A family adds ``load``, and overrides what is different: a time shift, layers that can be skipped, LoRAs.
+    A family adds ``model`` and ``build``, and overrides what is different: a time shift, weights that are not in one
+    safetensors file, LoRAs in layouts of its own.
 
     Attributes:
         files: where it lies.
@@ -30,6 +35,7 @@ class BaseCheckpoint(ABC):
         size: height and width in pixels that it draws best.
 
     Class attributes:
+        model: the family's ``BaseModel``.
         parts: its networks.
         channels: of the latents.
         factor: pixels along each side of one latent; 1 for networks on pixels.
@@ -42,6 +48,7 @@ class BaseCheckpoint(ABC):
     noise: NoiseSettings
     size: int
 
+    model: ClassVar[type[BaseModel]]
     parts: ClassVar[tuple[str, ...]] = ("denoiser",)
     channels: ClassVar[int] = 3
     factor: ClassVar[int] = 1
@@ -49,8 +56,13 @@ class BaseCheckpoint(ABC):
     layers: ClassVar[int] = 0
 
     @abstractmethod
+    def build(self) -> Mapping[str, nn.Module]:
+        """The networks by part, without the checkpoint's weights."""
+
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Model:
-        """The networks with their weights."""
+        """The networks with their weights, which are in one safetensors file."""
+        networks = self.build()
+        return self.model(self, networks, load_weights(self.files.path, networks, device, dtype, dtypes))
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of one latent."""
@@ -69,17 +81,9 @@ class BaseCheckpoint(ABC):
         return 1.0 if self.noise.process.kind == "flow" else None
 
     def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
-        """Refuses every LoRA."""
-        if paths:
-            raise no_loras(self)
-        return ()
-
-
-def no_loras(family: object) -> IncompatibleError:
-    """The error for a LoRA on a family that has no code for them."""
-    return IncompatibleError(
-        "This model takes no LoRAs.",
-        why=f"Its family has no code for them ({type(family).__name__}).",
-        remedy="Leave the LoRAs out.",
-        field="loras",
-    )
+        """Finds the layers of LoRAs in PEFT's layout or diffusers', each a safetensors file."""
+        if not paths:
+            return ()
+        with torch.device("meta"):
+            loras = Loras(self.build())
+        return tuple(loras.match(path) for path in paths)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from latentry._bases._attention import set_slots
-from latentry._bases._checkpoint import no_loras
+from latentry._bases._loras import DENOISERS, Loras
 from latentry._bases._preview import LinearPreview
+from latentry._bases._tiles import in_tiles
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._contract._model import AttentionBackend, LoadReport
 from latentry._contract._noise_settings import NoiseSettings
+from latentry._errors import OptionError
 from latentry._numerics._processes._prediction import Prediction
 from latentry._numerics._processes._process import Process
 
@@ -34,7 +36,8 @@ class BaseModel(ABC):
     """A checkpoint in memory; see ``latentry.models.Model`` for what each method takes and gives.
 
     A family adds ``encode_prompt`` and ``predict``; ``encode`` and ``decode`` where the network does not draw pixels
-    itself; and overrides what is different. Attention is served where the networks call an ``AttentionSlot``.
+    itself; and overrides what is different. Attention is served where the networks call an ``AttentionSlot``, and tiles
+    are made where ``encode`` and ``decode`` call ``tiled``.
 
     Attributes:
         checkpoint: that it was loaded from.
@@ -51,7 +54,10 @@ class BaseModel(ABC):
     def __init__(self, checkpoint: _Opened, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
         self.checkpoint, self.networks, self.report = checkpoint, networks, report
         self._preview: LinearPreview | None = None
-        self.denoiser: Any = next(networks[part] for part in ("denoiser", "unet", "transformer") if part in networks)
+        self._loras: Loras | None = None
+        self._tile: int | None = None
+        self._slicing = False
+        self.denoiser: Any = next(networks[part] for part in DENOISERS if part in networks)
 
     @abstractmethod
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
@@ -115,12 +121,46 @@ class BaseModel(ABC):
         """Serves the networks' ``AttentionSlot``s."""
         return set_slots(self.networks.values(), backend, role, self.device, self.dtype)
 
-    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
-        """Nothing: pixels go through no autoencoder."""
-        return nullcontext()
+    @contextmanager
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> Iterator[None]:
+        """How ``tiled`` cuts, until the end of the context."""
+        before = self._tile, self._slicing
+        self._tile, self._slicing = side, slicing
+        try:
+            yield
+        finally:
+            self._tile, self._slicing = before
+
+    def tiled(self, network: Callable[[Tensor], Tensor], x: Tensor, *, pixels: int = 1) -> Tensor:
+        """What an autoencoder's network makes of pictures or latents, in tiles where ``set_tiling`` says so.
+
+        Args:
+            network: of (batch, channels, height, width).
+            x: what it is given.
+            pixels: along a side of one position of x: 1 for pictures.
+
+        Raises:
+            OptionError: tiles of that side hold no whole number of positions.
+        """
+        if self._slicing and len(x) > 1:
+            return torch.cat([self._in_tiles(network, picture, pixels) for picture in torch.split(x, 1)])
+        return self._in_tiles(network, x, pixels)
+
+    def _in_tiles(self, network: Callable[[Tensor], Tensor], x: Tensor, pixels: int) -> Tensor:
+        if self._tile is None:
+            return network(x)
+        if self._tile < pixels or self._tile % pixels:
+            raise OptionError(
+                f"Tiles of {self._tile} pixels are not possible with this model.",
+                remedy=f"Use a multiple of {pixels} pixels.",
+                field="vae_tiling",
+            )
+        return in_tiles(network, x, self._tile // pixels)
 
     def set_loras(self, loras: Sequence[LoraRequest], mode: LoraMode = "unmerged") -> AbstractContextManager[None]:
-        """Refuses every LoRA."""
-        if loras:
-            raise no_loras(self)
-        return nullcontext()
+        """Changes linear layers and convolutions by LoRAs in PEFT's layout or diffusers'."""
+        if self._loras is None:
+            if not loras:
+                return nullcontext()
+            self._loras = Loras(self.networks)
+        return self._loras.set(loras, mode)

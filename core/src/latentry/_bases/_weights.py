@@ -34,7 +34,7 @@ def load_weights(
     Raises:
         ModelError: the file is damaged, or lacks a tensor, or holds one of another shape.
     """
-    tensors = _read(file)
+    tensors = read_tensors(file)
     used: set[str] = set()
     for part, network in networks.items():
         prefix = f"{part}." if len(networks) > 1 else ""
@@ -50,7 +50,12 @@ def load_weights(
     return LoadReport(len(used), (), tuple(sorted(tensors.keys() - used)))
 
 
-def _read(file: Path) -> Mapping[str, Tensor]:
+def read_tensors(file: Path) -> Mapping[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        ModelError: it is damaged.
+    """
     from safetensors.torch import load_file
 
     try:

@@ -33,6 +33,7 @@ from latentry import (
     Started,
     Stepped,
 )
+from latentry._jobs._company import InJob
 
 LONG = 60.0
 """Seconds in which everything here must have happened."""
@@ -225,9 +226,18 @@ def test_another_attention_waits_its_turn_and_its_cancel_does_not_wait(engine: E
     assert [backend and backend.names for backend in network.backends] == [("toy:able", "native")]
 
 
-def test_its_wait_is_bounded_by_what_is_ahead_of_it(engine: Engine, model: str) -> None:
+def test_its_wait_is_bounded_by_what_is_ahead_of_it(
+    engine: Engine, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of thirty later jobs with the attention that is in use none is drawn before it, and all three ahead are."""
     ended: list[int] = []
+    in_line, wait = Event(), InJob.wait
+
+    def waiting(self: InJob, ready: Event) -> None:
+        in_line.set()
+        wait(self, ready)
+
+    monkeypatch.setattr(InJob, "wait", waiting)
 
     def submit(number: int, **wanted: Any) -> Job:
         def progress(event: ProgressEvent) -> None:
@@ -240,6 +250,7 @@ def test_its_wait_is_bounded_by_what_is_ahead_of_it(engine: Engine, model: str) 
         jobs = [submit(number) for number in range(3)]
         assert gate.reached.wait(LONG)
         jobs.append(submit(3, attention="native"))
+        assert in_line.wait(LONG)
         jobs += [submit(number) for number in range(4, 34)]
     for job in jobs:
         job.result(LONG)

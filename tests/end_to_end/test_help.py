@@ -99,7 +99,7 @@ def test_completion_knows_commands_options_and_installed_names(tmp_path: Path) -
         ("generate", "--model", "sha"): list(host.checkpoints),
         ("generate", "--sigmas", "k"): ["karras", "kl-optimal"],
         ("generate", "--offload", ""): ["none", "model", "blocks"],
-        ("schedulers", "uni"): ["unipc"],
+        ("schedulers", "uni"): ["unipc", "unipc-adaptive"],
         ("families", "fl"): [name for name in host.families if name.startswith("fl")],
         ("check", "dd"): [name for name in host.schedulers if name.startswith("dd")],
     }
@@ -138,7 +138,7 @@ def test_bash_takes_its_script(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "--norc", "-c", typed], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.stdout == "unipc\n", done.stderr
+    assert done.stdout == "unipc unipc-adaptive\n", done.stderr
 
 
 def test_help_and_versions_import_nothing_heavy(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latentry._numerics._layout import Hook
     from latentry._numerics._linear import combine
     from latentry._numerics._plan import InitialNoise
+    from latentry._numerics._solvers._adaptive import Adaptive, StepController, reach
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn, raised_sample
     from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
@@ -38,6 +39,9 @@ else:
             "combine": "_numerics._linear",
             "Hook": "_numerics._layout",
             "InitialNoise": "_numerics._plan",
+            "Adaptive": "_numerics._solvers._adaptive",
+            "StepController": "_numerics._solvers._adaptive",
+            "reach": "_numerics._solvers._adaptive",
             "Ancestral": "_numerics._solvers._ancestral",
             "EtaRule": "_numerics._solvers._ancestral",
             "ancestral": "_numerics._solvers._ancestral",
@@ -70,6 +74,7 @@ else:
 
 __all__ = [
     "INNER",
+    "Adaptive",
     "Ancestral",
     "Churn",
     "DynamicThreshold",
@@ -81,6 +86,7 @@ __all__ = [
     "Rule",
     "SlopeWeight",
     "StagedSDE",
+    "StepController",
     "along_path",
     "ancestral",
     "combine",
@@ -96,6 +102,7 @@ __all__ = [
     "midpoint_weights",
     "polynomial_weights",
     "raised_sample",
+    "reach",
     "slope_step",
     "time_of",
     "two_point_rule",

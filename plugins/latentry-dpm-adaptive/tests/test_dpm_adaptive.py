@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from latentry import EDM, Flow, Plan, Prediction, Process, VariancePreserving
+from latentry.solvers import StepController
 from latentry.testing import MixtureOracle, SchedulerSuite, drive
 from latentry_dpm_adaptive import DPMAdaptive
-from latentry_dpm_adaptive._controller import Controller
 
 DATA = MixtureOracle()
 SD = VariancePreserving.from_betas()
@@ -93,7 +93,7 @@ def test_a_boundary_that_cuts_a_step_short_does_not_shorten_the_next() -> None:
 
 def test_the_controllers_integral_part_is_the_papers_rule() -> None:
     """h ← h·(tolerance/error)^(1/order), within what the limiter allows; it is 1 where the error is the tolerance."""
-    controller = Controller(0.0, 1.0, 0.0, 3)
+    controller = StepController(0.0, 1.0, 0.0, 3)
     for error in (0.9, 1.0, 1.1):
         assert controller.factor(error, ())[0] == pytest.approx(error ** (-1 / 3), rel=1e-3)
         assert controller.factor(error, (5.0, 7.0))[0] == controller.factor(error, ())[0]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator
 from typing import ClassVar, NamedTuple
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Denoised, Interval, Node, Noise, Point, Query, Scheduler, Step
-from latentry_dpm_adaptive._controller import Controller
+from latentry.solvers import Adaptive, reach
 from latentry_dpm_adaptive._single_step import linear, second_order
 
 Arrive = Callable[[Point], Tensor]
 """The sample at a level, by some step to it."""
-SHORTEST = 1e-4
-"""A step of this length in λ is accepted whatever its error, so that every run ends."""
-AFTER_NOISE = 100.0
-"""σ/α where a first-order step out of pure noise ends: the network has seen nothing but noise until there."""
 
 
 class Control(NamedTuple):
@@ -36,7 +30,7 @@ class Control(NamedTuple):
     before: Tensor | None = None
 
 
-class DPMAdaptive(Scheduler):
+class DPMAdaptive(Adaptive, Scheduler):
     """DPM-Solver-12 and DPM-Solver-23 (Lu et al. 2022, arXiv:2206.00927, appendix C).
 
     Two embedded methods differ by an estimate of the error, which a PID controller keeps at the tolerance. The
@@ -47,53 +41,31 @@ class DPMAdaptive(Scheduler):
     """
 
     Memory: ClassVar[type] = Control
-    adaptive: ClassVar[bool] = True
 
     order: int = Field(default=3, ge=2, le=3, description="3 is DPM-Solver-23, 2 is DPM-Solver-12")
-    rtol: float = Field(default=0.05, gt=0.0, le=1.0, description="tolerated error of a step, relative to |x/α|")
-    atol: float = Field(default=0.0078, gt=0.0, le=1.0, description="smallest tolerated error of a step, in x/α")
-    last_level: float = Field(
-        default=0.03, gt=0.0, le=1.0, description="σ/α down to which a step to σ = 0 is divided; from there it is x₀"
-    )
-    first_step: float = Field(default=0.05, gt=0.0, le=10.0, description="length in λ of the first step tried")
-    proportional: float = Field(default=0.0, ge=0.0, le=1.0, description="P of the PID controller")
-    integral: float = Field(default=1.0, gt=0.0, le=1.0, description="I of the PID controller")
-    derivative: float = Field(default=0.0, ge=0.0, le=1.0, description="D of the PID controller")
-    accept_safety: float = Field(
-        default=0.81,
-        gt=0.2,
-        lt=1.0,
-        description="a step is accepted unless the next would be shorter than this share of it",
-    )
 
     def step(self, x: Tensor, interval: Interval, memory: Control, noise: Noise) -> Step:
         """Takes one accepted step: tries it, and retries shorter ones until the error is within the tolerance."""
         start = interval.start
         denoised = yield start.query(x)
-        goal = self._goal(interval)
+        goal = self.goal(interval)
         if start.alpha == 0.0 or goal.sigma == 0.0:
             return denoised.at(goal), memory, goal
-        controller = Controller(self.proportional, self.integral, self.derivative, self.order)
+        controller = self.controller(self.order)
         before = x / start.alpha if memory.before is None else memory.before
         length = memory.length or self.first_step
         while True:
             left = abs(goal.lam - start.lam)
-            reached = goal if length > left - 1e-5 else interval.at(lam=start.lam + math.copysign(length, interval.h))
+            reached = reach(interval, goal, length)
             low, high = yield from self._pair(x, denoised, reached, interval)
             low, tried = low / reached.alpha, min(length, left)
-            factor, inverses = controller.factor(self._error(low, high / reached.alpha, before), memory.inverses)
-            if factor >= self.accept_safety or tried <= SHORTEST:
+            factor, inverses = controller.factor(
+                self.relative_error(low, high / reached.alpha, before), memory.inverses
+            )
+            if self.accepts(factor, tried):
                 # a step that a boundary cut short says little about longer ones
                 return high, Control(max(tried * factor, length if tried < length else 0.0), inverses, low), reached
             length = tried * factor
-
-    def _goal(self, interval: Interval) -> Point:
-        """Where the steps lead: to the end or, if the interval is singular, to a level in between."""
-        start, end = interval.start, interval.end
-        if not interval.singular:
-            return end
-        between = interval.at(s=AFTER_NOISE if start.alpha == 0.0 else self.last_level)
-        return between if start.lam < between.lam < end.lam else end
 
     def _pair(
         self, x: Tensor, denoised: Denoised, end: Point, interval: Interval
@@ -113,8 +85,3 @@ class DPMAdaptive(Scheduler):
         """ε at a level within the step."""
         point = interval.at(lam=lam)
         return Node(point, (yield point.query(arrive(point))).eps)
-
-    def _error(self, low: Tensor, high: Tensor, before: Tensor) -> float:
-        """Root mean square of the difference in x/α, relative to the tolerated error."""
-        tolerated = (self.rtol * torch.maximum(low.abs(), before.abs())).clamp(min=self.atol)
-        return float(((low - high) / tolerated).square().mean().sqrt())

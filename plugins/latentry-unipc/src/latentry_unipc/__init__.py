@@ -1,4 +1,4 @@
-"""The record of UniPC; the code, in ``scheduler.py``, is imported on first use."""
+"""The records of UniPC; their code is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
 from latentry_unipc._evidence import EVIDENCE
-from latentry_unipc._sigmas import SIGMAS
+from latentry_unipc._sigmas import ADAPTIVE, SIGMAS
 
 if TYPE_CHECKING:
+    from latentry_unipc.adaptive import UniPCAdaptive
     from latentry_unipc.scheduler import UniPC
 else:
-    __getattr__, __dir__ = lazy_exports(__name__, {"UniPC": "scheduler"})
+    __getattr__, __dir__ = lazy_exports(__name__, {"UniPC": "scheduler", "UniPCAdaptive": "adaptive"})
 
-__all__ = ["UniPC"]
+__all__ = ["UniPC", "UniPCAdaptive"]
 
 _MULTISTEP = (("multistep", True), ("rounded", True))
 """Options of linspace, as diffusers has them on Stable Diffusion."""
@@ -22,7 +23,7 @@ _MULTISTEP = (("multistep", True), ("rounded", True))
 
 @hookimpl
 def latentry_schedulers() -> Iterable[SchedulerSpec]:
-    """The scheduler of this distribution."""
+    """The schedulers of this distribution: on a grid, and with steps of its own choice."""
     yield SchedulerSpec(
         name="unipc",
         evidence=EVIDENCE,
@@ -60,6 +61,17 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         revision=4,
         guard_since=4,
         cases=tuple(SchedulerCase(options=options, order=order) for options, order in _CASES),
+    )
+    yield SchedulerSpec(
+        name="unipc-adaptive",
+        target="latentry_unipc.adaptive:UniPCAdaptive",
+        summary="third order with its corrector; chooses its own steps by a tolerance or within a budget",
+        citation="Zhao et al. 2023, UniPC, arXiv:2302.04867",
+        order=3,
+        evaluations=0,
+        off_grid=True,
+        adaptive=True,
+        sigmas=ADAPTIVE,
     )
 
 

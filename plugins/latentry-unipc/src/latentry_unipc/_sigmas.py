@@ -19,3 +19,10 @@ SIGMAS = sigma_preferences(
     ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.02, "sigma_max": 60.0}),
     ("edm", None, "latentry:receding", {"end": 0.25, "rho": 1.0, "few": 7}),
 )
+
+ADAPTIVE = sigma_preferences(
+    ("vp", None, "latentry:exponential", {}),
+    ("flow", None, "latentry:trailing", {}),
+    ("edm", None, "latentry:exponential", {}),
+)
+"""Those of ``unipc-adaptive``: they only place the levels it stops at."""

@@ -1,4 +1,4 @@
-"""Weights of UniP and UniC."""
+"""UniP and UniC: a step with given evaluations, and its weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from latentry.solvers import exponential_weights, midpoint_weights
+from torch import Tensor
+
+from latentry import Node, Point
+from latentry.solvers import exponential_step, exponential_weights, midpoint_weights
 
 Variant = Literal["bh1", "bh2", "exact"]
 
@@ -30,3 +33,18 @@ def unified_weights(lams: Sequence[float], end: float, rate: float, variant: Var
         return exponential_weights(lams, start, end, rate)
     size = rate * (end - start) if variant == "bh1" else None
     return midpoint_weights(other, start, end, rate, size)
+
+
+def unified_step(
+    x: Tensor, start: Point, end: Point, nodes: Sequence[Node], variant: Variant, form: Literal["x0", "eps"] = "x0"
+) -> Tensor:
+    """x from ``start`` to ``end`` with the evaluations of these nodes, the first of them at the start: UniP where all
+    of them lie there or before, UniC where the last one lies at the end.
+    """
+    rate = 1.0 if form == "x0" else -1.0
+    lams = [node.point.lam for node in nodes]
+    if len(lams) == 1:
+        weights: tuple[float, ...] = (-math.expm1(-rate * (end.lam - start.lam)),)
+    else:
+        weights = unified_weights(lams, end.lam, rate, variant)
+    return exponential_step(x, start, end, weights, [node.value for node in nodes], form)

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Point, Scheduler, Step, remember
-from latentry.solvers import DynamicThreshold, Guarded, exponential_step
-from latentry_unipc._weights import Variant, unified_weights
+from latentry.solvers import DynamicThreshold, Guarded
+from latentry_unipc._weights import Variant, unified_step
 
 
 class Past(NamedTuple):
@@ -89,11 +89,4 @@ class UniPC(Guarded, Scheduler):
         return self.corrector > 0.0 and step not in self.skip_corrector
 
     def _update(self, x: Tensor, start: Point, end: Point, nodes: tuple[Node, ...]) -> Tensor:
-        """x from ``start`` to ``end`` with the evaluations of these nodes, the first of them at the start."""
-        rate = 1.0 if self.form == "x0" else -1.0
-        lams = [node.point.lam for node in nodes]
-        if len(lams) == 1:
-            weights: tuple[float, ...] = (-math.expm1(-rate * (end.lam - start.lam)),)
-        else:
-            weights = unified_weights(lams, end.lam, rate, self.variant)
-        return exponential_step(x, start, end, weights, [node.value for node in nodes], self.form)
+        return unified_step(x, start, end, nodes, self.variant, self.form)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.commandline import CommandLine
+from support.scripts import script
 
 from latentry import Flow, PluginHost, Prediction, Trailing, compatible
 
@@ -21,6 +24,21 @@ def host() -> PluginHost:
 def properties(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in schema["properties"].items():
         yield f"{schema['title']}.{name}", value
+
+
+@pytest.mark.slow
+def test_the_schemas_beside_the_code_are_those_of_the_code() -> None:
+    """``python scripts/schemas.py --write`` renews them."""
+    written: dict[Path, str] = script("schemas").written()
+    assert [path for path, text in written.items() if not path.is_file() or path.read_text("utf-8") != text] == []
+
+
+def test_all_schemas_need_no_torch() -> None:
+    """But for bridges, which ask another program what it has."""
+    bridges = "block=[f'latentry-bridge-{name}' for name in ('comfyui', 'diffusers', 'k-diffusion', 'webui')]"
+    code = f"import sys, latentry as l; l.schemas(l.PluginHost({bridges})); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_every_option_is_strict_json_with_a_title_and_a_description(latentry: CommandLine, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from latentry._request._result import GenerationResult
 from latentry._request._values._limits import check_request
 from latentry._resolve._prepare import prepare
 from latentry._resolve._setup import Setup
+from latentry._resolve._useless._known_idle import KnownIdle
 
 
 class Engine:
@@ -75,6 +76,7 @@ class Engine:
     ) -> None:
         self.host, self.memory, self.policy = host, memory or MemoryPolicy(), policy
         self._fingerprints, self._opened, self._plans = Fingerprints(), OpenedCheckpoints(), KeptPlans()
+        self._idle = KnownIdle()
         self._studio = Studio(host, AvailableBackends(host), Models(budget), move)
         self._queue, self._device = JobQueue(), Device(batch_invariant=batch_invariant)
 
@@ -315,6 +317,7 @@ class Engine:
             strict=strict,
             opening=self.policy if opening is None else opening,
             opened=self._opened,
+            known=self._idle,
         )
         return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)
 

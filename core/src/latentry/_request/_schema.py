@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
@@ -26,6 +28,8 @@ TARGETS = {
     "attention_backends": "target",
 }
 """The host's registries whose records have options, and the field that says where these are declared."""
+WRITTEN = "schemas.json"
+"""In a plugin's package: the schemas of its options by registry and name, so that reading them imports no code."""
 INFINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 """JSON has no infinite numbers: in requests, recipes and schemas they are these words."""
 _ARGUMENT = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
@@ -51,6 +55,9 @@ def request_schema(model: type[BaseModel] = GenerationRequest) -> Schema:
 def option_schema(host: PluginHost, kind: str, name: str) -> Schema:
     """The schema of the options of one scheduler, sigma schedule, guidance method, family or attention backend.
 
+    It needs no torch where the plugin comes with a ``schemas.json``, as those of this repository do; else the plugin's
+    code, which declares the options, is imported.
+
     Args:
         host: what is installed.
         kind: the host's registry, e.g. ``schedulers``.
@@ -60,6 +67,12 @@ def option_schema(host: PluginHost, kind: str, name: str) -> Schema:
         UnknownName: there is no such record.
         PluginError: its code cannot be imported.
     """
+    written = _written(host, kind, name)
+    return declared_schema(host, kind, name) if written is None else written
+
+
+def declared_schema(host: PluginHost, kind: str, name: str) -> Schema:
+    """``option_schema`` from the plugin's code, whatever is written."""
     registry = getattr(host, kind)
     summary = registry[name].summary
     if not getattr(registry[name], TARGETS[kind]):
@@ -76,11 +89,24 @@ def option_schema(host: PluginHost, kind: str, name: str) -> Schema:
     return schema | {"title": name, "description": summary}
 
 
+def _written(host: PluginHost, kind: str, name: str) -> Schema | None:
+    """What the package of an installed plugin has written down of a record; None where it has nothing."""
+    registry = getattr(host, kind)
+    spec = registry[name]
+    if not registry.provenance(name).version:
+        return None
+    try:
+        text = (files(spec.target.partition(":")[0].partition(".")[0]) / WRITTEN).read_text(encoding="utf-8")
+    except (OSError, ImportError):
+        return None
+    found: Schema | None = json.loads(text).get(kind, {}).get(spec.name)
+    return None if found is None else found | {"title": name}
+
+
 def schemas(host: PluginHost) -> dict[str, Any]:
     """All of them: ``request``, ``memory``, and by registry and name those of the options.
 
-    The options are declared in the plugins' code, which imports torch. A record whose code cannot be imported is left
-    out; ``host.problems`` has it then.
+    A record whose code has to be imported and cannot be is left out; ``host.problems`` has it then.
     """
     found: dict[str, Any] = {"request": request_schema(), "memory": request_schema(MemoryPolicy)}
     for kind in TARGETS:

@@ -47,7 +47,8 @@ from latentry._resolve._shown._inputs import read_inputs
 from latentry._resolve._shown._read_picture import Picture
 from latentry._resolve._shown._task import check_references
 from latentry._resolve._sigmas import choose_sigmas
-from latentry._resolve._useless._idle_options import find_idle, find_idle_of_guidance
+from latentry._resolve._useless._idle_options import Idle, find_idle, find_idle_of_guidance
+from latentry._resolve._useless._known_idle import KnownIdle
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
 from latentry._specs import VariantSpec
 
@@ -63,6 +64,7 @@ def prepare(
     strict: bool = True,
     opening: Policy = ANYTHING,
     opened: OpenedCheckpoints | None = None,
+    known: KnownIdle | None = None,
 ) -> Setup:
     """Everything that does not fit is refused here, in one error.
 
@@ -76,6 +78,7 @@ def prepare(
         strict: refuse options without effect; recipes of earlier versions may have them.
         opening: what may be opened and asked for.
         opened: checkpoints of earlier requests.
+        known: their idle options.
 
     Raises:
         LatentryError: see the choosers.
@@ -96,7 +99,8 @@ def prepare(
     controls = choose_controls(host, request.controls, located, checkpoint, canvas.size, second[-1])
 
     if request.plan is None:
-        laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, strict=strict)
+        known = known or KnownIdle()
+        laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, known, strict=strict)
     else:
         scale = _scale(host, request, located, method, None)
         laid_out = follow_plan_file(
@@ -249,6 +253,7 @@ def _lay_out(
     canvas: Canvas,
     method: ChosenMethod,
     opening: Policy,
+    known: KnownIdle,
     *,
     strict: bool,
 ) -> LaidOut:
@@ -289,7 +294,11 @@ def _lay_out(
         return LaidOut(plan, steps, scheduler, sigmas, notes=scheduler.notes)
     if request.scheduler is None:
         notes = better_note(host, located, scheduler.name, len(plan), _scale(host, request, located, method, None))
-    idle = find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
+
+    def find() -> Idle:
+        return find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
+
+    idle = known(plan, sigmas, counts, on_grid=located.variant.on_grid, find=find)
     return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=(*notes, *scheduler.notes))
 
 

@@ -1,0 +1,181 @@
+"""Sixteen unlike requests at once: jobs that share passes, against one after another here and in diffusers.
+
+All three ways are timed in turn in one process, around the same networks and weights::
+
+    python benchmarks/together.py --rounds 3
+    python benchmarks/together.py --sizes --json      # by the size of the latents, jobs against one after another
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+MODELS = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux")
+REQUESTS = 16
+DISCRETE: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "dpmpp-2m": ("DPMSolverMultistepScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+FLOW: dict[str, tuple[str, dict[str, Any]]] = {"euler": ("FlowMatchEulerDiscreteScheduler", {})}
+"""Ours by the class of diffusers that evaluates the network as often; on flows all requests differ in their steps."""
+COLOURS, SHAPES = ("red", "blue", "green", "yellow"), ("circle", "square", "ring", "star")
+SIZES = (32, 64, 128, 256)
+Way = Callable[[Sequence[Any]], object]
+"""Draws requests."""
+
+
+def main() -> None:
+    """Measures, and prints tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sizes", action="store_true", help="by size instead, with the first model")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(given.threads)}
+    import torch
+    from _paired import machine
+
+    torch.set_num_threads(given.threads)
+    rows = list(by_size(given.model[0], given.rounds) if given.sizes else by_model(given.model, given.rounds))
+    found = {"machine": machine(given.threads), "rows": rows}
+    print(json.dumps(found, indent=2) if given.json else table(found))
+
+
+def requests(model: str, schedulers: Sequence[str], **given: Any) -> list[Any]:
+    """Requests of 6 to 14 steps under every scheduler, with guidance of 1.5 to 3 and prompts of their own."""
+    from latentry import GenerationRequest
+
+    return [
+        GenerationRequest(
+            prompt=f"a {COLOURS[number % 4]} {SHAPES[number // 4]} on a white background",
+            model=model,
+            seed=number,
+            scheduler=schedulers[number % len(schedulers)],
+            steps=6 + number * 5 % 9,
+            guidance=1.5 + number % 4 / 2,
+            dtype="float32",
+            device="cpu",
+            **given,
+        )
+        for number in range(REQUESTS)
+    ]
+
+
+def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
+    """Jobs, one after another, and diffusers one after another."""
+    from latentry import Engine, PluginHost
+
+    host = PluginHost()
+    for model in models:
+        spec = host.checkpoints[model]
+        peers = FLOW if host.families[spec.family].process == "flow" else DISCRETE
+        wanted = requests(model, tuple(peers))
+        engine, pipelines = Engine(host), _pipelines(Path(host.checkpoints.load(model)()), peers, spec.size)
+        ways = _ours(engine) | {"diffusers": lambda some, draw=pipelines: [draw(each) for each in some]}
+        yield {"name": model, **_timed(ways, wanted, rounds), **_apart(engine, wanted)}
+
+
+def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
+    """Jobs and one after another, by the side of the pictures in pixels."""
+    from latentry import Engine, PluginHost
+
+    host = PluginHost()
+    for side in SIZES:
+        wanted = requests(model, tuple(DISCRETE), width=side, height=side)
+        engine = Engine(host)
+        wanted = [each.model_copy(update={"steps": 4 + each.steps % 3}) for each in wanted]
+        height = engine.prepare(wanted[0]).latent_shape[1]
+        yield {"name": f"{side}² pixels, {height}² latents", **_timed(_ours(engine), wanted, rounds)}
+
+
+def _ours(engine: Any) -> dict[str, Way]:
+    return {
+        "jobs": lambda wanted: [job.result() for job in [engine.submit(each) for each in wanted]],
+        "serial": lambda wanted: [engine.generate(each) for each in wanted],
+    }
+
+
+def _apart(engine: Any, wanted: Sequence[Any]) -> dict[str, float]:
+    """The largest difference of latents that jobs and ``generate`` give."""
+    found = [job.result().latents for job in [engine.submit(each) for each in wanted]]
+    alone = [engine.generate(each).latents for each in wanted]
+    return {"apart": max(float((a - b).abs().max()) for a, b in zip(found, alone, strict=True))}
+
+
+def _pipelines(folder: Path, peers: Mapping[str, tuple[str, dict[str, Any]]], size: int) -> Callable[[Any], object]:
+    """Draws a request by diffusers' own pipeline, with its own scheduler of that name."""
+    import diffusers
+    import torch
+
+    options: dict[str, Any] = {"local_files_only": True, "torch_dtype": torch.float32}
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    config = pipeline.scheduler.config
+    schedulers = {
+        name: getattr(diffusers, peer).from_config(config, **settings) for name, (peer, settings) in peers.items()
+    }
+    lengths = {"max_sequence_length": 24} if "euler" in peers and len(peers) == 1 else {}
+
+    def draw(request: Any) -> object:
+        pipeline.scheduler = schedulers[request.scheduler]
+        generator = torch.Generator().manual_seed(request.seed)
+        steps, guidance = request.steps, request.guidance
+        return pipeline(
+            request.prompt,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generator,
+            height=size,
+            width=size,
+            **lengths,
+        )
+
+    return draw
+
+
+def _timed(ways: Mapping[str, Way], wanted: Sequence[Any], rounds: int) -> dict[str, Any]:
+    """The times of each way in seconds, one after the other in every round, and the ratios to the jobs.
+
+    The ratios are of the smallest processor times: on a busy machine wall time says little.
+    """
+    from _paired import timed
+
+    for way in ways.values():
+        way(wanted[:2])  # warm
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in sorted(ways, reverse=bool(number % 2)):
+            for taken, seconds in zip((times, cpu), timed(partial(ways[name], wanted)), strict=True):
+                taken[name].append(seconds)
+    ratios = {f"{name}/jobs": min(cpu[name]) / min(cpu["jobs"]) for name in ways if name != "jobs"}
+    return {"times": times, "processor": cpu, **ratios}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines = [", ".join(f"{name} {value}" for name, value in found["machine"].items() if value is not None), ""]
+    ways = list(found["rows"][0]["times"])
+    ratios = [name for name in found["rows"][0] if name.endswith("/jobs")]
+    lines += [
+        f"| 16 unlike requests, processor time | {' | '.join(f'{way}, s' for way in ways)} | {' | '.join(ratios)} |"
+    ]
+    lines += ["|---" * (1 + len(ways) + len(ratios)) + "|"]
+    for row in found["rows"]:
+        least = " | ".join(f"{min(row['processor'][way]):.1f}" for way in ways)
+        lines.append(f"| {row['name']} | {least} | {' | '.join(f'{row[name]:.2f}' for name in ratios)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,11 @@
-"""The suites of guidance methods, model sources and commands: what is right passes, what is planted is found."""
+"""The suites of guidance, model sources, commands and executors: what is right passes, what is planted is found."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,10 +14,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from latentry import CommandSpec, GuidanceSpec, ModelError, ModelSourceSpec
+from latentry import CommandSpec, ExecutorSpec, GenerationRequest, GuidanceSpec, ModelError, ModelSourceSpec
+from latentry.batches import BatchSettings, DrawnLine, Line, draw_line
 from latentry.guidance import COND, UNCOND, ClassifierFree, GuidanceMethod
 from latentry.models import ResolvedPath
-from latentry.testing import KITS, CommandSuite, GuidanceSubject, GuidanceSuite, ModelSourceSuite, PlainSubject
+from latentry.testing import (
+    KITS,
+    CommandSuite,
+    ExecutorSuite,
+    GuidanceSubject,
+    GuidanceSuite,
+    ModelSourceSuite,
+    PlainSubject,
+)
 
 
 class TestClassifierFree(GuidanceSuite):
@@ -198,26 +209,43 @@ class Alternating(Shelf):
         return text.startswith("shelf/") or (text == "owner/name" and Alternating.asked % 2 == 0)
 
 
-SOURCES = {
-    "it claims everything": ("foreign", Greedy),
-    "it asks a service whether a name is its own": ("foreign", Asking),
-    "it answers None": ("answers", Vague),
-    "it changes its mind": ("answers", Alternating),
-    "an exception of its own": ("offline", Failing),
-    "it goes online when it must not": ("offline", Online),
-    "an error without a remedy": ("offline", Mute),
-    "a path that is not there": ("offline", Gone),
-    "a path without a name": ("offline", Bare),
+class Shy(Shelf):
+    def claims(self, text: str) -> bool:
+        return False
+
+
+class Broken(Shelf):
+    def claims(self, text: str) -> bool:
+        return text.split("/")[1] == "a"
+
+
+SOURCES: dict[str, tuple[str, type[Shelf], dict[str, Any]]] = {
+    "it claims everything": ("foreign", Greedy, {}),
+    "it asks a service whether a name is its own": ("foreign", Asking, {}),
+    "it answers None": ("answers", Vague, {}),
+    "it changes its mind": ("answers", Alternating, {}),
+    "an exception of its own": ("offline", Failing, {}),
+    "it goes online when it must not": ("offline", Online, {}),
+    "an error without a remedy": ("offline", Mute, {}),
+    "a path that is not there": ("offline", Gone, {}),
+    "a path without a name": ("offline", Bare, {}),
+    "it does not claim its own": ("offline", Shy, {}),
+    "it fails on what is not its own": ("foreign", Broken, {}),
+    "it does not say what its names are like": ("spec", Shelf, {"names": " "}),
+    "an exemption without a reason": ("spec", Shelf, {"exemptions": (("offline", ""),)}),
+    "an exemption from nothing": ("spec", Shelf, {"exemptions": (("online", "why"),)}),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", SOURCES)
 def test_a_fault_of_a_model_source_is_found(what: str) -> None:
-    check, source = SOURCES[what]
+    check, source, record = SOURCES[what]
     target = f"{__name__}:{source.__name__}"
-    record = ModelSourceSpec(name="planted", target=target, summary="s", names="shelf/name", example="shelf/a")
-    results = failed("model_sources", PlainSubject.of(record, ModelSourceSpec), check)
+    fields: dict[str, Any] = {"name": "planted", "target": target, "names": "shelf/name", "example": "shelf/a"}
+    results = failed(
+        "model_sources", PlainSubject.of(ModelSourceSpec(summary="s", **fields | record), ModelSourceSpec), check
+    )
     assert results
     assert all(len(result.hint) > 30 for result in results)
 
@@ -253,20 +281,154 @@ def function() -> None:
     """Only a function."""
 
 
-COMMANDS = {
+@click.command(add_help_option=False)
+def helpless() -> None:
+    """Has no --help."""
+
+
+class Forgiving(click.Command):
+    def main(self, *given: Any, **options: Any) -> Any:
+        with contextlib.suppress(click.ClickException):
+            return super().main(*given, **options)
+
+
+@click.command(cls=Forgiving)
+def forgiving() -> None:
+    """Ends well whatever is typed."""
+
+
+@click.command(help=" ")
+@click.option("--much", help=" ")
+def blank(much: str) -> None: ...
+
+
+COMMANDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a function": ("target", "function", {}),
     "no help text": ("target", "silent", {}),
     "an option without a help text": ("target", "vague", {}),
     "it takes unknown options": ("help_text", "lenient", {}),
     "a name of the core": ("spec", "greet", {"name": "generate"}),
     "an empty summary": ("spec", "greet", {"summary": " "}),
+    "a name in capitals": ("spec", "greet", {"name": "Greet"}),
+    "an alias that the core has": ("spec", "greet", {"aliases": ("doctor",)}),
+    "an exemption without a reason": ("spec", "greet", {"exemptions": (("help_text", ""),)}),
+    "no --help": ("help_text", "helpless", {}),
+    "it takes whatever is typed": ("help_text", "forgiving", {}),
+    "help texts of blanks": ("target", "blank", {}),
 }
 
 
 @pytest.mark.parametrize("what", COMMANDS)
 def test_a_fault_of_a_command_is_found(what: str) -> None:
     check, target, record = COMMANDS[what]
-    fields = {"name": "planted", "target": f"{__name__}:{target}", "summary": "s"} | record
+    fields: dict[str, Any] = {"name": "planted", "target": f"{__name__}:{target}", "summary": "s", **record}
     results = failed("commands", PlainSubject.of(CommandSpec(**fields), CommandSpec), check)
+    assert results
+    assert all(len(result.hint) > 30 for result in results)
+
+
+class Local:
+    """An executor that is right."""
+
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        engine = settings.engine()
+        for line in lines:
+            yield draw_line(engine, line, settings.suffix)
+
+
+class TestLocal(ExecutorSuite):
+    executor = ExecutorSpec(name="local-here", target=f"{__name__}:Local", summary="s")
+
+
+class Dropping(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return super().run(lines[:-1], settings)
+
+
+class Repeating(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        for drawn in super().run(lines, settings):
+            yield drawn
+            yield drawn
+
+
+class FromZero(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return (replace(drawn, number=drawn.number - 1) for drawn in super().run(lines, settings))
+
+
+class Exchanging(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        drawn = list(super().run(lines, settings))
+        for one, other in zip(drawn, drawn[::-1], strict=True):
+            yield replace(one, error=other.error)
+
+
+class Giving(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return (replace(drawn, files=(b"a picture",)) for drawn in super().run(lines, settings))
+
+
+class Silent(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return (replace(drawn, error=None) for drawn in super().run(lines, settings))
+
+
+class Raising(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        engine = settings.engine()
+        for line in lines:
+            engine.generate(GenerationRequest(**line.fields))
+            yield DrawnLine(line.number)
+
+
+class Once(Local):
+    done: ClassVar[set[int]] = set()
+
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        left = [line for line in lines if line.number not in self.done]
+        self.done.update(line.number for line in left)
+        return super().run(left, settings)
+
+
+class Own(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return super().run(lines, BatchSettings())
+
+
+class Waiting(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        return super().run(lines[: max(line.number for line in lines)], settings)
+
+
+class Closing(Local):
+    def run(self, lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
+        yield from super().run(lines, settings)
+        if not lines:
+            yield DrawnLine(0)
+
+
+EXECUTORS: dict[str, tuple[str, type, dict[str, Any]]] = {
+    "a line that is lost": ("each_line_once", Dropping, {}),
+    "a line that comes twice": ("each_line_once", Repeating, {}),
+    "numbers from 0": ("each_line_once", FromZero, {}),
+    "errors of other lines": ("each_line_once", Exchanging, {}),
+    "pictures of what was refused": ("each_line_once", Giving, {}),
+    "faults that are not told": ("each_line_once", Silent, {}),
+    "one fault ends all": ("each_line_once", Raising, {}),
+    "lines of an earlier batch are left out": ("each_line_once", Once, {}),
+    "an engine of its own": ("settings", Own, {}),
+    "a fault without lines": ("no_lines", Waiting, {}),
+    "something without lines": ("no_lines", Closing, {}),
+    "a name in capitals": ("spec", Local, {"name": "Local"}),
+    "an exemption without a reason": ("spec", Local, {"exemptions": (("no_lines", " "),)}),
+}
+
+
+@pytest.mark.parametrize("what", EXECUTORS)
+def test_a_fault_of_an_executor_is_found(what: str) -> None:
+    check, executor, record = EXECUTORS[what]
+    fields: dict[str, Any] = {"name": "planted", "target": f"{__name__}:{executor.__name__}", "summary": "s", **record}
+    results = failed("executors", PlainSubject.of(ExecutorSpec(**fields), ExecutorSpec), check)
     assert results
     assert all(len(result.hint) > 30 for result in results)

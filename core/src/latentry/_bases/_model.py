@@ -121,9 +121,12 @@ class BaseModel(ABC):
         """Serves the networks' ``AttentionSlot``s."""
         return set_slots(self.networks.values(), backend, role, self.device, self.dtype)
 
-    @contextmanager
-    def set_tiling(self, side: int | None, *, slicing: bool = False) -> Iterator[None]:
+    def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
         """How ``tiled`` cuts, until the end of the context."""
+        return self._tiles_of(side, slicing)
+
+    @contextmanager
+    def _tiles_of(self, side: int | None, slicing: bool) -> Iterator[None]:
         before = self._tile, self._slicing
         self._tile, self._slicing = side, slicing
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry import Query, Run, RunState, Scheduler, Trailing
+from latentry import Curve, Query, Run, RunState, Scheduler, Trailing
 from latentry._guidance._evaluate import Branch
 from latentry._guidance._guidance import ByMethod, Guided
 from latentry.guidance import GuidanceMethod
@@ -25,7 +25,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
 def by(
     method: GuidanceMethod,
     *,
-    scale: float = 3.0,
+    scale: float | Curve = 3.0,
     kind: str = "vp-v",
     scheduler: Scheduler | None = None,
     **more: Any,

@@ -62,6 +62,7 @@ from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from latentry import attention, batches, conditioners, guidance, models, sigmas, solvers, tables
+    from latentry._contract._curve import Curve
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
     from latentry._files._compatible import Compatibility, compatible
@@ -99,7 +100,6 @@ if TYPE_CHECKING:
     from latentry._request._result import GenerationResult
     from latentry._request._schema import option_schema, request_schema, schemas
     from latentry._request._values._control import ControlRequest
-    from latentry._request._values._curve import Curve
     from latentry._resolve._setup import Setup
 
     # names that have moved: type checkers accept them in the old place too
@@ -114,6 +114,7 @@ else:
             **dict.fromkeys(
                 ("attention", "batches", "conditioners", "guidance", "models", "sigmas", "solvers", "tables"), ""
             ),
+            "Curve": "_contract._curve",
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
             "Glimpse": "_contract._progress",
@@ -163,7 +164,6 @@ else:
             "Evaluator": "_numerics._running._whole",
             "WholeScheduler": "_numerics._running._whole",
             "ControlRequest": "_request._values._control",
-            "Curve": "_request._values._curve",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Previews,
         ReadsConditioning,
         ShiftsBySteps,
+        VariesLoras,
         timestep_rows,
     )
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
@@ -61,6 +62,7 @@ else:
             "Previews": "_contract._model",
             "ReadsConditioning": "_contract._model",
             "ShiftsBySteps": "_contract._model",
+            "VariesLoras": "_contract._model",
             "timestep_rows": "_contract._model",
             "FetchOptions": "_contract._model_source",
             "ModelSource": "_contract._model_source",
@@ -103,6 +105,7 @@ __all__ = [
     "ResolvedPath",
     "SafetensorsHeader",
     "ShiftsBySteps",
+    "VariesLoras",
     "fingerprint",
     "flow_settings",
     "load_weights",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from diffusers.quantizers.gguf.utils import GGUFParameter
 from support.loras import write
-from support.peft_adapters import CONFIGS, lycoris, merged, save, set_weight, with_adapter
+from support.peft_adapters import CONFIGS, Small, lycoris, merged, run, save, set_weight, with_adapter
 from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest
@@ -25,37 +25,10 @@ MODES: tuple[LoraMode, ...] = ("unmerged", "merged")
 TOLERANCE = 1e-5
 
 
-class Small(nn.Module):
-    """Linear layers and convolutions with and without biases, strides and padding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(1)
-        self.conv_in = nn.Conv2d(4, 8, 3, stride=2, padding=1)
-        self.wide = nn.Conv2d(8, 12, 3, padding=1, bias=False)
-        self.one = nn.Conv2d(12, 8, 1)
-        self.linear = nn.Linear(8, 12, bias=False)
-        self.out = nn.Linear(12, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, 4, height, width) to (batch, h, w, 4)."""
-        x = self.one(self.wide(self.conv_in(x).relu()))
-        out: Tensor = self.out(self.linear(x.permute(0, 2, 3, 1)).tanh())
-        return out
-
-
 @pytest.fixture
 def network() -> Small:
     """Without gradients."""
     return Small().eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def run(network: Any) -> Tensor:
-    """What a network makes of a picture."""
-    dtype = next(iter(network.parameters())).dtype
-    x: Tensor = network(torch.randn((2, 4, 12, 10), generator=torch.Generator().manual_seed(3)).to(dtype))
-    return x
 
 
 def ours(network: nn.Module, mode: LoraMode, *loras: LoraRequest, originals: Sequence[Pair] = ()) -> Tensor:

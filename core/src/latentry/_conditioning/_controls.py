@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,11 @@ from torch import Tensor
 
 from latentry._contract._conditioner import Conditioner, ControlQuery, Inject
 from latentry._contract._conditioning import Conditioning
+from latentry._contract._curve import value_at
 from latentry._discovery import plugin_call
 from latentry._errors import PluginError
 from latentry._numerics._processes._point import Query
 from latentry._request._values._control import ControlRequest
-from latentry._request._values._curve import value_at
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Control:
     request: ControlRequest
     points: tuple[str, ...]
 
-    def weight(self, query: Query, steps: int, level: float) -> float:
-        """How strongly it steers at a query, whose noise level is ``level``; 0 outside its interval.
+    def weight(self, query: Query, steps: int, *, flow: bool) -> float:
+        """How strongly it steers at a query; 0 outside its interval.
 
         A step i of N is inside where start ≤ i/N and (i + 1)/N ≤ stop, as in diffusers' pipelines.
         """
@@ -45,7 +44,7 @@ class Control:
         share, after = query.index / steps, (query.index + 1) / steps
         if share < start or after > stop:
             return 0.0
-        return value_at(self.request.weight, share, level)
+        return value_at(self.request.weight, query, steps, flow=flow)
 
     def __call__(self, asked: ControlQuery) -> Mapping[str, Tensor]:
         """The tensors for all rows; those of rows that it does not steer are zero."""
@@ -93,8 +92,7 @@ class Controls:
             query: of the run.
             negative: for each row, whether it is that of the negative prompt.
         """
-        level = query.point.sigma if self.flow else math.exp(-query.point.lam)
-        weights = [(control, control.weight(query, self.steps, level)) for control in self.controls]
+        weights = [(control, control.weight(query, self.steps, flow=self.flow)) for control in self.controls]
         active = tuple((control, weight) for control, weight in weights if weight != 0.0)
         return Steer(active, tuple(negative)) if active else None
 

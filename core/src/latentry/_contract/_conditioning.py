@@ -40,11 +40,16 @@ class PromptSettings:
         return int(getattr(self.own, "clip_skip", 0))
 
 
+SCALE = "guidance"
+
+
 @dataclass(frozen=True)
 class Conditioning:
     """Named tensors whose first dimension is the batch; the names are the family's own.
 
-    The names ``mask`` (batch, 1, h, w) and ``masked`` (batch, c, h, w) are reserved for ``Model.inpainting``.
+    The names ``mask`` (batch, 1, h, w) and ``masked`` (batch, c, h, w) are reserved for ``Model.inpainting``, and
+    ``guidance`` (batch,) is the guidance scale of networks that take it as an input: where it changes over a run, the
+    engine puts another one in its place.
     """
 
     tensors: Mapping[str, Tensor]

@@ -8,7 +8,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from latentry._contract._curve import Curve, OverRun, bounded
 
 LoraMode = Literal["unmerged", "merged"]
 """``unmerged`` computes LoRAs next to the layers they change; ``merged`` adds them to the weights once."""
@@ -16,6 +18,7 @@ LoraMode = Literal["unmerged", "merged"]
 LARGEST = 100.0
 """The largest weight, as in ComfyUI: far beyond what draws anything, and a mistake or an overflow above."""
 Weight = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+WeightOverRun = Annotated[OverRun[Weight], AfterValidator(bounded(-LARGEST, LARGEST))]
 
 
 class LoraRequest(BaseModel):
@@ -24,14 +27,24 @@ class LoraRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = Field(description="safetensors file, or the folder that PEFT or diffusers saved one to")
-    weight: Weight = Field(default=1.0, description="strength; 0 has no effect, negative values invert it")
-    denoiser: Weight | None = Field(default=None, description="weight for the denoiser, where it differs")
+    weight: WeightOverRun = Field(default=1.0, description="strength; 0 has no effect, negative values invert it")
+    denoiser: WeightOverRun | None = Field(default=None, description="weight for the denoiser, where it differs")
     text_encoders: Weight | None = Field(default=None, description="weight for the text encoders, where it differs")
 
+    @property
+    def curve(self) -> Curve | None:
+        """The denoiser's weight over the run, where it is a curve."""
+        found = self.weight if self.denoiser is None else self.denoiser
+        return found if isinstance(found, Curve) else None
+
     def weight_of(self, part: str) -> float:
-        """The weight for a network, named as in ``Model.networks``."""
+        """The weight for a network, named as in ``Model.networks``; of a curve the value where the run begins.
+
+        Text encoders, which are run before, have that one throughout.
+        """
         own = self.text_encoders if part.startswith("text_encoder") else self.denoiser
-        return self.weight if own is None else own
+        found = self.weight if own is None else own
+        return found.first if isinstance(found, Curve) else found
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class LoraMatch:
         unmatched: the file's keys that belong to no layer of the model.
         notes: what to tell the user, one sentence each.
         settings: a second file that gives its scale, where there is one.
+        varies: its weight for the denoiser can change over a run, see ``VariesLoras``.
     """
 
     path: Path
@@ -53,6 +67,7 @@ class LoraMatch:
     unmatched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings: Path | None = None
+    varies: bool = False
 
     @property
     def digest(self) -> str:
@@ -86,6 +101,11 @@ class ChosenLoras:
         return tuple(note for match in self.matches for note in match.notes)
 
     @property
+    def curves(self) -> tuple[Curve, ...]:
+        """Those of the LoRAs whose weight changes over the run, in their order."""
+        return tuple(lora.curve for lora in self.requests if lora.curve is not None)
+
+    @property
     def key(self) -> Hashable:
         """Equal for LoRAs that have the same effect on a model."""
         return self._key("")
@@ -101,6 +121,10 @@ class ChosenLoras:
             (digest, part, weight)
             for lora, match, digest in zip(self.requests, self.matches, self.digests, strict=True)
             for part in match.parts
-            if part.startswith(start) and (weight := lora.weight_of(part))
+            if part.startswith(start) and (weight := _over_run(lora, part) or lora.weight_of(part))
         )
         return (self.mode, weights) if weights else ()
+
+
+def _over_run(lora: LoraRequest, part: str) -> Curve | None:
+    return None if part.startswith("text_encoder") else lora.curve

@@ -214,6 +214,25 @@ def timestep_rows(timestep: float | Tensor, x: Tensor) -> Tensor:
 
 
 @runtime_checkable
+class VariesLoras(Protocol):
+    """A model whose unmerged LoRAs can have other weights at each evaluation. Optional for a family.
+
+    Where it is one, ``set_loras`` takes LoRAs whose weight for the denoiser is a curve (``LoraRequest.curve``), and its
+    checkpoint says so (``LoraMatch.varies``).
+    """
+
+    def weighing(self, weights: Sequence[float]) -> AbstractContextManager[None]:
+        """Sets the weights of the denoiser's LoRAs for the evaluations of this thread, until the end of the context.
+
+        Without it, they have those of the start of a run.
+
+        Args:
+            weights: of the LoRAs that have a curve, in their order.
+        """
+        ...
+
+
+@runtime_checkable
 class Previews(Protocol):
     """A model that can show what latents are like without its autoencoder. Optional for a family."""
 

@@ -255,5 +255,6 @@ def _set(
             stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
         if setup.float32_autoencoder and "vae" in model.networks:
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
-        stack.enter_context(loaded.capturing(memory.capture, (setup.attention, loras.key)))
+        # a graph holds the weights of its LoRAs
+        stack.enter_context(loaded.capturing("off" if loras.curves else memory.capture, (setup.attention, loras.key)))
         yield guards

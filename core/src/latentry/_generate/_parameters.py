@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from latentry._contract._curve import largest
 from latentry._discovery import PluginHost
 from latentry._pictures._automatic1111 import SCHEDULES, write_parameters
 from latentry._request._recipe import Recipe
@@ -21,13 +22,13 @@ def parameters(host: PluginHost, recipe: Recipe) -> str:
     """
     request = recipe.request
     peer = _peer(host, request.scheduler or "", request.scheduler_options)
-    loras = "".join(f"<lora:{Path(lora.path).stem}:{lora.weight:g}>" for lora in request.loras)
+    loras = "".join(f"<lora:{Path(lora.path).stem}:{largest(lora.weight):g}>" for lora in request.loras)
     skipped = request.conditioning.get("clip_skip")
     values: dict[str, object] = {
         "Steps": request.steps,
         "Sampler": peer.name if peer else _own(request.scheduler),
         "Schedule type": _schedule(request.sigmas, peer),
-        "CFG scale": f"{request.guidance:g}" if request.guidance is not None else None,
+        "CFG scale": f"{largest(request.guidance):g}" if request.guidance is not None else None,
         "Seed": request.seed,
         "Size": f"{request.width}x{request.height}",
         "Model": Path(request.model).stem if request.model else None,

@@ -13,6 +13,7 @@ from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
+from latentry._guidance._changing import UNCHANGING, Changing
 from latentry._guidance._rows import Predict, Rows
 from latentry._numerics._processes._point import Query
 from latentry._specs import BranchKind
@@ -68,6 +69,7 @@ class BatchEvaluate:
         uncond: likewise for the negative prompt.
         predict: has rows go through the network, perhaps with those of other requests.
         controls: the conditioners that steer the network.
+        changing: what changes from one evaluation to the next.
     """
 
     def __init__(
@@ -77,8 +79,9 @@ class BatchEvaluate:
         uncond: Sequence[Conditioning],
         predict: Predict = Rows.predict,
         controls: Controls = NO_CONTROLS,
+        changing: Changing = UNCHANGING,
     ) -> None:
-        self._model, self._through, self._controls = model, predict, controls
+        self._model, self._through, self._controls, self._changing = model, predict, controls, changing
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
@@ -99,8 +102,9 @@ class BatchEvaluate:
         for rows, conditioning in self._grouped(negative):
             some = x if len(rows) == len(x) else x[rows]
             sides = [negative[row * len(negative) // len(x)] for row in rows]
-            steer = self._controls.at(query, sides)
-            output = self._through(Rows(self._model, some, query.timestep, conditioning, layers, attention, steer))
+            steer, weights = self._controls.at(query, sides), self._changing.weights(query)
+            told = self._changing.told(query, conditioning)
+            output = self._through(Rows(self._model, some, query.timestep, told, layers, attention, steer, weights))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

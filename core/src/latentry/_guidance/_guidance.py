@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from latentry._contract._curve import Curve, value_at
 from latentry._discovery import plugin_call
 from latentry._errors import IncompatibleError
 from latentry._guidance._evaluate import COND, UNCOND, Branch, Evaluate
@@ -82,7 +83,8 @@ class ByMethod:
 
     Attributes:
         method: makes one output of several.
-        scale: the guidance scale.
+        scale: the guidance scale; where it is a curve, steps at which it is ``neutral`` are as those that are not
+            active.
         active: the steps that are guided (Kynkäänniemi et al. 2024, arXiv:2404.07724). At all others the output is
             cond, and nothing else is computed.
         plan: of the run.
@@ -94,7 +96,7 @@ class ByMethod:
     """
 
     method: GuidanceMethod
-    scale: float
+    scale: float | Curve
     active: Container[int]
     plan: Layout
     rescale: float = 0.0
@@ -119,8 +121,9 @@ class ByMethod:
 
     def __call__(self, evaluate: Evaluate, query: Query, memory: Any) -> Guided:
         """See ``Guidance``; the branches that a method yields together share a forward pass where they can."""
-        if self.guided and query.index in self.active:
-            return self._by_method(evaluate, query, memory)
+        scale = value_at(self.scale, query, len(self.plan), flow=self.plan.process.kind == "flow")
+        if scale != self.neutral and query.index in self.active:
+            return self._by_method(evaluate, query, memory, scale)
         if not self.always:
             (cond,) = evaluate(query, COND)
             return Guided(cond, cond, None, memory)
@@ -149,8 +152,8 @@ class ByMethod:
     def _calling(self) -> plugin_call:
         return plugin_call(self.method)
 
-    def _by_method(self, evaluate: Evaluate, query: Query, memory: Any) -> Guided:
-        asked, found = GuidedQuery(query, self.plan, self.scale), dict[Branch, Tensor]()
+    def _by_method(self, evaluate: Evaluate, query: Query, memory: Any, scale: float) -> Guided:
+        asked, found = GuidedQuery(query, self.plan, scale), dict[Branch, Tensor]()
         with self._calling:
             guide = self.method.guide(asked, memory)
         check_guide(self.method, guide)

@@ -40,7 +40,7 @@ class GuidedQuery:
     Attributes:
         query: of the run.
         plan: of the run.
-        scale: the request's guidance scale; 1 for networks that take it as an input.
+        scale: the guidance scale of the request, here; 1 for networks that take it as an input.
     """
 
     query: Query

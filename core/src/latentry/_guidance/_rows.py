@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from latentry._conditioning._controls import Steer
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
-from latentry._contract._model import Model, takes_rows_of_timesteps
+from latentry._contract._model import Model, VariesLoras, takes_rows_of_timesteps
 from latentry._discovery import plugin_call
 
 
@@ -29,6 +30,7 @@ class Rows:
         skip_layers: layers that are left out.
         attention: a change of the picture's attention to itself.
         steer: gives what conditioners inject; such rows go through alone.
+        weights: of the LoRAs whose weights change over the run, see ``VariesLoras``.
     """
 
     model: Model
@@ -38,6 +40,7 @@ class Rows:
     skip_layers: tuple[int, ...] = ()
     attention: AttentionChange | None = None
     steer: Steer | None = None
+    weights: tuple[float, ...] = ()
 
     def predict(self) -> Tensor:
         """The network's output for these rows."""
@@ -46,7 +49,7 @@ class Rows:
             with inference():
                 injected = self.steer(self.x, self.timestep, self.conditioning)
             changed |= {"injected": injected} if injected else {}
-        with plugin_call(self.model), inference():  # families need not know of what is not asked for
+        with plugin_call(self.model), inference(), self._weighing():  # families need not know of what is not asked for
             output = self.model.predict(
                 self.x, self.timestep, self.conditioning, skip_layers=self.skip_layers, **changed
             )
@@ -66,7 +69,14 @@ class Rows:
             self.attention,
             timestep,
             self.steer,
+            self.weights,
         )
+
+    def _weighing(self) -> AbstractContextManager[None]:
+        if not self.weights:
+            return nullcontext()
+        assert isinstance(self.model, VariesLoras)  # else they were refused
+        return self.model.weighing(self.weights)
 
 
 Predict = Callable[[Rows], Tensor]
@@ -85,6 +95,7 @@ def predict_together(several: Sequence[Rows]) -> list[Tensor]:
         Conditioning.stacked([rows.conditioning for rows in several]),
         first.skip_layers,
         first.attention,
+        weights=first.weights,
     )
     return list(torch.split(joined.predict(), [len(rows.x) for rows in several]))
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from latentry._contract._curve import OverRun, bounded
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
@@ -45,6 +46,9 @@ LARGEST = 65_536
 LONGEST = 100_000
 """The most characters of a prompt: no text encoder reads a hundredth of it."""
 Prompt = Annotated[str, Field(max_length=LONGEST)]
+STRONGEST = 1000.0
+"""The largest guidance scale."""
+Scale = Annotated[OverRun[Annotated[float, Field(ge=0.0, le=STRONGEST)]], AfterValidator(bounded(0.0, STRONGEST))]
 HEAVIEST = 100.0
 """The largest weight that words in a prompt can have: beyond it float16 overflows."""
 
@@ -121,8 +125,8 @@ class GenerationRequest(BaseModel):
         description="Plan file to follow in place of scheduler, sigmas and steps, written by `latentry plan export` or "
         "`latentry tune`; `tuned` for one that came with the model.",
     )
-    guidance: Annotated[float | None, Option(Panel.GUIDANCE)] = Field(
-        default=None, ge=0.0, le=1000.0, description="Guidance scale; 1 means no guidance."
+    guidance: Annotated[Scale | None, Option(Panel.GUIDANCE, metavar="NUMBER|CURVE")] = Field(
+        default=None, description="Guidance scale; 1 means no guidance. A curve over the run is 1@0,5@0.3 or σ:5@1,1@9."
     )
     guidance_method: Annotated[str | None, Option(Panel.GUIDANCE, names="guidance")] = Field(
         default=None, description="Guidance method; `latentry guidance` lists them. Classifier-free if not given."
@@ -169,7 +173,7 @@ class GenerationRequest(BaseModel):
     loras: Annotated[
         tuple[LoraRequest, ...],
         Option(Panel.LORA, spelling="--lora", metavar="FILE[:WEIGHT]", repeatable=True, read=_reading.weighted_files),
-    ] = Field(default=(), description="LoRA and its weight, 1 if not given.")
+    ] = Field(default=(), description="LoRA and its weight, 1 if not given; a curve is 0@0,1@0.5.")
     lora_mode: Annotated[LoraMode, Option(Panel.LORA, needs="loras")] = Field(
         default="unmerged", description="Compute LoRAs next to the layers, or merge them into the weights."
     )

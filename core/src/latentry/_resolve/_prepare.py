@@ -10,6 +10,7 @@ from pathlib import Path
 
 from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
+from latentry._contract._curve import Curve, largest
 from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
@@ -102,7 +103,7 @@ def prepare(
         known = known or KnownIdle()
         laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, known, strict=strict)
     else:
-        scale = _scale(host, request, located, method, None)
+        scale = largest(_scale(host, request, located, method, None))
         laid_out = follow_plan_file(
             host, request.plan, request.steps, canvas.strength, checkpoint.noise, located, scale
         )
@@ -262,12 +263,12 @@ def _lay_out(
     if name == BEST:
         levels = len(request.sigmas) if isinstance(request.sigmas, tuple) else None
         asked = request.steps or levels or located.variant.steps
-        best = best_scheduler(host, located, asked, _scale(host, request, located, method, None))
+        best = best_scheduler(host, located, asked, largest(_scale(host, request, located, method, None)))
         name, notes = best.name, (best.note,)
     scheduler = choose_scheduler(host, located, name, request.scheduler_options)
     free = located.variant.guidance_kind == "classifier-free"
     scale = _scale(host, request, located, method, scheduler.name) if free else 1.0
-    scheduler = guarded_for(scheduler, request.scheduler_options, scale)
+    scheduler = guarded_for(scheduler, request.scheduler_options, largest(scale))
     part = canvas.strength not in (None, 1.0) and request.strength_mode == "cut"
     adaptive = scheduler.scheduler.adaptive
     steps = choose_steps(request.steps, request.sigmas, located.variant, adaptive=adaptive, part=part)
@@ -293,7 +294,8 @@ def _lay_out(
     if not strict:
         return LaidOut(plan, steps, scheduler, sigmas, notes=scheduler.notes)
     if request.scheduler is None:
-        notes = better_note(host, located, scheduler.name, len(plan), _scale(host, request, located, method, None))
+        scale = largest(_scale(host, request, located, method, None))
+        notes = better_note(host, located, scheduler.name, len(plan), scale)
 
     def find() -> Idle:
         return find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
@@ -340,9 +342,9 @@ def _guidance_options(
 
 def _scale(
     host: PluginHost, request: GenerationRequest, located: Located, method: ChosenMethod, scheduler: str | None
-) -> float:
+) -> float | Curve:
     """The scale is the request's, else the method's, the scheduler's, the shipped checkpoint's or the variant's."""
-    wanted = [request.guidance]
+    wanted: list[float | Curve | None] = [request.guidance]
     if located.variant.guidance_kind == "classifier-free":
         wanted.append(method.spec.guidance)
         wanted.append(None if scheduler is None else host.schedulers[scheduler].guidance)

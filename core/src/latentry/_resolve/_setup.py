@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from latentry._contract._conditioner import ConditionerCheckpoint
 from latentry._contract._conditioning import PromptSettings
+from latentry._contract._curve import Curve
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
 from latentry._files._finding._locate import Located
@@ -137,6 +138,8 @@ class Setup:
         """What an encoded prompt depends on besides its text."""
         request = self.request
         guidance = request.guidance if self.located.variant.guidance_kind == "distilled" else None
+        if isinstance(guidance, Curve):
+            guidance = guidance.first  # the rest is told at each evaluation
         shown = self.inputs.references
         return PromptSettings(*self.size, negative, guidance=guidance, own=self.conditioning, references=shown)
 

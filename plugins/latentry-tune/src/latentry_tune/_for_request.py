@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from latentry import Engine, GenerationRequest, IncompatibleError, Prediction, Setup
+from latentry import Curve, Engine, GenerationRequest, IncompatibleError, Prediction, Setup
 from latentry.models import fingerprint
 from latentry.tables import MadeFor, PlanFile
 from latentry_tune._kept import Kept
@@ -89,6 +89,13 @@ def prepared(
             why="It was distilled to the levels of a few steps.",
             remedy="Use its own scheduler, with as many steps as it was distilled to.",
         )
+    if isinstance(setup.request.guidance, Curve):
+        raise IncompatibleError(
+            "No plan can be tuned for a guidance that changes over the run.",
+            why="A tuned plan is for one guidance scale.",
+            remedy="Give a number.",
+            field="guidance",
+        )
     with engine.network(setup) as network:
         plan, pictures = setup.plan, range(len(rows))
         x = network.noise(pictures) * max(1.0, plan.process.noisiest.sigma)
@@ -117,7 +124,7 @@ def plan_file(prepared: Prepared, tuned: Tuned) -> PlanFile:
     """The tuned plan as a file, with what it was made by and for."""
     setup, rows = prepared.setup, prepared.problem
     request, guidance = setup.request, setup.request.guidance
-    assert guidance is not None
+    assert guidance is not None and not isinstance(guidance, Curve)
     about: dict[str, Any] = {
         "tuned": tuned.begun,
         "model": setup.located.name if setup.located.checkpoint else Path(setup.located.name).name,

@@ -115,7 +115,8 @@ class ToyCheckpoint:
                 raise IncompatibleError(f"The LoRA {path} changes no layer of this model.")
             rest = tuple(about.get("rest", ()))
             notes = (f"{path.name} holds {rest[0]}, which has no effect.",) if rest else ()
-            found.append(LoraMatch(path, tuple(about["parts"]), 1, rest, notes))
+            varies = about.get("varies", True)
+            found.append(LoraMatch(path, tuple(about["parts"]), 1, rest, notes, varies=varies))
         return tuple(found)
 
     def load(
@@ -141,6 +142,8 @@ class ToyModel:
         self.passes: list[list[float]] = []
         self.encoded: list[tuple[tuple[str, ...], PromptSettings]] = []
         self.loras: Sequence[LoraRequest] = ()
+        self.weights: tuple[float, ...] = ()
+        self.weighed: list[tuple[float, ...]] = []
         self.worn: list[tuple[LoraMode, tuple[LoraRequest, ...]]] = []
         self.backends: list[Any] = []
         self.roles: list[str | None] = []
@@ -224,7 +227,17 @@ class ToyModel:
         finally:
             self.loras = before
 
+    @contextmanager
+    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
+        """Remembers, for one thread at a time."""
+        self.weights = tuple(weights)
+        self.weighed.append(self.weights)
+        yield
+        self.weights = ()
+
     def _lora(self, part: str) -> float:
         """How much of all LoRAs together a part gets."""
-        changing = (lora for lora in self.loras if part in json.loads(Path(lora.path).read_text())["parts"])
-        return sum(lora.weight_of(part) for lora in changing)
+        changing = [lora for lora in self.loras if part in json.loads(Path(lora.path).read_text())["parts"]]
+        curved = [] if part.startswith("text_encoder") else [lora for lora in self.loras if lora.curve]
+        now = dict(zip(curved, self.weights, strict=False))
+        return sum(now.get(lora, lora.weight_of(part)) for lora in changing)

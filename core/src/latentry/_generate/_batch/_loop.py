@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._conditioning import Conditioning
+from latentry._contract._curve import Curve
 from latentry._contract._progress import BatchProgress
 from latentry._discovery import Leaving, plugin_call
 from latentry._errors import PluginError
@@ -19,6 +20,7 @@ from latentry._generate._batch._finite import CheckedEvaluate, FiniteCheck, Sour
 from latentry._generate._batch._glimpse import BatchGlimpse
 from latentry._generate._batch._start import Start
 from latentry._generate._kept._loaded_model import LoadedModel
+from latentry._guidance._changing import Changing
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
 from latentry._guidance._weak_model import WithWeakModel
@@ -206,7 +208,19 @@ class Sampling:
         request = self.setup.request
         cond = [self._encoded(loaded, request.prompts[index], negative=False) for index in pictures]
         once = [self._encoded(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
-        return BatchEvaluate(loaded.model, cond, once * len(pictures), self.company.predict, controls)
+        uncond = once * len(pictures)
+        return BatchEvaluate(loaded.model, cond, uncond, self.company.predict, controls, self._changing(loaded))
+
+    def _changing(self, loaded: LoadedModel) -> Changing:
+        setup = self.setup
+        flow = setup.checkpoint.noise.process.kind == "flow"
+        scale = setup.request.guidance if setup.located.variant.guidance_kind == "distilled" else None
+        return Changing(
+            len(setup.plan),
+            flow,
+            setup.loras.curves if loaded is self.loaded[0] else (),
+            scale if isinstance(scale, Curve) else None,
+        )
 
     def _encoded(self, loaded: LoadedModel, prompt: str, *, negative: bool) -> Conditioning:
         loras = self.setup.loras.text_key if loaded is self.loaded[0] else ()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from latentry._contract._lora import LARGEST
-from latentry._request._values._curve import Curve
+from latentry._contract._lora import WeightOverRun
 
 Branches = Literal["both", "prompt"]
 """With guidance: both outputs see the control, or the one with the prompt alone."""
@@ -20,9 +19,7 @@ class ControlRequest(BaseModel):
 
     model: str = Field(description="folder, file, installed name, or name of a model source")
     picture: str = Field(description="path of the picture")
-    weight: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | Curve = Field(
-        default=1.0, description="how strongly it steers; 0 has no effect"
-    )
+    weight: WeightOverRun = Field(default=1.0, description="how strongly it steers; 0 has no effect")
     interval: tuple[float, float] = Field(default=(0.0, 1.0), description="which steps, as shares of all steps")
     branches: Branches = Field(default="both", description="with guidance: which of the outputs it steers")
     options: dict[str, Any] = Field(default_factory=dict, description="the conditioner's own, e.g. mode=canny")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from latentry._request._values._curve import Curve
+from latentry._contract._curve import Curve
 
 CONTROL = "MODEL=PICTURE[:WEIGHT[:FROM-TO]], e.g. canny=edges.png:0.8:0-0.5"
 MANY = 65_536
@@ -77,7 +77,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def weighted_files(*texts: str) -> tuple[dict[str, Any], ...]:
-    """``FILE`` or ``FILE:WEIGHT``. What follows the last colon is the weight if it is a number."""
+    """``FILE`` or ``FILE:WEIGHT``. What follows the last colon is the weight if it is a number or a curve."""
     return tuple(_weighted_file(text) for text in texts)
 
 
@@ -112,8 +112,11 @@ def tiling(text: str) -> bool | int | str:
 
 def _weighted_file(text: str) -> dict[str, Any]:
     path, _, weight = text.rpartition(":")
+    for mark in (":σ", ":sigma"):  # of a curve over noise levels
+        if path.endswith(mark):
+            path, weight = path.removesuffix(mark), f"{mark[1:]}:{weight}"
     try:
-        return {"path": path, "weight": float(weight)} if path else {"path": text}
+        return {"path": path, "weight": _weight(weight)} if path else {"path": text}
     except ValueError:
         return {"path": text}
 

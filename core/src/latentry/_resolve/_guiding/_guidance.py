@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from latentry._contract._curve import Curve
 from latentry._contract._model import Checkpoint
 from latentry._errors import IncompatibleError, OptionError
 from latentry._guidance._guidance import ByMethod, Guidance, SkipLayer
@@ -24,7 +25,7 @@ class GuidanceOptions:
         negative: the negative prompt.
     """
 
-    guidance: float
+    guidance: float | Curve
     negative: str
     guidance_rescale: float
     guidance_interval: tuple[float, float]

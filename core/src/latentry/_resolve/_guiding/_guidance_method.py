@@ -8,6 +8,7 @@ from typing import Any
 
 from latentry._attention._names import ALL, NATIVE, parse_attention
 from latentry._contract._attention_change import ChangesAttention
+from latentry._contract._curve import Curve, largest
 from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, OptionError
@@ -44,7 +45,7 @@ class ChosenMethod:
 
 
 def choose_method(
-    host: PluginHost, located: Located, name: str | None, options: Mapping[str, Any], scale: float | None
+    host: PluginHost, located: Located, name: str | None, options: Mapping[str, Any], scale: float | Curve | None
 ) -> ChosenMethod:
     """The requested method, else the variant's own, else plain classifier-free guidance.
 
@@ -63,7 +64,7 @@ def choose_method(
         return ChosenMethod(None, ClassifierFree(), PLAIN)
     spec = host.guidance[name]
     _check_fit(host, spec, located)
-    if scale is not None and spec.largest is not None and scale > spec.largest:
+    if scale is not None and spec.largest is not None and largest(scale) > spec.largest:
         raise OptionError(
             f"The guidance method {spec.name!r} cannot be used with a guidance scale of {scale:g}.",
             why=f"Its scales go up to {spec.largest:g}.",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import local
 from typing import NamedTuple, cast
 
-import torch
 from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest, ModelError
@@ -16,11 +16,12 @@ from latentry.models import LoraMatch
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.build import build
-from latentry_diffusers.lora._build import Change, build_changes
+from latentry_diffusers.lora._build import build_changes, together
 from latentry_diffusers.lora._description import listed
 from latentry_diffusers.lora._file import LoraFile, read_lora
 from latentry_diffusers.lora._layer_change import Layer, LayerChange, check_mergeable, own_weight
 from latentry_diffusers.lora._match import Matched, match
+from latentry_diffusers.lora._over_run import ChangeOverRun, Part, Weights
 from latentry_diffusers.lora._settings import settings_file
 from latentry_diffusers.lora._targets import DENOISERS, DOTTED, Target, changeable, find_targets
 from latentry_diffusers.lora._terms import ReadWeight
@@ -29,7 +30,7 @@ from latentry_diffusers.lora._terms import ReadWeight
 class Setting(NamedTuple):
     """What the adapters do, by part and layer, and how they are applied."""
 
-    changes: Mapping[tuple[str, str], LayerChange]
+    changes: Mapping[tuple[str, str], LayerChange | ChangeOverRun]
     mode: LoraMode
 
 
@@ -45,6 +46,7 @@ class Adapters:
         self._networks, self._originals = networks, originals
         self._current = Setting({}, "unmerged")
         self._undo: list[Callable[[], None]] = []
+        self._here = local()
 
     @cached_property
     def _layers(self) -> Mapping[str, Mapping[str, Layer]]:
@@ -77,7 +79,7 @@ class Adapters:
         parts = tuple(dict.fromkeys(each.target.part for each in matched.layers))
         layers = sum(len(each.target.layers) for each in matched.layers)
         settings = settings_file(file.path, file.weights.metadata)
-        return LoraMatch(file.path, parts, layers, matched.unmatched, tuple(notes), settings)
+        return LoraMatch(file.path, parts, layers, matched.unmatched, tuple(notes), settings, varies=True)
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
         """Implements ``latentry.models.Model.set_loras``. If it raises, nothing has changed."""
@@ -93,16 +95,34 @@ class Adapters:
             raise
         return self._restoring(before)
 
-    def _changes(self, loras: Sequence[LoraRequest]) -> dict[tuple[str, str], LayerChange]:
-        found: dict[tuple[str, str], list[Change]] = {}
+    @contextmanager
+    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
+        """Implements ``latentry.models.VariesLoras``."""
+        before, self._here.weights = getattr(self._here, "weights", None), tuple(weights)
+        try:
+            yield
+        finally:
+            self._here.weights = before
+
+    def _changes(self, loras: Sequence[LoraRequest]) -> dict[tuple[str, str], LayerChange | ChangeOverRun]:
+        found: dict[tuple[str, str], list[Part]] = {}
+        first: list[float] = []
         for lora in loras:
+            curve = None if lora.curve is None else len(first)
+            first += [] if lora.curve is None else [lora.curve.first]
             file, matched = self._matched(Path(lora.path))
             for each in matched.layers:
                 part = each.target.part
-                if weight := lora.weight_of(part):
+                varies = None if part.startswith("text_encoder") else curve
+                if weight := lora.weight_of(part) if varies is None else 1.0:
                     for change in build_changes(file, each, self._layers[part], weight):
-                        found.setdefault((part, change.name), []).append(change)
-        return {place: _together(changes) for place, changes in found.items()}
+                        found.setdefault((part, change.name), []).append(Part(change, varies))
+        return {place: self._together(parts, tuple(first)) for place, parts in found.items()}
+
+    def _together(self, parts: Sequence[Part], first: Weights) -> LayerChange | ChangeOverRun:
+        if all(part.curve is None for part in parts):
+            return together([part.change for part in parts])
+        return ChangeOverRun(parts, lambda: getattr(self._here, "weights", None) or first)
 
     def _matched(self, path: Path) -> tuple[LoraFile, Matched]:
         file = read_lora(path)
@@ -127,14 +147,7 @@ class Adapters:
             self._apply(before)
 
 
-def _together(changes: Sequence[Change]) -> LayerChange:
-    """Combines the changes of one layer into one."""
-    biases = [change.bias for change in changes if change.bias is not None]
-    terms = [change.term for change in changes if change.term is not None]
-    return LayerChange(terms, torch.stack(biases).sum(0) if biases else None)
-
-
-def _unmerged_weights(changes: Iterable[LayerChange]) -> ReadWeight:
+def _unmerged_weights(changes: Iterable[LayerChange | ChangeOverRun]) -> ReadWeight:
     """Returns a function that reads the layers' unmerged weights while they are merged one after another.
 
     It keeps only the weights that several changes read, since each one takes memory that merging would free.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from latentry_diffusers.lora._factors import Factors, read_factors
 from latentry_diffusers.lora._file import FileLayer, LoraFile
-from latentry_diffusers.lora._layer_change import Layer
+from latentry_diffusers.lora._layer_change import Layer, LayerChange
 from latentry_diffusers.lora._match import LayerMatch
 from latentry_diffusers.lora._rotation import InputRotation, Rotation, read_rotation
-from latentry_diffusers.lora._terms import Addition, Decomposition, Stack, Term, Turn
+from latentry_diffusers.lora._terms import Addition, Decomposition, Stack, Term, Turn, moved
 
 
 class Change(NamedTuple):
@@ -30,6 +30,15 @@ class Change(NamedTuple):
     name: str
     term: Term | None
     bias: Tensor | None
+
+    def on(self, device: torch.device) -> Change:
+        """The same on a device."""
+        return self._replace(term=moved(self.term, device), bias=moved(self.bias, device))
+
+    def weighed(self, weight: float) -> Change:
+        """The same with another weight than 1."""
+        term = None if self.term is None else self.term.weighed(weight)
+        return self._replace(term=term, bias=None if self.bias is None else weight * self.bias)
 
 
 def build_changes(file: LoraFile, found: LayerMatch, layers: Mapping[str, Layer], weight: float) -> Iterator[Change]:
@@ -58,6 +67,13 @@ def build_changes(file: LoraFile, found: LayerMatch, layers: Mapping[str, Layer]
             else _turn(rotation, weight, stack, own)
         )
         yield Change(target.part, name, term, bias if index is None or bias is None else bias[index])
+
+
+def together(changes: Sequence[Change]) -> LayerChange:
+    """Combines the changes of one layer into one."""
+    biases = [change.bias for change in changes if change.bias is not None]
+    terms = [change.term for change in changes if change.term is not None]
+    return LayerChange(terms, torch.stack(biases).sum(0) if biases else None)
 
 
 def _indices(found: LayerMatch) -> Iterator[Tensor | None]:

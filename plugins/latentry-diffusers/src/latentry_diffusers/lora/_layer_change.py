@@ -44,7 +44,7 @@ class LayerChange:
         Returns:
             A function that ends it.
         """
-        return layer.register_forward_hook(self._hook).remove
+        return layer.register_forward_hook(self.applied).remove
 
     def merge(self, layer: Layer, read: ReadWeight) -> Callable[[], None]:
         """Adds the change to the layer's weight and bias, and keeps the old values on the CPU.
@@ -72,7 +72,8 @@ class LayerChange:
 
         return restore
 
-    def _hook(self, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+    def applied(self, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+        """The layer's output with the change, for what it was given; a forward hook."""
         x = given[0].to(output.dtype)  # quantised layers compute in a dtype of their own
         here = self._place(x.device, x.dtype)
         if here.change.product is not None:

@@ -33,6 +33,10 @@ class Term(Protocol):
         """The same with what is small computed once; ``change`` gives the same bits while the weights stay."""
         ...
 
+    def weighed(self, weight: float) -> Term:
+        """The same adapter, which has a weight of 1, with another one."""
+        ...
+
 
 @dataclass(frozen=True)
 class Addition:
@@ -48,6 +52,10 @@ class Addition:
     def prepared(self, read: ReadWeight) -> Addition:
         """See ``Factors.prepared``."""
         return replace(self, factors=self.factors.prepared())
+
+    def weighed(self, weight: float) -> Addition:
+        """Scales the factors."""
+        return replace(self, scale=weight * self.scale)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,10 @@ class Decomposition:
         factors = None if self.factors is None else self.factors.prepared()
         return replace(self, factors=factors, quotient=self._quotient(self._changed(self.stack.weight(read))))
 
+    def weighed(self, weight: float) -> Decomposition:
+        """Scales ΔW, on which the quotient depends."""
+        return replace(self, scale=weight * self.scale, quotient=None)
+
     def _changed(self, weight: Tensor) -> Tensor:
         """W + ΔW as (outputs, 1, columns) or (outputs, inputs, places of the kernel)."""
         changed = weight if self.factors is None else weight + self.scale * self.factors.matrix()
@@ -144,6 +156,10 @@ class Turn:
     def prepared(self, read: ReadWeight) -> Turn:
         """Its rotations are matrices already."""
         return self
+
+    def weighed(self, weight: float) -> Turn:
+        """Turns by another share."""
+        return replace(self, shares=tuple(weight * share for share in self.shares))
 
     def then(self, other: Turn) -> Turn:
         """Both turns as one term, this one first."""

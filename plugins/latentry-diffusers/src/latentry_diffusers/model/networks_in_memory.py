@@ -118,6 +118,10 @@ class NetworksInMemory(BaseModel):
             self._adapters = Adapters(self.networks, self._pairs)
         return self._adapters.set(loras, mode)
 
+    def weighing(self, weights: Sequence[float]) -> AbstractContextManager[None]:
+        """Sets the weights of the LoRAs whose weights change, for this thread."""
+        return nullcontext() if self._adapters is None else self._adapters.weighing(weights)
+
     def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:
         """Sets how pictures go through the autoencoder for a ``with`` block."""
         return self.autoencoder.tiled(side, slicing=slicing)

@@ -2,7 +2,9 @@
 
 /** The kinds of value that a property takes, apart from null. */
 function kinds(property) {
-  return (property.anyOf || [property]).filter((kind) => kind.type !== "null");
+  const all = (property.anyOf || [property]).filter((kind) => kind.type !== "null");
+  const plain = all.filter((kind) => !("$ref" in kind)); // a number, where a curve would do as well
+  return plain.length ? plain : all;
 }
 
 /** Whether a property is one value that an input can hold. */

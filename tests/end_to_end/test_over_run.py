@@ -1,0 +1,68 @@
+"""What changes over a run, in the families on diffusers' networks: each step is that of a request with the number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.loras import diffusers, random_lora, write
+from support.models import write_stable_diffusion
+from support.models_flux import write_flux
+from support.models_sd3 import write_stable_diffusion_3
+from support.stitched import stitched
+
+from latentry import Curve, Engine, GenerationRequest, PluginHost, Recipe
+
+pytestmark = pytest.mark.slow
+
+FAMILIES: dict[str, Callable[[Path], Path]] = {
+    "sd": write_stable_diffusion,
+    "sd3": write_stable_diffusion_3,
+    "flux": write_flux,
+}
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("families")
+    return {family: str(write(root / family)) for family, write in FAMILIES.items()}
+
+
+def request(folder: str, **wanted: Any) -> GenerationRequest:
+    about = {"prompt": ("a red circle", "a star"), "model": folder, "steps": STEPS, "seed": 5, "device": "cpu"}
+    return GenerationRequest(**about | {"dtype": "float32", "scheduler": "euler", "attention": "native"} | wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_is_that_of_the_number(folders: dict[str, str], family: str, tmp_path: Path) -> None:
+    """The guidance scale, which FLUX takes as an input of its network, and the weight of a LoRA; alone, in company,
+    as jobs of different lengths in one engine, and from the recipe.
+    """
+    host = PluginHost()
+    engine, wanted = Engine(host), request(folders[family])
+    model = engine.load(engine.prepare(wanted))
+    networks = {part: model.networks[part] for part in model.networks if part in ("unet", "transformer")}
+    file = str(write(tmp_path / "ink.safetensors", diffusers(random_lora(networks, rank=2, seed=1))))
+    scale, weight = Curve.parse("1.5@0,1.5@0.5,4@0.5"), Curve.parse("0@0,1@0.75")
+
+    def over(scale: Any, weight: Any, **more: Any) -> GenerationRequest:
+        return request(folders[family], guidance=scale, loras=({"path": file, "weight": weight},), **more)
+
+    places = [index / STEPS for index in range(STEPS)]
+    drawn = engine.generate(over(scale, weight))
+    expected = stitched(host, [over(scale.at(place, 0.0), weight.at(place, 0.0)) for place in places])
+    near = 1e-4 * float(expected.abs().max())
+    assert torch.allclose(drawn.latents, expected, atol=near)
+    for fixed in (over(1.5, 0.0), over(4.0, 0.75)):
+        assert float((engine.generate(fixed).latents - expected).abs().max()) > 20 * near
+    alone = engine.generate(over(scale, weight, batch=1)).latents
+    assert torch.allclose(alone, expected, atol=near)
+    jobs = [engine.submit(over(scale, weight, steps=steps)) for steps in (STEPS, STEPS + 2)]
+    assert torch.allclose(jobs[0].result(timeout=120).latents, expected, atol=near)
+    jobs[1].result(timeout=120)
+    recipe = Recipe.model_validate_json(drawn.recipes[1].model_dump_json())
+    assert torch.equal(engine.reproduce(recipe).latents, drawn.latents[1:])

@@ -69,7 +69,7 @@ def test_a_curve_is_typed_shown_and_kept(text: str) -> None:
         ("x", "a valid number"),
     ],
 )
-def test_what_is_no_curve_of_guidance(text: str, why: str) -> None:
+def test_what_cannot_be_a_curve_of_guidance(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         GenerationRequest(prompt="a", guidance=text)
 

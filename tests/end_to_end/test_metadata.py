@@ -137,6 +137,23 @@ def test_another_reader_reads_the_same(tmp_path: Path, program: str) -> None:
     assert (sampler.name, str(sampler.parameters["seed"])) == (ours.sampler, str(ours.seed))
 
 
+def test_a_picture_that_was_enlarged_on_the_way(latentry: CommandLine, tmp_path: Path, toy: list[object]) -> None:
+    """That program counts the steps that are taken, at the larger size too."""
+    hires = {"Denoising_strength": "0.4", "Hires_upscale": "1.5", "Hires_steps": "3", "Hires_upscaler": "4x-Foo"}
+    foreign.automatic1111(tmp_path / "theirs.png", **hires)
+    done = latentry("generate", "--from", "theirs.png", *toy[:4], "--scheduler", "toy:first", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "enlarged by '4x-Foo'; here it is by Lanczos" in " ".join(done.err.split())
+    again = read_recipe(tmp_path / "picture.png").request
+    assert (again.upscale, again.upscale_strength, again.upscale_mode) == (1.5, 0.4, "pixels")
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.size == (96, 96)
+    ours = read_foreign(PictureTexts({"parameters": read_texts(tmp_path / "picture.png").by_name["parameters"]}))
+    assert ours is not None
+    assert (ours.upscale, ours.strength, ours.upscale_steps, ours.upscaler) == (1.5, 0.4, 3, "Lanczos")
+    assert (ours.width, ours.height, ours.rest) == (64, 64, {})
+
+
 @pytest.mark.parametrize("program", FORMATS)
 def test_their_pictures_are_made_again_as_far_as_they_can_be(
     latentry: CommandLine, tmp_path: Path, shapes: Path, program: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -71,6 +72,12 @@ class BatchProgress:
 
     def __init__(self, progress: Progress, batch: int, batches: int, steps: int) -> None:
         self._progress, self._before, self._total = progress, batch * steps, batches * steps
+
+    def later(self, steps: int) -> BatchProgress:
+        """For what comes after so many of the batch's steps."""
+        after = copy(self)
+        after._before += steps
+        return after
 
     def __call__(
         self, stage: Stage, step: int, text: str, run: Run | None = None, glimpse: Glimpse | None = None

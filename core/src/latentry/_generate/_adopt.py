@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from latentry._discovery import PluginHost
@@ -47,6 +49,7 @@ def adopt(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any])
     fields = {name: value for name in PLAIN if (value := getattr(settings, name)) not in (None, "")}
     fields |= _bounded(settings, notes)
     fields |= _scheduler(host, settings, given, notes)
+    fields |= _larger(settings, notes)
     fields |= _model(host, settings, given)
     notes += _left_out(settings, given)
     return Adopted({**fields, **given}, tuple(notes))
@@ -87,6 +90,27 @@ def _scheduler(
     return fields
 
 
+def _larger(settings: ForeignSettings, notes: list[str]) -> dict[str, Any]:
+    """The second pass; that program takes its steps in full, where a strength takes a share of ours."""
+    factor, strength = settings.upscale, settings.strength
+    if factor is None or strength is None:
+        return {}
+    if not (1.0 < factor <= 8.0 and 0.0 < strength <= 1.0):
+        notes.append(f"It was enlarged {factor:g} times at a strength of {strength:g}, which is not taken over.")
+        return {}
+    latent = settings.upscaler.casefold().startswith("latent")
+    if settings.upscaler.casefold() not in ("", "lanczos", "latent (bicubic)"):
+        by = "latents by bicubic interpolation" if latent else "by Lanczos"
+        notes.append(f"It was enlarged by {settings.upscaler!r}; here it is {by}.")
+    steps = settings.upscale_steps or settings.steps
+    return {
+        "upscale": factor,
+        "upscale_strength": strength,
+        "upscale_steps": None if steps is None else max(1, math.ceil(steps / Fraction(repr(strength)))),
+        "upscale_mode": "latent" if latent else "pixels",
+    }
+
+
 def _model(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any]) -> dict[str, Any]:
     if "model" in given or not settings.model:
         return {}
@@ -101,7 +125,7 @@ def _model(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any]
 
 
 def _left_out(settings: ForeignSettings, given: Mapping[str, Any]) -> Iterator[str]:
-    if settings.strength is not None and "init_image" not in given:
+    if settings.strength is not None and settings.upscale is None and "init_image" not in given:
         yield f"It started from another picture, at a strength of {settings.strength:g}; give it as init_image."
     if settings.loras and "loras" not in given:
         names = ", ".join(f"{name}:{weight:g}" for name, weight in settings.loras)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -30,6 +31,7 @@ from latentry._generate._batch._decode import (
 )
 from latentry._generate._batch._finite import non_finite
 from latentry._generate._batch._loop import Begun, Halted, Sampled, Sampling
+from latentry._generate._batch._passes import Passes, enlarged
 from latentry._generate._batch._start import AutoencoderOverflow, Start, choose_start
 from latentry._generate._kept._conditioners import Conditioners
 from latentry._generate._kept._loaded_model import LoadedModel
@@ -44,6 +46,8 @@ from latentry._memory._upcast import upcast
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -163,31 +167,26 @@ class Drawing:
         setup, model, done = self.setup, loaded[0].model, self.done
         # an adaptive scheduler would choose the steps of one picture by the errors of the others
         size = 1 if setup.plan.scheduler.adaptive else setup.request.batch
-        steps, batches = len(setup.plan), [self.indices[i : i + size] for i in range(0, len(self.indices), size)]
+        batches = [self.indices[i : i + size] for i in range(0, len(self.indices), size)]
         failure: NonFiniteError | None = None
         notes = dict.fromkeys(setup.notes)
-        with ExitStack() as serving, reporting_out_of_memory("sampling"):
-            served = list(serving.enter_context(self.studio.served(setup, loaded, self.company)))
+        with _Served(self, loaded) as served, reporting_out_of_memory("sampling"):
             if setup.inputs.image is not None:
-                self.progress(ProgressEvent("encode", 0, len(batches) * steps, "Encoding the picture"))
-            start = self.company.run(partial(self.studio.start, setup, model))
-            sampling = Sampling(setup, loaded, start, self.given, self.company)
+                self.progress(ProgressEvent("encode", 0, len(batches) * setup.steps, "Encoding the picture"))
+            passes = self._passes(loaded)
             try:
                 for number, pictures in enumerate(batches[done.batches :], done.batches):
-                    reporting = BatchProgress(self.progress, number, len(batches), steps)
+                    reporting = BatchProgress(self.progress, number, len(batches), setup.steps)
+                    served.setup = setup
                     with self._left_out():
-                        sampled = sampling(pictures, reporting, done.begun)
-                        reporting("decode", steps, "Decoding")
-                        used, found = setup, self.company.run(partial(decode, model, pictures, sampled))
-                        if found is None:
-                            used = in_float32(setup, model)
-                            serving.close()  # the networks are shared with other threads
-                            found = self._decode_again(used, loaded, pictures, sampled)
-                            served += serving.enter_context(self.studio.served(setup, loaded, self.company))
+                        enlarge = partial(served.autoencoded, partial(enlarged, model, setup))
+                        sampled = passes(pictures, reporting, done.begun, enlarge)
+                        reporting("decode", setup.steps, "Decoding")
+                        found = served.autoencoded(partial(decode, model, pictures), sampled)
                         self.company.check(batch=True)
                         done.drawn.append(found)
-                        notes |= dict.fromkeys(used.notes)
-                        hand_out(self.studio.host, found, used, self.given, model, self.finished)
+                        notes |= dict.fromkeys(served.setup.notes)
+                        hand_out(self.studio.host, found, served.setup, self.given, model, self.finished)
                     done.batches, done.begun = number + 1, None
             except NonFiniteError as error:
                 failure = error
@@ -197,15 +196,26 @@ class Drawing:
             except Halted as halted:
                 done.begun = halted.begun
                 raise
-        notes |= dict.fromkeys(note for guard in served for note in guard.notes)
+        notes |= dict.fromkeys(note for guard in served.guards for note in guard.notes)
         result = to_result(self.studio.host, done.drawn, setup, self.given, tuple(notes), model)
         if failure is not None:
             failure.finished = result
             raise failure
         if result is None:  # every batch was skipped
             raise Interrupted("drop")
-        self.progress(ProgressEvent("done", len(batches) * steps, len(batches) * steps, "Done"))
+        total = len(batches) * setup.steps
+        self.progress(ProgressEvent("done", total, total, "Done"))
         return result
+
+    def _passes(self, loaded: Sequence[LoadedModel]) -> Passes:
+        setup, model = self.setup, loaded[0].model
+        start = self.company.run(partial(self.studio.start, setup, model))
+        first = Sampling(setup, loaded, start, self.given, self.company)
+        if setup.larger is None:
+            return Passes(first)
+        start = self.company.run(partial(self.studio.start, setup.larger, model))
+        noise = replace(self.given, latents=None)
+        return Passes(first, Sampling(setup.larger, loaded, start, noise, self.company))
 
     @contextmanager
     def _left_out(self) -> Iterator[None]:
@@ -216,20 +226,53 @@ class Drawing:
             if interrupted.wish != "skip":
                 raise
 
-    def _decode_again(
-        self, setup: Setup, loaded: Sequence[LoadedModel], pictures: Sequence[int], sampled: Sampled
-    ) -> Drawn:
-        """Decodes one batch with other settings of the autoencoder; batches before and after it keep theirs, so that no
-        picture depends on what was drawn beside it.
+
+class _Served:
+    """The networks of a drawing while they are set as its setup says.
+
+    Args:
+        drawing: whose they are.
+        loaded: its models.
+
+    Attributes:
+        guards: of attention.
+        setup: of the batch that is being drawn.
+    """
+
+    def __init__(self, drawing: Drawing, loaded: Sequence[LoadedModel]) -> None:
+        self._drawing, self._loaded, self.setup = drawing, loaded, drawing.setup
+        self._stack, self.guards = ExitStack(), list[AttentionGuard]()
+
+    def __enter__(self) -> Self:
+        self._serve(self._stack, self._drawing.setup)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def autoencoded(self, work: Callable[[Sampled], T | None], sampled: Sampled) -> T:
+        """What the autoencoder makes of one batch; where it overflows, in float32. Batches before and after it keep
+        their settings, so that no picture depends on what was drawn beside it.
 
         Raises:
-            NonFiniteError: the pixels are not finite with these either.
+            NonFiniteError: the values are not finite in float32 either.
         """
-        model = loaded[0].model
-        with self.studio.served(setup, loaded, self.company):
-            if (found := self.company.run(partial(decode, model, pictures, sampled))) is None:
-                raise non_finite(autoencoder_of(model))
+        drawing, model = self._drawing, self._loaded[0].model
+        if (found := drawing.company.run(partial(work, sampled))) is not None:
+            return found
+        self.setup = in_float32(drawing.setup, model)
+        self._stack.close()  # the networks are shared with other threads
+        with ExitStack() as other:
+            self._serve(other, self.setup)
+            found = drawing.company.run(partial(work, sampled))
+        if found is None:
+            raise non_finite(autoencoder_of(model))
+        self._serve(self._stack, drawing.setup)
         return found
+
+    def _serve(self, stack: ExitStack, setup: Setup) -> None:
+        drawing = self._drawing
+        self.guards += stack.enter_context(drawing.studio.served(setup, self._loaded, drawing.company))
 
 
 @contextmanager

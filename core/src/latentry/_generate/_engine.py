@@ -319,7 +319,8 @@ class Engine:
             opened=self._opened,
             known=self._idle,
         )
-        return replace(setup, plan=self._plans(setup.plan), fingerprints=self._fingerprints)
+        larger = setup.larger and replace(setup.larger, plan=self._plans(setup.larger.plan))
+        return replace(setup, plan=self._plans(setup.plan), larger=larger, fingerprints=self._fingerprints)
 
     def _prepare_again(
         self,

@@ -9,7 +9,9 @@ from typing import Any
 from latentry._contract._curve import largest
 from latentry._discovery import PluginHost
 from latentry._pictures._automatic1111 import SCHEDULES, write_parameters
+from latentry._request._generation_request import GenerationRequest
 from latentry._request._recipe import Recipe
+from latentry._request._values._strength import count_steps
 from latentry._specs import PeerName
 
 PROGRAM = "AUTOMATIC1111"
@@ -24,6 +26,7 @@ def parameters(host: PluginHost, recipe: Recipe) -> str:
     peer = _peer(host, request.scheduler or "", request.scheduler_options)
     loras = "".join(f"<lora:{Path(lora.path).stem}:{largest(lora.weight):g}>" for lora in request.loras)
     skipped = request.conditioning.get("clip_skip")
+    strength = request.strength if request.upscale is None else request.upscale_strength  # it has one for both
     values: dict[str, object] = {
         "Steps": request.steps,
         "Sampler": peer.name if peer else _own(request.scheduler),
@@ -32,12 +35,26 @@ def parameters(host: PluginHost, recipe: Recipe) -> str:
         "Seed": request.seed,
         "Size": f"{request.width}x{request.height}",
         "Model": Path(request.model).stem if request.model else None,
-        "Denoising strength": f"{request.strength:g}" if request.strength is not None else None,
+        "Denoising strength": f"{strength:g}" if strength is not None else None,
+        **_larger(request),
         "Clip skip": skipped + 1 if isinstance(skipped, int) and skipped else None,
         "Batch pos": recipe.index or None,
         "Version": f"latentry {recipe.core}",
     }
     return write_parameters(request.prompts[recipe.index] + loras, request.negative, values)
+
+
+def _larger(request: GenerationRequest) -> Mapping[str, object]:
+    """That program counts the steps that are taken."""
+    if request.upscale is None or request.upscale_steps is None:
+        return {}
+    laid_out, left_out = count_steps(request.upscale_steps, request.upscale_strength, request.strength_mode)
+    upscaler = "Latent (bicubic)" if request.upscale_mode == "latent" else "Lanczos"
+    return {
+        "Hires upscale": f"{request.upscale:g}",
+        "Hires steps": laid_out - left_out,
+        "Hires upscaler": upscaler,
+    }
 
 
 def _peer(host: PluginHost, scheduler: str, options: Mapping[str, Any]) -> PeerName | None:

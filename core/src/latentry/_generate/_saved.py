@@ -56,7 +56,7 @@ class SavedJob:
             tensors[f"latents.{number}"] = drawn.sampled.latents.contiguous()
             tensors |= {f"picture.{number}.{i}": _levels(picture) for i, picture in enumerate(drawn.pictures)}
         if (begun := self.done.begun) is not None:
-            about["evaluations"] = begun.evaluations
+            about["evaluations"], about["larger"] = begun.evaluations, begun.larger
             for name, state in (("run", begun.run), ("guidance", begun.guidance)):
                 about[name] = _about(state)
                 tensors |= {f"{name}.{key}": tensor.cpu().contiguous() for key, tensor in state.tensors.items()}
@@ -89,7 +89,7 @@ class SavedJob:
         begun = None
         if "run" in about:
             run, guidance = (_state(about[name], tensors, name) for name in ("run", "guidance"))
-            begun = Begun(run, guidance, about["evaluations"])
+            begun = Begun(run, guidance, about["evaluations"], about.get("larger", False))
         given = {name: _picture(tensors[f"given.{name}"], mode) for name, mode in about["given"].items()}
         return cls(recipe, given, Progressed(drawn, about["batches"], begun))
 

@@ -32,7 +32,7 @@ FEWEST = 2
 """Pairs that the last line has at least, or it belongs to the prompt."""
 USED = {
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Denoising strength", "Clip skip"),
-    *("Model hash", "Version"),
+    *("Model hash", "Version", "Hires upscale", "Hires steps", "Hires upscaler"),
 }
 
 
@@ -70,6 +70,9 @@ def read_parameters(text: str) -> ForeignSettings | None:
         height=whole(height),
         model=values.get("Model", ""),
         strength=real(values.get("Denoising strength")),
+        upscale=real(values.get("Hires upscale")),
+        upscale_steps=whole(values.get("Hires steps")),
+        upscaler=values.get("Hires upscaler", ""),
         clip_skip=None if skipped is None else max(skipped - 1, 0),  # there 1 is to use the last layer
         loras=tuple((name, _weight(weight)) for name, weight in LORA.findall(prompt)),
         rest={name: value for name, value in values.items() if name not in USED},

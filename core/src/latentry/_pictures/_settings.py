@@ -25,6 +25,9 @@ class ForeignSettings:
         height: in pixels.
         model: the model's name there.
         strength: of image to image.
+        upscale: how many times it was enlarged and drawn on again; ``strength`` is then that of the second pass.
+        upscale_steps: the steps that were taken there.
+        upscaler: the name of what enlarged it.
         clip_skip: CLIP's layers that are left out, 1 where the last but one is used.
         loras: names and weights.
         rest: what else it says, by its own names.
@@ -43,6 +46,9 @@ class ForeignSettings:
     height: int | None = None
     model: str = ""
     strength: float | None = None
+    upscale: float | None = None
+    upscale_steps: int | None = None
+    upscaler: str = ""
     clip_skip: int | None = None
     loras: tuple[tuple[str, float], ...] = ()
     rest: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,8 @@ from latentry._specs import Final
 Shares = tuple[float, float]
 """First and last, in shares of the steps."""
 
+UpscaleMode = Literal["pixels", "latent"]
+
 Level = Annotated[float, Field(allow_inf_nan=True)]
 """A noise level. σ/α is infinite where a flow model starts."""
 INFINITE = ("sigmas", "sigma_options", "scheduler_options", "guidance_options")
@@ -215,6 +217,19 @@ class GenerationRequest(BaseModel):
     )
     height: Annotated[int | None, Option(Panel.OUTPUT, unit="pixels")] = Field(
         default=None, ge=1, le=LARGEST, description="Height in pixels; the model's own if not given."
+    )
+    upscale: Annotated[float | None, Option(Panel.OUTPUT, metavar="FACTOR")] = Field(
+        default=None, gt=1.0, le=8.0, description="Draw the picture, enlarge it so many times, and draw on it again."
+    )
+    upscale_strength: Annotated[float, Option(Panel.OUTPUT, needs="upscale")] = Field(
+        default=0.5, gt=0.0, le=1.0, description="How much to change the enlarged picture."
+    )
+    upscale_steps: Annotated[int | None, Option(Panel.OUTPUT, needs="upscale")] = Field(
+        default=None, ge=1, description="Steps to take that share of; as many as before if not given."
+    )
+    upscale_mode: Annotated[UpscaleMode, Option(Panel.OUTPUT, needs="upscale")] = Field(
+        default="pixels",
+        description="Enlarge the decoded picture, or its latents, which needs more strength.",
     )
     count: Annotated[int, Option(Panel.OUTPUT)] = Field(
         default=1, ge=1, le=LARGEST, description="Number of pictures for each prompt."

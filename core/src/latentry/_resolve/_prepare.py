@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
+from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
@@ -44,7 +45,7 @@ from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._shown._canvas import Canvas, choose_canvas
-from latentry._resolve._shown._inputs import read_inputs
+from latentry._resolve._shown._inputs import Inputs, read_inputs
 from latentry._resolve._shown._read_picture import Picture
 from latentry._resolve._shown._task import check_references
 from latentry._resolve._sigmas import choose_sigmas
@@ -89,7 +90,63 @@ def prepare(
         request.revision, request.offline, lambda text: progress(ProgressEvent("load", 0, 0, text)), opening
     )
     located, checkpoint = _opened(host, request, access, opened or OpenedCheckpoints())
-    canvas = _canvas(request, located, checkpoint, pictures, opening)
+    check_references(located.variant, len(request.references))
+    files = {"init_image": request.init_image, "mask": request.mask}
+    inputs = read_inputs(pictures, files, opening, request.references)
+    found = _Found(host, located, checkpoint, backends, policy, access)
+    setup = _decide(found, request, inputs, strict=strict)
+    return setup if request.upscale is None else _with_larger(found, request, setup)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there, whatever the request's size.
+
+    Attributes:
+        host: what is installed.
+        located: the model.
+        checkpoint: its configuration.
+        backends: for attention.
+        policy: how the host saves memory.
+        access: what may be opened, and how.
+    """
+
+    host: PluginHost
+    located: Located
+    checkpoint: Checkpoint
+    backends: AvailableBackends
+    policy: MemoryPolicy
+    access: Access
+
+
+def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Setup:
+    """The setup with its second pass. Both keep the networks in memory as the larger one needs it."""
+    with naming_upscale():
+        second = larger_request(request, setup)
+        larger = _decide(found, second, larger_inputs(setup), strict=False)
+    check_larger(setup, larger)
+    decided = {"upscale_steps": larger.request.steps, **larger.memory.decided}
+    return replace(
+        setup,
+        request=setup.request.model_copy(update=decided),
+        memory=larger.memory,
+        larger=replace(larger, inputs=replace(larger.inputs, image=None)),
+    )
+
+
+def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict: bool) -> Setup:
+    """One pass of a request."""
+    host, located, checkpoint, access = found.host, found.located, found.checkpoint, found.access
+    opening = access.policy
+    canvas = choose_canvas(
+        located.variant,
+        checkpoint,
+        inputs,
+        width=request.width,
+        height=request.height,
+        strength=request.strength,
+        policy=opening,
+    )
     method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
     second = (located, checkpoint, canvas.size, replace(access, revision=None))
     refiner = choose_refiner(host, request.refiner, request.switch, *second)
@@ -121,7 +178,7 @@ def prepare(
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device)
     memory = choose_memory(
-        policy,
+        found.policy,
         parts=parts_of(checkpoints),
         dtypes=request.dtypes,
         tiling=request.vae_tiling,
@@ -133,7 +190,7 @@ def prepare(
         device=device,
         dtype=dtype,
     )
-    attention = choose_attention(backends, request.attention, request.attention_options, device, dtype)
+    attention = choose_attention(found.backends, request.attention, request.attention_options, device, dtype)
     check_attention(method, checkpoint, attention.text, located.variant)
     decided = {
         "model": located.name,
@@ -302,27 +359,6 @@ def _lay_out(
 
     idle = known(plan, sigmas, counts, on_grid=located.variant.on_grid, find=find)
     return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=(*notes, *scheduler.notes))
-
-
-def _canvas(
-    request: GenerationRequest,
-    located: Located,
-    checkpoint: Checkpoint,
-    pictures: Mapping[str, Picture | None],
-    opening: Policy,
-) -> Canvas:
-    check_references(located.variant, len(request.references))
-    files = {"init_image": request.init_image, "mask": request.mask}
-    inputs = read_inputs(pictures, files, opening, request.references)
-    return choose_canvas(
-        located.variant,
-        checkpoint,
-        inputs,
-        width=request.width,
-        height=request.height,
-        strength=request.strength,
-        policy=opening,
-    )
 
 
 def _guidance_options(

@@ -53,6 +53,7 @@ class Setup:
         notes: what to tell the user, one sentence each.
         fingerprints: of files; those that an engine keeps between requests.
         plan_digest: sha256 of the plan file's numbers, where there is one.
+        larger: the second pass of a request with ``upscale``, which begins from what the first one drew.
         float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
 
@@ -77,6 +78,7 @@ class Setup:
     notes: tuple[str, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     plan_digest: str = ""
+    larger: Setup | None = None
     float32_autoencoder: bool = False
 
     @property
@@ -114,6 +116,11 @@ class Setup:
     def _key(self, located: Located) -> tuple[Hashable, ...]:
         where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
         return (located.files, located.variant.name, *where)
+
+    @property
+    def steps(self) -> int:
+        """How many steps a batch takes, in all passes."""
+        return len(self.plan) + (self.larger.steps if self.larger else 0)
 
     @property
     def size(self) -> tuple[int, int]:

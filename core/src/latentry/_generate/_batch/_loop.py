@@ -52,12 +52,14 @@ class Begun(NamedTuple):
     Attributes:
         run: where its run is.
         guidance: the guidance's memory.
-        evaluations: how many its run took.
+        evaluations: how many it took.
+        larger: it is in its second, larger pass.
     """
 
     run: RunState
     guidance: RunState
     evaluations: int
+    larger: bool = False
 
 
 class Halted(Leaving):

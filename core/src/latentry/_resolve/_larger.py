@@ -1,0 +1,98 @@
+"""The second, larger pass of a request with ``upscale``: image to image from what the first one drew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from latentry._errors import IncompatibleError, LatentryError, OptionError
+from latentry._request._generation_request import GenerationRequest
+from latentry._resolve._setup import Setup
+from latentry._resolve._shown._inputs import Inputs
+
+FIELDS = {
+    "init_image": "upscale",
+    "width": "upscale",
+    "strength": "upscale_strength",
+    "steps": "upscale_steps",
+    "strength_mode": "upscale_strength",
+}
+"""The fields that are to blame, by those of the second pass."""
+MEMORY = ("vae_tiling", "vae_slicing", "capture")
+"""Fields that are decided by the larger size."""
+
+
+@contextmanager
+def naming_upscale() -> Iterator[None]:
+    """An error inside names the field that the user gave."""
+    try:
+        yield
+    except LatentryError as error:
+        if error.field == "strength":
+            error.remedy = "Use a higher strength, or more steps."
+        error.field = FIELDS.get(error.field or "", error.field)
+        raise
+
+
+def larger_request(request: GenerationRequest, setup: Setup) -> GenerationRequest:
+    """What the second pass is asked for: all that was decided for the first, so that a recipe holds both.
+
+    A time shift stays that of the first size: a strength begins at the noise level that it has there.
+
+    Args:
+        request: as it was given.
+        setup: of the first pass.
+
+    Raises:
+        IncompatibleError: the network cannot draw from a picture.
+        OptionError: a part of the picture is to be kept.
+    """
+    variant = setup.located.variant
+    if "image-to-image" not in variant.tasks:
+        raise IncompatibleError(
+            f"{variant.name} cannot draw a picture again at a larger size.",
+            why=f"That is image-to-image, and its network is for {' and '.join(variant.tasks)}.",
+            remedy="Leave upscale out, or choose another model.",
+            field="upscale",
+        )
+    if setup.inputs.mask is not None:
+        raise OptionError(
+            "A picture of which a mask keeps parts cannot be enlarged on the way.",
+            why="The kept pixels would not be those of the picture any more.",
+            remedy="Leave upscale out, or enlarge the result in a second request.",
+            field="upscale",
+        )
+    second = {
+        "width": None,
+        "height": None,
+        "upscale": None,
+        "init_image": None,
+        "strength": request.upscale_strength,
+        "steps": request.upscale_steps or request.steps,
+    }
+    return setup.request.model_copy(update=second | {field: getattr(request, field) for field in MEMORY})
+
+
+def larger_inputs(setup: Setup) -> Inputs:
+    """A picture of the size that is wanted, for the one that is not drawn yet."""
+    factor = setup.request.upscale or 1.0
+    width, height = (round(side * factor) for side in setup.size)
+    return Inputs(Image.new("RGB", (width, height)), references=setup.inputs.references)
+
+
+def check_larger(setup: Setup, larger: Setup) -> None:
+    """Refuses a factor that leaves the size as it is.
+
+    Raises:
+        OptionError: the model has no size between the two.
+    """
+    if larger.size == setup.size:
+        width, height = setup.size
+        raise OptionError(
+            f"{setup.request.upscale:g} times {width}×{height} pixels is not yet another size of this model.",
+            why="It is rounded down to sides that the model can draw.",
+            remedy="Use a larger factor.",
+            field="upscale",
+        )

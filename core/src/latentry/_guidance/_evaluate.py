@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
 from latentry._guidance._changing import UNCHANGING, Changing
 from latentry._guidance._rows import Predict, Rows
+from latentry._guidance._tiles import Tiles
 from latentry._numerics._processes._point import Query
 from latentry._specs import BranchKind
 
@@ -70,6 +71,7 @@ class BatchEvaluate:
         predict: has rows go through the network, perhaps with those of other requests.
         controls: the conditioners that steer the network.
         changing: what changes from one evaluation to the next.
+        tiles: the parts in which samples go through it; None: whole.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class BatchEvaluate:
         predict: Predict = Rows.predict,
         controls: Controls = NO_CONTROLS,
         changing: Changing = UNCHANGING,
+        tiles: Tiles | None = None,
     ) -> None:
-        self._model, self._through, self._controls, self._changing = model, predict, controls, changing
+        self._model, self._through, self._controls = model, predict, controls
+        self._changing, self._tiles = changing, tiles
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
 
@@ -104,11 +108,17 @@ class BatchEvaluate:
             sides = [negative[row * len(negative) // len(x)] for row in rows]
             steer, weights = self._controls.at(query, sides), self._changing.weights(query)
             told = self._changing.told(query, conditioning)
-            output = self._through(Rows(self._model, some, query.timestep, told, layers, attention, steer, weights))
+            output = self._output(Rows(self._model, some, query.timestep, told, layers, attention, steer, weights))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)
         return torch.stack([output for _, output in sorted(outputs, key=lambda pair: pair[0])])
+
+    def _output(self, rows: Rows) -> Tensor:
+        """The network's output for rows, whole or in parts."""
+        if self._tiles is None:
+            return self._through(rows)
+        return self._tiles(rows.x, lambda part: self._through(replace(rows, x=part)))
 
     def _grouped(self, negative: tuple[bool, ...]) -> list[tuple[list[int], Conditioning]]:
         """Rows of equal shapes, with their conditioning joined once and kept for the next query."""

@@ -21,6 +21,6 @@ def reporting_out_of_memory(what: str) -> Iterator[None]:
         raise ResourceError(
             f"Out of memory while {what}.",
             why=text.splitlines()[0] if text else "",
-            remedy="Use offload, tiles for the autoencoder, fewer pictures at once (batch 1), a smaller width and "
-            "height, or float16.",
+            remedy="Use offload, tiles for the autoencoder or the denoiser, fewer pictures at once (batch 1), a "
+            "smaller width and height, or float16.",
         ) from error

@@ -250,6 +250,15 @@ class GenerationRequest(BaseModel):
     without: Annotated[tuple[str, ...], Option(Panel.DEVICE, metavar="PART", repeatable=True)] = Field(
         default=(), description="Optional part of the model to leave out, e.g. text_encoder_3."
     )
+    denoise_tile: Annotated[int | None, Option(Panel.DEVICE, unit="pixels")] = Field(
+        default=None,
+        ge=8,
+        le=LARGEST,
+        description="Side in pixels of the parts in which a larger picture is denoised: less memory, and other pixels.",
+    )
+    denoise_overlap: Annotated[int | None, Option(Panel.DEVICE, needs="denoise_tile", unit="pixels")] = Field(
+        default=None, ge=0, le=LARGEST, description="How much neighbours share; a quarter of their side if not given."
+    )
     vae_tiling: Annotated[Tiling | None, Option(Panel.DEVICE, metavar="on|off|auto|PIXELS", read=_reading.tiling)] = (
         Field(default=None, description="Run the autoencoder in tiles, whose side can be given in pixels.")
     )

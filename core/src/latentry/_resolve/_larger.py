@@ -83,7 +83,7 @@ def larger_inputs(setup: Setup) -> Inputs:
 
 
 def check_larger(setup: Setup, larger: Setup) -> None:
-    """Refuses a factor that leaves the size as it is.
+    """Refuses a factor that leaves the size as it is, and tiles that are not smaller than the larger size.
 
     Raises:
         OptionError: the model has no size between the two.
@@ -95,4 +95,11 @@ def check_larger(setup: Setup, larger: Setup) -> None:
             why="It is rounded down to sides that the model can draw.",
             remedy="Use a larger factor.",
             field="upscale",
+        )
+    if larger.request.denoise_tile is not None and larger.tiles is None:
+        raise OptionError(
+            "The option denoise_tile has no effect here.",
+            why="The enlarged picture fits into one.",
+            remedy="Leave it out.",
+            field="denoise_tile",
         )

@@ -45,6 +45,7 @@ from latentry._resolve._plugins_used import plugins_used
 from latentry._resolve._scheduler import choose_scheduler
 from latentry._resolve._setup import Setup
 from latentry._resolve._shown._canvas import Canvas, choose_canvas
+from latentry._resolve._shown._denoise_tiles import choose_tiles
 from latentry._resolve._shown._inputs import Inputs, read_inputs
 from latentry._resolve._shown._read_picture import Picture
 from latentry._resolve._shown._task import check_references
@@ -125,7 +126,8 @@ def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Set
         second = larger_request(request, setup)
         larger = _decide(found, second, larger_inputs(setup), strict=False)
     check_larger(setup, larger)
-    decided = {"upscale_steps": larger.request.steps, **larger.memory.decided}
+    second = larger.request
+    decided = {"upscale_steps": second.steps, "denoise_overlap": second.denoise_overlap, **larger.memory.decided}
     return replace(
         setup,
         request=setup.request.model_copy(update=decided),
@@ -147,6 +149,15 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         strength=request.strength,
         policy=opening,
     )
+    tiles = choose_tiles(
+        checkpoint,
+        located.variant,
+        canvas,
+        tile=request.denoise_tile,
+        overlap=request.denoise_overlap,
+        steered=bool(request.controls),
+    )
+    canvas = replace(canvas, tiles=tiles)
     method = choose_method(host, located, request.guidance_method, request.guidance_options, request.guidance)
     second = (located, checkpoint, canvas.size, replace(access, revision=None))
     refiner = choose_refiner(host, request.refiner, request.switch, *second)
@@ -165,7 +176,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
             host, request.plan, request.steps, canvas.strength, checkpoint.noise, located, scale
         )
     plan = laid_out.plan
-    check_plan(opening, plan)
+    check_plan(opening, plan, len(canvas.tiles) if canvas.tiles else 1)
     options = _guidance_options(host, request, located, method, laid_out)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
@@ -236,6 +247,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         plugins=plugins_used(host, located, laid_out, method, attention, controls),
         core=host.core_version,
         plan_digest=laid_out.digest,
+        tiles=canvas.tiles,
         notes=(
             *laid_out.notes,
             *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
@@ -333,9 +345,9 @@ def _lay_out(
     opening.check("steps", counts.laid_out)
     with plugin_call(checkpoint):
         if isinstance(checkpoint, ShiftsBySteps):
-            shift: float | None = checkpoint.shift_for(*canvas.size, counts.laid_out)
+            shift: float | None = checkpoint.shift_for(*canvas.shown, counts.laid_out)
         else:
-            shift = checkpoint.shift(*canvas.size)
+            shift = checkpoint.shift(*canvas.shown)
     measured = located.checkpoint is not None and located.checkpoint.measured_grids
     sigmas = choose_sigmas(
         host,

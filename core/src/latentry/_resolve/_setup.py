@@ -17,6 +17,7 @@ from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Fingerprints
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._refiner import Refiner
+from latentry._guidance._tiles import Tiles
 from latentry._guidance._weak_model import WeakModel
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
@@ -53,6 +54,7 @@ class Setup:
         notes: what to tell the user, one sentence each.
         fingerprints: of files; those that an engine keeps between requests.
         plan_digest: sha256 of the plan file's numbers, where there is one.
+        tiles: the parts in which samples go through the network; None: whole.
         larger: the second pass of a request with ``upscale``, which begins from what the first one drew.
         float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
@@ -78,6 +80,7 @@ class Setup:
     notes: tuple[str, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     plan_digest: str = ""
+    tiles: Tiles | None = None
     larger: Setup | None = None
     float32_autoencoder: bool = False
 
@@ -147,8 +150,8 @@ class Setup:
         guidance = request.guidance if self.located.variant.guidance_kind == "distilled" else None
         if isinstance(guidance, Curve):
             guidance = guidance.first  # the rest is told at each evaluation
-        shown = self.inputs.references
-        return PromptSettings(*self.size, negative, guidance=guidance, own=self.conditioning, references=shown)
+        size, shown = self.tiles.shown if self.tiles else self.size, self.inputs.references
+        return PromptSettings(*size, negative, guidance=guidance, own=self.conditioning, references=shown)
 
     def again(self, recipe: Recipe) -> Setup:
         """The setup of a picture that is made again; its plugins keep the reasons for which they were taken then."""

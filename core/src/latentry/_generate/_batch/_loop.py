@@ -211,7 +211,8 @@ class Sampling:
         cond = [self._encoded(loaded, request.prompts[index], negative=False) for index in pictures]
         once = [self._encoded(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
         uncond = once * len(pictures)
-        return BatchEvaluate(loaded.model, cond, uncond, self.company.predict, controls, self._changing(loaded))
+        told = (controls, self._changing(loaded), self.setup.tiles)
+        return BatchEvaluate(loaded.model, cond, uncond, self.company.predict, *told)
 
     def _changing(self, loaded: LoadedModel) -> Changing:
         setup = self.setup

@@ -37,12 +37,18 @@ def check_request(policy: Policy, request: GenerationRequest) -> None:
         policy.check_path(lora.path, "loras")
 
 
-def check_plan(policy: Policy, plan: Plan) -> None:
+def check_plan(policy: Policy, plan: Plan, tiles: int = 1) -> None:
     """Refuses a plan of more steps or evaluations than the policy allows.
+
+    Args:
+        policy: the limits.
+        plan: of the steps that are taken.
+        tiles: how many parts of a picture go through the network at each evaluation.
 
     Raises:
         NotAllowed: names the field.
     """
     policy.check("steps", len(plan))
     if policy.evaluations is not None and plan.evaluations is not None:
-        policy.check("evaluations", plan.evaluations, "scheduler_options")
+        field = "scheduler_options" if tiles == 1 else "denoise_tile"
+        policy.check("evaluations", plan.evaluations * tiles, field)

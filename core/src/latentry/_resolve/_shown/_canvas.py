@@ -8,6 +8,7 @@ from typing import Any
 from latentry._contract._model import Checkpoint
 from latentry._discovery import plugin_call
 from latentry._errors import OptionError
+from latentry._guidance._tiles import Tiles
 from latentry._policy import ANYTHING, Policy
 from latentry._resolve._shown._inputs import Inputs
 from latentry._resolve._shown._read_picture import Picture
@@ -28,6 +29,7 @@ class Canvas:
         inputs: the pictures it begins from, at that size.
         strength: how far the result may be from them; None without pictures.
         notes: what was done to the pictures, one sentence each.
+        tiles: the parts in which the network is shown it; None: whole.
     """
 
     size: tuple[int, int]
@@ -35,11 +37,20 @@ class Canvas:
     inputs: Inputs
     strength: float | None
     notes: tuple[str, ...]
+    tiles: Tiles | None = None
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height that the network is shown at a time, which it was trained for or not."""
+        return self.tiles.shown if self.tiles else self.size
 
     @property
     def decided(self) -> dict[str, Any]:
         """The fields of a request for the same."""
-        return {"width": self.size[0], "height": self.size[1], "strength": self.strength}
+        found: dict[str, Any] = {"width": self.size[0], "height": self.size[1], "strength": self.strength}
+        if self.tiles is not None:
+            found["denoise_overlap"] = self.tiles.overlap * self.size[1] // self.tiles.whole[0]
+        return found
 
 
 def choose_canvas(

@@ -54,6 +54,7 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
         *_about_noise(request, canvas, plan),
         *_about_guidance(request, guidance, len(plan)),
         *_about_batches(request, plan),
+        (canvas.tiles is None and request.upscale is None, NoEffect("denoise_tile", "The picture fits into one.")),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 

@@ -23,6 +23,10 @@ VALUES = {
     "strength_mode": "full",
     "mask": "mask.png",
     "mask_feather": "4",
+    "upscale_strength": "0.4",
+    "upscale_steps": "5",
+    "upscale_mode": "latent",
+    "denoise_overlap": "8",
     "blocks_per_group": "2",
 }
 

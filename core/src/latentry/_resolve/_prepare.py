@@ -94,7 +94,7 @@ def prepare(
     check_references(located.variant, len(request.references))
     files = {"init_image": request.init_image, "mask": request.mask}
     inputs = read_inputs(pictures, files, opening, request.references)
-    found = _Found(host, located, checkpoint, backends, policy, access)
+    found = _Found(host, located, checkpoint, backends, policy, access, known or KnownIdle())
     setup = _decide(found, request, inputs, strict=strict)
     return setup if request.upscale is None else _with_larger(found, request, setup)
 
@@ -110,6 +110,7 @@ class _Found:
         backends: for attention.
         policy: how the host saves memory.
         access: what may be opened, and how.
+        known: idle options of earlier requests.
     """
 
     host: PluginHost
@@ -118,6 +119,7 @@ class _Found:
     backends: AvailableBackends
     policy: MemoryPolicy
     access: Access
+    known: KnownIdle
 
 
 def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Setup:
@@ -168,8 +170,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
     controls = choose_controls(host, request.controls, located, checkpoint, canvas.size, second[-1])
 
     if request.plan is None:
-        known = known or KnownIdle()
-        laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, known, strict=strict)
+        laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, found.known, strict=strict)
     else:
         scale = largest(_scale(host, request, located, method, None))
         laid_out = follow_plan_file(

@@ -119,7 +119,7 @@ MOVED = {
 }
 """What was in ``latentry`` once and is in a module of its own now; the old place works, with a warning."""
 
-FACES = sorted([*MOVED, "batches", "tables"])
+FACES = sorted([*MOVED, "batches", "commands", "tables"])
 PLUGINS = Path(__file__).parents[1] / "plugins"
 HEAVY = ("torch", "numpy", "pydantic", "diffusers", "transformers", "safetensors", "PIL")
 

@@ -1,21 +1,20 @@
 """Plots of the schedulers' errors, from the tables of ``docs/schedulers.md``, as SVG.
 
-The text is gray and the ground transparent, so that they read on light and dark pages.
+They are drawn as ``latentry compare`` draws its own.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 
 from documentation.repository import ROOT
+from latentry_compare import error_plot
 
 TITLES = {"vp": "Variance preserving", "flow": "Rectified flow", "edm": "EDM"}
 """Sections of the page, by noise process."""
 SHOWN = ("ddim", "euler", "heun", "dpm2", "dpmpp-2m", "lms", "pndm", "deis", "unipc")
 """Deterministic schedulers that people know, for a plot that can be read."""
-MARKERS = "osD^vPX"
 PATH, IMAGES, VARIANCE = (
     "Error of the path, mixture",
     "Error of the path, spectrum of images",
@@ -28,7 +27,7 @@ PLOTS: dict[str, tuple[str, str, Sequence[str]]] = {
     **{f"images/variance-{process}.svg": (process, VARIANCE, ()) for process in TITLES},
 }
 """Process, table and schedulers (all, if none is named) of each plot, by path below ``docs``."""
-Curve = Mapping[int, float]
+Curve = Mapping[float, float]
 
 
 def measured(process: str, quantity: str) -> dict[str, Curve]:
@@ -51,38 +50,10 @@ def measured(process: str, quantity: str) -> dict[str, Curve]:
 
 
 def errors(process: str, quantity: str, names: Sequence[str] = ()) -> str:
-    """A plot of error against evaluations, both logarithmic."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
-
-    gray = "#808080"
-    style = {"svg.fonttype": "none", "svg.hashsalt": "latentry", "font.family": "sans-serif", "text.color": gray}
-    style |= dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), gray)
+    """A plot of error against evaluations, both logarithmic; the best at ten evaluations first."""
     curves = {name: curve for name, curve in measured(process, quantity).items() if not names or name in names}
-    with mpl.rc_context(style):
-        figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-        colours = pyplot.get_cmap("turbo")
-        order = sorted(curves, key=lambda name: curves[name].get(10, 0))
-        for place, name in enumerate(order):
-            colour = colours(0.08 + 0.84 * place / max(1, len(order) - 1))
-            points = zip(*curves[name].items(), strict=True)
-            axes.plot(*points, marker=MARKERS[place % len(MARKERS)], markersize=4, color=colour, label=name)
-        axes.set(xscale="log", yscale="log", xlabel="evaluations of the network", ylabel=quantity.lower())
-        axes.xaxis.set_major_locator(FixedLocator(sorted({count for curve in curves.values() for count in curve})))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-        out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-        pyplot.close(figure)
-    return out.getvalue()
+    order = sorted(curves, key=lambda name: curves[name].get(10, 0))
+    return error_plot({"": {name: curves[name] for name in order}}, ylabel=quantity.lower())
 
 
 def figures() -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Latentry: a plug-in framework for diffusion image generation.
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
-``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance``, ``latentry.conditioners`` and
-``latentry.models``, and the conformance kit in ``latentry.testing``. Importing this package imports neither torch nor
-any plugin; most names are imported on first use.
+``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance``, ``latentry.conditioners``,
+``latentry.models`` and ``latentry.commands``, and the conformance kit in ``latentry.testing``. Importing this package
+imports neither torch nor any plugin; most names are imported on first use.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, batches, conditioners, guidance, models, sigmas, solvers, tables
+    from latentry import attention, batches, commands, conditioners, guidance, models, sigmas, solvers, tables
     from latentry._contract._curve import Curve
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
@@ -111,9 +111,8 @@ else:
     _lazy_name, __dir__ = lazy_exports(
         __name__,
         {
-            **dict.fromkeys(
-                ("attention", "batches", "conditioners", "guidance", "models", "sigmas", "solvers", "tables"), ""
-            ),
+            **dict.fromkeys(("attention", "batches", "commands", "conditioners", "guidance", "models"), ""),
+            **dict.fromkeys(("sigmas", "solvers", "tables"), ""),
             "Curve": "_contract._curve",
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
@@ -284,6 +283,7 @@ __all__ = [
     "WholeScheduler",
     "attention",
     "batches",
+    "commands",
     "compatible",
     "conditioners",
     "guidance",

@@ -1,7 +1,8 @@
 """Many requests into one folder, here or on other machines.
 
 ``BatchFolder`` and ``run_batch`` are what ``latentry batch`` is made of; ``Executor``, ``BatchSettings``, ``Line``,
-``DrawnLine`` and ``draw_line`` are what an executor needs.
+``DrawnLine`` and ``draw_line`` are what an executor needs; ``request_of``, ``finished_line`` and ``failed_line``
+are what ``draw_line`` is made of, for those who draw several lines together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from latentry._lazy import lazy_exports
 if TYPE_CHECKING:
     from latentry._batch._folder import BatchFolder
     from latentry._batch._run import run_batch
-    from latentry._batch._work import BatchSettings, DrawnLine, Executor, Line, draw_line
+    from latentry._batch._work import (
+        BatchSettings,
+        DrawnLine,
+        Executor,
+        Line,
+        draw_line,
+        failed_line,
+        finished_line,
+        request_of,
+    )
     from latentry._request._values._prompts import read_prompts
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -26,6 +36,9 @@ else:
             "Executor": "_batch._work",
             "Line": "_batch._work",
             "draw_line": "_batch._work",
+            "failed_line": "_batch._work",
+            "finished_line": "_batch._work",
+            "request_of": "_batch._work",
             "read_prompts": "_request._values._prompts",
         },
     )
@@ -37,6 +50,9 @@ __all__ = [
     "Executor",
     "Line",
     "draw_line",
+    "failed_line",
+    "finished_line",
     "read_prompts",
+    "request_of",
     "run_batch",
 ]

@@ -71,6 +71,11 @@ class BatchFolder:
         """Those that have no pictures yet, or were other requests then."""
         return [line for line in lines if not self._finished(line)]
 
+    def entry(self, line: Line) -> Mapping[str, Any] | None:
+        """What the manifest says of a line, be it drawn or failed; None if nothing, or of another request only."""
+        entry = self._entries.get(line.number)
+        return entry if entry is not None and entry["request"] == _digest(line) else None
+
     def write(self, line: Line, drawn: DrawnLine, suffix: str) -> None:
         """Writes a line's pictures, and then its entry.
 
@@ -89,6 +94,8 @@ class BatchFolder:
             "notes": list(drawn.notes),
             "error": drawn.error,
         }
+        if drawn.figures:
+            entry["figures"] = dict(drawn.figures)
         self._entries[line.number] = entry
         with self._manifest.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
@@ -102,8 +109,8 @@ class BatchFolder:
         self._rewrite()
 
     def _finished(self, line: Line) -> bool:
-        entry = self._entries.get(line.number)
-        if entry is None or entry["error"] is not None or entry["request"] != _digest(line):
+        entry = self.entry(line)
+        if entry is None or entry["error"] is not None:
             return False
         return all((self._path / name).is_file() for name in entry["pictures"])
 

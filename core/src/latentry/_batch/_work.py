@@ -39,6 +39,7 @@ class DrawnLine:
         recipes: the same as JSON.
         notes: what the person who asked should know.
         error: why nothing was drawn; None for a line that was drawn.
+        figures: what else was measured, as JSON has it.
     """
 
     number: int
@@ -46,6 +47,7 @@ class DrawnLine:
     recipes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     error: Mapping[str, Any] | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from latentry._cli._printing._output import print_json, say
 from latentry._cli._printing._streams import print_error
 from latentry._cli._saving._output import Output, writing
-from latentry._cli._saving._sheet import Sheet
+from latentry._cli._saving._sheet import ContactSheet
 from latentry._cli._saving._template import values_of
 from latentry._errors import counted, visible
 from latentry._pictures._writing import Texts, encode_picture
@@ -47,7 +47,7 @@ class Saver:
         self._entries: list[dict[str, Any]] = []
         self._written: set[Path] = set()
         self._drawn = 0
-        self._sheet_path, self._sheet = sheet, Sheet()
+        self._sheet_path, self._sheet = sheet, ContactSheet()
         self._derived: Derived | None = None
 
     def begin(self, derived: Derived | None, notes: Iterable[str]) -> None:

@@ -46,10 +46,15 @@ def check_sheet(path: Path, *, overwrite: bool) -> None:
         raise OptionError(f"--sheet {path}: it exists.", remedy="Add --overwrite, or give another name.")
 
 
-class Sheet:
-    """Collects pictures in small, and writes them in a grid in the end."""
+class ContactSheet:
+    """Collects pictures in small, and writes them in a grid in the end.
 
-    def __init__(self) -> None:
+    Args:
+        columns: of the grid; as many as rows if not given.
+    """
+
+    def __init__(self, columns: int | None = None) -> None:
+        self._columns = columns
         self._pictures: list[Image] = []
         self._recipes: list[Recipe] = []
 
@@ -68,7 +73,7 @@ class Sheet:
         assert kind is not None
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _grid(self._pictures, self.labels()).save(path, format=kind.name, **kind.settings)
+            _grid(self._pictures, self.labels(), self._columns).save(path, format=kind.name, **kind.settings)
 
     def labels(self) -> list[list[str]]:
         """Lines for each picture: what is not the same in all of them."""
@@ -77,10 +82,10 @@ class Sheet:
         return [list(texts) for texts in zip(*told, strict=True)] or [[] for _ in self._recipes]
 
 
-def _grid(pictures: Sequence[Image], labels: Sequence[Sequence[str]]) -> Image:
+def _grid(pictures: Sequence[Image], labels: Sequence[Sequence[str]], columns: int | None) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
-    columns = math.ceil(math.sqrt(len(pictures)))
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
     wide, high = (max(side) for side in zip(*(picture.size for picture in pictures), strict=True))
     wide = max(wide, 128)
     step = high + LINE * max(map(len, labels)) + GAP

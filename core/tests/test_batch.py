@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_a_folder_is_not_written_over_by_mistake(tmp_path: Path, common: Fields,
     with pytest.raises(OptionError, match="begun with the seed 1"):
         BatchFolder(tmp_path / "out", resume=True, seed=2)
     assert BatchFolder(tmp_path / "out", resume=True).seed == 1
+
+
+def test_what_was_measured_stands_beside_the_request_it_was_measured_of(
+    tmp_path: Path, common: Fields, settings: BatchSettings
+) -> None:
+    out = tmp_path / "out"
+    folder = BatchFolder(out, seed=1)
+    (line,) = folder.lines([{"prompt": "a"}], common)
+    assert folder.entry(line) is None
+    folder.write(line, replace(draw_line(settings.engine(), line), figures={"seconds": 2.0}), ".png")
+    entry = BatchFolder(out, resume=True).entry(line)
+    assert entry is not None
+    assert entry["figures"] == {"seconds": 2.0}
+    assert folder.entry(Line(1, {**line.fields, "prompt": "b"})) is None
 
 
 class Doubling:

@@ -103,7 +103,7 @@ def test_the_plot_has_each_curve_at_its_place() -> None:
     assert {"first", "second", "distance", "evaluations of the network", "5", "10", "20"} <= set(
         re.findall(r">([^<>\n]+)</text>", svg)
     )
-    (straight,) = [
+    straight, _legend = [
         [tuple(map(float, point.split())) for point in re.split("[ML]", line)[1:]]
         for line in re.findall(r'<path d="(M[^"Z]*)"[^>]*stroke: #2f7fd1', svg)
         if line.count("L") == 2

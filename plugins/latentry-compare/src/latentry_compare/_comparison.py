@@ -66,7 +66,7 @@ def compare(
         assert comparison.reference is not None
         filling.draw_references(group, comparison.reference)
     for group in groups:
-        filling.draw(group, None if group.settled.elsewhere else references.get(group.guidance))
+        filling.draw(group, None if group.settled.elsewhere else references.get(group.settled.guidance))
     batch.close([line for group in everything for line in group.lines])
     told(total, total, "done")
     return report_of(
@@ -85,23 +85,18 @@ class _Group:
     lines: tuple[Line, ...]
     words: str
 
-    @property
-    def guidance(self) -> float | None:
-        """The scale, as it was decided."""
-        return self.settled.setup.request.guidance
-
 
 def _groups(comparison: Comparison, settled: Sequence[Settled]) -> Iterator[_Group]:
     """One for each setting. The lowest numbers are left to the references, whether there are any or not."""
     axes = comparison.axes
-    scales = len({each.setup.request.guidance for each in settled})
+    scales = len({each.guidance for each in settled})
     for number, each in enumerate(settled, scales):
         fields = {**comparison.common, **each.setting.fields}
         words = " ".join(str(value) for value in each.setting if value is not None)
         yield _Group(each, axes.lines(number, fields), words or "the model's own")
 
 
-def _references(engine: Engine, comparison: Comparison, groups: Sequence[_Group]) -> dict[float | None, _Group]:
+def _references(engine: Engine, comparison: Comparison, groups: Sequence[_Group]) -> dict[float, _Group]:
     """One for each guidance scale.
 
     Raises:
@@ -112,7 +107,7 @@ def _references(engine: Engine, comparison: Comparison, groups: Sequence[_Group]
         return {}
     common = {name: value for name, value in comparison.common.items() if name not in OF_THE_COMPARED}
     found = {}
-    for number, scale in enumerate(dict.fromkeys(group.guidance for group in groups)):
+    for number, scale in enumerate(dict.fromkeys(group.settled.guidance for group in groups)):
         fields = {**common, **reference.fields, "guidance": scale}
         lines = axes.lines(number, fields)
         setup = prepared(engine, lines[0].fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +91,13 @@ def _looks(count: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _ticks(panel: Panel, counts: Iterable[float]) -> None:
-    """A tick at each number of evaluations that has room."""
+    """A tick at each number of evaluations that has room, those of most curves first."""
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
     places: list[float] = []
-    for count in sorted(set(counts)):
-        if not places or math.log(count / places[-1]) >= math.log(APART):
+    for count, _ in Counter(counts).most_common():
+        if all(abs(math.log(count / place)) >= math.log(APART) for place in places):
             places.append(count)
-    panel.xaxis.set_major_locator(FixedLocator(places))
+    panel.xaxis.set_major_locator(FixedLocator(sorted(places)))
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     panel.xaxis.set_minor_locator(NullLocator())

@@ -74,7 +74,9 @@ class Row:
             elsewhere: see above.
         """
         request = setup.request
-        assert request.steps is not None and request.guidance is not None
+        assert request.steps is not None and isinstance(
+            request.guidance, (int, float)
+        )  # a curve is not one value of an axis
         figures = [entry.get("figures", {}) for entry in entries]
         pictures = tuple(map(_picture, entries))
         distances = [picture.distance for picture in pictures if picture.distance is not None]

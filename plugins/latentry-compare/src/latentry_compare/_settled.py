@@ -27,10 +27,17 @@ class Settled:
     elsewhere: str
 
     @property
+    def guidance(self) -> float:
+        """The scale, as it was decided."""
+        scale = self.setup.request.guidance
+        assert isinstance(scale, (int, float))  # a curve is not one value of an axis
+        return scale
+
+    @property
     def run(self) -> Hashable:
         """Equal for settings that draw the same pictures."""
         guided = self.setup.located.variant.guidance_kind != "none"
-        return self.setup.plan.fingerprint, self.setup.request.guidance if guided else None
+        return self.setup.plan.fingerprint, self.guidance if guided else None
 
 
 def settle(engine: Engine, axes: Axes, common: Fields) -> tuple[Settled, ...]:

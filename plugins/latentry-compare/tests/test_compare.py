@@ -104,7 +104,7 @@ def test_what_is_there_is_not_drawn_again(engine: Engine, common: dict[str, Any]
     out, compared = tmp_path / "out", comparison(common)
     first = compare(engine, compared, out)
     before = drawn(out)
-    with pytest.raises(OptionError, match="holds a batch already"):
+    with pytest.raises(OptionError, match="already holds a batch"):
         compare(engine, compared, out)
     assert compare(engine, compared, out, resume=True).to_json() == first.to_json()
     assert drawn(out) == before

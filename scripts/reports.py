@@ -10,6 +10,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def inpainted(engine: Engine) -> Mapping[str, Any]:
     return {"init_image": str(picture), "mask": str(mask), "strength": 1.0}
 
 
-def report(engine: Engine, model: str, work: Path, folder: Path) -> None:
+def report(engine: Engine, model: str, work: Path, folder: Path, *, times: bool) -> None:
     """Draws the comparison of one model, and writes its page and its figures."""
     more = inpainted(engine) if model == INPAINTING else {}
     axes = Axes(
@@ -45,6 +46,9 @@ def report(engine: Engine, model: str, work: Path, folder: Path) -> None:
     common = {"model": model, "batch": len(SEEDS), **more}
     comparison = Comparison(axes=axes, common=common, reference=Reference(steps=REFERENCE))
     done = compare(engine, comparison, work / model, resume=True, told=lambda *told: print(model, *told, flush=True))
+    if not times:
+        done = replace(done, rows=tuple(replace(row, seconds=None) for row in done.rows))
+        done = replace(done, references=tuple(replace(row, seconds=None) for row in done.references))
     (folder / f"{model}.html").write_text(html(done, work / model, thumbnail=THUMBNAIL), encoding="utf-8")
     (folder / f"{model}.json").write_text(done.to_json(), encoding="utf-8")
 
@@ -55,6 +59,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--work", type=Path, help="for the pictures; a folder that is deleted if not given")
     parser.add_argument("--model", action="append", help="of these alone")
+    parser.add_argument("--times", action="store_true", help="with wall times: on a machine without other work")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,7 @@ def main() -> None:
         work.mkdir(parents=True, exist_ok=True)
         os.chdir(work)  # so that the figures name pictures without a path
         for model in arguments.model or (*PROMPTS, INPAINTING):
-            report(engine, model, work, folder)
+            report(engine, model, work, folder, times=arguments.times)
 
 
 if __name__ == "__main__":

@@ -103,8 +103,9 @@ def plot(report: Report) -> str:
 
 def told(report: Report) -> list[str]:
     """The columns of the table: the scheduler, what differs, and what was measured."""
-    measured = {"evaluations", "seconds"} | ({"distance", "worst"} if report.references else set())
-    wanted = {"scheduler", *measured, *(name for name in LABELS if _differ(report, name))}
+    measured = ("evaluations", "distance", "worst", "seconds")
+    wanted = {name for name in measured if any(getattr(row, name) is not None for row in report.rows)}
+    wanted |= {"scheduler", *(name for name in LABELS if _differ(report, name))}
     return [name for name in COLUMNS if name in wanted]
 
 

@@ -19,12 +19,24 @@ from support.models import PROMPT, copied, edit, write_stable_diffusion
 from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
+from support.published import TRAINED, networks, single_file
+from support.sparse import write_sparse
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, IncompatibleError, ModelFiles, OptionError, PluginHost, ResourceError
+from latentry import (
+    Engine,
+    GenerationRequest,
+    IncompatibleError,
+    ModelFiles,
+    OptionError,
+    PluginHost,
+    ResourceError,
+    VariancePreserving,
+)
 from latentry.models import Conversion
 from latentry_diffusers.bundle.networks import common_name
 from latentry_flux.release import convert as convert_flux
+from latentry_sd.checkpoint import open_checkpoint as open_sd
 from latentry_sd.detect import detect
 from latentry_sd.release import convert as convert_sd
 
@@ -316,3 +328,58 @@ def test_quantised_weights_become_what_they_stand_for(tmp_path: Path) -> None:
     began, found = (load_file(next((f / "transformer").glob("*.safetensors"))) for f in (source, tmp_path / "out"))
     assert found.keys() == began.keys()
     assert all(torch.allclose(found[name], through(tensor, "Q8_0"), atol=1e-7) for name, tensor in began.items())
+
+
+def own_numbers(source: Path) -> Path:
+    """A folder with a noise schedule and a picture size of its own."""
+    edit(source / "scheduler" / "scheduler_config.json", beta_end=0.02, beta_schedule="linear")
+    edit(source / "unet" / "config.json", sample_size=12)
+    return source
+
+
+def test_a_models_own_defaults_are_in_the_single_file(tmp_path: Path) -> None:
+    source = own_numbers(write_stable_diffusion(tmp_path / "source"))
+    stated = {"latentry.guidance": "3.5"}
+    (single,) = convert_sd(
+        ModelFiles(source), "sd15", Conversion(tmp_path / "one.safetensors", "single", metadata=stated)
+    )
+    with safe_open(single, "np") as opened:
+        metadata = opened.metadata()
+    assert json.loads(metadata["latentry.scheduler"])["beta_end"] == 0.02
+    assert (metadata["latentry.sample_size"], metadata["latentry.guidance"]) == ("12", "3.5")
+    files = ModelFiles(single, (), source)
+    (folder,) = convert_sd(files, "sd15", Conversion(tmp_path / "back", "folder"))
+    engine = Engine(PluginHost())
+    for model, config in ((single, source), (folder, None)):
+        request = GenerationRequest(prompt="a", model=str(model), config=config and str(config), steps=2)
+        assert engine.prepare(request).request.guidance == 3.5
+        assert engine.prepare(request.model_copy(update={"guidance": 2.0})).request.guidance == 2.0
+
+
+def test_a_single_file_is_read_by_what_it_says_of_itself(tmp_path: Path) -> None:
+    """Of published shapes, so that nothing else says it; what is damaged counts as unsaid."""
+    words = write_stable_diffusion(tmp_path / "words") / "tokenizer"
+    shapes = {**single_file("sd", "sd15", networks("sd", "sd15")), **TRAINED}
+    scheduler = json.dumps({"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02})
+    good = {"latentry__scheduler": scheduler, "latentry__sample_size": "96", "latentry__guidance": "3.5"}
+    bad = {"latentry__scheduler": "[1", "latentry__sample_size": "-3", "latentry__guidance": "inf"}
+    opened = {}
+    for name, stated in {"said": good, "unsaid": {}, "damaged": bad}.items():
+        file = write_sparse(tmp_path / f"{name}.safetensors", shapes, **stated)
+        opened[name] = open_sd(ModelFiles(file, (("tokenizer", words),)), "sd15")
+    assert (opened["said"].size, opened["unsaid"].size, opened["damaged"].size) == (768, 512, 512)
+    assert [each.own_guidance for each in opened.values()] == [3.5, None, None]
+    linear = VariancePreserving.from_betas(schedule="linear", start=1e-4, end=0.02)
+    assert opened["said"].noise.process == linear
+    assert opened["unsaid"].noise == opened["damaged"].noise != opened["said"].noise
+
+
+def test_an_installed_models_guidance_comes_along(latentry: CommandLine, tmp_path: Path) -> None:
+    """Drawn from the file as from the installed model, with nothing typed but where its configuration is."""
+    host = PluginHost()
+    assert host.checkpoints["shapes"].guidance != host.families["sd"].variants[0].guidance
+    done = latentry("convert", "shapes", "one.safetensors", "--to", "single", "-q", folder=tmp_path)
+    assert done.code == 0, done.err
+    config = str(host.checkpoints.load("shapes")())
+    request = GenerationRequest(prompt="a", model=str(tmp_path / "one.safetensors"), config=config)
+    assert Engine(host).prepare(request).request.guidance == host.checkpoints["shapes"].guidance

@@ -97,6 +97,21 @@ def test_a_bad_file_is_one_clear_error(home: Home, text: str, command: tuple[str
     assert not list(home.folder.glob("*.png"))
 
 
+def test_a_setting_without_effect_is_left_out_and_told(home: Home) -> None:
+    """What is typed is refused: someone wanted it for this picture."""
+    home.write('[generate]\nbatch = 2\nnegative = "grey"\nguidance = 1\nsteps = 2\n')
+    adaptive = ("generate", "a red circle", "--scheduler", "dpm-adaptive", "--count", 3, "--seed", 1)
+    done = home(*adaptive)
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
+    for setting in ("batch = 2 in ", "negative = grey in "):
+        assert f"note: {setting}" in said
+    assert said.count("has no effect here, and is left out.") == 2
+    assert read_recipe(next(home.folder.glob("*.png"))).request.negative == ""
+    done = home(*adaptive, "--batch", 2)
+    assert (done.code, "--batch 2: The option" in done.err) == (2, True)
+
+
 def test_a_bad_variable_is_named(home: Home) -> None:
     done = home(*DRAW, STEPS="many")
     assert done.code == 2

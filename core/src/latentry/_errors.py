@@ -90,9 +90,14 @@ class UnknownName(PluginError, KeyError):
 
 
 class OptionError(LatentryError, ValueError):
-    """An option is unknown or has an invalid value."""
+    """An option is unknown or has an invalid value.
+
+    Attributes:
+        idle: the fields that would change nothing, where they are refused for that.
+    """
 
     code = "option"
+    idle: frozenset[str] = frozenset()
 
 
 class IncompatibleError(LatentryError, ValueError):

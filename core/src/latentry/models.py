@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Previews,
         ReadsConditioning,
         ShiftsBySteps,
+        StatesGuidance,
         VariesLoras,
         timestep_rows,
     )
@@ -62,6 +63,7 @@ else:
             "Previews": "_contract._model",
             "ReadsConditioning": "_contract._model",
             "ShiftsBySteps": "_contract._model",
+            "StatesGuidance": "_contract._model",
             "VariesLoras": "_contract._model",
             "timestep_rows": "_contract._model",
             "FetchOptions": "_contract._model_source",
@@ -105,6 +107,7 @@ __all__ = [
     "ResolvedPath",
     "SafetensorsHeader",
     "ShiftsBySteps",
+    "StatesGuidance",
     "VariesLoras",
     "fingerprint",
     "flow_settings",

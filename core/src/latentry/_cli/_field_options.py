@@ -172,6 +172,16 @@ def typed_fields(
     return fields
 
 
+def settings_used(context: click.Context) -> dict[str, str]:
+    """The fields that were set by the file or a variable, each with where and how."""
+    return {
+        name: _said(context, option, value)
+        for option, value in _typed_options(context)
+        if not is_typed(context, option)
+        for name in option.fields
+    }
+
+
 def build(context: click.Context, model: type[Model], fields: Mapping[str, Any]) -> Model:
     """The model with the fields that were given.
 

@@ -156,6 +156,16 @@ class ShiftsBySteps(Protocol):
 
 
 @runtime_checkable
+class StatesGuidance(Protocol):
+    """A checkpoint whose files can say which guidance scale suits them. Optional for a family."""
+
+    @property
+    def own_guidance(self) -> float | None:
+        """The scale; None where they do not say."""
+        ...
+
+
+@runtime_checkable
 class ChecksConditioning(Protocol):
     """A checkpoint that can refuse conditioning options before its weights are loaded. Optional for a family."""
 

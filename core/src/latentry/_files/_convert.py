@@ -45,6 +45,9 @@ def convert(host: PluginHost, located: Located, conversion: Conversion) -> tuple
             remedy="Use the files as they are.",
         )
     converter: Converter = host.families.load(located.family, "converter")
-    cancelling = replace(conversion, progress=host_callback(conversion.progress))
+    record = located.checkpoint
+    known = {} if record is None or record.guidance is None else {"latentry.guidance": f"{record.guidance:g}"}
+    metadata = {**known, **conversion.metadata}
+    cancelling = replace(conversion, progress=host_callback(conversion.progress), metadata=metadata)
     with host.families.calling(located.family):
         return converter(located.files, located.variant.name, cancelling)

@@ -11,7 +11,7 @@ from pathlib import Path
 from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
 from latentry._contract._curve import Curve, largest
-from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps
+from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps, StatesGuidance
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
@@ -313,7 +313,10 @@ def _open(host: PluginHost, request: GenerationRequest, access: Access) -> tuple
     located = replace(located, files=replace(located.files, without=request.without))
     open_checkpoint: OpenCheckpoint = host.families.load(located.family)
     with host.families.calling(located.family):
-        return located, open_checkpoint(located.files, located.variant.name)
+        checkpoint = open_checkpoint(located.files, located.variant.name)
+        stated = checkpoint.own_guidance if isinstance(checkpoint, StatesGuidance) else None
+    known = located.checkpoint.guidance if located.checkpoint else None
+    return replace(located, guidance=stated if known is None else known), checkpoint
 
 
 def _lay_out(
@@ -392,12 +395,12 @@ def _guidance_options(
 def _scale(
     host: PluginHost, request: GenerationRequest, located: Located, method: ChosenMethod, scheduler: str | None
 ) -> float | Curve:
-    """The scale is the request's, else the method's, the scheduler's, the shipped checkpoint's or the variant's."""
+    """The scale is the request's, else the method's, the scheduler's, the model's own or the variant's."""
     wanted: list[float | Curve | None] = [request.guidance]
     if located.variant.guidance_kind == "classifier-free":
         wanted.append(method.spec.guidance)
         wanted.append(None if scheduler is None else host.schedulers[scheduler].guidance)
-    wanted += [located.checkpoint.guidance if located.checkpoint else None, located.variant.guidance]
+    wanted += [located.guidance, located.variant.guidance]
     return next(scale for scale in wanted if scale is not None)
 
 

@@ -143,7 +143,7 @@ def generate(
 ) -> None:
     """Draw pictures of PROMPT, or make one again with --from."""
     from latentry._cli._drawing._expand import expand
-    from latentry._cli._drawing._jobs import check_jobs, counted, draw, picture_job, typed_job, typed_paths
+    from latentry._cli._drawing._jobs import checked, counted, draw, picture_job, typed_job, typed_paths
     from latentry._cli._late_collection import LateCollection
     from latentry._cli._printing._preview import previewing
     from latentry._cli._printing._progress import following
@@ -177,7 +177,7 @@ def generate(
         with LateCollection() as collection, following(silent=quiet or as_json) as shown:
             shown = shown if preview is None else previewing(preview, shown)
             engine, progress = _engine(context, host, policy), collection.watching(shown)
-            check_jobs(engine, jobs, progress)
+            jobs = checked(context, engine, jobs, progress)
             for number, job in enumerate(jobs, 1):
                 save.begin(job.derived, job.notes)
                 told = counted(progress, number, len(jobs))

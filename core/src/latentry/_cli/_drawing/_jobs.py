@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentry._cli._drawing._trust import TRUST, Trust
-from latentry._cli._field_options import build, spelled
+from latentry._cli._field_options import build, settings_used, spelled
 from latentry._errors import NotAllowed, OptionError, RecipeDiffers
 
 if TYPE_CHECKING:
@@ -128,19 +128,49 @@ def _foreign_job(
     return Job(request, None, derived(foreign.program, text, given), adopted.notes)
 
 
-def check_jobs(engine: Engine, jobs: Sequence[Job], progress: Progress | None) -> None:
-    """Find what is wrong with any of several jobs before the first is drawn.
+def checked(context: click.Context, engine: Engine, jobs: Sequence[Job], progress: Progress | None) -> list[Job]:
+    """The jobs without settings of one's own that have no effect on them. What is wrong with any of several jobs is
+    found before the first is drawn.
 
     Raises:
         LatentryError: see ``Engine.prepare``.
     """
-    if len(jobs) > 1:
-        seen = set()
-        for job in jobs:
-            fields = job.request.model_dump_json(exclude={"seed", "prompt", "negative"})
-            if job.recipe is None and fields not in seen:
-                seen.add(fields)
-                engine.prepare(job.request, progress=progress)
+    settings, found, kept = settings_used(context), dict[str, Mapping[str, str]](), list[Job]()
+    if len(jobs) == 1 and not settings:
+        return list(jobs)
+    unlike = {"seed", "prompt", "negative"} - settings.keys()
+    for job in jobs:
+        if job.recipe is None:
+            alike = job.request.model_dump_json(exclude=unlike)
+            if alike not in found:
+                found[alike] = _idle_settings(engine, job.request, settings, progress)
+            job = replace(job, request=_without(job.request, found[alike]), notes=(*job.notes, *found[alike].values()))
+        kept.append(job)
+    return kept
+
+
+def _idle_settings(
+    engine: Engine, request: GenerationRequest, settings: Mapping[str, str], progress: Progress | None
+) -> Mapping[str, str]:
+    """The settings that have no effect on a request, with what to say of each."""
+    idle: dict[str, str] = {}
+    while True:
+        try:
+            engine.prepare(_without(request, idle), progress=progress)
+        except OptionError as error:
+            found = (error.idle & settings.keys()) - idle.keys()
+            if not found:
+                raise
+            idle |= {
+                name: f"{settings[name]} has no effect here, and is left out. {error.why}" for name in sorted(found)
+            }
+        else:
+            return idle
+
+
+def _without(request: GenerationRequest, fields: Collection[str]) -> GenerationRequest:
+    known = type(request).model_fields
+    return request.model_copy(update={name: known[name].get_default() for name in fields}) if fields else request
 
 
 def counted(progress: Progress, number: int, jobs: int) -> Progress:

@@ -29,6 +29,7 @@ class Located:
         checkpoint: the record of an installed model; None for others.
         commit: the commit of a model source's files; None for others.
         parts: where its other parts come from, by names that find the same files again.
+        guidance: guidance scale that suits it, by its record or its files; None for the variant's.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Located:
     checkpoint: CheckpointSpec | None = None
     commit: str | None = None
     parts: PartSources = NO_PARTS
+    guidance: float | None = None
 
     @property
     def pinned(self) -> str:

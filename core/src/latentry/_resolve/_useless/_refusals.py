@@ -67,7 +67,7 @@ def refuse(found: tuple[NoEffect, ...]) -> None:
     """
     if found:
         fields = dict.fromkeys(each.name for each in found)
-        raise OptionError(
+        error = OptionError(
             f"The option {', '.join(fields)} has no effect here."
             if len(fields) == 1
             else f"The options {', '.join(fields)} have no effect here.",
@@ -75,6 +75,8 @@ def refuse(found: tuple[NoEffect, ...]) -> None:
             remedy="Leave it out." if len(fields) == 1 else "Leave them out.",
             field=found[0].field,
         )
+        error.idle = frozenset(each.field for each in found)
+        raise error
 
 
 def _alone(request: GenerationRequest, canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:

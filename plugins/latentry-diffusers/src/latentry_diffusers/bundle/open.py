@@ -16,7 +16,13 @@ from latentry_diffusers.bundle.tokenizers import Tokenizer, check_used, find_tok
 from latentry_diffusers.files.configs import read_config
 from latentry_diffusers.files.read import Read, read_folders, shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.recognise.metadata import ZERO_SNR, ZERO_SNR_MARK, noise_marks
+from latentry_diffusers.recognise.metadata import (
+    ZERO_SNR,
+    ZERO_SNR_MARK,
+    noise_marks,
+    stated_sample_size,
+    stated_scheduler,
+)
 
 log = logging.getLogger("latentry.models")
 
@@ -69,7 +75,8 @@ def open_bundle(files: ModelFiles, specs: Sequence[PartSpec], published: Mapping
         own = _parts_in_folder(files, [spec for spec in rest if spec.name in described.listed], described)
     else:
         weights = read(files.path)
-        own = _parts_in_file(files.path, weights, rest, described.configs)
+        configs = described.configs if files.config else _with_sample_size(described, weights)
+        own = _parts_in_file(files.path, weights, rest, configs)
         if files.config is None:
             _check_published(own)
         scheduler = _with_marks(scheduler, weights, configured=files.config is not None)
@@ -92,7 +99,7 @@ def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) ->
     """
     marks = noise_marks(weights)
     if not configured:
-        return {**scheduler, **marks}
+        return {**scheduler, **stated_scheduler(weights), **marks}
     if not marks.get(ZERO_SNR) or scheduler.get(ZERO_SNR):
         return scheduler
     log.warning(
@@ -101,6 +108,16 @@ def _with_marks(scheduler: Config, weights: WeightFiles, *, configured: bool) ->
         ZERO_SNR_MARK,
     )
     return {**scheduler, ZERO_SNR: True}
+
+
+def _with_sample_size(described: Description, weights: WeightFiles) -> Mapping[str, Config]:
+    """The published configurations, with the size of pictures that the file says."""
+    size, denoisers = stated_sample_size(weights), [spec.name for spec in described.specs if spec.role is None]
+    configs = dict(described.configs)
+    for name in denoisers:
+        if size is not None and "sample_size" in configs[name]:
+            configs[name] = {**configs[name], "sample_size": size}
+    return configs
 
 
 def _given_parts(files: ModelFiles, described: Description, read: Read) -> dict[str, Part]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from latentry_diffusers.bundle.networks import Config, Pairs
 from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.recognise.metadata import SAMPLE_SIZE, SCHEDULER
 
 
 class Place(NamedTuple):
@@ -49,9 +51,13 @@ class Release:
 
         See the keys of https://github.com/Stability-AI/ModelSpec.
         """
-        own = next(part for part in bundle.parts.values() if part.spec.role is None).weights.metadata
-        kept = {key: value for key, value in own.items() if key.startswith("modelspec.") and "hash" not in key}
+        denoiser = next(part for part in bundle.parts.values() if part.spec.role is None)
+        own, size = denoiser.weights.metadata, denoiser.config.get("sample_size")
+        ours = ("modelspec.", "latentry.")
+        kept = {key: value for key, value in own.items() if key.startswith(ours) and "hash" not in key}
         predicted = str(bundle.scheduler.get("prediction_type", ""))
         stated = {"modelspec.prediction_type": "v" if predicted == "v_prediction" else predicted} if predicted else {}
         spec = {"modelspec.sai_model_spec": "1.0.0", "modelspec.architecture": self.architecture}
+        stated |= {SCHEDULER: json.dumps(bundle.scheduler, sort_keys=True)} if bundle.scheduler else {}
+        stated |= {SAMPLE_SIZE: str(size)} if isinstance(size, int) else {}
         return {**spec, **kept, **stated, "format": "pt"}

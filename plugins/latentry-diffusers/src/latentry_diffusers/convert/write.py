@@ -55,7 +55,7 @@ def write_checkpoint(bundle: Bundle, release: Release, conversion: Conversion) -
         raise OptionError(f"{out} is not a name for a single file.", remedy="Use a name that ends in .safetensors.")
     dtype = _dtype(conversion.dtype)
     parts = [contents(part, dtype, remedy=UNFIT) for part in bundle.parts.values()]
-    planned = _plan(parts, bundle, release, conversion)
+    planned = [_with_metadata(file, conversion) for file in _plan(parts, bundle, release, conversion)]
     targets = tuple(out.parent / file.path for file in planned) if single else (out,)
     _check(targets, sum(file.size for file in planned))
     _warn(bundle, parts)
@@ -74,6 +74,12 @@ def _plan(parts: Sequence[Contents], bundle: Bundle, release: Release, conversio
         return tuple(plan_single(parts, bundle, release, PurePath(conversion.out.name)))
     shard = (conversion.max_shard_size or SHARD) if conversion.to == "sharded" else None
     return tuple(plan_weights(parts, bundle, release, shard))
+
+
+def _with_metadata(file: Planned, conversion: Conversion) -> Planned:
+    """A file of the denoiser, which says what the model is, with what the host says of it."""
+    stated = "modelspec.architecture" in file.metadata
+    return file._replace(metadata={**file.metadata, **conversion.metadata}) if stated else file
 
 
 def _warn(bundle: Bundle, parts: Sequence[Contents]) -> None:

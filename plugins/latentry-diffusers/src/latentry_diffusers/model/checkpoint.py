@@ -10,6 +10,7 @@ from typing import Any
 
 from latentry.models import LoraMatch, NoiseSettings
 from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.recognise.metadata import stated_guidance
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class BundledCheckpoint(ABC):
     def layers(self) -> int:
         """How many layers skip-layer guidance may choose from: none, unless a family says otherwise."""
         return 0
+
+    @property
+    def own_guidance(self) -> float | None:
+        """The guidance scale that the files say suits them; see ``latentry.models.StatesGuidance``."""
+        denoiser = next(part for part in self.bundle.parts.values() if part.spec.role is None)
+        return stated_guidance(denoiser.weights)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ decides nothing, since a merge called "not a Turbo" is not one.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from latentry_diffusers.files.configs import read_json
 from latentry_diffusers.files.read import Read
@@ -20,6 +23,9 @@ ZERO_SNR = "rescale_betas_zero_snr"
 """The key of ``scheduler_config.json`` that says the same as the second mark."""
 SHOWN = ("title", "architecture")
 """Keys of modelspec's metadata that name the model (github.com/Stability-AI/ModelSpec)."""
+SCHEDULER, SAMPLE_SIZE, GUIDANCE = "latentry.scheduler", "latentry.sample_size", "latentry.guidance"
+"""Keys of what ``latentry convert`` keeps of a folder or an installed model: the scheduler's configuration as JSON, the
+denoiser's ``sample_size``, and the guidance scale that suits it."""
 SPELLINGS = {"v": "v_prediction", "v_prediction": "v_prediction", "epsilon": "epsilon", "eps": "epsilon"}
 
 
@@ -75,3 +81,27 @@ def noise_marks(weights: WeightFiles) -> dict[str, object]:
     if ZERO_SNR_MARK in weights.tensors:
         marks[ZERO_SNR] = True
     return marks
+
+
+def stated_scheduler(weights: WeightFiles) -> dict[str, Any]:
+    """The scheduler's configuration that files of weights hold; empty where they hold none, or it is damaged."""
+    try:
+        content = json.loads(weights.metadata.get(SCHEDULER, "{}"))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def stated_sample_size(weights: WeightFiles) -> int | None:
+    """The side of the latents that a denoiser was trained on, where files of weights say it."""
+    text = str(weights.metadata.get(SAMPLE_SIZE, ""))
+    return int(text) if re.fullmatch("[1-9][0-9]{0,4}", text) else None
+
+
+def stated_guidance(weights: WeightFiles) -> float | None:
+    """The guidance scale that files of weights say suits them."""
+    try:
+        scale = float(weights.metadata.get(GUIDANCE, "nan"))
+    except (TypeError, ValueError):
+        return None
+    return scale if 0.0 <= scale <= 1000.0 else None

@@ -68,7 +68,7 @@ def test_a_model_in_this_folder_needs_neither(latentry: CommandLine, drawn: tupl
     assert done.code == 0, done.err
 
 
-OPENED = ["init_image", "mask", "vae", "tokenizer", "config", "refiner", "guidance_model", "loras"]
+OPENED = ["init_image", "mask", "vae", "tokenizer", "config", "refiner", "guidance_model", "loras", "embeddings"]
 
 
 @pytest.mark.parametrize("field", OPENED)
@@ -78,7 +78,7 @@ def test_no_other_file_is_opened_on_the_pictures_word(
     here, model = drawn
     secret = str(here.parent / "secret")
     Path(secret).mkdir()
-    value = [{"path": secret}] if field == "loras" else secret
+    value = [{"path": secret}] if field in ("loras", "embeddings") else secret
     asking = {"guidance_method": "autoguidance"} if field == "guidance_model" else {}
     done = again(latentry, here, rewritten(here / "picture.png", **{field: value}, **asking), "--model", model)
     assert done.code == 2

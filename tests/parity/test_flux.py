@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from diffusers import (
     FlowMatchEulerDiscreteScheduler,
+    FluxControlPipeline,
     FluxFillPipeline,
     FluxImg2ImgPipeline,
     FluxInpaintPipeline,
@@ -30,9 +31,9 @@ from latentry_flux.checkpoint import open_checkpoint
 
 pytestmark = pytest.mark.slow
 
-KINDS: tuple[Kind, ...] = ("dev", "schnell", "fill")
-STEPS = {"dev": 20, "schnell": 4, "fill": 20}
-GUIDANCE = {"dev": 3.5, "schnell": 1.0, "fill": 30.0}
+KINDS: tuple[Kind, ...] = ("dev", "schnell", "fill", "canny")
+STEPS = {"dev": 20, "schnell": 4, "fill": 20, "canny": 20}
+GUIDANCE = {"dev": 3.5, "schnell": 1.0, "fill": 30.0, "canny": 30.0}
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
 Side = Callable[..., Recording]
@@ -136,6 +137,15 @@ def test_both_pipelines_agree_on_filling(ours: Side, theirs: Side, monkeypatch: 
     assert first_difference(mine, theirs(FluxFillPipeline, "fill", PROMPT, **given)) == ""
     assert mine.inputs[0].shape[-1] == 64 + 64 + 4 * FACTOR**2
     assert mine.conditioning["shown"].shape[-1] == 64 + 4 * FACTOR**2
+
+
+def test_both_pipelines_agree_on_a_picture_of_edges(ours: Side, theirs: Side, tmp_path: Path) -> None:
+    """Canny's network is shown its latents beside the sample's."""
+    PICTURE.save(tmp_path / "edges.png")
+    mine = ours("canny", PROMPT, references=(str(tmp_path / "edges.png"),), variant="canny")
+    given = {"control_image": PICTURE, "latents": packed(start())}
+    assert first_difference(mine, theirs(FluxControlPipeline, "canny", PROMPT, **given)) == ""
+    assert mine.inputs[0].shape[-1] == 128
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20, 28])

@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 from support.parts import autoencoder, clip, t5
 
-Kind = Literal["dev", "schnell", "fill"]
+Kind = Literal["dev", "schnell", "fill", "canny"]
 CLIP_WIDTH, T5_WIDTH = 32, 48
 FACTOR = 4
-CHANNELS: Mapping[Kind, int] = {"dev": 64, "schnell": 64, "fill": 64 + 64 + 4 * FACTOR**2}
+CHANNELS: Mapping[Kind, int] = {"dev": 64, "schnell": 64, "fill": 64 + 64 + 4 * FACTOR**2, "canny": 128}
+PIPELINES: Mapping[Kind, str] = {"fill": "FluxFillPipeline", "canny": "FluxControlPipeline"}
 SHIFTS: Mapping[Kind, Mapping[str, Any]] = {
     "dev": {"shift": 3.0, "use_dynamic_shifting": True},
     "schnell": {"shift": 1.0, "use_dynamic_shifting": False},
     "fill": {"shift": 3.0, "use_dynamic_shifting": True},
+    "canny": {"shift": 3.0, "use_dynamic_shifting": True},
 }
 
 
@@ -25,7 +27,7 @@ def write_flux(folder: Path, kind: Kind = "dev", *, seed: int = 0, **transformer
 
     Args:
         folder: to be made.
-        kind: which of the three networks.
+        kind: which of the networks.
         seed: of the weights.
         transformer: further settings of the transformer's ``config.json``.
     """
@@ -39,7 +41,7 @@ def write_flux(folder: Path, kind: Kind = "dev", *, seed: int = 0, **transformer
         words, spell = clip_tokenizer(), t5_tokenizer()
         settings: dict[str, Any] = {
             "in_channels": CHANNELS[kind],
-            "out_channels": 64 if kind == "fill" else None,
+            "out_channels": 64 if kind in PIPELINES else None,
             "num_layers": 2,
             "num_single_layers": 2,
             "attention_head_dim": 16,
@@ -67,7 +69,7 @@ def write_flux(folder: Path, kind: Kind = "dev", *, seed: int = 0, **transformer
 def index(kind: Kind = "dev") -> dict[str, Any]:
     """What ``model_index.json`` holds."""
     return {
-        "_class_name": "FluxFillPipeline" if kind == "fill" else "FluxPipeline",
+        "_class_name": PIPELINES.get(kind, "FluxPipeline"),
         "_diffusers_version": "0.42.1",
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         "text_encoder": ["transformers", "CLIPTextModel"],

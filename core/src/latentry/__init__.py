@@ -63,6 +63,7 @@ from latentry.hookspecs import hookimpl
 if TYPE_CHECKING:
     from latentry import attention, batches, commands, conditioners, guidance, models, sigmas, solvers, tables
     from latentry._contract._curve import Curve
+    from latentry._contract._embedding import EmbeddingRequest
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
     from latentry._files._compatible import Compatibility, compatible
@@ -163,6 +164,7 @@ else:
             "Evaluator": "_numerics._running._whole",
             "WholeScheduler": "_numerics._running._whole",
             "ControlRequest": "_request._values._control",
+            "EmbeddingRequest": "_contract._embedding",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",
@@ -197,6 +199,7 @@ __all__ = [
     "Denoised",
     "Detection",
     "Drawn",
+    "EmbeddingRequest",
     "Ended",
     "Engine",
     "Evaluator",

@@ -9,7 +9,9 @@ from typing import Literal
 
 from latentry._errors import NotAllowed
 
-Limit = Literal["pixels", "input_pixels", "count", "steps", "evaluations", "prompt", "batch", "loras", "controls"]
+Limit = Literal[
+    "pixels", "input_pixels", "count", "steps", "evaluations", "prompt", "batch", "loras", "controls", "embeddings"
+]
 
 _WORDS: dict[Limit, str] = {
     "pixels": "pixels of a picture",
@@ -21,6 +23,7 @@ _WORDS: dict[Limit, str] = {
     "batch": "pictures of a batch",
     "loras": "LoRAs",
     "controls": "controls",
+    "embeddings": "embeddings",
 }
 
 
@@ -46,6 +49,7 @@ class Policy:
         batch: the most pictures that go through the network together.
         loras: the most LoRAs of a request.
         controls: the most networks that steer a picture.
+        embeddings: the most textual inversions of a request.
     """
 
     roots: tuple[Path, ...] | None = None
@@ -61,6 +65,7 @@ class Policy:
     batch: int | None = None
     loras: int | None = None
     controls: int | None = None
+    embeddings: int | None = None
 
     @classmethod
     def network(cls) -> Policy:
@@ -81,6 +86,7 @@ class Policy:
             batch=8,
             loras=8,
             controls=4,
+            embeddings=8,
         )
 
     def check(self, limit: Limit, amount: int, field: str | None = None) -> None:

@@ -243,6 +243,7 @@ class VariantSpec:
         guidance_method: the method that it was made for, as ``distribution:name``; empty for plain guidance.
         skip_layers: ``Model.predict`` can leave layers out, for skip-layer guidance.
         references: how many pictures its network can be shown beside the prompt.
+        least_references: how many of them it cannot do without.
         on_grid: it was distilled to the levels of few steps, and says little at levels between them: schedulers that
             ask there are refused.
     """
@@ -258,6 +259,7 @@ class VariantSpec:
     guidance_method: str = ""
     skip_layers: bool = False
     references: int = 0
+    least_references: int = 0
     on_grid: bool = False
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from latentry._contract._attention_change import AttentionChange, ChangesAttention
     from latentry._contract._conditioning import Conditioning, PromptSettings
     from latentry._contract._conversion import Conversion
+    from latentry._contract._embedding import Embedding, TakesEmbeddings, split_at_names
     from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
     from latentry._contract._model import (
@@ -54,6 +55,9 @@ else:
             "Conditioning": "_contract._conditioning",
             "PromptSettings": "_contract._conditioning",
             "Conversion": "_contract._conversion",
+            "Embedding": "_contract._embedding",
+            "TakesEmbeddings": "_contract._embedding",
+            "split_at_names": "_contract._embedding",
             "parse_emphasis": "_contract._emphasis",
             "LoraMatch": "_contract._lora",
             "Checkpoint": "_contract._model",
@@ -93,6 +97,7 @@ __all__ = [
     "ChecksConditioning",
     "Conditioning",
     "Conversion",
+    "Embedding",
     "FetchOptions",
     "LoadReport",
     "LoraMatch",
@@ -108,6 +113,7 @@ __all__ = [
     "SafetensorsHeader",
     "ShiftsBySteps",
     "StatesGuidance",
+    "TakesEmbeddings",
     "VariesLoras",
     "fingerprint",
     "flow_settings",
@@ -116,6 +122,7 @@ __all__ = [
     "offloaded",
     "parse_emphasis",
     "safetensors_header",
+    "split_at_names",
     "timestep_rows",
     "undescribed_weights",
     "variance_preserving_settings",

@@ -17,7 +17,16 @@ from PIL import Image
 from support.option_values import of_type, options_of
 from support.toy import write_toy, write_toy_file
 
-from latentry import Curve, Engine, GenerationRequest, LatentryError, LoraRequest, OptionError, PluginHost
+from latentry import (
+    Curve,
+    EmbeddingRequest,
+    Engine,
+    GenerationRequest,
+    LatentryError,
+    LoraRequest,
+    OptionError,
+    PluginHost,
+)
 from latentry._resolve._setup import Setup
 
 TASKS: dict[str, tuple[str, ...]] = {
@@ -134,6 +143,7 @@ def values(place: Place, setup: Setup, name: str) -> list[Any]:
         "mask": [str(folder / "mask.png")],
         "loras": [(LoraRequest(path=str(folder / "lora.safetensors"), weight=w),) for w in (0.5, "0@0,1@1")],
         "guidance": [0.3, 1.0, 4.0, Curve.parse("1@0,3@1")],
+        "embeddings": [(EmbeddingRequest(name="a", path=str(folder / "lora.safetensors")),)],
         "scheduler_options": list(options_of(setup.plan.scheduler)),
         "sigma_options": list(options_of(host.sigma_schedules.load(setup.request.sigmas)())),
         "guidance_options": [{"momentum": 0.5}],

@@ -56,6 +56,7 @@ EXCESSIVE: dict[str, tuple[dict[str, Any], str]] = {
     "prompt": ({"prompt": "a" * 20_000}, "prompt"),
     "negative": ({"negative": "a" * 20_000}, "prompt"),
     "loras": ({"loras": [{"path": "a"}] * 9}, "loras"),
+    "embeddings": ({"embeddings": [{"path": "a"}] * 9}, "embeddings"),
 }
 
 
@@ -121,7 +122,10 @@ def test_a_picture_that_a_program_gives_counts_as_well(model: str) -> None:
         restricted(Path(model).parent).prepare(GenerationRequest(prompt="a", model=model), init_image=large)
 
 
-PLACES = ("model", "vae", "tokenizer", "config", "refiner", "init_image", "mask", "plan", "loras", "text_encoders")
+PLACES = (
+    *("model", "vae", "tokenizer", "config", "refiner", "init_image", "mask", "plan", "loras", "text_encoders"),
+    "embeddings",
+)
 
 
 @pytest.mark.parametrize("field", PLACES)
@@ -136,7 +140,8 @@ def test_a_file_outside_is_refused_alike_whether_it_exists_or_not(model: str, tm
     engine, answers = restricted(inside), set()
     for name in ("folder", "file", "loop", "nothing", "folder/toy.json/x"):
         for text in (f"{outside}/{name}", f"{inside}/../outside/{name}", f"{inside}/link/{name}"):
-            value: Any = {"loras": [{"path": text}], "text_encoders": (text,)}.get(field, text)
+            given = [{"path": text}]
+            value: Any = {"loras": given, "embeddings": given, "text_encoders": (text,)}.get(field, text)
             others = {"init_image": str(inside / "x.png")} if field == "mask" else {}
             with pytest.raises(NotAllowed) as caught:
                 engine.prepare(GenerationRequest(**{"prompt": "a", "model": model, **others, field: value}))

@@ -12,7 +12,7 @@ from support.models_flux import index
 from latentry import ModelError, ModelFiles, PluginHost
 from latentry._files._finding._locate import locate
 from latentry_flux.detect import PARTS, detect
-from latentry_flux.variants import TRANSFORMERS
+from latentry_flux.variants import CONTROLLED, TRANSFORMERS
 
 HOST = PluginHost(load=("latentry", "latentry-flux"))
 
@@ -34,10 +34,17 @@ def test_the_published_configurations_are_recognised(tmp_path: Path, variant: st
     folder = write(tmp_path / "model", **TRANSFORMERS[variant])
     found = detect(ModelFiles(folder))
     assert found is not None
-    assert found.variants == (variant,)
+    assert found.variants == (CONTROLLED if variant in CONTROLLED else (variant,))
     assert found.score > 0.9
     assert any("FluxPipeline" in sentence for sentence in found.evidence)
-    assert locate(HOST, str(folder), None).variant.name == variant
+    assert locate(HOST, str(folder), variant).variant.name == variant
+
+
+def test_edges_and_depth_are_not_told_apart_by_their_shapes(tmp_path: Path) -> None:
+    folder = write(tmp_path / "model", pipeline="FluxControlPipeline", **TRANSFORMERS["canny"])
+    with pytest.raises(ModelError, match="canny") as caught:
+        locate(HOST, str(folder), None)
+    assert "depth" in str(caught.value)
 
 
 @pytest.mark.parametrize("pipeline", ["FluxFillPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"])
@@ -52,8 +59,8 @@ def test_the_network_decides_whatever_the_pipeline(tmp_path: Path, pipeline: str
     [
         ("FluxKontextPipeline", {}),
         ("FluxPriorReduxPipeline", {}),
-        ("FluxControlPipeline", {"in_channels": 128, "out_channels": 64}),
-        ("FluxPipeline", {"in_channels": 128, "out_channels": 64}),
+        ("FluxControlPipeline", {"in_channels": 96, "out_channels": 64}),
+        ("FluxControlPipeline", {"in_channels": 128, "out_channels": 64, "guidance_embeds": False}),
         ("FluxPipeline", {"in_channels": "many", "out_channels": 64}),
         ("FluxFillPipeline", {"in_channels": 384, "out_channels": 64, "guidance_embeds": False}),
     ],

@@ -93,7 +93,17 @@ def test_kontext_has_the_tensors_of_dev_and_is_not_taken(tmp_path: Path) -> None
     assert any("Kontext" in sentence and "not supported" in sentence for sentence in found.evidence)
 
 
-@pytest.mark.parametrize("channels", [96, 128])
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["", "canny", "depth"])
+def test_edges_and_depth_are_told_apart_where_the_file_says_so(tmp_path: Path, named: str) -> None:
+    shapes = {**bare("dev"), "img_in.weight": (3072, 128)}
+    says = {"modelspec__architecture": f"flux-1-{named}-dev"} if named else {}
+    assert seen(write_sparse(tmp_path / "t.safetensors", shapes, **says)).variants == (
+        (named,) if named else ("canny", "depth")
+    )
+
+
+@pytest.mark.parametrize("channels", [72, 96])
 def test_a_network_of_other_channels_is_recognised_and_not_run(tmp_path: Path, channels: int) -> None:
     found = seen(write_sparse(tmp_path / "t.safetensors", {**bare("dev"), "img_in.weight": (3072, channels)}))
     assert found.variants == ()

@@ -9,6 +9,7 @@ from latentry import PluginHost
 from latentry_flux.variants import TRANSFORMERS, build
 
 COUNTS = {"dev": 11_901_408_320, "schnell": 11_891_178_560, "fill": 11_902_391_360}
+COUNTS |= dict.fromkeys(("canny", "depth"), 11_901_408_320 + 64 * 3072)
 """Parameters of the published transformers."""
 PARTS = {"vae": 83_819_683, "text_encoder": 123_060_480, "text_encoder_2": 4_762_310_656}
 """Parameters of the published parts that all variants share."""
@@ -38,6 +39,6 @@ def test_the_parts_fit_one_another(variant: str) -> None:
     assert taken.pooled_projection_dim == networks["text_encoder"].config.hidden_size
     assert sum(taken.axes_dims_rope) == taken.attention_head_dim
     mask = 8 * 8  # pixels of a latent
-    shown = 2 * vae.latent_channels + mask if variant == "fill" else vae.latent_channels
-    assert taken.in_channels == 4 * shown
+    more = {"fill": vae.latent_channels + mask, "canny": vae.latent_channels, "depth": vae.latent_channels}
+    assert taken.in_channels == 4 * (vae.latent_channels + more.get(variant, 0))
     assert (taken.out_channels or taken.in_channels) == 4 * vae.latent_channels

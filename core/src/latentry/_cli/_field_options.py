@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from latentry._request._values._option import Option
 
 Model = TypeVar("Model", bound="BaseModel")
-PATHS = {"vae", "tokenizer", "config", "loras"}
+PATHS = {"vae", "tokenizer", "config", "loras", "embeddings"}
 """Fields whose values are paths, though their metavars do not say so."""
 METAVARS: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 

@@ -9,6 +9,7 @@ from warnings import warn
 import torch
 from torch import Tensor
 
+from latentry._contract._embedding import Embedding
 from latentry._contract._reference import Reference
 
 
@@ -23,6 +24,7 @@ class PromptSettings:
         guidance: the guidance scale, for networks that take it as an input; None for all others.
         own: an object of the family's ``conditioning`` class; None where it has none, or for its defaults.
         references: pictures that the network is shown beside the prompt, as many as the variant takes.
+        embeddings: learnt words, which only a checkpoint that ``TakesEmbeddings`` is given.
     """
 
     width: int
@@ -31,6 +33,7 @@ class PromptSettings:
     guidance: float | None = field(default=None, kw_only=True)
     own: Hashable = field(default=None, kw_only=True)
     references: tuple[Reference, ...] = field(default=(), kw_only=True)
+    embeddings: tuple[Embedding, ...] = field(default=(), kw_only=True)
 
     @property
     def clip_skip(self) -> int:

@@ -159,6 +159,14 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
                 why=f"Its sha256 is {now}; it was {then}.",
                 remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
             )
+    for embedding, then in zip(setup.embeddings.embeddings, recipe.embeddings, strict=True):
+        if embedding.digest != then:
+            raise RecipeDiffers(
+                f"The embedding {embedding.path} is not the one that the picture was made with.",
+                why=f"Its sha256 is {embedding.digest}; it was {then}.",
+                remedy=f"Restore the old file, or {ANYWAY}; then the picture will differ.",
+                field="embeddings",
+            )
     _check_controls(recipe, setup)
     if (now := setup.plan_digest) != recipe.plan:
         raise RecipeDiffers(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from latentry._contract._curve import OverRun, bounded
+from latentry._contract._embedding import EmbeddingRequest
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
@@ -70,6 +71,10 @@ class GenerationRequest(BaseModel):
     negative: Annotated[str, Option(Panel.PROMPT)] = Field(
         default="", max_length=LONGEST, description="What the picture should not show."
     )
+    embeddings: Annotated[
+        tuple[EmbeddingRequest, ...],
+        Option(Panel.PROMPT, spelling="--embedding", metavar="[NAME=]FILE", repeatable=True, read=_reading.named_files),
+    ] = Field(default=(), description="Textual inversion: a file, and the word of the prompts that stands for it.")
     model: Annotated[str | None, Option(Panel.MODEL, names="checkpoints")] = Field(
         default=None,
         description="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.",

@@ -78,6 +78,7 @@ class Recipe(BaseModel):
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
         controls: for each control of the request, in its order, the fingerprint of the conditioner's files and the
             sha256 of the pixels of its picture.
+        embeddings: sha256 of the textual inversions' files, in the order of the request.
         plan: sha256 of the plan file's numbers, where there was one.
         derived: the picture whose settings these are, where they come from another one.
     """
@@ -98,6 +99,7 @@ class Recipe(BaseModel):
     weak: str = ""
     loras: tuple[str, ...] = ()
     controls: tuple[tuple[str, str], ...] = ()
+    embeddings: tuple[str, ...] = ()
     plan: str = ""
     derived: Derived | None = None
 

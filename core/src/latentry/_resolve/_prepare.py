@@ -30,6 +30,7 @@ from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._values._limits import check_plan, check_request
 from latentry._resolve._added._controls import choose_controls
+from latentry._resolve._added._embeddings import choose_embeddings
 from latentry._resolve._added._loras import choose_loras
 from latentry._resolve._conditioning import choose_conditioning
 from latentry._resolve._device import choose_device, choose_dtype
@@ -166,6 +167,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
     weak = choose_weak_model(host, request.guidance_model, "weak-model" in method.spec.branches, *second)
     checkpoints = [checkpoint, *(other.checkpoint for other in (refiner, weak) if other)]
     conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
+    embeddings = choose_embeddings(request.embeddings, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
     controls = choose_controls(host, request.controls, located, checkpoint, canvas.size, second[-1])
 
@@ -216,6 +218,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         "conditioning": {} if conditioning is None else conditioning.model_dump(),
         "refiner": refiner.located.pinned if refiner else None,
         "guidance_model": weak.located.pinned if weak else None,
+        "embeddings": embeddings.requests,
         "loras": loras.requests,
         "controls": tuple(control.request for control in controls),
         "guidance": options.guidance,
@@ -239,6 +242,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         weak=weak,
         loras=loras,
         controls=controls,
+        embeddings=embeddings,
         injection_points=host.families[located.family].injection_points,
         inputs=canvas.inputs,
         latent_shape=canvas.latent_shape,
@@ -254,6 +258,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
             *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
             *(_about_batches(request, plan) if not any(each.field == "batch" for each in useless) else ()),
+            *embeddings.notes,
             *loras.notes,
             *(note for control in controls for note in control.notes),
             *attention.notes,

@@ -24,6 +24,7 @@ from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, UNVERSIONED, Recipe, UsedPlugin
 from latentry._resolve._added._controls import ChosenControl
+from latentry._resolve._added._embeddings import ChosenEmbeddings
 from latentry._resolve._memory import ChosenMemory
 from latentry._resolve._shown._inputs import Inputs
 
@@ -43,6 +44,7 @@ class Setup:
         weak: the network that guidance leads away from, where there is one.
         loras: they change the model, not the refiner or the weak one.
         controls: they steer the model, not the refiner or the weak one.
+        embeddings: learnt words of its prompts.
         inputs: the pictures it begins from, at the size of the result.
         latent_shape: (channels, height, width) of one latent.
         device: where the networks run.
@@ -76,6 +78,7 @@ class Setup:
     plugins: dict[str, UsedPlugin]
     core: str
     controls: tuple[ChosenControl, ...] = ()
+    embeddings: ChosenEmbeddings = ChosenEmbeddings()  # noqa: RUF009 - it is frozen
     injection_points: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
@@ -150,8 +153,14 @@ class Setup:
         guidance = request.guidance if self.located.variant.guidance_kind == "distilled" else None
         if isinstance(guidance, Curve):
             guidance = guidance.first  # the rest is told at each evaluation
-        size, shown = self.tiles.shown if self.tiles else self.size, self.inputs.references
-        return PromptSettings(*size, negative, guidance=guidance, own=self.conditioning, references=shown)
+        return PromptSettings(
+            *(self.tiles.shown if self.tiles else self.size),
+            negative,
+            guidance=guidance,
+            own=self.conditioning,
+            references=self.inputs.references,
+            embeddings=self.embeddings.embeddings,
+        )
 
     def again(self, recipe: Recipe) -> Setup:
         """The setup of a picture that is made again; its plugins keep the reasons for which they were taken then."""
@@ -180,6 +189,7 @@ class Setup:
             own_draws=given.draws is not None,
             loras=self.loras.digests,
             controls=self.control_digests,
+            embeddings=self.embeddings.digests,
             plan=self.plan_digest,
             refiner=self.fingerprints(self.refiner.located.files) if self.refiner else "",
             weak=self.fingerprints(self.weak.located.files) if self.weak else "",

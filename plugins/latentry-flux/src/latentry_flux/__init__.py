@@ -18,7 +18,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         target="latentry_flux.checkpoint:open_checkpoint",
         detector="latentry_flux.detect:detect",
         converter="latentry_flux.release:convert",
-        summary="FLUX.1: dev, schnell and Fill",
+        summary="FLUX.1: dev, schnell, Fill, Canny and Depth",
         citation="Black Forest Labs 2024, FLUX.1; Esser et al. 2024, arXiv:2403.03206",
         process="flow",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
@@ -52,6 +52,20 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
                 steps=50,
                 guidance=30.0,
                 guidance_kind="distilled",
+            ),
+            *(
+                VariantSpec(
+                    name=name,
+                    summary=f"FLUX.1 {name.title()}: dev that also takes a picture of {shown}",
+                    schedulers=_SCHEDULERS,
+                    size=1024,
+                    steps=50 if name == "canny" else 30,
+                    guidance=guidance,
+                    guidance_kind="distilled",
+                    references=1,
+                    least_references=1,
+                )
+                for name, shown, guidance in (("canny", "edges", 30.0), ("depth", "depth", 10.0))
             ),
         ),
     )

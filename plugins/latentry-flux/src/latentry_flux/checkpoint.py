@@ -15,7 +15,7 @@ from latentry_diffusers.model.picture_size import check_size
 from latentry_diffusers.model.time_shift import flow_shift
 from latentry_flux.packing import PATCH
 from latentry_flux.parts import load_parts, specs
-from latentry_flux.variants import published
+from latentry_flux.variants import CONTROLLED, published
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,8 @@ def _check(checkpoint: FluxCheckpoint) -> None:
     pooled = bundle.config("text_encoder")["hidden_size"]
     width = bundle.config("text_encoder_2")["d_model"]
     latents = checkpoint.vae["latent_channels"]
-    channels = 2 * latents + checkpoint.factor**2 if variant == "fill" else latents
+    more = {"fill": latents + checkpoint.factor**2, **dict.fromkeys(CONTROLLED, latents)}
+    channels = latents + more.get(variant, 0)
     claims: dict[str, tuple[object, str, object]] = {
         "the transformer's in_channels": (transformer["in_channels"], f"what {variant} needs", PATCH**2 * channels),
         "the transformer's guidance_embeds": (transformer["guidance_embeds"], f"{variant}'s", variant != "schnell"),

@@ -12,11 +12,11 @@ from latentry_diffusers.recognise.pipeline import read_pipeline
 from latentry_diffusers.recognise.recognise import SURE, UNSUPPORTED, Family, recognise
 from latentry_flux.parts import specs
 from latentry_flux.variants import PARAMETERS, published
-from latentry_flux.weights_file import find_in_file, variant_of
+from latentry_flux.weights_file import find_in_file, variants_of
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders that a complete checkpoint has."""
-PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxFillPipeline")
+PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxFillPipeline", "FluxControlPipeline")
 
 
 def detect(files: ModelFiles) -> Detection | None:
@@ -35,16 +35,16 @@ def _in_folder(path: Path) -> Detection | None:
         return None
     pipeline, _, transformer = found
     missing = tuple(part for part in PARTS if not (path / part).is_dir())
-    variant, sign = _variant(transformer)
+    variants, sign = _variants(transformer)
     evidence = (f"model_index.json names {pipeline}", sign)
     if pipeline not in PIPELINES:
         return Detection((), UNSUPPORTED, (*evidence, f"only {', '.join(PIPELINES)} are supported"), missing)
-    if variant is None:
+    if not variants:
         return Detection((), UNSUPPORTED, evidence, missing)
-    return Detection((variant,), SURE, evidence, missing, prediction="flow_prediction")
+    return Detection(variants, SURE, evidence, missing, prediction="flow_prediction")
 
 
-def _variant(transformer: Mapping[str, Any]) -> tuple[str | None, str]:
+def _variants(transformer: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     taken = transformer.get("in_channels", 64)
     given = transformer.get("out_channels") or taken
-    return variant_of(taken, given, guided=bool(transformer.get("guidance_embeds", False)))
+    return variants_of(taken, given, guided=bool(transformer.get("guidance_embeds", False)))

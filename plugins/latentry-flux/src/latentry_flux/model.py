@@ -17,14 +17,15 @@ from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.t5 import encode_t5
 from latentry_flux.packing import pack, unpack
+from latentry_flux.pictures import fitted_pixels
 from latentry_flux.rotary import Rotary, RotaryTables, Size
 
 if TYPE_CHECKING:
     from latentry_diffusers.model.checkpoint import BundledCheckpoint
     from latentry_flux.parts import Parts
 
-TOKENS: Mapping[str, int] = {"dev": 512, "schnell": 256, "fill": 512}
-"""Tokens of T5's window."""
+SCHNELL_TOKENS, TOKENS = 256, 512
+"""Tokens of T5's window: schnell's, and the others'."""
 TIMESTEPS = 1000
 """The transformer takes σ and multiplies it by this itself."""
 
@@ -56,17 +57,22 @@ class Flux(NetworksInMemory):
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) from T5, ``pooled`` (batch, width) from CLIP, ``guidance`` (batch,).
 
-        The guidance scale is there where the network takes it. Only CLIP's pooled state is used.
+        The guidance scale is there where the network takes it, and ``shown`` (batch, channels, h, w), the latents of
+        the picture that Canny and Depth draw from. Only CLIP's pooled state is used.
 
         Raises:
             OptionError: the network takes a guidance scale, and none is given.
         """
-        text = encode_t5(*self.t5, prompts, length=TOKENS[self.checkpoint.variant])
-        pooled = encode_clip(*self.clip, prompts, windows=1).pooled
+        length = SCHNELL_TOKENS if self.checkpoint.variant == "schnell" else TOKENS
+        text = encode_t5(*self.t5, prompts, length=length)
+        pooled = encode_clip(*self.clip, prompts, windows=1, learnt=self.learnt(settings, "text_encoder")).pooled
         conditioning = {"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)}
         if self._config["guidance_embeds"]:
             variant = self.checkpoint.variant
             conditioning["guidance"] = guidance_rows(settings, len(prompts), text.device, variant)
+        for reference in settings.references:
+            latents = self.encode(fitted_pixels(reference.picture, settings.width, settings.height).to(text.device))
+            conditioning["shown"] = latents.to(self.dtype).expand(len(prompts), *latents.shape[1:])
         return Conditioning(conditioning)
 
     @torch.no_grad()
@@ -80,10 +86,10 @@ class Flux(NetworksInMemory):
         attention: AttentionChange | None = None,
         injected: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """The transformer's output, unpacked; Fill also takes the mask and the picture around it."""
+        """The transformer's output, unpacked; it is shown more than x by Fill, Canny and Depth."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
         text_rows, picture_rows = self._rotary(Size(text.shape[1], height, width, x.device))
-        inputs = [x, *(conditioning[name] for name in ("masked", "mask") if name in conditioning)]
+        inputs = [x, *(conditioning[name] for name in ("masked", "mask", "shown") if name in conditioning)]
         output: Tensor = self.transformer(
             pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
             timestep=timestep_rows(timestep / TIMESTEPS, x),

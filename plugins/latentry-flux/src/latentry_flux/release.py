@@ -14,14 +14,22 @@ from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.layouts.t5 import t5_single_pairs
 from latentry_diffusers.layouts.vae import vae_pairs
 from latentry_flux.checkpoint import open_checkpoint
+from latentry_flux.variants import CONTROLLED
 
-ARCHITECTURES: Mapping[str, str] = {"dev": "flux-1-dev", "schnell": "flux-1-schnell", "fill": "flux-1-fill-dev"}
+ARCHITECTURES: Mapping[str, str] = {
+    "dev": "flux-1-dev",
+    "schnell": "flux-1-schnell",
+    "fill": "flux-1-fill-dev",
+    "canny": "flux-1-canny-dev",
+    "depth": "flux-1-depth-dev",
+}
+PIPELINES: Mapping[str, str] = {"fill": "FluxFillPipeline", **dict.fromkeys(CONTROLLED, "FluxControlPipeline")}
 
 
 def release(variant: str) -> Release:
     """How a variant was released: every network as a file of its own."""
     return Release(
-        pipeline="FluxFillPipeline" if variant == "fill" else "FluxPipeline",
+        pipeline=PIPELINES.get(variant, "FluxPipeline"),
         scheduler={"_class_name": "FlowMatchEulerDiscreteScheduler"},
         architecture=ARCHITECTURES[variant],
         places={

@@ -1,7 +1,7 @@
 """The published network configurations of every variant, and the networks they describe.
 
-From the ``config.json`` and ``scheduler_config.json`` files of FLUX.1-dev, FLUX.1-schnell and FLUX.1-Fill-dev; keys
-that are absent have the defaults of diffusers and transformers.
+From the ``config.json`` and ``scheduler_config.json`` files of FLUX.1-dev, FLUX.1-schnell, FLUX.1-Fill-dev,
+FLUX.1-Canny-dev and FLUX.1-Depth-dev; keys that are absent have the defaults of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ DEV: Config = {
     "axes_dims_rope": (16, 56, 56),
 }
 
+CONTROLLED = ("canny", "depth")
+"""Variants whose transformers also take a picture's latents. Their configurations are the same."""
+_SHOWN: Config = {**DEV, "in_channels": 128, "out_channels": 64}
+
 TRANSFORMERS: Mapping[str, Config] = {
     "dev": DEV,
     "schnell": {**DEV, "guidance_embeds": False},
     "fill": {**DEV, "in_channels": 384, "out_channels": 64},
+    **dict.fromkeys(CONTROLLED, _SHOWN),
 }
 
 VAE = FLUX_VAE
@@ -46,6 +51,7 @@ SCHEDULERS: Mapping[str, Config] = {
     "dev": DYNAMIC,
     "schnell": {**DYNAMIC, "shift": 1.0, "use_dynamic_shifting": False},
     "fill": DYNAMIC,
+    **dict.fromkeys(CONTROLLED, DYNAMIC),
 }
 
 
@@ -53,6 +59,7 @@ PARAMETERS: Mapping[str, int] = {
     "dev": 11_901_408_320,
     "schnell": 11_891_178_560,
     "fill": 11_902_391_360,
+    **dict.fromkeys(CONTROLLED, 11_901_604_928),
 }
 """Number of values in the tensors of the transformer, by variant."""
 

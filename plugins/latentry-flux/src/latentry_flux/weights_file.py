@@ -10,7 +10,7 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import architecture
 from latentry_diffusers.recognise.missing import Need
 from latentry_diffusers.recognise.recognise import FileFinding
-from latentry_flux.variants import TRANSFORMERS
+from latentry_flux.variants import CONTROLLED, TRANSFORMERS
 
 NEEDS = (Need("CLIP-L", ("text_encoders.clip_l.", "clip_l.")), Need("T5-XXL", ("text_encoders.t5xxl.", "t5xxl.")))
 EDITS = "it is Kontext, which edits a given picture and is not supported"
@@ -81,23 +81,27 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
 
 
 def _finding(layout: _Layout, shape: Shape, weights: WeightFiles) -> FileFinding:
-    variant, sign = variant_of(shape.taken, shape.given, guided=shape.guided)
+    variants, sign = variants_of(shape.taken, shape.given, guided=shape.guided)
     blocks = f"the transformer has {shape.double} double and {shape.single} single blocks of width {shape.width}"
     evidence = (f"it holds a transformer in {layout.words} layout", blocks, sign)
-    if variant == "dev" and "kontext" in architecture(weights):
+    named = architecture(weights)
+    if "dev" in variants and "kontext" in named:
         return FileFinding((), (*evidence, EDITS))
-    published = variant is not None and shape == shape_of(TRANSFORMERS[variant])
-    return FileFinding((variant,) if variant else (), evidence, NEEDS, "flow_prediction", published)
+    variants = tuple(each for each in variants if each in named) or variants
+    published = bool(variants) and shape == shape_of(TRANSFORMERS[variants[0]])
+    return FileFinding(variants, evidence, NEEDS, "flow_prediction", published)
 
 
-def variant_of(taken: Any, given: Any, *, guided: bool) -> tuple[str | None, str]:
-    """The variant whose transformer takes and gives that many channels, and the evidence; None where there is none."""
+def variants_of(taken: Any, given: Any, *, guided: bool) -> tuple[tuple[str, ...], str]:
+    """The variants whose transformer takes and gives that many channels, and the evidence."""
     if taken == given:
-        return ("dev", "it takes the guidance scale") if guided else ("schnell", "it takes no guidance scale")
-    whole = isinstance(taken, int) and isinstance(given, int)
+        return (("dev",), "it takes the guidance scale") if guided else (("schnell",), "it takes no guidance scale")
+    takes, whole = f"the transformer takes {taken} channels", isinstance(taken, int) and isinstance(given, int)
     if whole and guided and taken > 2 * given:
-        return "fill", f"the transformer takes {taken} channels: latents, the picture around the mask, the mask"
-    return None, f"the transformer takes {taken} channels and gives {given}, which no supported network does"
+        return ("fill",), f"{takes}: latents, the picture around the mask, the mask"
+    if whole and guided and taken == 2 * given:
+        return CONTROLLED, f"{takes}: latents, and those of a picture of edges or depth"
+    return (), f"{takes} and gives {given}, which no supported network does"
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

@@ -44,7 +44,13 @@ class StableDiffusion(NetworksInMemory):
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """CLIP's states (batch, tokens, width) after the final norm as ``text``; long prompts take several windows."""
-        encoded = encode_clip(self.text_encoder, self.tokenizer, prompts, skip=clip_skip_of(settings))
+        encoded = encode_clip(
+            self.text_encoder,
+            self.tokenizer,
+            prompts,
+            skip=clip_skip_of(settings),
+            learnt=self.learnt(settings, "text_encoder"),
+        )
         return Conditioning({"text": encoded.states.to(self.dtype)})
 
     @torch.no_grad()

@@ -51,6 +51,7 @@ class StableDiffusion3(NetworksInMemory):
             self.t5,
             width=self.checkpoint.bundle.config("transformer")["joint_attention_dim"],
             clip_skip=clip_skip_of(settings),
+            learnt=[self.learnt(settings, part) for part in CLIPS],
         )
         return Conditioning({"text": text.to(self.dtype), "pooled": pooled.to(self.dtype)})
 

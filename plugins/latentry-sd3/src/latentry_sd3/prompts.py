@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +20,13 @@ TOKENS = 256
 
 
 def encode(
-    prompts: Sequence[str], clips: Sequence[Text], t5: Text | None, *, width: int, clip_skip: int
+    prompts: Sequence[str],
+    clips: Sequence[Text],
+    t5: Text | None,
+    *,
+    width: int,
+    clip_skip: int,
+    learnt: Sequence[Mapping[str, Tensor]],
 ) -> tuple[Tensor, Tensor]:
     """States (batch, tokens, width) and pooled states (batch, pooled width) of prompts.
 
@@ -34,10 +40,11 @@ def encode(
         t5: T5; None where there is none.
         width: of the states.
         clip_skip: how many more of CLIP's last layers are left out.
+        learnt: words for each CLIP, as ``encode_clip`` takes them.
     """
     encoded = [
-        encode_clip(encoder, tokenizer, prompts, skip=1 + clip_skip, normed=False, windows=1)
-        for encoder, tokenizer in clips
+        encode_clip(*clip, prompts, skip=1 + clip_skip, normed=False, windows=1, learnt=words)
+        for clip, words in zip(clips, learnt, strict=True)
     ]
     states = torch.cat([each.states for each in encoded], dim=-1)
     joined = pad(states, (0, width - states.shape[-1]))

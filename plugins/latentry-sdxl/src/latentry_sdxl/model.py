@@ -50,7 +50,11 @@ class StableDiffusionXL(NetworksInMemory):
         The states before each encoder's last layer, side by side; the last encoder's projected pooled state; the
         numbers of ``MicroConditioning``. An empty negative prompt is all zeros where the checkpoint was trained so.
         """
-        encoded = [encode_clip(*each, prompts, skip=1 + clip_skip_of(settings), normed=False) for each in self.text]
+        skip, parts = 1 + clip_skip_of(settings), self.checkpoint.bundle.tokenizers
+        encoded = [
+            encode_clip(*text, prompts, skip=skip, normed=False, learnt=self.learnt(settings, part))
+            for part, text in zip(parts, self.text, strict=True)
+        ]
         states, pooled = torch.cat([each.states for each in encoded], -1), encoded[-1].pooled
         if settings.negative and self._zeros:
             written = torch.tensor([bool(prompt.strip()) for prompt in prompts], device=states.device)

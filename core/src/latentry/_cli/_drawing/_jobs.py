@@ -106,12 +106,12 @@ def _recipe_job(context: click.Context, recipe: Recipe, text: str, given: Mappin
         return Job(request, recipe.model_copy(update={"request": request}), recipe.derived)
     others = {"request": request, "plugins": kept_plugins(recipe, changed)}
     others |= {} if request.plan == recipe.request.plan else {"plan": ""}
-    # the sums of LoRAs and controls are compared one by one: others have none to compare with
+    # the sums of LoRAs, controls and embeddings are compared one by one: others have none to compare with
     return Job(
         request,
         recipe.model_copy(update=others),
         derived("Latentry", text, changed),
-        anyway=bool({"loras", "controls"} & changed.keys()),
+        anyway=bool({"loras", "controls", "embeddings"} & changed.keys()),
     )
 
 
@@ -214,6 +214,7 @@ def draw(
 def typed_paths(given: Mapping[str, Any]) -> frozenset[str]:
     """The paths that were typed, which may be opened wherever they lead."""
     paths: set[str] = {str(lora["path"]) for lora in given.get("loras", ())}
+    paths |= {str(embedding["path"]) for embedding in given.get("embeddings", ())}
     paths |= {str(control[name]) for control in given.get("controls", ()) for name in ("model", "picture")}
     for name in PATHS:
         value = given.get(name, ())

@@ -30,11 +30,14 @@ def check_request(policy: Policy, request: GenerationRequest) -> None:
         if field not in FOUND and given is not None and (field, given) != ("plan", TUNED):
             for file in given if isinstance(given, tuple) else (given,):
                 policy.check_path(str(file), field)
+    policy.check("embeddings", len(request.embeddings))
     policy.check("controls", len(request.controls))
     for control in request.controls:
         policy.check_path(control.picture, "controls")
     for lora in request.loras:
         policy.check_path(lora.path, "loras")
+    for embedding in request.embeddings:
+        policy.check_path(embedding.path, "embeddings")
 
 
 def check_plan(policy: Policy, plan: Plan, tiles: int = 1) -> None:

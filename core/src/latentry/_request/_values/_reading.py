@@ -81,6 +81,12 @@ def weighted_files(*texts: str) -> tuple[dict[str, Any], ...]:
     return tuple(_weighted_file(text) for text in texts)
 
 
+def named_files(*texts: str) -> tuple[dict[str, Any], ...]:
+    """``NAME=FILE``, or ``FILE``, whose own name it is then."""
+    pairs = (text.rpartition("=") for text in texts)
+    return tuple({"name": name or None, "path": path} for name, _, path in pairs)
+
+
 def controls(*texts: str) -> tuple[dict[str, Any], ...]:
     """``MODEL=PICTURE``, then ``:WEIGHT``, ``:FROM-TO`` and ``:NAME=VALUE``, each of which can be left out."""
     return tuple(_control(text) for text in texts)

@@ -41,11 +41,19 @@ def choose_task(variant: VariantSpec, *, image: bool, mask: bool) -> Task:
 
 
 def check_references(variant: VariantSpec, count: int) -> None:
-    """Refuses more pictures beside the prompt than the network can be shown.
+    """Refuses more pictures beside the prompt than the network can be shown, and fewer than it needs.
 
     Raises:
         IncompatibleError: says how many it takes.
+        OptionError: says how many it needs.
     """
+    if count < variant.least_references:
+        raise OptionError(
+            f"{variant.name} needs a reference picture, and none was given.",
+            why=f"It is {variant.summary}.",
+            remedy="Give the picture that it draws from.",
+            field="references",
+        )
     if count > variant.references:
         raise IncompatibleError(
             f"{variant.name} cannot be shown {count} reference picture{'s' if count > 1 else ''}.",

@@ -16,6 +16,7 @@ from latentry._guidance._guidance import Guidance
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._values._option import declared_options
+from latentry._resolve._added._embeddings import unused
 from latentry._resolve._guiding._guidance import steps_within
 from latentry._resolve._shown._canvas import Canvas
 from latentry._resolve._sigmas import ends_at_zero
@@ -55,6 +56,7 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
         *_about_guidance(request, guidance, len(plan)),
         *_about_batches(request, plan),
         (canvas.tiles is None and request.upscale is None, NoEffect("denoise_tile", "The picture fits into one.")),
+        *_about_embeddings(request, guidance),
     )
     return tuple(found for useless, found in candidates if useless and found.field in given)
 
@@ -123,6 +125,12 @@ def not_read(
         changed = getattr(conditioning, name) != field.get_default(call_default_factory=True)
         if changed and name in request.conditioning and name not in read:
             yield NoEffect("conditioning", "The model does not take it for this prompt and guidance.", name)
+
+
+def _about_embeddings(request: GenerationRequest, guidance: Guidance) -> Iterator[tuple[bool, NoEffect]]:
+    read = (*request.prompts, *((request.negative,) if guidance.unconditional else ()))
+    for name in unused(request.embeddings, read):
+        yield True, NoEffect("embeddings", f"No prompt that is encoded has the word {name}.", name)
 
 
 def _beside_a_plan_file(request: GenerationRequest) -> Iterator[tuple[bool, NoEffect]]:

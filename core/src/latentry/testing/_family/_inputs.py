@@ -56,12 +56,14 @@ def given(
 ) -> Given:
     """Standard normal samples at λ = ``lam`` with encoded prompts, and with a mask where the network takes one.
 
-    ``size`` is width and height in pixels, by default those of the checkpoint; ``shown`` are reference pictures.
+    ``size`` is width and height in pixels, by default those of the checkpoint; ``shown`` are reference pictures, grey
+    where there are none and the network needs some.
     """
     model = model or subject.model(variant)
     point = model.process.at(lam=lam)
     width, height = size or (subject.side(variant),) * 2
-    references = tuple(Reference(digest(each), each) for each in shown)
+    grey = [Image.new("RGB", (width, height), "grey")] * variant.least_references
+    references = tuple(Reference(digest(each), each) for each in shown or grey)
     settings = replace(subject.settings(variant, guidance), width=width, height=height, references=references)
     tensors = dict(model.encode_prompt(prompts, settings).tensors)
     if "inpainting" in variant.tasks:

@@ -64,3 +64,9 @@ class BundledCheckpoint(ABC):
         from latentry_diffusers.lora import match_loras
 
         return match_loras(self.bundle, paths)
+
+    def check_embeddings(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """Checks textual inversions for CLIP; see ``latentry.models.TakesEmbeddings``."""
+        from latentry_diffusers.text.embeddings import check_embeddings
+
+        return check_embeddings(self.bundle, paths)

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from latentry import LoraMode, LoraRequest
 from latentry.attention import AttentionBackend
-from latentry.models import AttentionChange, BaseModel, LoadReport
+from latentry.models import AttentionChange, BaseModel, LoadReport, PromptSettings
 from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, cross_layers, shown_to
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder, PictureCoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
 from latentry_diffusers.model.first_weight import FirstWeight
+from latentry_diffusers.text.embeddings import read_embeddings
 
 if TYPE_CHECKING:
     from latentry_diffusers.lora import Adapters
@@ -36,6 +37,8 @@ class NetworksInMemory(BaseModel):
         autoencoder: encodes and decodes through ``vae``.
         report: how each of the checkpoint's tensors was used.
     """
+
+    checkpoint: BundledCheckpoint
 
     def __init__(
         self,
@@ -75,6 +78,10 @@ class NetworksInMemory(BaseModel):
         if injected and (shown := shown_to(self._cross_layers, injected)) is not None:
             options["shown"] = shown
         return options or None
+
+    def learnt(self, settings: PromptSettings, part: str) -> Mapping[str, Tensor]:
+        """The learnt words of a prompt for one of the CLIP text encoders, as ``encode_clip`` takes them."""
+        return read_embeddings(settings.embeddings, self.checkpoint.bundle, part)
 
     @cached_property
     def _cross_layers(self) -> Sequence[Any]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from latentry import OptionError
-from latentry.models import parse_emphasis
+from latentry.models import parse_emphasis, split_at_names
+from latentry_diffusers.text.embeddings import with_vectors
 
 log = logging.getLogger("latentry.text")
+NONE: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Token(NamedTuple):
-    """An id, its emphasis, and whether it belongs to the prompt or is padding."""
+    """An id, its emphasis, whether it belongs to the prompt or is padding, and a vector in place of the id's own."""
 
     id: int
     weight: float = 1.0
     real: bool = True
+    vector: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def encode_clip(
     skip: int = 0,
     normed: bool = True,
     windows: int | None = None,
+    learnt: Mapping[str, Tensor] = NONE,
 ) -> Encoded:
     """The hidden states of prompts at a layer of CLIP, and their summaries.
 
@@ -63,6 +68,7 @@ def encode_clip(
         skip: how many of the last layers are left out; 1 gives the penultimate layer.
         normed: apply the final layer norm, whatever the layer.
         windows: maximum number of windows; the rest of a longer prompt is left out. None for any number.
+        learnt: vectors (tokens, width) of words, which take the places of those words' tokens.
 
     Raises:
         OptionError: no layer would remain.
@@ -75,7 +81,7 @@ def encode_clip(
             remedy="Use a lower clip_skip.",
         )
     frame = _Frame.of(encoder, tokenizer)
-    needed = [frame.windows(tokenize(tokenizer, prompt))[:windows] for prompt in prompts]
+    needed = [frame.windows(tokenize(tokenizer, prompt, learnt))[:windows] for prompt in prompts]
     most = max(map(len, needed))
     rows = [window for each in needed for window in (*each, *[frame.window(())] * (most - len(each)))]
     states, pooled = _run(encoder, rows, skip, normed)
@@ -108,12 +114,20 @@ class _Frame:
         return framed + [Token(self.fill, real=False)] * (self.length - len(framed))
 
 
-def tokenize(tokenizer: Any, prompt: str) -> list[Token]:
-    """A prompt's own tokens; truncating or padding here would change the tokenizer, which threads share."""
+def tokenize(tokenizer: Any, prompt: str, learnt: Mapping[str, Tensor] = NONE) -> list[Token]:
+    """A prompt's own tokens; truncating or padding here would change the tokenizer, which threads share.
+
+    Learnt words have the id of the start token: CLIP looks for the end token by its id, which is the highest in some.
+    """
     return [
-        Token(token, weight)
+        token
         for text, weight in parse_emphasis(prompt)
-        for token in tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        for piece, name in split_at_names(text, learnt)
+        for token in (
+            [Token(number, weight) for number in tokenizer(piece, add_special_tokens=False, verbose=False).input_ids]
+            if name is None
+            else [Token(tokenizer.bos_token_id, weight, vector=vector) for vector in learnt[name]]
+        )
     ]
 
 
@@ -136,7 +150,9 @@ def _run(encoder: Any, rows: Sequence[Sequence[Token]], skip: int, normed: bool)
     """Runs the encoder; returns states (rows, tokens, width) and summaries (rows, width)."""
     ids, real = (torch.tensor(values, device=encoder.device) for values in _columns(rows))
     masked = getattr(encoder.config, "use_attention_mask", False)  # only in configurations of Stable Diffusion
-    out = encoder(ids, attention_mask=real if masked else None, output_hidden_states=True)
+    places = ((n, i, token) for n, row in enumerate(rows) for i, token in enumerate(row))
+    with with_vectors(encoder, {(n, i): token.vector for n, i, token in places if token.vector is not None}):
+        out = encoder(ids, attention_mask=real if masked else None, output_hidden_states=True)
     states: Tensor = out.hidden_states[-1 - skip]
     if normed:
         states = getattr(encoder, "text_model", encoder).final_layer_norm(states)

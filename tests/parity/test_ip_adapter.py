@@ -9,9 +9,11 @@ import diffusers
 import pytest
 from support import both_pipelines
 from support.both_pipelines import PEERS, SCHEDULERS, draw, drawing, seeded
-from support.controlnets import write_ip_adapter
+from support.controlnets import write_flux_ip_adapter, write_ip_adapter
 from support.models import PROMPT, write_stable_diffusion
+from support.models_flux import write_flux
 from support.models_sdxl import write_stable_diffusion_xl
+from support.parts import TOKENS
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from latentry import ControlRequest, Engine
@@ -47,8 +49,42 @@ def test_both_pipelines_agree(engine: Engine, tmp_path: Path, family: str, guida
     given = {"generator": seeded(), "num_inference_steps": STEPS, "guidance_scale": guidance, "height": 64, "width": 64}
     peer = both_pipelines.theirs(pipeline, (PROMPT,), ip_adapter_image=picture, **given)
 
-    def apart(a: Any, b: Any) -> float:
-        return float((a.latents[0] - b.latents[0]).abs().max())
-
     assert apart(mine, peer) < (UNGUIDED if guidance == 1.0 else GUIDED)
     assert apart(plain, peer) > 0.1
+
+
+@pytest.mark.parametrize("true", [False, True])
+def test_both_pipelines_agree_on_flux(engine: Engine, tmp_path: Path, true: bool) -> None:
+    """An adapter of XLabs' layout; with a negative prompt, whose output is shown a black picture."""
+    model = write_flux(tmp_path / "flux")
+    adapter, picture = write_flux_ip_adapter(tmp_path / "adapter", model), drawing()[0]
+    picture.save(tmp_path / "shown.png")
+    asked = ControlRequest(model=str(adapter), picture=str(tmp_path / "shown.png"), weight=0.7)
+    chosen: dict[str, Any] = {"steps": STEPS, "guidance": 3.5, "attention": "sdpa", "width": 64, "height": 64}
+    if true:
+        chosen |= {"negative": "a star", "guidance_method": "true-cfg", "guidance_options": {"scale": 3.0}}
+    noise = draw(channels=16)
+    mine = both_pipelines.ours(engine, model, (PROMPT,), noise, controls=(asked,), **chosen)
+    plain = both_pipelines.ours(engine, model, (PROMPT,), noise, **chosen)
+
+    encoder = CLIPVisionModelWithProjection.from_pretrained(adapter.parent / "image_encoder", local_files_only=True)
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    pipeline: Any = diffusers.FluxPipeline.from_pretrained(
+        model, image_encoder=encoder, feature_extractor=CLIPImageProcessor(**size), local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.load_ip_adapter(
+        adapter.parent, weight_name=adapter.name, subfolder="", image_encoder_pretrained_model_name_or_path=None
+    )
+    pipeline.set_ip_adapter_scale(0.7)
+    given = {"num_inference_steps": STEPS, "guidance_scale": 3.5, "height": 64, "width": 64}
+    given |= {"max_sequence_length": TOKENS} | ({"negative_prompt": ["a star"], "true_cfg_scale": 3.0} if true else {})
+    packed = diffusers.FluxPipeline._pack_latents(noise, *noise.shape)
+    peer = both_pipelines.theirs(pipeline, (PROMPT,), latents=packed, ip_adapter_image=picture, **given)
+    assert apart(mine, peer) < (GUIDED if true else UNGUIDED)
+    assert apart(plain, peer) > 0.1
+
+
+def apart(a: Any, b: Any) -> float:
+    """How far latents at the end are apart."""
+    return float((a.latents[0] - b.latents[0]).abs().max())

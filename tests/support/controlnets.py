@@ -11,6 +11,8 @@ from PIL import Image
 
 EMBEDDING = (16, 24, 32)
 """Widths of the picture's embedding: one quarter of its size, as latents of the tiny autoencoders are."""
+IMAGE_WIDTH = 24
+"""Of what image encoders give."""
 SHARED = (
     *("block_out_channels", "layers_per_block", "down_block_types", "transformer_layers_per_block", "norm_num_groups"),
     *("cross_attention_dim", "attention_head_dim", "use_linear_projection", "addition_embed_type"),
@@ -121,23 +123,12 @@ def write_ip_adapter(folder: Path, model: Path, *, seed: int = 3, tokens: int = 
     import diffusers
     import torch
     from safetensors.torch import save_file
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     unet: Any = diffusers.UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True)
-    width, inside = unet.config.cross_attention_dim, 24
+    width, inside = unet.config.cross_attention_dim, IMAGE_WIDTH
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        encoder = CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                image_size=32,
-                patch_size=8,
-                projection_dim=inside,
-            )
-        )
+        write_image_encoder(folder / "image_encoder", inside)
         state = {
             "image_proj.proj.weight": torch.randn(tokens * width, inside) * 0.2,
             "image_proj.proj.bias": torch.randn(tokens * width) * 0.2,
@@ -149,6 +140,45 @@ def write_ip_adapter(folder: Path, model: Path, *, seed: int = 3, tokens: int = 
             out = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
             for part in "kv":
                 state[f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"] = torch.randn(out, width) * 0.3
-    encoder.save_pretrained(folder / "image_encoder")
     save_file(state, folder / "ip-adapter.safetensors")
     return folder / "ip-adapter.safetensors"
+
+
+def write_flux_ip_adapter(folder: Path, model: Path, *, seed: int = 3, tokens: int = 4) -> Path:
+    """Write an IP-Adapter in XLabs' layout for a tiny FLUX.1, and its image encoder; gives the adapter's file."""
+    import torch
+    from safetensors.torch import save_file
+
+    config = json.loads((model / "transformer" / "config.json").read_text())
+    width, out = config["joint_attention_dim"], config["attention_head_dim"] * config["num_attention_heads"]
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        write_image_encoder(folder / "image_encoder", IMAGE_WIDTH)
+        state = {
+            "ip_adapter_proj_model.proj.weight": torch.randn(tokens * width, IMAGE_WIDTH) * 0.2,
+            "ip_adapter_proj_model.proj.bias": torch.randn(tokens * width) * 0.2,
+            "ip_adapter_proj_model.norm.weight": torch.rand(width) + 0.5,
+            "ip_adapter_proj_model.norm.bias": torch.randn(width) * 0.2,
+        }
+        for number in range(config["num_layers"]):
+            for part in "kv":
+                name = f"double_blocks.{number}.processor.ip_adapter_double_stream_{part}_proj"
+                state |= {f"{name}.weight": torch.randn(out, width) * 0.3, f"{name}.bias": torch.randn(out) * 0.3}
+    save_file(state, folder / "ip-adapter.safetensors")
+    return folder / "ip-adapter.safetensors"
+
+
+def write_image_encoder(folder: Path, width: int) -> None:
+    """Write a tiny CLIP for pictures of 32 × 32 pixels."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+        projection_dim=width,
+    )
+    CLIPVisionModelWithProjection(config).save_pretrained(folder)

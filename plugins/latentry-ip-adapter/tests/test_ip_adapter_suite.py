@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file, save_file
-from support.controlnets import write_ip_adapter
+from support.controlnets import write_flux_ip_adapter, write_ip_adapter
 from support.models import write_stable_diffusion
+from support.models_flux import write_flux
 from support.models_sdxl import write_stable_diffusion_xl
 
-from latentry import ModelFiles
+from latentry import ControlRequest, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost
 from latentry.testing import ConditionerSuite, Pair
 from latentry_ip_adapter.checkpoint import detect
 
@@ -22,7 +24,23 @@ class TestAdapter(ConditionerSuite):
     @classmethod
     def pairs(cls, folder: Path) -> Sequence[Pair]:
         sd, xl = write_stable_diffusion(folder / "sd"), write_stable_diffusion_xl(folder / "sdxl")
-        return [Pair(write_ip_adapter(folder / "a", sd), sd), Pair(write_ip_adapter(folder / "b", xl), xl)]
+        flux = write_flux(folder / "flux")
+        return [
+            Pair(write_ip_adapter(folder / "a", sd), sd),
+            Pair(write_ip_adapter(folder / "b", xl), xl),
+            Pair(write_flux_ip_adapter(folder / "c", flux), flux),
+        ]
+
+
+def test_an_adapter_for_flux_does_not_fit_a_unet(tmp_path: Path) -> None:
+    sd, flux = write_stable_diffusion(tmp_path / "sd"), write_flux(tmp_path / "flux")
+    engine = Engine(PluginHost())
+    files = {"flux": write_ip_adapter(tmp_path / "a", sd), "sd": write_flux_ip_adapter(tmp_path / "b", flux)}
+    Image.new("RGB", (64, 64)).save(tmp_path / "shown.png")
+    for model, file in files.items():
+        control = ControlRequest(model=str(file), picture=str(tmp_path / "shown.png"))
+        with pytest.raises(IncompatibleError, match=r"It is for (FLUX.1|a UNet)"):
+            engine.prepare(GenerationRequest(prompt="a", model=str(tmp_path / model), controls=(control,)))
 
 
 @pytest.mark.parametrize("name", ["image_proj.latents", "image_proj.proj.0.weight"])

@@ -98,7 +98,7 @@ class Flux(NetworksInMemory):
             pooled_projections=conditioning["pooled"],
             txt_ids=text_rows,
             img_ids=picture_rows,
-            joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2)),
+            joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2), injected),
             controlnet_block_samples=block_tensors(injected, "double", self._config["num_layers"], x),
             controlnet_single_block_samples=block_tensors(injected, "single", self._config["num_single_layers"], x),
             return_dict=False,

@@ -13,7 +13,9 @@ from latentry.conditioners import BaseConditioner, ControlQuery, Inject
 from latentry.models import Model
 from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_ip_adapter.encoder import pixels_of
-from latentry_ip_adapter.names import KEYS, VALUES
+from latentry_ip_adapter.names import Layout
+
+ENDS = ("weight", "bias")
 
 
 class Projections(nn.Module):
@@ -23,15 +25,16 @@ class Projections(nn.Module):
         inside: width of the image embedding.
         width: of a token.
         tokens: how many a picture becomes.
-        layers: widths of the layers of cross-attention.
+        layers: widths of the layers that attend to the text.
+        biased: whether keys and values have biases.
     """
 
-    def __init__(self, inside: int, width: int, tokens: int, layers: Sequence[int]) -> None:
+    def __init__(self, inside: int, width: int, tokens: int, layers: Sequence[int], *, biased: bool) -> None:
         super().__init__()
         self.tokens, self.width = tokens, width
         self.proj, self.norm = nn.Linear(inside, tokens * width), nn.LayerNorm(width)
-        self.keys = nn.ModuleList(nn.Linear(width, each, bias=False) for each in layers)
-        self.values = nn.ModuleList(nn.Linear(width, each, bias=False) for each in layers)
+        self.keys = nn.ModuleList(nn.Linear(width, each, bias=biased) for each in layers)
+        self.values = nn.ModuleList(nn.Linear(width, each, bias=biased) for each in layers)
 
     def forward(self, embedding: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values, (batch, tokens, width of the layer) each, of embeddings (batch, inside)."""
@@ -39,16 +42,17 @@ class Projections(nn.Module):
         return [(key(tokens), value(tokens)) for key, value in zip(self.keys, self.values, strict=True)]
 
     @classmethod
-    def like(cls, weights: WeightFiles, layers: int) -> Projections:
+    def like(cls, weights: WeightFiles, layers: int, layout: Layout) -> Projections:
         """With the weights of a file."""
-        proj, norm = weights.read("image_proj.proj.weight"), weights.read("image_proj.norm.weight")
-        numbers = [2 * layer + 1 for layer in range(layers)]
-        keys, values = ([weights.read(name.format(n)) for n in numbers] for name in (KEYS, VALUES))
-        made = cls(proj.shape[1], norm.shape[0], proj.shape[0] // norm.shape[0], [each.shape[0] for each in keys])
-        state = {"proj.weight": proj, "proj.bias": weights.read("image_proj.proj.bias")}
-        state |= {"norm.weight": norm, "norm.bias": weights.read("image_proj.norm.bias")}
-        state |= {f"keys.{n}.weight": each for n, each in enumerate(keys)}
-        state |= {f"values.{n}.weight": each for n, each in enumerate(values)}
+        names = {f"{part}.{end}": f"{layout.image}{part}.{end}" for part in ("proj", "norm") for end in ENDS}
+        for n in range(layers):
+            for end in ENDS if layout.biased else ENDS[:1]:
+                names[f"keys.{n}.{end}"] = f"{layout.keys(n)}.{end}"
+                names[f"values.{n}.{end}"] = f"{layout.values(n)}.{end}"
+        state = {name: weights.read(key) for name, key in names.items()}
+        (rows, inside), width = state["proj.weight"].shape, state["norm.weight"].shape[0]
+        widths = [state[f"keys.{n}.weight"].shape[0] for n in range(layers)]
+        made = cls(inside, width, rows // width, widths, biased=layout.biased)
         made.load_state_dict(state)
         return made
 
@@ -59,10 +63,11 @@ class Adapter(BaseConditioner):
     Args:
         projections: its own weights.
         encoder: transformers' ``CLIPVisionModelWithProjection``.
+        black: whether the negative prompt's output is shown a black picture, and not an embedding of zeros.
     """
 
-    def __init__(self, projections: Projections, encoder: Any) -> None:
-        self._projections, self._encoder = projections, encoder
+    def __init__(self, projections: Projections, encoder: Any, *, black: bool = False) -> None:
+        self._projections, self._encoder, self._black = projections, encoder, black
         self.networks = {"image_encoder": encoder, "ip_adapter": projections}
 
     def prepare(self, model: Model, picture: Tensor, options: Any, number: int) -> Inject:
@@ -70,7 +75,11 @@ class Adapter(BaseConditioner):
         weight = self._projections.proj.weight
         pixels = pixels_of(picture, self._encoder.config.image_size).to(weight.device, weight.dtype)
         embedding: Tensor = self._encoder(pixels).image_embeds
-        return _Attended(self._projections(torch.cat([embedding, torch.zeros_like(embedding)])), number)
+        nothing = torch.zeros_like(embedding)
+        if self._black:
+            dark = pixels_of(-torch.ones_like(picture), self._encoder.config.image_size)
+            nothing = self._encoder(dark.to(weight.device, weight.dtype)).image_embeds
+        return _Attended(self._projections(torch.cat([embedding, nothing])), number)
 
 
 @dataclass(frozen=True)

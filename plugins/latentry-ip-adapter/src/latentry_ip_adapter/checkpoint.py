@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from latentry import Detection, IncompatibleError, ModelError, ModelFiles
 from latentry_diffusers.files.configs import read_json
-from latentry_diffusers.files.headers import Headers, is_weights
+from latentry_diffusers.files.headers import Headers, count, is_weights
 from latentry_diffusers.files.read import shared_reader
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_ip_adapter.names import KEYS, PROJECTION
+from latentry_ip_adapter.names import LAYOUTS, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -39,12 +39,14 @@ def detect(files: ModelFiles) -> Detection | None:
     if files.path.is_dir() or not is_weights(files.path) or not files.path.is_file():
         return None
     names = shared_reader(files)(files.path).tensors
-    if not any(name.startswith("ip_adapter.") for name in names):
+    found = next((variant for variant, layout in LAYOUTS.items() if f"{layout.keys(0)}.weight" in names), None)
+    if found is None:
         return None
     for sign, why in OTHERS.items():
         if sign in names:
             return Detection((), SURE, (why,), label=LABEL)
-    return Detection(("plain",), SURE, (f"it holds {PROJECTION}",), label=LABEL) if PROJECTION in names else None
+    sign = LAYOUTS[found].projection
+    return Detection((found,), SURE, (f"it holds {sign}",), label=LABEL) if sign in names else None
 
 
 def open_conditioner(files: ModelFiles, family: str, base: Any) -> ConditionerCheckpoint:
@@ -57,25 +59,33 @@ def open_conditioner(files: ModelFiles, family: str, base: Any) -> ConditionerCh
         IncompatibleError: the adapter was made for another network or another encoder.
     """
     weights = shared_reader(files)(files.path)
-    headers, unet = weights.tensors, base.bundle.config("unet")
-    layers = _layers(headers)
+    found = detect(files)
+    variant = found.variants[0] if found is not None and found.variants else "plain"
+    flux, headers, layout = family.endswith(":flux"), weights.tensors, LAYOUTS[variant]
+    if flux != (variant == "flux"):
+        raise _unfit(files.path, f"It is for {'FLUX.1' if variant == 'flux' else 'a UNet'}")
+    layers = _layers(headers, layout)
     encoder = _encoder(files.path)
     config = read_json(encoder / "config.json") or {}
-    inside = headers[PROJECTION].shape[1]
+    text = base.bundle.config("transformer")["joint_attention_dim"] if flux else base.unet["cross_attention_dim"]
     claims = {
-        "the width of its tokens": (headers[KEYS.format(1)].shape[1], unet["cross_attention_dim"]),
+        "the width of its tokens": (headers[f"{layout.keys(0)}.weight"].shape[1], text),
         "how many layers it has": (layers, base.attention_blocks),
-        "what it takes of the image encoder": (inside, config.get("projection_dim")),
+        "what it takes of the image encoder": (headers[layout.projection].shape[1], config.get("projection_dim")),
     }
     for what, (one, other) in claims.items():
         if one != other:
-            raise IncompatibleError(
-                f"{files.path} does not fit the model.",
-                why=f"By the file {what} is {one}, and {other} is needed.",
-                remedy="Use an adapter, and an image encoder, that belong to this model.",
-                field="controls",
-            )
-    return AdapterCheckpoint(weights, layers, encoder)
+            raise _unfit(files.path, f"By the file {what} is {one}, and {other} is needed")
+    return AdapterCheckpoint(weights, layers, encoder, layout)
+
+
+def _unfit(path: Path, why: str) -> IncompatibleError:
+    return IncompatibleError(
+        f"{path} does not fit the model.",
+        why=f"{why}.",
+        remedy="Use an adapter, and an image encoder, that belong to this model.",
+        field="controls",
+    )
 
 
 @dataclass(frozen=True)
@@ -84,29 +94,28 @@ class AdapterCheckpoint:
 
     Attributes:
         weights: its file.
-        layers: how many layers of cross-attention it has keys and values for.
+        layers: how many layers it has keys and values for.
         encoder: folder of the image encoder.
+        layout: of the file.
     """
 
     weights: WeightFiles
     layers: int
     encoder: Path
+    layout: Layout
 
     def load(self, device: torch.device, dtype: torch.dtype) -> Adapter:
         """Loads it; see ``latentry.conditioners.ConditionerCheckpoint``."""
         from latentry_ip_adapter.adapter import Adapter, Projections
         from latentry_ip_adapter.encoder import load_encoder
 
-        made = Projections.like(self.weights, self.layers).to(device, dtype).eval().requires_grad_(False)
+        made = Projections.like(self.weights, self.layers, self.layout).to(device, dtype).eval().requires_grad_(False)
         self.weights.close()
-        return Adapter(made, load_encoder(self.encoder, device, dtype))
+        return Adapter(made, load_encoder(self.encoder, device, dtype), black=self.layout.black)
 
 
-def _layers(headers: Headers) -> int:
-    count = 0
-    while KEYS.format(2 * count + 1) in headers:
-        count += 1
-    return count
+def _layers(headers: Headers, layout: Layout) -> int:
+    return count(headers, lambda layer: f"{layout.keys(layer)}.weight")
 
 
 def _encoder(path: Path) -> Path:

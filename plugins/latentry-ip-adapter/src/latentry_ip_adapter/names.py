@@ -2,6 +2,50 @@
 
 from __future__ import annotations
 
-PROJECTION = "image_proj.proj.weight"
-KEYS, VALUES = "ip_adapter.{}.to_k_ip.weight", "ip_adapter.{}.to_v_ip.weight"
-"""By a number that counts all attention layers of the UNet, the odd ones of which attend to the text."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a kind of adapter names its tensors.
+
+    Attributes:
+        image: how the projection of the picture begins.
+        key: a layer's projection to keys, by ``layer``, which counts from 0, or ``number``, as Stable Diffusion's have
+            it: among all attention layers of the UNet, the odd ones of which attend to the text.
+        value: likewise to values.
+        biased: whether these have biases.
+        black: whether the negative prompt is shown a black picture, and not an embedding of zeros.
+    """
+
+    image: str
+    key: str
+    value: str
+    biased: bool = False
+    black: bool = False
+
+    @property
+    def projection(self) -> str:
+        """The tensor that every plain adapter of this kind has."""
+        return f"{self.image}proj.weight"
+
+    def keys(self, layer: int) -> str:
+        """The projection to keys of a layer, without ``.weight``."""
+        return self.key.format(layer=layer, number=2 * layer + 1)
+
+    def values(self, layer: int) -> str:
+        """The projection to values of a layer, without ``.weight``."""
+        return self.value.format(layer=layer, number=2 * layer + 1)
+
+
+UNET = Layout("image_proj.", "ip_adapter.{number}.to_k_ip", "ip_adapter.{number}.to_v_ip")
+FLUX = Layout(
+    "ip_adapter_proj_model.",
+    "double_blocks.{layer}.processor.ip_adapter_double_stream_k_proj",
+    "double_blocks.{layer}.processor.ip_adapter_double_stream_v_proj",
+    biased=True,
+    black=True,
+)
+"""XLabs'."""
+LAYOUTS = {"plain": UNET, "flux": FLUX}
+"""By variant."""

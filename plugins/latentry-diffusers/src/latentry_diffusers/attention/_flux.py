@@ -11,6 +11,7 @@ from torch import Tensor
 from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
+from latentry_diffusers.attention._shown import Shown, shown_states
 
 Rotary = tuple[Tensor, Tensor]
 """Cosines and sines, each (tokens, head size); every value is repeated twice in a row."""
@@ -26,7 +27,9 @@ class FluxProcessor:
     """
 
     role = "joint"
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes"})
+    takes = frozenset(
+        {"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes", "shown"}
+    )
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -39,7 +42,8 @@ class FluxProcessor:
         attention_mask: Tensor | None = None,
         image_rotary_emb: Rotary | None = None,
         changes: Changes | None = None,
-    ) -> Tensor | tuple[Tensor, Tensor]:
+        shown: Shown | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
         """Runs one attention layer.
 
         Args:
@@ -50,12 +54,15 @@ class FluxProcessor:
             attention_mask: mask of the attention scores.
             image_rotary_emb: positions of text and picture.
             changes: changes of attention, for some layers.
+            shown: pictures that the layer attends to beside the text.
 
         Returns:
-            The new states; in double blocks, those of the picture and of the text.
+            The new states; in double blocks, those of the picture and of the text, and what the block adds at its end
+            of the pictures that are shown.
         """
         change = Changes.of(changes, attn)
-        q, k, v = own_heads(attn, hidden_states, change.query)
+        asking, k, v = own_heads(attn, hidden_states, change.query)
+        q = asking
         if encoder_hidden_states is not None:
             first = text_heads(attn, encoder_hidden_states)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip(first, (q, k, v), strict=True))
@@ -68,4 +75,6 @@ class FluxProcessor:
         picture: Tensor = attn.to_out[0](states[:, text:])
         if attn.training:
             picture = attn.to_out[1](picture)  # dropout
-        return picture, attn.to_add_out(states[:, :text])
+        both = picture, attn.to_add_out(states[:, :text])
+        added = shown_states(self.backend, asking, Shown.of(shown, attn))
+        return both if added is None else (*both, added)

@@ -9,7 +9,7 @@ from torch import Tensor
 from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, split
-from latentry_diffusers.attention._shown import Shown
+from latentry_diffusers.attention._shown import Shown, shown_states
 
 
 class BackendProcessor:
@@ -55,9 +55,8 @@ class BackendProcessor:
             rows = attn.prepare_attention_mask(attention_mask, context.shape[1], shape[0])
             mask = rows.view(shape[0], attn.heads, -1, rows.shape[-1])
         states = joined(change.attend(self.backend)(q, k, v, mask=mask, scale=attn.scale), q.dtype)
-        for keys, values in Shown.of(shown, attn):
-            k, v = (split(lambda tensor: tensor, each.to(q.dtype), attn.heads) for each in (keys, values))
-            states = states + joined(self.backend.attend(q, k, v, scale=attn.scale), q.dtype)
+        if (more := shown_states(self.backend, q, Shown.of(shown, attn), scale=attn.scale)) is not None:
+            states = states + more
         out: Tensor = attn.to_out[0](states)
         if attn.training:
             out = attn.to_out[1](out)  # dropout

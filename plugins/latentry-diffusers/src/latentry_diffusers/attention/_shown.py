@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from latentry import IncompatibleError
+from latentry.attention import AttentionBackend
+from latentry_diffusers.attention._heads import joined, split
 
 KEY = re.compile(r"cross\.(\d+)\.key\.(\d+)")
 """Layer and picture of a key's injection point; its value is at ``cross.LAYER.value.PICTURE``."""
@@ -31,12 +33,25 @@ class Shown:
         return () if shown is None else shown.layers.get(id(layer), ())
 
 
+def shown_states(
+    backend: AttentionBackend, q: Tensor, pairs: Sequence[tuple[Tensor, Tensor]], *, scale: float | None = None
+) -> Tensor | None:
+    """What queries (batch, heads, tokens, head size) find in pictures, (batch, tokens, width); None without any."""
+    states: Tensor | None = None
+    for pair in pairs:
+        k, v = (split(lambda tensor: tensor, each.to(q.dtype), q.shape[1]) for each in pair)
+        found = joined(backend.attend(q, k, v, scale=scale), q.dtype)
+        states = found if states is None else states + found
+    return states
+
+
 def cross_layers(denoiser: nn.Module) -> list[Any]:
     """The layers that attend to the text, in the order in which the network lists them."""
     return [
         layer
         for layer in denoiser.modules()
-        if hasattr(layer, "set_processor") and getattr(layer, "is_cross_attention", False)
+        if hasattr(layer, "set_processor")
+        and (getattr(layer, "is_cross_attention", False) or getattr(layer, "add_q_proj", None) is not None)
     ]
 
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "families": "_listings",
     "models": "_models",
     "guidance": "_listings",
+    "controls": "_listings",
+    "conditioners": "_listings",
     "attention": "_attention",
     "matrix": "_matrix",
     "schema": "_installation._schema",
@@ -37,7 +39,7 @@ COMMANDS = {
 """The core's own commands: name and module. The module has the click command under the command's name."""
 PANELS = {
     "Pictures": ("generate", "batch", "show"),
-    "Models": ("models", "families", "inspect", "convert"),
+    "Models": ("models", "families", "controls", "conditioners", "inspect", "convert"),
     "Sampling": ("schedulers", "sigmas", "plan", "guidance", "attention", "matrix", "check"),
     "This installation": ("plugins", "doctor", "config", "schema", "completion"),
 }

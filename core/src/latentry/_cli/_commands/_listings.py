@@ -1,4 +1,4 @@
-"""``latentry sigmas``, ``families``, ``models`` and ``guidance``: what is installed, or everything about one."""
+"""``latentry sigmas``, ``families``, ``models``, ``guidance``, ``controls``, ``conditioners``: all, or one in full."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from latentry._cli._common_options import json_option, names_argument, verbose_o
 from latentry._cli._global_options import open_host
 from latentry._cli._listing._others import print_family, print_guidance, print_model, print_sigmas
 from latentry._cli._listing._records import record
+from latentry._cli._listing._steering import print_conditioner, print_control
 from latentry._cli._listing._tables import Record, field, show, summary
 from latentry._cli._printing._output import Column, say
 from latentry._discovery import PluginHost
@@ -98,4 +99,29 @@ guidance = _listing(
         summary(),
     ),
     print_guidance,
+)
+controls = _listing(
+    "controls",
+    "controls",
+    "control",
+    "List the networks that steer a model by a picture and are installed under a name.",
+    (
+        Column("kind", lambda item: item["conditioner"].rpartition(":")[2]),
+        Column("model", lambda item: item["model"].rpartition(":")[2]),
+        Column("licence", field("licence"), rank=2),
+        summary(),
+    ),
+    print_control,
+)
+conditioners = _listing(
+    "conditioners",
+    "conditioners",
+    "kind of conditioner",
+    "List the kinds of networks that steer a model by a picture.",
+    (
+        Column("families", lambda item: ", ".join(name.rpartition(":")[2] for name in item["families"])),
+        Column("aliases", field("aliases"), rank=2),
+        summary(),
+    ),
+    print_conditioner,
 )

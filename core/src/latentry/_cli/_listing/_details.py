@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 from latentry._cli._printing._output import Column, print_prose, print_records, prose_width, say
+from latentry._discovery import Registry
 from latentry._discovery._options import accepts
-from latentry._errors import visible
+from latentry._errors import LatentryError, visible
 from latentry._specs import Spec
 
 
@@ -86,3 +88,13 @@ def listed(items: Sequence[str], last: str = "and") -> str:
 def not_checked(spec: Spec) -> str:
     """The checks of the conformance suite that a record exempts itself from, with its reasons."""
     return "; ".join(f"{check}: {why}" for check, why in spec.exemptions)
+
+
+def files_of(registry: Registry[Any], name: str) -> str:
+    """Where the files of a record are whose target gives their path, or why there are none."""
+    try:
+        return str(Path(registry.load(name)()))
+    except LatentryError as error:
+        return f"none: {error.why or error.what}"
+    except Exception as error:  # a plugin's
+        return f"none: {type(error).__name__}: {error}"

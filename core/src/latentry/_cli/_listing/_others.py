@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from latentry._cli._listing._details import listed, not_checked, print_facts, print_head, print_options, print_section
+from latentry._cli._listing._details import (
+    files_of,
+    listed,
+    not_checked,
+    print_facts,
+    print_head,
+    print_options,
+    print_section,
+)
 from latentry._cli._listing._scheduler import PROCESSES
 from latentry._cli._listing._tables import Record, origin
 from latentry._cli._printing._output import Column, print_records
@@ -50,7 +57,7 @@ def print_model(host: PluginHost, item: Record) -> None:
             "from": origin(item),
             "licence": spec.licence,
             "source": spec.citation,
-            "files": _files(host, item),
+            "files": files_of(host.checkpoints, item["select"]),
             "not checked": not_checked(spec),
         }
     )
@@ -152,12 +159,3 @@ def _schedulers(variant: VariantSpec) -> str:
 
 def _short(qualified: str) -> str:
     return qualified.rpartition(":")[2]
-
-
-def _files(host: PluginHost, item: Record) -> str:
-    try:
-        return str(Path(host.checkpoints.load(item["select"])()))
-    except LatentryError as error:
-        return f"none: {error.why or error.what}"
-    except Exception as error:  # a plugin's
-        return f"none: {type(error).__name__}: {error}"

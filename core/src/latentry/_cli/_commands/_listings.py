@@ -104,7 +104,7 @@ controls = _listing(
     "controls",
     "controls",
     "control",
-    "List the networks that steer a model by a picture and are installed under a name.",
+    "List the installed networks that steer a model by a picture.",
     (
         Column("kind", lambda item: item["conditioner"].rpartition(":")[2]),
         Column("model", lambda item: item["model"].rpartition(":")[2]),
@@ -117,7 +117,7 @@ conditioners = _listing(
     "conditioners",
     "conditioners",
     "kind of conditioner",
-    "List the kinds of networks that steer a model by a picture.",
+    "List the kinds of networks that steer a model.",
     (
         Column("families", lambda item: ", ".join(name.rpartition(":")[2] for name in item["families"])),
         Column("aliases", field("aliases"), rank=2),

@@ -14,6 +14,7 @@ from latentry.models import timestep_rows
 from latentry_controlnet.networks import NAME
 from latentry_controlnet.options import FLUX_MODES, ControlNetOptions, mode_number
 from latentry_diffusers.conditioning.conditioner import NetworkConditioner
+from latentry_diffusers.conditioning.preprocessing import preprocessed
 from latentry_flux.packing import pack, positions
 
 TIMESTEPS = 1000
@@ -36,7 +37,8 @@ class FluxControlNet(NetworkConditioner):
         """Encodes the picture; XLabs' networks take it as it is."""
         mode = mode_number((options or ControlNetOptions()).mode, FLUX_MODES, self.network.config.num_mode)
         plain = self.network.input_hint_block is not None
-        shown = picture if plain else pack(model.encode(picture))
+        seen = preprocessed(picture, options)
+        shown = seen if plain else pack(model.encode(seen))
         numbers = None if mode is None else torch.full((1, 1), mode, device=shown.device)
         return _Steering(self.network, shown.to(self.dtype), numbers, (self._double, self._single), plain)
 

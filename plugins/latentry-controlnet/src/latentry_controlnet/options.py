@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from latentry import OptionError
+from latentry_diffusers.conditioning.preprocessing import PictureOptions
 
 SDXL_MODES: Mapping[str, int] = MappingProxyType(
     {"openpose": 0, "depth": 1, "scribble": 2, "canny": 3, "normal": 4, "segment": 5, "tile": 6, "repaint": 7}
@@ -20,10 +21,8 @@ FLUX_MODES: Mapping[str, int] = MappingProxyType(
 """The modes of InstantX's Union for FLUX.1."""
 
 
-class ControlNetOptions(BaseModel):
+class ControlNetOptions(PictureOptions):
     """Options of one ControlNet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: str | int | None = Field(None, description="what the picture shows, for a Union network, e.g. canny or depth")
     guess: bool = Field(

@@ -15,6 +15,7 @@ from latentry.models import timestep_rows
 from latentry_controlnet.networks import NAME
 from latentry_controlnet.options import ControlNetOptions, mode_number
 from latentry_diffusers.conditioning.conditioner import NetworkConditioner
+from latentry_diffusers.conditioning.preprocessing import preprocessed
 
 
 class SD3ControlNet(NetworkConditioner):
@@ -33,7 +34,7 @@ class SD3ControlNet(NetworkConditioner):
         """Encodes the picture; InstantX' networks were trained without the autoencoder's shift."""
         mode_number((options or ControlNetOptions()).mode, {}, None)
         config, vae = self.network.config, model.vae.config
-        latents = model.encode(picture)
+        latents = model.encode(preprocessed(picture, options))
         if config.force_zeros_for_pooled_projection:
             latents = latents + (vae.shift_factor or 0.0) * vae.scaling_factor
         embed = None if self.network.pos_embed is not None else model.transformer.pos_embed

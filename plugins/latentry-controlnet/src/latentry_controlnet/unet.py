@@ -14,6 +14,7 @@ from latentry.models import Model, timestep_rows
 from latentry_controlnet.networks import NAME
 from latentry_controlnet.options import SDXL_MODES, ControlNetOptions, mode_number
 from latentry_diffusers.conditioning.conditioner import NetworkConditioner, numbered
+from latentry_diffusers.conditioning.preprocessing import preprocessed
 
 
 class UNetControlNet(NetworkConditioner):
@@ -33,7 +34,7 @@ class UNetControlNet(NetworkConditioner):
         chosen = options or ControlNetOptions()
         types = self.network.config.num_control_type if self._union else None
         mode = mode_number(chosen.mode, SDXL_MODES, types)
-        hint = ((picture + 1) / 2).to(self.dtype)
+        hint = ((preprocessed(picture, options) + 1) / 2).to(self.dtype)
         return _Steering(self.network, hint, chosen.guess, _union_options(mode, types, hint))
 
 

@@ -18,4 +18,5 @@ def latentry_conditioners() -> Iterable[ConditionerSpec]:
         citation="Mou et al. 2023, T2I-Adapter: Learning Adapters to Dig out More Controllable Ability, "
         "arXiv:2302.08453",
         families=("latentry-sd:sd", "latentry-sdxl:sdxl"),
+        options="latentry_diffusers.conditioning.preprocessing:PictureOptions",
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 from latentry.conditioners import ControlQuery, Inject
 from latentry.models import Model
 from latentry_diffusers.conditioning.conditioner import NetworkConditioner, numbered
+from latentry_diffusers.conditioning.preprocessing import preprocessed
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
@@ -28,7 +29,7 @@ class Adapter(NetworkConditioner):
 
     def prepare(self, model: Model, picture: Tensor, options: Any, number: int) -> Inject:
         """Evaluates the network, which takes pictures in 0..1."""
-        shown = ((picture + 1) / 2).to(self.dtype)
+        shown = ((preprocessed(picture, options) + 1) / 2).to(self.dtype)
         if self.network.config.in_channels == 1:
             shown = (shown * shown.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
         return _Features(numbered("adapter", self.network(shown)))

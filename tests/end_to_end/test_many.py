@@ -239,6 +239,17 @@ def test_foreign_syntax_is_never_drawn_as_words(latentry: CommandLine, tmp_path:
     assert all(sum(words in line for line in done.err.splitlines()) == 1 for words in ("BREAK", "[sea:land", "AND in"))
 
 
+def test_words_that_change_over_the_run_are_drawn_where_asked_for(
+    latentry: CommandLine, tmp_path: Path, toy: list[object]
+) -> None:
+    prompt = "sky BREAK [sea:land:0.4] [a|b]"
+    done = latentry("generate", prompt, *toy, "--prompt-syntax", "automatic1111", folder=tmp_path)
+    (recipe,) = recipes(done, tmp_path)
+    assert recipe.request.prompt == "sky, [sea:land:0.4] [a|b]"
+    assert recipe.request.prompt_syntax == "automatic1111"
+    assert ("BREAK" in done.err, "[sea" in done.err) == (True, False)
+
+
 def test_a_lora_in_the_prompt_is_a_lora_or_an_error(
     latentry: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

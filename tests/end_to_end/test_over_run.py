@@ -39,8 +39,8 @@ def request(folder: str, **wanted: Any) -> GenerationRequest:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_step_is_that_of_the_number(folders: dict[str, str], family: str, tmp_path: Path) -> None:
-    """The guidance scale, which FLUX takes as an input of its network, and the weight of a LoRA; alone, in company,
-    as jobs of different lengths in one engine, and from the recipe.
+    """The guidance scale, which FLUX takes as an input of its network, the weight of a LoRA, and the words; alone, in
+    company, as jobs of different lengths in one engine, and from the recipe.
     """
     host = PluginHost()
     engine, wanted = Engine(host), request(folders[family])
@@ -52,16 +52,25 @@ def test_a_step_is_that_of_the_number(folders: dict[str, str], family: str, tmp_
     def over(scale: Any, weight: Any, **more: Any) -> GenerationRequest:
         return request(folders[family], guidance=scale, loras=({"path": file, "weight": weight},), **more)
 
-    places = [index / STEPS for index in range(STEPS)]
-    drawn = engine.generate(over(scale, weight))
-    expected = stitched(host, [over(scale.at(place, 0.0), weight.at(place, 0.0)) for place in places])
+    words = {"prompt": ("a [red:dark blue:0.5] circle", "a [star|moon]"), "prompt_syntax": "automatic1111"}
+    first, second = ("red", "red", "dark blue", "dark blue"), ("star", "moon", "star", "moon")
+    drawn = engine.generate(over(scale, weight, **words))
+    each = [
+        over(
+            scale.at(index / STEPS, 0.0),
+            weight.at(index / STEPS, 0.0),
+            prompt=(f"a {first[index]} circle", f"a {second[index]}"),
+        )
+        for index in range(STEPS)
+    ]
+    expected = stitched(host, each)
     near = 1e-4 * float(expected.abs().max())
     assert torch.allclose(drawn.latents, expected, atol=near)
-    for fixed in (over(1.5, 0.0), over(4.0, 0.75)):
-        assert float((engine.generate(fixed).latents - expected).abs().max()) > 20 * near
-    alone = engine.generate(over(scale, weight, batch=1)).latents
+    for fixed in (over(1.5, 0.0), over(4.0, 0.75), over(scale, weight)):
+        assert float((engine.generate(fixed).latents - expected).abs().max()) > 5 * near
+    alone = engine.generate(over(scale, weight, batch=1, **words)).latents
     assert torch.allclose(alone, expected, atol=near)
-    jobs = [engine.submit(over(scale, weight, steps=steps)) for steps in (STEPS, STEPS + 2)]
+    jobs = [engine.submit(over(scale, weight, steps=steps, **words)) for steps in (STEPS, STEPS + 2)]
     assert torch.allclose(jobs[0].result(timeout=120).latents, expected, atol=near)
     jobs[1].result(timeout=120)
     recipe = Recipe.model_validate_json(drawn.recipes[1].model_dump_json())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentry._generate._kept._prompt_cache import PromptCache
+from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._evaluate import COND, UNCOND, BatchEvaluate
 from latentry._numerics._processes._flow import Flow
 from latentry.models import Conditioning, PromptSettings
@@ -38,7 +39,7 @@ class Network:
 
 def evaluated(network: Any) -> tuple[Tensor, ...]:
     """Both branches, of two pictures with prompts of different lengths: in two calls."""
-    rows = [Conditioning({"text": torch.ones(1, length)}) for length in (2, 3)]
+    rows = [EncodedPrompt((Conditioning({"text": torch.ones(1, length)}),)) for length in (2, 3)]
     query = Flow().at(timestep=500.0).query(torch.ones(2, 1, 2, 2))
     return BatchEvaluate(network, rows, rows)(query, UNCOND, COND)
 
@@ -55,7 +56,7 @@ def test_networks_run_in_inference_mode_and_give_normal_tensors() -> None:
 
 def test_one_call_for_all_gives_normal_tensors_too() -> None:
     network: Any = Network()
-    alike = [Conditioning({"text": torch.ones(1, 2)})]
+    alike = [EncodedPrompt((Conditioning({"text": torch.ones(1, 2)}),))]
     with torch.no_grad():
         (output,) = BatchEvaluate(network, alike, [])(Flow().at(timestep=500.0).query(torch.ones(1, 1, 2, 2)), COND)
     assert network.modes == [(True, False)]

@@ -11,7 +11,7 @@ from support.guided import by, drawn, sampled
 from support.oracles import PROCESSES
 from support.toys import First, Greedy, Halving, Heun, Late, Noisy, TwoStep
 
-from latentry import PluginHost, RunState
+from latentry import PluginHost, RunState, Scheduler
 from latentry._guidance._guidance import ByMethod
 from latentry.guidance import ClassifierFree
 
@@ -29,14 +29,14 @@ SCHEDULERS = {
 ALIKE = ("vp-epsilon", "vp-v", "vp-x0")
 
 
-def guidance(name: str, kind: str = "vp-v", scheduler: str = "first order") -> ByMethod:
+def guidance(name: str, kind: str = "vp-v", scheduler: str | Scheduler = "first order") -> ByMethod:
     spec = HOST.guidance[name]
     scale = 3.0 if spec.guidance is None else spec.guidance
     return by(
         HOST.guidance.create(name),
         scale=scale,
         kind=kind,
-        scheduler=SCHEDULERS[scheduler],
+        scheduler=SCHEDULERS[scheduler] if isinstance(scheduler, str) else scheduler,
         neutral=spec.neutral,
         asks=spec.branches | spec.scaled_branches,
     )
@@ -90,3 +90,21 @@ def test_it_keeps_the_dtype_writes_nothing_in_place_and_waits_for_no_device(name
         assert torch.equal(x, before)
     on_meta: Any = torch.empty(2, 4, 8, 8, device="meta")
     assert sampled(chosen, on_meta)[0].sample.shape == on_meta.shape  # any read of a value raises there
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", sorted(HOST.schedulers))
+def test_every_scheduler_can_be_guided_by_every_method(scheduler: str) -> None:
+    """Alone as in company, and to the same bits from where it was left."""
+    spec = HOST.schedulers[scheduler]
+    kind = "vp-v" if "vp" in spec.processes else "flow"
+    for name in NAMES:
+        chosen = guidance(name, kind, HOST.schedulers.create(scheduler))
+        x = chosen.plan.points[0].sigma * drawn(5, 2, 2, 8, 8)
+        rows = x[:1] if chosen.plan.scheduler.adaptive else x
+        whole = sampled(chosen, rows)[0].sample
+        assert torch.isfinite(whole).all(), name
+        run, memory, _ = sampled(chosen, rows, stop=3)
+        state = run.state(), chosen.state(memory, run.index)
+        assert torch.equal(sampled(chosen, rows, state=state)[0].sample, whole), name
+        assert torch.allclose(sampled(chosen, x[:1])[0].sample, whole[:1], atol=1e-7), name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
 from latentry._guidance._changing import UNCHANGING, Changing
+from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._rows import Predict, Rows
 from latentry._guidance._tiles import Tiles
 from latentry._numerics._processes._point import Query
@@ -66,7 +67,7 @@ class BatchEvaluate:
 
     Args:
         model: the network.
-        cond: each picture's conditioning, with batch size 1.
+        cond: what each picture's prompt is encoded to.
         uncond: likewise for the negative prompt.
         predict: has rows go through the network, perhaps with those of other requests.
         controls: the conditioners that steer the network.
@@ -77,8 +78,8 @@ class BatchEvaluate:
     def __init__(
         self,
         model: Model,
-        cond: Sequence[Conditioning],
-        uncond: Sequence[Conditioning],
+        cond: Sequence[EncodedPrompt],
+        uncond: Sequence[EncodedPrompt],
         predict: Predict = Rows.predict,
         controls: Controls = NO_CONTROLS,
         changing: Changing = UNCHANGING,
@@ -87,7 +88,7 @@ class BatchEvaluate:
         self._model, self._through, self._controls = model, predict, controls
         self._changing, self._tiles = changing, tiles
         self._conditioning = {False: cond, True: uncond}
-        self._groups: dict[tuple[bool, ...], list[tuple[list[int], Conditioning]]] = {}
+        self._groups: dict[Hashable, list[tuple[list[int], Conditioning]]] = {}
 
     def __call__(self, query: Query, *branches: Branch) -> tuple[Tensor, ...]:
         """See ``Evaluate``."""
@@ -103,7 +104,7 @@ class BatchEvaluate:
     ) -> Tensor:
         x = torch.cat([query.input.to(self._model.dtype)] * len(negative))
         outputs: list[tuple[int, Tensor]] = []
-        for rows, conditioning in self._grouped(negative):
+        for rows, conditioning in self._grouped(negative, query.index):
             some = x if len(rows) == len(x) else x[rows]
             sides = [negative[row * len(negative) // len(x)] for row in rows]
             steer, weights = self._controls.at(query, sides), self._changing.weights(query)
@@ -120,14 +121,16 @@ class BatchEvaluate:
             return self._through(rows)
         return self._tiles(rows.x, lambda part: self._through(replace(rows, x=part)))
 
-    def _grouped(self, negative: tuple[bool, ...]) -> list[tuple[list[int], Conditioning]]:
+    def _grouped(self, negative: tuple[bool, ...], index: int) -> list[tuple[list[int], Conditioning]]:
         """Rows of equal shapes, with their conditioning joined once and kept for the next query."""
-        if negative not in self._groups:
-            rows = [row for side in negative for row in self._conditioning[side]]
+        prompts = [prompt for side in negative for prompt in self._conditioning[side]]
+        key = negative, tuple(prompt.which(index) for prompt in prompts)
+        if key not in self._groups:
+            rows = [prompt.at(index) for prompt in prompts]
             alike: dict[object, list[int]] = {}
-            for index, row in enumerate(rows):
-                alike.setdefault(row.shapes, []).append(index)
-            self._groups[negative] = [
+            for number, row in enumerate(rows):
+                alike.setdefault(row.shapes, []).append(number)
+            self._groups[key] = [
                 (indices, Conditioning.stacked([rows[i] for i in indices])) for indices in alike.values()
             ]
-        return self._groups[negative]
+        return self._groups[key]

@@ -49,6 +49,7 @@ LARGEST = 65_536
 LONGEST = 100_000
 """The most characters of a prompt: no text encoder reads a hundredth of it."""
 Prompt = Annotated[str, Field(max_length=LONGEST)]
+PromptSyntax = Literal["plain", "automatic1111"]
 STRONGEST = 1000.0
 """The largest guidance scale."""
 Scale = Annotated[OverRun[Annotated[float, Field(ge=0.0, le=STRONGEST)]], AfterValidator(bounded(0.0, STRONGEST))]
@@ -75,6 +76,10 @@ class GenerationRequest(BaseModel):
         tuple[EmbeddingRequest, ...],
         Option(Panel.PROMPT, spelling="--embedding", metavar="[NAME=]FILE", repeatable=True, read=_reading.named_files),
     ] = Field(default=(), description="Textual inversion: a file, and the word of the prompts that stands for it.")
+    prompt_syntax: Annotated[PromptSyntax, Option(Panel.PROMPT)] = Field(
+        default="plain",
+        description="With automatic1111, [from:to:when] and [a|b] in prompts are other words at other steps.",
+    )
     model: Annotated[str | None, Option(Panel.MODEL, names="checkpoints")] = Field(
         default=None,
         description="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.",

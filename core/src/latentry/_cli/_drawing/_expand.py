@@ -45,7 +45,8 @@ def _request(fields: dict[str, Any], wildcards: Wildcards | None) -> tuple[dict[
     loras: dict[str, dict[str, Any]] = {}
 
     def plain(prompt: str) -> str:
-        translated = translate(prompt, chosen=wildcards is not None)
+        changing = fields.get("prompt_syntax") == "automatic1111"
+        translated = translate(prompt, chosen=wildcards is not None, changing=changing)
         notes.update(dict.fromkeys(translated.notes))
         loras.update({lora["path"]: lora for lora in translated.loras})
         return translated.text

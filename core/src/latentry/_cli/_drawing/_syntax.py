@@ -33,12 +33,13 @@ class Translated:
     notes: tuple[str, ...]
 
 
-def translate(prompt: str, *, chosen: bool) -> Translated:
+def translate(prompt: str, *, chosen: bool, changing: bool = False) -> Translated:
     """A typed prompt without the syntax of other programs, none of which is drawn as words.
 
     Args:
         prompt: as typed.
         chosen: alternatives were chosen already.
+        changing: words that change over the run are drawn, and stay.
 
     Raises:
         OptionError: it names a LoRA whose file is not here.
@@ -48,8 +49,9 @@ def translate(prompt: str, *, chosen: bool) -> Translated:
     others = [match[0] for match in NETWORK.finditer(prompt) if match[1] not in LORAS]
     notes += [f"{text} in the prompt is left out: it is not supported." for text in others]
     text = NETWORK.sub("", prompt)
-    text = _replaced(EDITING, text, _later, "changes the prompt at a step in AUTOMATIC1111", notes)
-    text = _replaced(ALTERNATION, text, lambda match: match[1], "alternates at each step in AUTOMATIC1111", notes)
+    if not changing:
+        text = _replaced(EDITING, text, _later, "changes the prompt at a step in AUTOMATIC1111", notes)
+        text = _replaced(ALTERNATION, text, lambda match: match[1], "alternates at each step in AUTOMATIC1111", notes)
     if BREAK.search(text):
         text = BREAK.sub(", ", text)
         notes.append("BREAK in the prompt is read as a comma: windows of CLIP end where they are full.")
@@ -63,7 +65,7 @@ def translate(prompt: str, *, chosen: bool) -> Translated:
 
 def _replaced(pattern: re.Pattern[str], text: str, by: Any, does: str, notes: list[str]) -> str:
     for match in pattern.finditer(text):
-        notes.append(f"{match[0]} {does}; here it is {by(match)!r} throughout.")
+        notes.append(f"{match[0]} {does}; without --prompt-syntax automatic1111 it is {by(match)!r} throughout.")
     return pattern.sub(by, text)
 
 

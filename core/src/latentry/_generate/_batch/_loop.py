@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentry._conditioning._controls import NO_CONTROLS, Controls
+from latentry._conditioning._prompt_schedule import schedule_of
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._curve import Curve
 from latentry._contract._progress import BatchProgress
@@ -21,6 +22,7 @@ from latentry._generate._batch._glimpse import BatchGlimpse
 from latentry._generate._batch._start import Start
 from latentry._generate._kept._loaded_model import LoadedModel
 from latentry._guidance._changing import Changing
+from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
 from latentry._guidance._weak_model import WithWeakModel
@@ -208,8 +210,8 @@ class Sampling:
 
     def _batch(self, loaded: LoadedModel, pictures: Sequence[int], controls: Controls = NO_CONTROLS) -> BatchEvaluate:
         request = self.setup.request
-        cond = [self._encoded(loaded, request.prompts[index], negative=False) for index in pictures]
-        once = [self._encoded(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
+        cond = [self._over_run(loaded, request.prompts[index], negative=False) for index in pictures]
+        once = [self._over_run(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
         uncond = once * len(pictures)
         told = (controls, self._changing(loaded), self.setup.tiles)
         return BatchEvaluate(loaded.model, cond, uncond, self.company.predict, *told)
@@ -224,6 +226,11 @@ class Sampling:
             setup.loras.curves if loaded is self.loaded[0] else (),
             scale if isinstance(scale, Curve) else None,
         )
+
+    def _over_run(self, loaded: LoadedModel, prompt: str, *, negative: bool) -> EncodedPrompt:
+        schedule = schedule_of(prompt, self.setup.request.prompt_syntax, len(self.setup.plan))
+        texts = tuple(self._encoded(loaded, text, negative=negative) for text in schedule.texts)
+        return EncodedPrompt(texts, schedule.steps)
 
     def _encoded(self, loaded: LoadedModel, prompt: str, *, negative: bool) -> Conditioning:
         loras = self.setup.loras.text_key if loaded is self.loaded[0] else ()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from latentry._conditioning._prompt_schedule import schedule_of
 from latentry._contract._model import Checkpoint, ReadsConditioning
 from latentry._errors import OptionError, counted
 from latentry._guidance._guidance import Guidance
@@ -54,6 +55,7 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
         *_beside_a_plan_file(request),
         *_about_noise(request, canvas, plan),
         *_about_guidance(request, guidance, len(plan)),
+        *_about_prompts(request, guidance, len(plan)),
         *_about_batches(request, plan),
         (canvas.tiles is None and request.upscale is None, NoEffect("denoise_tile", "The picture fits into one.")),
         *_about_embeddings(request, guidance),
@@ -159,6 +161,12 @@ def _about_guidance(request: GenerationRequest, guidance: Guidance, steps: int) 
     for field, (start, stop) in intervals.items():
         why = f"The run has {counted(steps, 'step')}, and none begins within {start:g} to {stop:g}."
         yield not steps_within((start, stop), steps), NoEffect(field, why)
+
+
+def _about_prompts(request: GenerationRequest, guidance: Guidance, steps: int) -> Iterator[tuple[bool, NoEffect]]:
+    read = (*request.prompts, *((request.negative,) if guidance.unconditional else ()))
+    plain = all(schedule_of(prompt, request.prompt_syntax, steps).texts == (prompt,) for prompt in set(read))
+    yield plain, NoEffect("prompt_syntax", "No prompt has [from:to:when] or [a|b] in it.")
 
 
 def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:

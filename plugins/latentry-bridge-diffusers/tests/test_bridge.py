@@ -94,38 +94,77 @@ def test_a_run_that_begins_late_is_the_plans_rest(name: str) -> None:
     run = plan[2:].start(plan.points[2].mix(clean, noise), seed=3)
     while (query := run.query) is not None:
         run.advance(_net(query.input, torch.tensor(query.timestep)))
-    if name == "pndm":  # its warm-up would have to begin again, in a list that is cut
-        with pytest.raises(IncompatibleError, match="begin in the middle"):
-            made.step(x, made.timesteps[begin], x)
-        return
     for t in made.timesteps[begin:]:
         x = made.step(_net(x, t), t, x, return_dict=False)[0]
     assert torch.equal(x, run.sample)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("start", range(20))
-def test_a_run_begins_before_or_behind_a_step_of_more_evaluations_or_not_at_all(start: int) -> None:
-    """One of restart's steps takes 12 evaluations, the others 2; it adds noise up to σ/α = 1, or to the beginning."""
+@pytest.mark.parametrize("start", range(0, 20, 3))
+def test_a_run_begins_behind_a_step_of_more_evaluations(start: int) -> None:
+    """One of restart's steps takes 12 evaluations, the others 2; what the cut list has too many is asked for nothing."""
     made = scheduler("restart", STOCK, seed=3)
     made.set_timesteps(20)
-    by_step = made._plan.evaluations_by_step
-    long = by_step.index(max(by_step))
-    assert (made.order, by_step[long], set(by_step[:long])) == (2, 12, {2})
-    begin = start * made.order
-    made.set_begin_index(begin)
-    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    run = made._plan[start:].start(x, seed=3)
-    lower = start <= long and made._plan.points[start].s < 1.0
-    if lower or start > long + 1:
-        with pytest.raises(IncompatibleError, match="depend on where" if lower else "takes 12 evaluations"):
-            made.step(x, made.timesteps[begin], x)
-        return
+    plan = made._entries.plan
+    assert (made.order, max(plan.evaluations_by_step)) == (2, 12)
+    cut = made.timesteps[start * made.order :]
+    made.set_begin_index(start * made.order)
+    clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    x = made.add_noise(clean, noise, cut[:1])
+    run = plan[start:].start(plan.points[start].mix(clean, noise), seed=3)
     while (query := run.query) is not None:
         run.advance(_net(query.input, torch.tensor(query.timestep)))
-    for t in made.timesteps[begin:]:
+    for t in cut:
         x = made.step(_net(x, t), t, x, return_dict=False)[0]
     assert torch.equal(x, run.sample)
+
+
+@pytest.mark.parametrize("start", [1, 3, 5])
+@pytest.mark.parametrize("name", ["dpm2", "res-2s", "seeds-3", "pndm"])
+def test_a_late_run_begins_at_its_step_where_the_first_takes_fewer_evaluations(name: str, start: int) -> None:
+    """On rectified flows the first step takes one evaluation, so that entries before a step are not ``order`` each."""
+    ends = []
+    for late in (True, False):
+        made = scheduler(name, FLOW, sigmas="trailing", seed=3, begins_late=late)
+        made.set_timesteps(6)
+        plan, cut = made._entries.plan, made.timesteps[start * made.order :]
+        assert len(made.timesteps) == plan.evaluations + (made.order - 1 if late else 0)
+        if not late and made.order * start >= len(made.timesteps):
+            with pytest.raises(OptionError, match="strength"):
+                made.set_begin_index(start * made.order)
+            continue
+        made.set_begin_index(start * made.order)
+        clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+        x = made.scale_noise(clean, cut[:1], noise)
+        for t in cut:
+            x = made.step(_net(x, t), t, x, return_dict=False)[0]
+        ends.append(x)
+    run = plan[start:].start(plan.points[start].mix(clean, noise), seed=3)
+    while (query := run.query) is not None:
+        run.advance(_net(query.input, torch.tensor(query.timestep)))
+    assert torch.equal(ends[0], run.sample)
+    assert name != "pndm" or torch.equal(*ends)  # it has nothing to spare
+
+
+def test_samples_handed_over_where_entries_and_steps_differ_are_refused() -> None:
+    """``denoising_start`` counts entries and adds no noise."""
+    made = scheduler("pndm", STOCK)
+    made.set_timesteps(6)
+    made.set_begin_index(3)
+    with pytest.raises(IncompatibleError, match="handed over"):
+        made.step(torch.zeros(1, 4, 8, 8), made.timesteps[3], torch.zeros(1, 4, 8, 8))
+
+
+def test_a_copied_list_or_one_cut_in_silence_is_refused_where_the_entries_change() -> None:
+    made, x = scheduler("pndm", STOCK), torch.zeros(1, 4, 8, 8)
+    made.set_timesteps(6)
+    with pytest.raises(IncompatibleError, match="set_begin_index was not called"):
+        made.step(x, made.timesteps[3], x)
+    made.set_timesteps(6)
+    copied = made.timesteps.clone()
+    made.set_begin_index(3)
+    x = made.add_noise(x, x, made.timesteps[3:4])
+    with pytest.raises(IncompatibleError, match="copied"):
+        made.step(x, copied[3], x)
 
 
 @pytest.mark.slow
@@ -136,7 +175,7 @@ def test_a_pipeline_that_passes_sigmas_begins_at_the_entry_that_it_counted(name:
     assert made.order == 1
     made.set_begin_index(3)  # the second evaluation of the second step, so the third step is the first
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    run = made._plan[2:].start(x, seed=3)
+    run = made._entries.plan[2:].start(x, seed=3)
     while (query := run.query) is not None:
         run.advance(_net(query.input, torch.tensor(query.timestep)))
     for t in made.timesteps[3:]:

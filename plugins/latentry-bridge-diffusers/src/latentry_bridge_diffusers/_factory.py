@@ -21,6 +21,7 @@ def scheduler(
     final: Final | None = None,
     initial_noise: InitialNoise = "unit",
     seed: int | None = None,
+    begins_late: bool | None = None,
     **options: Any,
 ) -> LatentryScheduler:
     """Makes an installed Latentry scheduler for a diffusers pipeline: ``pipe.scheduler = scheduler("unipc", pipe)``.
@@ -36,6 +37,9 @@ def scheduler(
         final: where a run ends: ``zero`` or ``table``.
         initial_noise: ``unit``, or ``sigma`` as diffusers' Euler scales it on linspace and trailing grids.
         seed: seeds the noise in pipelines that pass no generator (SD3, FLUX); None derives it from the first sample.
+        begins_late: the pipeline cuts the list of timesteps, as image to image does; None tells it by its class. Where the
+            first step takes fewer evaluations than the others, a run over the whole list then asks for one that is not
+            needed.
         options: the scheduler's own options.
 
     Raises:
@@ -61,6 +65,7 @@ def scheduler(
         final=final,
         initial_noise=initial_noise,
         seed=seed,
+        begins_late=_begins_late(pipeline) if begins_late is None else begins_late,
     )
     mu = 1.0 if made.config["use_dynamic_shifting"] else None
     made.set_timesteps(10, mu=mu)  # refuse now, and not in the pipeline's loop
@@ -98,6 +103,10 @@ def _refuse(name: str, spec: Any, process: str, pipeline: Any) -> None:
             why="It evaluates the network more than once a step, and this pipeline changes the sample after each one.",
             remedy="Use a scheduler with one evaluation a step, such as unipc, or a checkpoint trained for inpainting.",
         )
+
+
+def _begins_late(pipeline: Any) -> bool:
+    return any(task in type(pipeline).__name__ for task in ("Img2Img", "ImageToImage", "Inpaint"))
 
 
 def _blends(pipeline: Any) -> bool:

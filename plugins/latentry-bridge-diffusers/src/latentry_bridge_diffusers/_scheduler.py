@@ -27,6 +27,7 @@ from latentry import (
     VariancePreserving,
 )
 from latentry.solvers import InitialNoise
+from latentry_bridge_diffusers._entries import Entries
 from latentry_bridge_diffusers._grid import Grid
 from latentry_bridge_diffusers._noise import Generators, PipelineNoise
 from latentry_bridge_diffusers._request import Request
@@ -51,6 +52,8 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         seed: seeds the noise where a pipeline passes no generator; None derives it from the first sample.
         process: ``vp``, ``flow`` or ``edm``.
         stock: class name and configuration of the scheduler that was replaced.
+        begins_late: the pipeline cuts the list of timesteps, as image to image does. Where steps take different numbers
+            of evaluations, a few entries to spare then follow, so that the rest fits wherever it is cut.
 
     The other arguments are what the replaced scheduler's configuration says about the checkpoint, under diffusers'
     names.
@@ -92,12 +95,14 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         max_image_seq_len: int = 4096,
         clip_sample: bool = False,
         skip_prk_steps: bool = True,
+        begins_late: bool = False,
     ) -> None:
         self._host = PluginHost()
         self._solver = self._host.schedulers.create(scheduler, **(scheduler_options or {}))
         self._training = read_training(process, self.config)
         self._grid = Grid(sigmas, sigma_options or {}, final, stock or {})
-        self._plan: Plan | None = None
+        self._laid_out: Entries | None = None
+        self._queries: tuple[Query, ...] = ()
         self.timesteps = torch.empty(0)
         self.sigmas = torch.empty(0)
         self.init_noise_sigma = 1.0
@@ -111,7 +116,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         self._run: Run | None = None
         self._noise: PipelineNoise | None = None
         self._at: int | None = None
-        self._skip = 0
+        self._mixed = False
         self._sent: Tensor | None = None
 
     def __len__(self) -> int:
@@ -121,7 +126,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         """Copies the scheduler, in the middle of a run too; both then continue independently."""
         twin = self.__class__.__new__(self.__class__)
         memo[id(self)] = twin
-        shared = {"_host", "_solver", "_training", "_grid", "_plan", "_running", "_run", "_noise", "_sent", "timesteps"}
+        shared = {"_host", "_solver", "_training", "_grid", "_laid_out", "_running", "_run", "_noise", "_sent", "timesteps"}
         for name, value in self.__dict__.items():
             twin.__dict__[name] = value if name in shared else copy.deepcopy(value, memo)
         if self._run is not None and self._noise is not None:
@@ -151,15 +156,16 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Says at which entry of ``timesteps`` the run begins.
 
+        The entries from there on become those of the rest of the run, in the tensor that the pipeline has sliced, and
+        what is left over repeats the last.
+
         Raises:
             OptionError: ``timesteps`` ends before it.
         """
-        if begin_index >= len(self._queries) > 0:
-            raise OptionError(
-                f"The run is to begin at entry {begin_index} of {len(self._queries)} timesteps.",
-                why=f"The scheduler {self.config['scheduler']} takes fewer evaluations in some steps than in others.",
-                remedy="Raise the strength or the number of steps, or use a scheduler such as unipc.",
-            )
+        self._running = self._entries.rest(begin_index)
+        before, self._queries = self._queries, self._entries.from_plan(self._running, begin_index)
+        if not _same(self._queries, before):
+            self.timesteps.copy_(_times(self._queries))
         self._begin_index = begin_index
 
     def set_timesteps(
@@ -184,30 +190,28 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         """
         request = Request(num_inference_steps, timesteps, sigmas, mu)
         self._lay_out(request)
-        self._request = request
-        queries = self._queries
-        times = [query.timestep for query in queries]
-        self.timesteps = torch.tensor(times, dtype=torch.float32).to(device or "cpu")
-        plan = self._laid_out
-        self.sigmas = torch.tensor([*(q.point.s for q in queries), plan.points[-1].s], dtype=torch.float32)
+        plan, self._request = self._running, request
+        self.timesteps = _times(self._queries).to(device or "cpu")
+        self.sigmas = torch.tensor([*(q.point.s for q in self._queries), plan.points[-1].s], dtype=torch.float32)
         self.init_noise_sigma = plan.noise_scale(self.config["initial_noise"])
         self.num_inference_steps = len(plan)
-        by_step = plan.evaluations_by_step or ()
-        # pipelines slice timesteps[start * order:]; those that pass sigmas count entries already
-        self.order = 1 if sigmas is not None else _usual(by_step)
+        self.order = self._entries.order or 1
         self._reset()
 
     def _lay_out(self, request: Request) -> None:
         config = self.config
         plan = self._grid.plan(self._solver, config["scheduler"], self._training, request, config, self._host)
         refuse_foreign_control(plan, config["scheduler"])
-        self._plan, self._queries = plan, plan.queries or ()
+        # pipelines slice timesteps[start * order:]; those that pass sigmas count entries already
+        by_entries, late = request.sigmas is not None, bool(config["begins_late"])
+        entries = Entries.of(plan, counts_entries=by_entries, begins_late=late)
+        self._laid_out, self._running, self._queries = entries, plan, entries.from_plan(plan)
 
     @property
-    def _laid_out(self) -> Plan:
-        if self._plan is None:
+    def _entries(self) -> Entries:
+        if self._laid_out is None:
             raise OptionError("The scheduler has no timesteps yet.", remedy="Call set_timesteps first.")
-        return self._plan
+        return self._laid_out
 
     def scale_model_input(self, sample: Tensor, timestep: Tensor | float | None = None) -> Tensor:
         """The sample times the level's input scale, which is 1 except on EDM."""
@@ -241,13 +245,11 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
 
     def _following(self, output: Tensor, timestep: Tensor | float, sample: Tensor, generator: Generators) -> Tensor:
         if self._at is None:
-            self._begin(timestep, sample)
-        assert self._at is not None
+            self._at = self._begin(timestep)
         self._at += 1
-        if self._skip:
-            self._skip -= 1
-            return sample
         run = self._run or self._open(sample)
+        if run.done:  # the list was cut for a longer rest
+            return sample
         assert self._noise is not None
         self._noise.generators = generator
         if self._sent is not None and sample is not self._sent:
@@ -258,43 +260,32 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         self._sent = (run.sample if query is None else query.x).to(sample.dtype)
         return self._sent
 
-    def _begin(self, timestep: Tensor | float, sample: Tensor) -> None:
-        """Where a run begins; entries before the first step that starts there are passed over."""
-        self._at = self._begin_index if self._begin_index is not None else self._entry(timestep)
-        first = self._start(self._at)
-        self._skip = first - self._at
-        self._refuse_after_a_longer_step(first)
-
-    def _refuse_after_a_longer_step(self, first: int) -> None:
-        """A pipeline counts ``order`` entries a step, so behind a step with more of them it means another step."""
-        if first == len(self._queries) or self._at is None or self._request.sigmas is not None:
-            return
-        index = self._queries[first].index
-        longest = max((self._laid_out.evaluations_by_step or ())[:index], default=0)
-        if longest > self.order and index != self._at // self.order:
+    def _begin(self, timestep: Tensor | float) -> int:
+        """The entry at which a run begins."""
+        entry, whole = self._begin_index, self._entries.from_plan(self._entries.plan)
+        reason = ""
+        if entry is None:
+            entry = self._entry(timestep)
+            self._running = self._entries.rest(entry)
+            self._queries = self._entries.from_plan(self._running, entry)
+            if not _same(self._queries, whole):
+                reason = "Its evaluations depend on where the run begins, and set_begin_index was not called."
+        elif not _same(self._queries, whole):
+            if not self._mixed and self._entries.meant(entry) != self._entries.listed(entry):
+                reason = "Its steps take different numbers of evaluations, and the samples were handed over in a run."
+            elif not self._is_entry(timestep, entry):
+                reason = "Its evaluations depend on where the run begins, and the list was copied before that was told."
+        if reason:
             raise IncompatibleError(
-                f"The scheduler {self.config['scheduler']} cannot begin in the middle, at entry {self._at}.",
-                why=f"One of the steps before takes {longest} evaluations, and a pipeline counts {self.order} a step.",
-                remedy="Raise the strength, or use another scheduler for image to image, such as unipc.",
+                f"The scheduler {self.config['scheduler']} cannot begin at entry {entry} of its timesteps.",
+                why=reason,
+                remedy="Use another scheduler, such as unipc, or call set_begin_index before the loop.",
             )
-
-    def _start(self, entry: int) -> int:
-        """The first entry from ``entry`` on that begins a step."""
-        starts = (i for i in range(entry, len(self._queries)) if self._queries[i].stage == 0)
-        return next(starts, len(self._queries))
+        return entry
 
     def _open(self, sample: Tensor) -> Run:
-        assert self._at is not None
         self._noise = PipelineNoise(self.config["seed"], sample)
-        entry = self._at - 1
-        plan = self._laid_out[self._queries[entry].index :]
-        if entry and _times(plan.queries or ()) != _times(self._queries[entry:]):
-            raise IncompatibleError(
-                f"The scheduler {self.config['scheduler']} cannot begin in the middle of its timesteps.",
-                why="Its evaluations depend on where the run begins, and the pipeline has cut the list for a full run.",
-                remedy="Use another scheduler for image to image, such as unipc.",
-            )
-        self._running, self._run = plan, plan.start(sample, noise=self._noise)
+        self._run = self._running.start(sample, noise=self._noise)
         return self._run
 
     @staticmethod
@@ -311,23 +302,27 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
             run.reopen(sample)
 
     def _entry(self, timestep: Tensor | float | None) -> int:
-        """The index of a timestep in ``timesteps``; a view of it is recognised without reading its value."""
-        if isinstance(timestep, Tensor) and _is_view(timestep, self.timesteps):
-            return int(timestep.storage_offset())
-        wanted = float(timestep) if timestep is not None else math.nan
-        for index, query in enumerate(self._queries):
-            if math.isclose(query.timestep, wanted, rel_tol=1e-6, abs_tol=1e-6):
-                return index
+        """The index of a timestep in ``timesteps``."""
+        for entry in range(len(self._queries)):
+            if timestep is not None and self._is_entry(timestep, entry):
+                return entry
         raise OptionError(
-            f"{wanted:g} is not one of this scheduler's timesteps.",
+            f"{math.nan if timestep is None else float(timestep):g} is not one of this scheduler's timesteps.",
             remedy="Take them from scheduler.timesteps, after set_timesteps.",
         )
+
+    def _is_entry(self, timestep: Tensor | float, entry: int) -> bool:
+        """Whether a timestep is that of an entry; a view of ``timesteps`` is recognised without reading its value."""
+        if isinstance(timestep, Tensor) and _is_view(timestep, self.timesteps):
+            return int(timestep.storage_offset()) == entry
+        return math.isclose(self._queries[entry].timestep, float(timestep), rel_tol=1e-6, abs_tol=1e-6)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """α·original + σ·noise, (batch, …), at the level of each timestep (one, or one for each row).
 
         Shapes are broadcast: one picture at several levels, or one level for all.
         """
+        self._mixed = True
         points = self._levels(timesteps)
         if len(points) == 1:
             return points[0].mix(original_samples, noise)
@@ -348,19 +343,18 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
 
     def _levels(self, timesteps: Tensor) -> list[Point]:
         """The noise levels of timesteps; a run on a device uses its own, so that no value is read there."""
-        if timesteps.device.type != "cpu" and self._begin_index is not None:
-            return [self._queries[self._start(self._begin_index if self._at is None else self._at)].point]
+        entry = self._begin_index if self._at is None else self._at
+        if timesteps.device.type != "cpu" and entry is not None:
+            return [self._queries[min(entry, len(self._queries) - 1)].point]
         every = timesteps.flatten().tolist()
         levels = {value: self._level(value) for value in set(every)}
         return [levels[every[0]]] if len(levels) == 1 else [levels[value] for value in every]
 
     def _level(self, timestep: float) -> Point:
-        """The level of a timestep; if the run begins there, the level of the run's first step."""
-        for index, query in enumerate(self._queries if self._begin_index is not None else ()):
-            if math.isclose(query.timestep, timestep, rel_tol=1e-6, abs_tol=1e-6):
-                start = self._start(index)
-                return self._queries[start].point if start < len(self._queries) else self._laid_out.points[-1]
-        return self._training.process.at(timestep=timestep)
+        """The level of a timestep: the run's own where it is one of its, else the process's."""
+        own = self._queries[self._begin_index :] if self._begin_index is not None else ()
+        found = (query.point for query in own if math.isclose(query.timestep, timestep, rel_tol=1e-6, abs_tol=1e-6))
+        return next(found, None) or self._training.process.at(timestep=timestep)
 
 
 class LatentryEtaScheduler(LatentryScheduler):
@@ -383,6 +377,8 @@ class LatentryEtaScheduler(LatentryScheduler):
             options = dict(self.config["scheduler_options"] or {}) | {"eta": eta}
             self._solver = self._host.schedulers.create(self.config["scheduler"], **options)
             self._lay_out(self._request)
+            if self._begin_index is not None:
+                self.set_begin_index(self._begin_index)
         return super().step(model_output, timestep, sample, generator, return_dict)
 
 
@@ -405,13 +401,13 @@ def _by_row(points: Sequence[Point], like: Tensor) -> tuple[Tensor, Tensor]:
     return alpha, sigma
 
 
-def _usual(by_step: Sequence[int]) -> int:
-    """The number of evaluations that most steps take; of two as frequent the larger."""
-    return max(set(by_step), key=lambda count: (by_step.count(count), count))
+def _times(queries: Sequence[Query]) -> Tensor:
+    return torch.tensor([query.timestep for query in queries], dtype=torch.float32)
 
 
-def _times(queries: Sequence[Query]) -> list[float]:
-    return [query.timestep for query in queries]
+def _same(queries: Sequence[Query], others: Sequence[Query]) -> bool:
+    """Whether both ask the network at the same times."""
+    return [query.timestep for query in queries] == [query.timestep for query in others]
 
 
 def _is_view(timestep: Tensor, timesteps: Tensor) -> bool:

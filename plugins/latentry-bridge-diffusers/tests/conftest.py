@@ -37,7 +37,8 @@ def pipeline() -> Any:
     def make(model: str, task: str = "text-to-image", dtype: torch.dtype = torch.float32) -> Any:
         base = _parts(model, dtype)
         cls = getattr(diffusers, f"{PIPELINES[model]}{TASKS[task]}")
-        made = cls(**{name: part for name, part in base.components.items() if name in cls.__init__.__annotations__})
+        parts = {**base.components, "force_zeros_for_empty_prompt": base.config.get("force_zeros_for_empty_prompt")}
+        made = cls(**{name: part for name, part in parts.items() if name in cls.__init__.__annotations__})
         made.set_progress_bar_config(disable=True)
         return made
 
@@ -87,3 +88,9 @@ def _mask() -> Any:
     image = Image.new("L", (64, 64), 0)
     ImageDraw.Draw(image).rectangle((32, 0, 63, 63), fill=255)
     return image
+
+
+@pytest.fixture
+def picture() -> Any:
+    """The picture that image to image begins from."""
+    return _picture()

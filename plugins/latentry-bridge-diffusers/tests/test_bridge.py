@@ -101,7 +101,7 @@ def test_a_run_that_begins_late_is_the_plans_rest(name: str) -> None:
 
 @pytest.mark.parametrize("start", range(0, 20, 3))
 def test_a_run_begins_behind_a_step_of_more_evaluations(start: int) -> None:
-    """One of restart's steps takes 12 evaluations, the others 2; what the cut list has too many is asked for nothing."""
+    """One of restart's steps takes 12 evaluations, the others 2; entries that are left over change nothing."""
     made = scheduler("restart", STOCK, seed=3)
     made.set_timesteps(20)
     plan = made._entries.plan

@@ -37,9 +37,8 @@ def scheduler(
         final: where a run ends: ``zero`` or ``table``.
         initial_noise: ``unit``, or ``sigma`` as diffusers' Euler scales it on linspace and trailing grids.
         seed: seeds the noise in pipelines that pass no generator (SD3, FLUX); None derives it from the first sample.
-        begins_late: the pipeline cuts the list of timesteps, as image to image does; None tells it by its class. Where the
-            first step takes fewer evaluations than the others, a run over the whole list then asks for one that is not
-            needed.
+        begins_late: the pipeline cuts the list of timesteps, as image to image does; None tells it by its class. Where
+            the first step takes fewer evaluations than the others, a run over the whole list then has a few too many.
         options: the scheduler's own options.
 
     Raises:
@@ -97,11 +96,18 @@ def _refuse(name: str, spec: Any, process: str, pipeline: Any) -> None:
             why=f"It works on {', '.join(sorted(spec.processes))} processes; the checkpoint's is {process}.",
             remedy="`latentry schedulers` lists what each scheduler works on.",
         )
-    if spec.evaluations > 1 and _blends(pipeline):
+    if spec.evaluations == 1:
+        return
+    pipeline_does, other = "", ""
+    if _blends(pipeline):
+        pipeline_does, other = "changes the sample after each one", "a checkpoint trained for inpainting"
+    elif getattr(pipeline, "guider", None) is not None:  # of modular pipelines; diffusers' own Heun has this too
+        pipeline_does, other = "counts them as steps, so that guidance would end early", "a pipeline without a guider"
+    if pipeline_does:
         raise IncompatibleError(
             f"The scheduler {name} cannot be used with {type(pipeline).__name__}.",
-            why="It evaluates the network more than once a step, and this pipeline changes the sample after each one.",
-            remedy="Use a scheduler with one evaluation a step, such as unipc, or a checkpoint trained for inpainting.",
+            why=f"It evaluates the network more than once a step, and this pipeline {pipeline_does}.",
+            remedy=f"Use a scheduler with one evaluation a step, such as unipc, or {other}.",
         )
 
 

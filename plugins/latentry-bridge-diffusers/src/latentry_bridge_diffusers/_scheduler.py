@@ -126,7 +126,18 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
         """Copies the scheduler, in the middle of a run too; both then continue independently."""
         twin = self.__class__.__new__(self.__class__)
         memo[id(self)] = twin
-        shared = {"_host", "_solver", "_training", "_grid", "_laid_out", "_running", "_run", "_noise", "_sent", "timesteps"}
+        shared = {
+            "_host",
+            "_solver",
+            "_training",
+            "_grid",
+            "_laid_out",
+            "_running",
+            "_run",
+            "_noise",
+            "_sent",
+            "timesteps",
+        }
         for name, value in self.__dict__.items():
             twin.__dict__[name] = value if name in shared else copy.deepcopy(value, memo)
         if self._run is not None and self._noise is not None:

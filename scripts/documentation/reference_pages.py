@@ -61,8 +61,8 @@ def _module(name: str, shown: dict[object, str]) -> str:
     text = f"# `{name}`\n\n{(inspect.getdoc(module) or '').replace('``', '`')}\n"
     for public in sorted(module.__all__):
         value = getattr(module, public)
-        if not (inspect.isclass(value) or inspect.isfunction(value)):
-            continue
+        if not (inspect.isclass(value) or inspect.isfunction(value)) or "<locals>" in value.__qualname__:
+            continue  # constants, and what a function has made, such as an option
         if value in shown:
             text += f"\n`{public}` is on the page of [`{shown[value]}`]({shown[value]}.md).\n"
             continue

@@ -41,9 +41,10 @@ def made() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def site(made: dict[str, str]) -> dict[str, str]:
-    """All pages with the links of the site, and images without content."""
+    """All pages with the links of the site, and files that are shipped without content."""
     written = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
-    shipped = [path.relative_to(DOCS).as_posix() for path in (DOCS / "images").iterdir()]
+    folders = (DOCS / "images", DOCS / "reports")
+    shipped = [path.relative_to(DOCS).as_posix() for folder in folders for path in folder.iterdir()]
     images = dict.fromkeys([*shipped, *figures.PLOTS], "")
     found = {**written, **made, **images}
     return {path: links.rewritten(text, path, found) for path, text in found.items()}

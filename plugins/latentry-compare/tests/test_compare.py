@@ -206,3 +206,5 @@ def test_the_figures_are_json_without_anything_else(engine: Engine, common: dict
     found = json.loads(report.to_json())
     assert [row["request"]["scheduler"] for row in found["rows"]] == ["latentry-unipc:unipc"] * 2 + ["toy:first"] * 2
     assert found["rows"][0]["pictures"][0]["file"] == "000003.png"
+    assert found["model"] == "toy"
+    assert str(tmp_path) not in report.to_json()

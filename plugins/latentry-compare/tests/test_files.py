@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from support.commandline import Done, fresh
 from support.toy import PLUGIN, write_toy
 
 from latentry_compare import error_plot
-from latentry_compare._page import html
+from latentry_compare._page import html, plot
 from latentry_compare._report import Picture, Report, Row
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
@@ -87,6 +88,15 @@ def test_the_page_is_whole_and_what_came_from_outside_is_text(report: Report, fo
     assert len(images) == 9 and len(set(images)) == 9
     assert images[1:3] == ["reference: unipc, 64 steps, seed 2", "unipc, 4 steps, seed 1"]
     assert "noisy draws noise of its own" in " ".join(page.words)
+
+
+def test_a_curve_is_one_scheduler_on_one_of_the_sigmas_that_are_compared(report: Report) -> None:
+    """Where a scheduler's own sigmas change with its steps, its curve goes on."""
+    few, many = report.rows[:2]
+    own = replace(report, rows=(replace(few, sigmas="beta"), many))
+    assert "unipc</text>" in plot(own)
+    both = replace(report, rows=(few, many, replace(few, sigmas="beta"), replace(many, sigmas="beta")))
+    assert {"unipc trailing", "unipc beta"} <= set(re.findall(r">([^<>\n]+)</text>", plot(both)))
 
 
 def test_pictures_in_the_page_are_small(report: Report, folder: Path) -> None:

@@ -157,8 +157,8 @@ def _name(report: Report, row: Row) -> str:
 
 
 def _several_sigmas(report: Report) -> bool:
-    """Whether a scheduler was drawn on several; else they follow from the scheduler."""
-    return len({(row.scheduler, row.sigmas) for row in report.rows}) > len({row.scheduler for row in report.rows})
+    """Whether they were compared; else they follow from the scheduler and its steps."""
+    return len({(row.scheduler, row.steps, row.guidance) for row in report.rows}) < len(report.rows)
 
 
 def _facts(report: Report) -> str:

@@ -19,7 +19,7 @@ COLOURS = ("#2f7fd1", "#e0700a", "#1f9d63", "#d3455f", "#8d6bd0", "#a0734c", "#d
 MARKERS = "osD^vPX"
 FEW = 10
 """Curves whose names have room below the plot, which then is narrow enough for a phone."""
-DECADES = 2.5
+DECADES = 3.0
 """Of errors, up to which 2 and 5 have their own ticks beside 1."""
 APART = 1.18
 """Factor between neighbouring numbers of evaluations that both have room on the axis."""

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -14,6 +15,11 @@ from latentry_compare._axes import Axes
 
 SMALLEST = 1e-12
 """What a distance of 0 counts as in a geometric mean."""
+DECIDED = {
+    *("scheduler", "scheduler_options", "sigmas", "sigma_options", "final", "initial_noise", "steps"),
+    *("guidance", "guidance_method", "guidance_options", "guidance_rescale", "guidance_interval", "strength"),
+}
+"""Fields of a request; those that name files are nobody else's business."""
 Entry = Mapping[str, Any]
 """Of a manifest."""
 
@@ -48,7 +54,7 @@ class Row:
         worst: the largest of them.
         pictures: in the order of ``Report.subjects``.
         elsewhere: why it is not held against the reference.
-        request: the fields that were decided, without prompt and seed.
+        request: what was decided about the sampling; the whole request is in each picture.
     """
 
     scheduler: str
@@ -91,7 +97,7 @@ class Row:
             worst=max(distances, default=None),
             pictures=pictures,
             elsewhere=elsewhere,
-            request=request.model_dump(mode="json", exclude={"prompt", "seed"}, exclude_none=True),
+            request=request.model_dump(mode="json", include=DECIDED, exclude_none=True),
         )
 
     @property
@@ -105,7 +111,7 @@ class Report:
     """What a comparison found.
 
     Attributes:
-        model: its name.
+        model: its name, without the folders where it is.
         size: width and height of the pictures.
         prompts: the texts.
         seeds: of the noise.
@@ -148,7 +154,7 @@ def report_of(setup: Setup, axes: Axes, references: tuple[Row, ...], rows: tuple
         rows: of the settings.
     """
     return Report(
-        model=setup.located.name,
+        model=setup.located.name if setup.located.checkpoint else Path(setup.located.name).name,
         size=setup.size,
         prompts=tuple(str(prompt["prompt"]) for prompt in axes.prompts),
         seeds=tuple(axes.seeds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,22 @@ import numpy as np
 import pytest
 from diffusers import (
     FlowMatchEulerDiscreteScheduler,
+    QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
     QwenImageImg2ImgPipeline,
     QwenImageInpaintPipeline,
     QwenImagePipeline,
 )
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
+from PIL import Image
 from support import both_pipelines
 from support.both_pipelines import Peers, draw, drawing, seeded
 from support.models import PROMPT
 from support.models_qwen_image import write_qwen_image
 from support.recording import LATENTS, Recording, first_difference
 from torch import Tensor
+from transformers import BatchFeature, Qwen2_5_VLModel
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from latentry import Engine, Flow, PluginHost
 
@@ -111,6 +118,83 @@ def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, strength: 
     mine = ours(PROMPT, init_image=PICTURE, mask=MASK, strength=strength)
     given = {"image": PICTURE, "mask_image": MASK, "strength": strength, "generator": seeded()}
     assert first_difference(mine, theirs(QwenImageInpaintPipeline, PROMPT, **given)) == ""
+
+
+class Processor:
+    """What transformers' processor of text and pictures does, which would need torchvision."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer, self._pictures = tokenizer, Qwen2VLImageProcessorPil(min_pixels=28 * 28)
+
+    def __call__(self, *, text: list[str], images: Any, padding: bool, return_tensors: str) -> BatchFeature:
+        shown = self._pictures(images=images, return_tensors=return_tensors)
+        counts = iter(shown["image_grid_thw"].prod(-1) // 4)
+        texts = [re.sub(r"<\|image_pad\|>", lambda found: found[0] * int(next(counts)), each) for each in text]
+        return BatchFeature({**self._tokenizer(texts, padding=padding, return_tensors=return_tensors), **shown})
+
+
+@pytest.fixture
+def edited(folder: Path, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> Side:
+    """diffusers' side of editing, for models of 64 × 64 pixels.
+
+    Its call leaves out which tokens are pictures, without which transformers 5 places them in one row.
+    """
+    for module in (pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus):
+        own = module.calculate_dimensions
+        monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio, own=own: own(area // 256, ratio))
+    placed = Qwen2_5_VLModel.compute_3d_position_ids
+
+    def told(self: Any, *, input_ids: Tensor, **rest: Any) -> Any:
+        kinds = (input_ids == self.config.image_token_id).int()
+        return placed(self, **{**rest, "input_ids": input_ids, "mm_token_type_ids": kinds})
+
+    monkeypatch.setattr(Qwen2_5_VLModel, "compute_3d_position_ids", told)
+
+    def side(pipeline: Any, image: Any, **options: Any) -> Recording:
+        processor = Processor(peers(folder, QwenImagePipeline).tokenizer)
+        given = {"num_inference_steps": STEPS, "height": 64, "width": 64, "true_cfg_scale": 1.0, **options}
+        peer = peers(folder, pipeline, processor=processor)
+        return both_pipelines.theirs(peer, [PROMPT], image=image, latents=packed(start()), **given)
+
+    return side
+
+
+@pytest.fixture
+def editing(engine: Engine, tmp_path: Path) -> Side:
+    """Latentry's side of editing; the weights are those of ``folder``."""
+
+    def side(kind: str, *shown: Image.Image, **settings: Any) -> Recording:
+        files = [tmp_path / f"{number}.png" for number in range(len(shown))]
+        for file, picture in zip(files, shown, strict=True):
+            picture.save(file)
+        model = write_qwen_image(tmp_path / kind, kind=kind)
+        chosen = {"steps": STEPS, "guidance": 1.0, "height": 64, "width": 64, "attention": "native", **settings}
+        return both_pipelines.ours(engine, model, [PROMPT], start(), references=tuple(map(str, files)), **chosen)
+
+    return side
+
+
+WIDE = Image.linear_gradient("L").convert("RGB").resize((128, 64))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("edit", [PICTURE]), ("edit", [WIDE]), ("edit-plus", [WIDE]), ("edit-plus", [PICTURE, WIDE])]
+)
+def test_both_pipelines_agree_on_editing(editing: Side, edited: Side, kind: str, shown: list[Image.Image]) -> None:
+    """The text encoder sees the pictures; their latents follow the tokens of the one that is drawn."""
+    pipeline, image = (QwenImageEditPipeline, shown[0]) if kind == "edit" else (QwenImageEditPlusPipeline, shown)
+    mine = editing(kind, *shown, attention="sdpa" if shown[0] is WIDE else "native")
+    peer = edited(pipeline, image)
+    assert float((mine.latents[0] - peer.latents[0]).abs().max()) < LATENTS
+    assert float((mine.latents[0] - editing(kind).latents[0]).abs().max()) > LATENTS
+
+
+def test_both_pipelines_agree_on_guided_editing(editing: Side, edited: Side) -> None:
+    """With the pictures on both sides."""
+    mine = editing("edit-plus", WIDE, guidance=4.0, negative=OTHER)
+    peer = edited(QwenImageEditPlusPipeline, [WIDE], true_cfg_scale=4.0, negative_prompt=OTHER)
+    assert float((mine.latents[0] - peer.latents[0]).abs().max()) < LATENTS
+    assert float((mine.latents[0] - editing("edit-plus", PICTURE).latents[0]).abs().max()) > LATENTS
 
 
 @pytest.mark.parametrize("steps", [2, 4, 20, 50])

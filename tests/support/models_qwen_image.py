@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.parts import qwen25_vl
+from support.parts import qwen25_vl, seeing_tokenizer
 
 WIDTH = 48
 """Of the text encoder's states."""
 
 
-def write_qwen_image(folder: Path, *, seed: int = 0, terminal: float | None = 0.02, **transformer: Any) -> Path:
+def write_qwen_image(
+    folder: Path, *, kind: str = "image", seed: int = 0, terminal: float | None = 0.02, **transformer: Any
+) -> Path:
     """Write the whole folder in diffusers' layout and give its path.
 
     Args:
         folder: to be made.
+        kind: the variant, a key of ``PIPELINES``.
         seed: of the weights.
         terminal: time at which the grid ends.
         transformer: further settings of the transformer's ``config.json``.
@@ -24,11 +27,9 @@ def write_qwen_image(folder: Path, *, seed: int = 0, terminal: float | None = 0.
     import torch
     from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
 
-    from latentry_shapes.encoders import qwen_tokenizer
-
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        words = qwen_tokenizer()
+        words = seeing_tokenizer()
         settings: dict[str, Any] = {
             "in_channels": 32,
             "out_channels": 8,
@@ -49,7 +50,7 @@ def write_qwen_image(folder: Path, *, seed: int = 0, terminal: float | None = 0.
                 latents_mean=[0.1 * number for number in range(8)],
                 latents_std=[1.0 + 0.1 * number for number in range(8)],
             ),
-            "text_encoder": qwen25_vl(len(words), width=WIDTH),
+            "text_encoder": qwen25_vl(words, width=WIDTH),
         }
     for name, network in networks.items():
         network.save_pretrained(folder / name)
@@ -58,14 +59,22 @@ def write_qwen_image(folder: Path, *, seed: int = 0, terminal: float | None = 0.
     words.save_pretrained(folder / "tokenizer")
     options: dict[str, Any] = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 0.9}
     FlowMatchEulerDiscreteScheduler(shift_terminal=terminal, **options).save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(index(), indent=2))
+    (folder / "model_index.json").write_text(json.dumps(index(kind), indent=2))
     return folder
 
 
-def index() -> dict[str, Any]:
+PIPELINES = {
+    "image": "QwenImagePipeline",
+    "edit": "QwenImageEditPipeline",
+    "edit-plus": "QwenImageEditPlusPipeline",
+}
+"""diffusers' pipeline by variant."""
+
+
+def index(kind: str = "image") -> dict[str, Any]:
     """What ``model_index.json`` holds."""
     return {
-        "_class_name": "QwenImagePipeline",
+        "_class_name": PIPELINES[kind],
         "_diffusers_version": "0.42.1",
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"],

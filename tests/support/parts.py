@@ -64,12 +64,24 @@ def qwen3(vocabulary: int, *, width: int, layers: int = 3, headed: bool = False)
     return (Qwen3ForCausalLM if headed else Qwen3Model)(config)
 
 
-def qwen25_vl(vocabulary: int, *, width: int) -> Any:
-    """A Qwen2.5-VL, with its eyes."""
+def seeing_tokenizer() -> Any:
+    """A tokenizer over the caption vocabulary with the tokens that stand for pictures."""
+    from tokenizers import AddedToken
+
+    from latentry_shapes.encoders import qwen_tokenizer
+
+    tokenizer = qwen_tokenizer()
+    shown = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer.add_tokens([AddedToken(token, special=True) for token in shown], special_tokens=True)
+    return tokenizer
+
+
+def qwen25_vl(words: Any, *, width: int) -> Any:
+    """A Qwen2.5-VL over the vocabulary of a ``seeing_tokenizer``, with its eyes."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     text = {
-        "vocab_size": vocabulary,
+        "vocab_size": len(words),
         "hidden_size": width,
         "intermediate_size": 2 * width,
         "num_hidden_layers": 2,
@@ -77,8 +89,17 @@ def qwen25_vl(vocabulary: int, *, width: int) -> Any:
         "num_key_value_heads": 2,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 2, 2]},
     }
-    sees = {"hidden_size": 32, "out_hidden_size": width, "intermediate_size": 32, "depth": 1, "num_heads": 2}
-    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=sees))
+    sees = {
+        "hidden_size": 32,
+        "out_hidden_size": width,
+        "intermediate_size": 32,
+        "depth": 2,
+        "num_heads": 2,
+        "window_size": 56,
+        "fullatt_block_indexes": [1],
+    }
+    ids = {f"{what}_token_id": words.convert_tokens_to_ids(f"<|{what}_pad|>") for what in ("image", "video")}
+    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=sees, **ids))
 
 
 MISTRAL_CHAT = """{{- '<s>' -}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,17 +11,34 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_dimensions
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from support.models import PROMPT, copied, edit, edit_weights
 from support.models_qwen_image import WIDTH, index, write_qwen_image
 from support.published import networks, single_file
 from support.sparse import shapes_of, write_sparse, write_sparse_gguf, write_sparse_shards
 
-from latentry import Detection, LoraRequest, ModelError, ModelFiles, SigmaPreference
+from latentry import (
+    Detection,
+    Engine,
+    GenerationRequest,
+    IncompatibleError,
+    LoraRequest,
+    ModelError,
+    ModelFiles,
+    PluginHost,
+    SigmaPreference,
+)
 from latentry.models import PromptSettings
 from latentry_qwen_image.checkpoint import open_checkpoint
 from latentry_qwen_image.detect import PARTS, detect
-from latentry_qwen_image.model import BEFORE, QwenImage
+from latentry_qwen_image.layout import QWEN_IMAGE_VAE
+from latentry_qwen_image.model import QwenImage
+from latentry_qwen_image.pictures import fitted
+from latentry_qwen_image.prompts import INSTRUCTIONS
+from latentry_qwen_image.vae_layout import qwen_image_vae_pairs
 from latentry_qwen_image.variants import PARAMETERS
 
 CPU, SETTINGS = torch.device("cpu"), PromptSettings(64, 64)
@@ -68,7 +86,9 @@ def write(folder: Path, *, without: str = "", pipeline: str = "QwenImagePipeline
 def test_the_networks_are_as_large_as_those_published() -> None:
     counts = {part: sum(p.numel() for p in network.parameters()) for part, network in built().items()}
     assert counts == {"transformer": 20_430_401_088, "vae": 126_892_531, "text_encoder": 7_070_619_136}
-    assert {"image": counts["transformer"]} == PARAMETERS
+    assert set(PARAMETERS.values()) == {counts["transformer"]}
+    seeing = networks("qwen_image", "edit")["text_encoder"]  # that of Qwen2.5-VL-7B, whose head has 152064 · 3584
+    assert sum(p.numel() for p in seeing.parameters()) == 8_292_166_656 - 152_064 * 3_584
 
 
 @pytest.mark.parametrize(
@@ -76,8 +96,10 @@ def test_the_networks_are_as_large_as_those_published() -> None:
     [
         ("QwenImagePipeline", {}, ("image",)),
         ("QwenImageInpaintPipeline", {}, ("image",)),
-        ("QwenImageEditPipeline", {}, ()),
-        ("QwenImageEditPlusPipeline", {"zero_cond_t": True}, ()),
+        ("QwenImageEditPipeline", {}, ("edit",)),
+        ("QwenImageEditInpaintPipeline", {}, ("edit",)),
+        ("QwenImageEditPlusPipeline", {"zero_cond_t": True}, ("edit-plus",)),
+        ("QwenImageLayeredPipeline", {}, ()),
         ("QwenImagePipeline", {"use_layer3d_rope": True}, ()),
     ],
     ids=str,
@@ -114,11 +136,63 @@ def test_a_transformer_alone_is_a_model_that_lacks_parts(tmp_path: Path, form: s
     assert seen(file, parts=(("text-encoder", text),)).missing == (LACKING[0], TOKENIZERS)
 
 
-def test_a_file_that_says_it_edits_is_not_run(tmp_path: Path) -> None:
-    shapes = shapes_of(built()["transformer"])
-    assert (
-        seen(write_sparse(tmp_path / "t.safetensors", shapes, modelspec__architecture="qwen-image-edit")).variants == ()
-    )
+@pytest.mark.parametrize(
+    ("stated", "variants"),
+    [("qwen-image-edit", ("edit",)), ("qwen-image-edit-2511", ("edit-plus",)), ("qwen-image-layered", ())],
+)
+def test_a_file_says_in_its_metadata_that_it_edits(tmp_path: Path, stated: str, variants: tuple[str, ...]) -> None:
+    """Nothing else in it does."""
+    file = write_sparse(tmp_path / "t.safetensors", shapes_of(built()["transformer"]), modelspec__architecture=stated)
+    assert seen(file).variants == variants
+
+
+def test_the_table_of_the_autoencoders_own_file_is_diffusers() -> None:
+    vae = built()["vae"]
+    pairs = qwen_image_vae_pairs(vae.config)
+    assert {name for pair in pairs for name in pair.diffusers} == set(vae.state_dict())
+    renamed = convert_wan_vae_to_diffusers({pair.original: pair.diffusers[0] for pair in pairs})
+    assert all(name == ours for name, ours in renamed.items())
+    assert len(renamed) == len(pairs)
+
+
+def test_the_autoencoder_is_read_from_its_own_file(folder: Path, model: QwenImage, tmp_path: Path) -> None:
+    """As published for video, beside a checkpoint."""
+    own = model.vae.state_dict()
+    (layout,) = QWEN_IMAGE_VAE.layouts
+    file = tmp_path / "vae.safetensors"
+    save_file({pair.original: own[pair.diffusers[0]].clone() for pair in layout.pairs(model.vae.config)}, file)
+    other = open_checkpoint(ModelFiles(folder, parts=(("vae", file),)), "image").load(CPU, torch.float32)
+    assert not other.report.unexpected
+    assert all(torch.equal(tensor, own[name]) for name, tensor in other.vae.state_dict().items())
+
+
+@pytest.mark.parametrize("names", ["published", "newest"])
+def test_an_editor_is_read_under_both_names_of_its_text_encoder(tmp_path: Path, names: str) -> None:
+    editor = write_qwen_image(tmp_path / "edit", kind="edit")
+    file = editor / "text_encoder" / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
+    bias = tensors["visual.merger.mlp.2.bias"]
+    if names == "newest":
+        for begins, new in (("model.", "model.language_model."), ("visual.", "model.visual.")):
+            tensors = {re.sub(f"^{begins}", new, name): tensor for name, tensor in tensors.items()}
+        save_file(tensors, file)
+    model = open_checkpoint(ModelFiles(editor), "edit").load(CPU, torch.float32)
+    assert not model.report.unexpected
+    assert torch.equal(model.text.encoder.visual.merger.mlp[2].bias, bias)
+
+
+def test_more_references_than_an_editor_takes_are_refused_before_weights_load(tmp_path: Path) -> None:
+    editor = write_qwen_image(tmp_path / "edit", kind="edit")
+    edit_weights(editor / "transformer" / "diffusion_pytorch_model.safetensors", drop="txt_norm.weight")
+    request = GenerationRequest(prompt=PROMPT, model=str(editor), references=("a.png", "b.png"))
+    with pytest.raises(IncompatibleError, match="cannot be shown 2 reference pictures"):
+        Engine(PluginHost()).prepare(request)
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1920, 1080), (333, 1000)])
+def test_pictures_are_scaled_as_diffusers_does(size: tuple[int, int]) -> None:
+    picture = fitted(Image.new("RGB", size), 1024)
+    assert picture.size == calculate_dimensions(1024 * 1024, size[0] / size[1])
 
 
 def test_the_grid_is_the_configurations(folder: Path, tmp_path: Path) -> None:
@@ -138,7 +212,7 @@ def test_the_states_of_the_instructions_are_left_out(model: QwenImage) -> None:
     words = [len(tokenizer(text).input_ids) for text in (PROMPT, "a")]
     assert both["tokens"][0] - both["tokens"][1] == words[0] - words[1]
     assert alone["text"].shape[1] > words[1]
-    assert BEFORE == 34
+    assert [told.before for told in INSTRUCTIONS.values()] == [34, 64, 64]
 
 
 def test_latents_are_in_the_channels_units(model: QwenImage) -> None:

@@ -15,7 +15,7 @@ class TestFamily(FamilySuite):
 
     @classmethod
     def models(cls, folder: Path) -> Mapping[str, Path]:
-        return {"image": write_qwen_image(folder / "image")}
+        return {kind: write_qwen_image(folder / kind, kind=kind) for kind in ("image", "edit-plus")}
 
 
 class TestNormRestored(GuidanceSuite):

@@ -9,6 +9,20 @@ from latentry import GuidanceSpec, ModelFamilySpec, SigmaScheduleSpec, VariantSp
 _CITATION = "Wu et al. 2025, Qwen-Image Technical Report, arXiv:2508.02324"
 
 
+def _variant(name: str, summary: str, size: int, *, references: int = 0) -> VariantSpec:
+    """What all of them have in common."""
+    return VariantSpec(
+        name=name,
+        summary=summary,
+        schedulers=("latentry-euler:euler",),
+        size=size,
+        steps=50,
+        guidance=4.0,
+        guidance_method="latentry-qwen-image:norm-restored",
+        references=references,
+    )
+
+
 @hookimpl
 def latentry_model_families() -> Iterable[ModelFamilySpec]:
     """The one family of this distribution."""
@@ -17,19 +31,13 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         aliases=("qwenimage",),
         target="latentry_qwen_image.checkpoint:open_checkpoint",
         detector="latentry_qwen_image.detect:detect",
-        summary="Qwen-Image",
+        summary="Qwen-Image and Qwen-Image-Edit",
         citation=_CITATION,
         process="flow",
         variants=(
-            VariantSpec(
-                name="image",
-                summary="Qwen-Image: draws from a prompt, with classifier-free guidance",
-                schedulers=("latentry-euler:euler",),
-                size=1328,
-                steps=50,
-                guidance=4.0,
-                guidance_method="latentry-qwen-image:norm-restored",
-            ),
+            _variant("image", "Qwen-Image: draws from a prompt, with classifier-free guidance", 1328),
+            _variant("edit", "Qwen-Image-Edit: changes a picture as the prompt says", 1024, references=1),
+            _variant("edit-plus", "Qwen-Image-Edit 2509 and later: changes and joins pictures", 1024, references=3),
         ),
     )
 

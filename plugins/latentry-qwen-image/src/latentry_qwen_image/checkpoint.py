@@ -15,7 +15,7 @@ from latentry_diffusers.model.packing import PATCH
 from latentry_diffusers.model.picture_size import check_size
 from latentry_diffusers.model.time_shift import flow_shift
 from latentry_qwen_image.parts import specs
-from latentry_qwen_image.variants import SIZE, published
+from latentry_qwen_image.variants import SIZES, published
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ class QwenImageCheckpoint(BundledCheckpoint):
     @property
     def size(self) -> int:
         """Height and width in pixels of the training pictures; no configuration says it."""
-        return int(self.vae.get("sample_size", SIZE))
+        return int(self.vae.get("sample_size", SIZES[self.variant]))
 
     @property
     def factor(self) -> int:
@@ -70,9 +70,9 @@ def open_checkpoint(files: ModelFiles, variant: str) -> QwenImageCheckpoint:
     Raises:
         ModelError: a part is missing or damaged, a configuration cannot be understood, or they do not belong together.
     """
-    bundle = open_bundle(files, specs(), published(variant))
+    bundle = open_bundle(files, specs(variant), published(variant))
     checkpoint = QwenImageCheckpoint(bundle, variant, _noise(bundle.scheduler))
-    transformer = checkpoint.transformer
+    transformer, encoder = checkpoint.transformer, bundle.config("text_encoder")
     claims: dict[str, tuple[object, str, object]] = {
         "the transformer's in_channels": (
             transformer["in_channels"],
@@ -82,7 +82,7 @@ def open_checkpoint(files: ModelFiles, variant: str) -> QwenImageCheckpoint:
         "the transformer's joint_attention_dim": (
             transformer["joint_attention_dim"],
             "the text encoder's hidden_size",
-            bundle.config("text_encoder")["hidden_size"],
+            encoder.get("text_config", encoder)["hidden_size"],
         ),
     }
     check_agreement(bundle.files.path, claims)

@@ -14,8 +14,16 @@ from latentry_qwen_image.weights_file import find_in_file
 
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders that a complete checkpoint has."""
-PIPELINES = ("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline")
-MARKS = ("zero_cond_t", "use_additional_t_cond", "use_layer3d_rope")
+PIPELINES = {
+    "QwenImagePipeline": "image",
+    "QwenImageImg2ImgPipeline": "image",
+    "QwenImageInpaintPipeline": "image",
+    "QwenImageEditPipeline": "edit",
+    "QwenImageEditInpaintPipeline": "edit",
+    "QwenImageEditPlusPipeline": "edit-plus",
+}
+"""The variant by the pipeline that a folder names."""
+MARKS = ("use_additional_t_cond", "use_layer3d_rope")
 """Keys of the transformer's configuration that other models of its kind set."""
 
 
@@ -26,7 +34,7 @@ def detect(files: ModelFiles) -> Detection | None:
         ModelError: a file is damaged or unsafe.
     """
     found = recognise(files, Family("qwen-image", _in_folder, find_in_file))
-    return check_complete(found, files, lambda variant: specs(), published, PARAMETERS)
+    return check_complete(found, files, specs, published, PARAMETERS)
 
 
 def _in_folder(path: Path) -> Detection | None:
@@ -36,7 +44,8 @@ def _in_folder(path: Path) -> Detection | None:
     pipeline, _, transformer = found
     missing = tuple(part for part in PARTS if not (path / part).is_dir())
     evidence = (f"model_index.json names {pipeline}",)
-    if pipeline not in PIPELINES or any(transformer.get(mark) for mark in MARKS):
-        why = f"only {', '.join(PIPELINES)} are supported, whose transformer is given no pictures"
+    variant = PIPELINES.get(pipeline)
+    if variant is None or any(transformer.get(mark) for mark in MARKS):
+        why = f"only {', '.join(PIPELINES)} are supported, with pictures of one layer"
         return Detection((), UNSUPPORTED, (*evidence, why), missing)
-    return Detection(("image",), SURE, evidence, missing, prediction="flow_prediction")
+    return Detection((variant,), SURE, evidence, missing, prediction="flow_prediction")

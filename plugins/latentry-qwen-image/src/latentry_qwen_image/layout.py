@@ -1,4 +1,4 @@
-"""The networks that only Qwen-Image has; single files hold them under diffusers' own names."""
+"""The networks that only Qwen-Image has; single files hold the transformer under diffusers' own names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from latentry_diffusers.bundle.networks import Config, Layout, Network, Shape
 from latentry_diffusers.layouts.layer import layer
 from latentry_diffusers.layouts.pair import Pair
+from latentry_qwen_image.vae_layout import qwen_image_vae_pairs
 
 STREAMS = ("img", "txt")
 
@@ -60,4 +61,10 @@ QWEN_IMAGE = Network(
     _pictures,
     (Layout(Pair(_FIRST, (_FIRST,)), qwen_image_pairs),),
 )
-QWEN_IMAGE_VAE = Network("diffusers:AutoencoderKLQwenImage", "decoder.mid_block.attentions.0.to_qkv.weight", _middle)
+_ATTENTION = "decoder.mid_block.attentions.0.to_qkv.weight"
+QWEN_IMAGE_VAE = Network(
+    "diffusers:AutoencoderKLQwenImage",
+    _ATTENTION,
+    _middle,
+    (Layout(Pair("decoder.middle.1.to_qkv.weight", (_ATTENTION,)), qwen_image_vae_pairs),),
+)

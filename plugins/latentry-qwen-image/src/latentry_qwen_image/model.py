@@ -8,27 +8,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import Conditioning, PromptSettings, timestep_rows
+from latentry import ModelError
+from latentry.models import Conditioning, PromptSettings, Reference, timestep_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.model.packing import PATCH, pack, unpack
-from latentry_diffusers.text.language import Turns, read_prompts
+from latentry_diffusers.text.language import read_prompts
 from latentry_qwen_image.attention import DoubleStreamProcessor
 from latentry_qwen_image.autoencoder import FrameAutoencoder
 from latentry_qwen_image.layout import qwen_image_pairs
+from latentry_qwen_image.pictures import PICTURE, Seeing, fitted, pixels
+from latentry_qwen_image.prompts import INSTRUCTIONS
 
 if TYPE_CHECKING:
-    from latentry_diffusers.model.checkpoint import BundledCheckpoint
     from latentry_diffusers.model.load_networks import Loaded
+    from latentry_qwen_image.checkpoint import QwenImageCheckpoint
 
-SYSTEM = (
-    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the "
-    "objects and background:"
-)
-"""What the text encoder is told, as in training; github.com/QwenLM/Qwen-Image."""
-TURNS = Turns(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
-BEFORE = 34
-"""The tokens before the prompt, whose states the transformer is not given."""
-TOKENS = 1024 + BEFORE
+TOKENS = 1024
+"""The most tokens of a prompt, those around it not counted."""
 TIMESTEPS = 1000
 """The transformer takes σ and multiplies it by this itself."""
 
@@ -40,19 +36,22 @@ class QwenImage(NetworksInMemory):
         checkpoint: the checkpoint that they were loaded from.
         transformer: diffusers' ``QwenImageTransformer2DModel``.
         vae: diffusers' ``AutoencoderKLQwenImage``.
-        text: the language model of Qwen2.5-VL with its tokenizer.
+        text: the language model of Qwen2.5-VL with its tokenizer; of editing models, with its picture encoder.
     """
 
     rows_of_timesteps = True
-    checkpoint: BundledCheckpoint
+    checkpoint: QwenImageCheckpoint
 
-    def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
+    def __init__(self, checkpoint: QwenImageCheckpoint, loaded: Loaded) -> None:
         networks = loaded.networks
         self.transformer, self.vae, self.text = networks["transformer"], networks["vae"], loaded.text("text_encoder")
-        config, processors = (
-            checkpoint.bundle.config("transformer"),
-            {"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor},
-        )
+        config, processors = checkpoint.transformer, {"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor}
+        if config.get("zero_cond_t") and not hasattr(self.transformer, "zero_cond_t"):
+            raise ModelError(
+                "The transformer cannot be run by this version of diffusers.",
+                why="It sees its references at time 0 (zero_cond_t), which this version does not know.",
+                remedy="Install a newer diffusers.",
+            )
         autoencoder = FrameAutoencoder(self.vae)
         super().__init__(checkpoint, networks, loaded.report, lambda: qwen_image_pairs(config), processors, autoencoder)
         rotary = self.transformer.pos_embed  # its tables are no buffers, and stayed on the meta device
@@ -60,25 +59,47 @@ class QwenImage(NetworksInMemory):
             self.transformer.pos_embed = type(rotary)(rotary.theta, rotary.axes_dim, rotary.scale_rope)
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
-        """``text`` (batch, tokens, width), padded where prompts differ, and ``tokens`` (batch,), those not padded."""
-        read = read_prompts(*self.text, prompts, TURNS, layers=(-1,), length=TOKENS, leave_out=BEFORE)
-        return Conditioning(read.tensors(self.dtype))
+        """``text`` (batch, tokens, width), padded where prompts differ, and ``tokens`` (batch,), those not padded.
+
+        Of references, ``shown`` (batch, tokens, channels), their latents one after another, and ``shown_sizes`` (batch,
+        references, 2), rows and columns of each, on the CPU.
+        """
+        told, (encoder, tokenizer) = INSTRUCTIONS[self.checkpoint.variant], self.text
+        side, shown = round(self.checkpoint.size * told.side), settings.references
+        if shown:
+            encoder = Seeing(encoder, [fitted(each.picture, side) for each in shown])
+        turns = told.turns(encoder.tokens if shown else ())
+        clean = [prompt.replace(PICTURE, "") for prompt in prompts]
+        length = TOKENS + len(tokenizer(turns.before, add_special_tokens=False, verbose=False).input_ids)
+        read = read_prompts(encoder, tokenizer, clean, turns, layers=(-1,), length=length, leave_out=told.before)
+        return Conditioning(read.tensors(self.dtype) | (self._shown(shown, len(prompts)) if shown else {}))
+
+    def _shown(self, references: Sequence[Reference], batch: int) -> dict[str, Tensor]:
+        latents = [self.encode(pixels(fitted(each.picture, self.checkpoint.size))) for each in references]
+        tokens = torch.cat([pack(each.to(self.dtype)) for each in latents], dim=1)
+        sizes = torch.tensor([[each.shape[-2] // PATCH, each.shape[-1] // PATCH] for each in latents])
+        return {"shown": tokens.expand(batch, -1, -1), "shown_sizes": sizes.expand(batch, -1, -1)}
 
     @torch.no_grad()
     def predict(
         self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
     ) -> Tensor:
-        """The transformer's output, unpacked."""
+        """The transformer's output for the picture's own tokens, unpacked; those of references follow them."""
         text, counts, (height, width) = conditioning["text"], conditioning["tokens"], x.shape[-2:]
         most = text.shape[1]
         padded = bool((counts < most).any())  # on the CPU
         real = (torch.arange(most) < counts[:, None]).to(x.device) if padded else None
+        tokens, sizes = pack(x.to(self.dtype)), [(1, height // PATCH, width // PATCH)]
+        count = tokens.shape[1]
+        if "shown" in conditioning:
+            tokens = torch.cat([tokens, conditioning["shown"]], dim=1)
+            sizes += [(1, rows, columns) for rows, columns in conditioning["shown_sizes"][0].tolist()]
         output: Tensor = self.transformer(
-            pack(x.to(self.dtype)),
+            tokens,
             timestep=timestep_rows(timestep, x) / TIMESTEPS,
             encoder_hidden_states=text,
             encoder_hidden_states_mask=real,
-            img_shapes=[[(1, height // PATCH, width // PATCH)]] * len(x),
+            img_shapes=[sizes] * len(x),
             return_dict=False,
         )[0]
-        return unpack(output, height, width)
+        return unpack(output[:, :count], height, width)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from latentry_diffusers.bundle.networks import QWEN25_VL, PartSpec
+from dataclasses import replace
+
+from latentry_diffusers.bundle.networks import QWEN25_VL, QWEN25_VL_SEEING, PartSpec
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.recognise.missing import Need
 from latentry_qwen_image.layout import QWEN_IMAGE, QWEN_IMAGE_VAE
@@ -12,8 +14,8 @@ ENCODER = "text_encoders.qwen25_7b.transformer."
 NEEDS = (Need("Qwen2.5-VL-7B", (ENCODER,)),)
 
 
-def specs() -> tuple[PartSpec, ...]:
-    """The networks in the order of their use."""
+def specs(variant: str) -> tuple[PartSpec, ...]:
+    """A variant's networks in the order of their use."""
     language = {"model_type": str, "vocab_size": int, "hidden_size": int, "num_hidden_layers": int}
     transformer = {
         "in_channels": int,
@@ -32,6 +34,9 @@ def specs() -> tuple[PartSpec, ...]:
     }
     tokenizer = TokenizerSpec("tokenizer", "qwen")
     encoder = PartSpec("text_encoder", QWEN25_VL, language, (ENCODER,), "text-encoder", tokenizer, within="text_config")
+    if variant != "image":
+        seeing = {"text_config": dict, "vision_config": dict}
+        encoder = replace(encoder, network=QWEN25_VL_SEEING, kinds=seeing, within="")
     return (
         encoder,
         PartSpec("transformer", QWEN_IMAGE, transformer, ("model.diffusion_model.",)),

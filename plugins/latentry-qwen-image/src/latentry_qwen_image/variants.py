@@ -1,7 +1,8 @@
 """The published network configurations, and the networks they describe.
 
-From the ``config.json`` and ``scheduler_config.json`` files of Qwen-Image; keys that are absent have the defaults of
-diffusers and transformers.
+From the ``config.json`` and ``scheduler_config.json`` files of Qwen-Image and Qwen-Image-Edit, which differ in what the
+text encoder sees and, from edition 2511 on, in ``zero_cond_t``, which changes no tensor. Keys that are absent have the
+defaults of diffusers and transformers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentry_diffusers.bundle.published import QWEN25_VL_7B, Config
+from latentry_diffusers.bundle.published import QWEN25_VL_7B, QWEN25_VL_7B_SEEING, Config
 
 TRANSFORMER: Config = {
     "patch_size": 2,
@@ -44,25 +45,31 @@ SCHEDULER: Config = {
     "shift_terminal": 0.02,
 }
 
-SIZE = 1328
-"""Height and width in pixels of the training pictures."""
+SIZES: Mapping[str, int] = {"image": 1328, "edit": 1024, "edit-plus": 1024}
+"""Height and width in pixels of the training pictures, by variant."""
 
-PARAMETERS: Mapping[str, int] = {"image": 20_430_401_088}
+PARAMETERS: Mapping[str, int] = dict.fromkeys(SIZES, 20_430_401_088)
 """Number of values in the tensors of the transformer, by variant."""
 
 
 def published(variant: str) -> dict[str, Config]:
     """A variant's configurations by part, ``scheduler`` included."""
-    return {"transformer": TRANSFORMER, "vae": VAE, "text_encoder": QWEN25_VL_7B, "scheduler": SCHEDULER}
+    encoder = QWEN25_VL_7B if variant == "image" else QWEN25_VL_7B_SEEING
+    return {"transformer": TRANSFORMER, "vae": VAE, "text_encoder": encoder, "scheduler": SCHEDULER}
 
 
 def build(variant: str) -> dict[str, Any]:
     """A variant's networks at full size by part, untrained, on torch's default device (``meta`` takes no memory)."""
     from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
     from transformers.models.qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
 
+    if variant == "image":
+        encoder: Any = Qwen2_5_VLTextModel(Qwen2_5_VLTextConfig(**QWEN25_VL_7B))
+    else:
+        encoder = Qwen2_5_VLModel(Qwen2_5_VLConfig(**QWEN25_VL_7B_SEEING))
     return {
         "transformer": QwenImageTransformer2DModel(**TRANSFORMER),
         "vae": AutoencoderKLQwenImage(**VAE),
-        "text_encoder": Qwen2_5_VLTextModel(Qwen2_5_VLTextConfig(**QWEN25_VL_7B)),
+        "text_encoder": encoder,
     }

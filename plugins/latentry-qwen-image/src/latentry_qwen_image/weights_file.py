@@ -10,9 +10,9 @@ from latentry_diffusers.files.weight_files import WeightFiles
 from latentry_diffusers.recognise.metadata import architecture
 from latentry_diffusers.recognise.recognise import FileFinding
 from latentry_qwen_image.parts import NEEDS
-from latentry_qwen_image.variants import TRANSFORMER
+from latentry_qwen_image.variants import SIZES, TRANSFORMER
 
-OTHERS = ("edit", "layered", "control")
+OTHERS = ("layered", "control")
 """What the names of other architectures with the same tensors have."""
 
 
@@ -33,9 +33,16 @@ def find_in_file(weights: WeightFiles) -> FileFinding | None:
             stated = architecture(weights)
             if any(other in stated for other in OTHERS):
                 return FileFinding((), (blocks, f"its metadata name {stated}, which is not supported"))
-            published = shape == shape_of(TRANSFORMER)
-            return FileFinding(("image",), (blocks,), NEEDS, "flow_prediction", published)
+            variant, published = _variant(stated), shape == shape_of(TRANSFORMER)
+            return FileFinding((variant,), (blocks,), NEEDS, "flow_prediction", published, tuple(SIZES))
     return None
+
+
+def _variant(stated: str) -> str:
+    """The variant that an architecture's name, in lower case, tells; tensors tell none apart."""
+    if "edit" not in stated:
+        return "image"
+    return "edit-plus" if any(mark in stated for mark in ("plus", "2509", "2511")) else "edit"
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

@@ -174,7 +174,7 @@ def _qwen() -> Qwen3Model:
         Qwen3Config(
             vocab_size=len(tokenizer),
             hidden_size=96,
-            intermediate_size=192,
+            intermediate_size=32,
             num_hidden_layers=3,
             num_attention_heads=4,
             num_key_value_heads=2,

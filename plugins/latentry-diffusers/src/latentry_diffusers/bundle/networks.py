@@ -17,6 +17,7 @@ from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.layouts.t5 import t5_gguf_pairs
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.layouts.vae import old_vae_pairs, vae_pairs
+from latentry_diffusers.layouts.vision import qwen25_vl_pairs
 
 Config = Mapping[str, Any]
 Role = Literal["vae", "text-encoder"]
@@ -168,6 +169,20 @@ QWEN3 = Network(
     _LANGUAGE,
 )
 QWEN25_VL = Network("transformers:Qwen2_5_VLTextModel", _EMBED, _language, _LANGUAGE)
+_SPOKEN = f"language_model.{_EMBED}"
+QWEN25_VL_SEEING = Network(
+    "transformers:Qwen2_5_VLModel",
+    _SPOKEN,
+    lambda config: _language(config["text_config"]),
+    (
+        Layout(Pair(f"model.{_EMBED}", (_SPOKEN,)), qwen25_vl_pairs),
+        Layout(
+            Pair(f"model.{_SPOKEN}", (_SPOKEN,)),
+            partial(qwen25_vl_pairs, language="model.language_model.", eyes="model.visual."),
+        ),
+    ),
+)
+"""Qwen2.5-VL with its picture encoder."""
 MISTRAL = Network("transformers:MistralModel", _EMBED, _language, _LANGUAGE)
 """Language models whose hidden states are what a denoiser attends to; the layer that names words is not needed."""
 T5 = Network(

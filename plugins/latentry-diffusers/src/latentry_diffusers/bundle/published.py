@@ -92,6 +92,21 @@ QWEN25_VL_7B: Config = {
 }
 """The language model of Qwen2.5-VL-7B."""
 
+QWEN25_VL_7B_SEEING: Config = {
+    "text_config": QWEN25_VL_7B,
+    "vision_config": {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "out_hidden_size": 3584,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+        "tokens_per_second": 2,
+    },
+}
+"""All of Qwen2.5-VL-7B but the layer that names words."""
+
 MISTRAL_SMALL: Config = {
     "model_type": "mistral",
     "vocab_size": 131072,

@@ -135,10 +135,10 @@ def load_text(encoder: Any, found: Tokenizer) -> Text:
         ModelError: the tokenizer is damaged, or has more tokens than the encoder has embeddings.
     """
     tokenizer = load_tokenizer(found)
-    if len(tokenizer) > encoder.config.vocab_size:
+    if len(tokenizer) > (most := encoder.config.get_text_config().vocab_size):
         raise ModelError(
             f"The tokenizer in {found.folder} does not belong to the text encoder.",
-            why=f"It has {len(tokenizer):,} tokens, and the text encoder has {encoder.config.vocab_size:,}.",
+            why=f"It has {len(tokenizer):,} tokens, and the text encoder has {most:,}.",
             remedy="Download the checkpoint again, with all its files.",
         )
     return Text(encoder, tokenizer)

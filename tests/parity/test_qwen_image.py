@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 from diffusers import (
     FlowMatchEulerDiscreteScheduler,
+    QwenImageEditInpaintPipeline,
     QwenImageEditPipeline,
     QwenImageEditPlusPipeline,
     QwenImageImg2ImgPipeline,
     QwenImageInpaintPipeline,
     QwenImagePipeline,
 )
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
+from diffusers.pipelines.qwenimage import (
+    pipeline_qwenimage_edit,
+    pipeline_qwenimage_edit_inpaint,
+    pipeline_qwenimage_edit_plus,
+)
 from PIL import Image
 from support import both_pipelines
 from support.both_pipelines import Peers, draw, drawing, seeded
@@ -139,7 +144,7 @@ def edited(folder: Path, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> Side:
 
     Its call leaves out which tokens are pictures, without which transformers 5 places them in one row.
     """
-    for module in (pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus):
+    for module in (pipeline_qwenimage_edit, pipeline_qwenimage_edit_inpaint, pipeline_qwenimage_edit_plus):
         own = module.calculate_dimensions
         monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio, own=own: own(area // 256, ratio))
     placed = Qwen2_5_VLModel.compute_3d_position_ids
@@ -152,9 +157,9 @@ def edited(folder: Path, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> Side:
 
     def side(pipeline: Any, image: Any, **options: Any) -> Recording:
         processor = Processor(peers(folder, QwenImagePipeline).tokenizer)
-        given = {"num_inference_steps": STEPS, "height": 64, "width": 64, "true_cfg_scale": 1.0, **options}
+        given = {"num_inference_steps": STEPS, "height": 64, "width": 64, "true_cfg_scale": 1.0}
         peer = peers(folder, pipeline, processor=processor)
-        return both_pipelines.theirs(peer, [PROMPT], image=image, latents=packed(start()), **given)
+        return both_pipelines.theirs(peer, [PROMPT], image=image, **{"latents": packed(start()), **given, **options})
 
     return side
 
@@ -195,6 +200,14 @@ def test_both_pipelines_agree_on_guided_editing(editing: Side, edited: Side) -> 
     peer = edited(QwenImageEditPlusPipeline, [WIDE], true_cfg_scale=4.0, negative_prompt=OTHER)
     assert float((mine.latents[0] - peer.latents[0]).abs().max()) < LATENTS
     assert float((mine.latents[0] - editing("edit-plus", PICTURE).latents[0]).abs().max()) > LATENTS
+
+
+def test_both_pipelines_agree_on_editing_within_a_mask(editing: Side, edited: Side) -> None:
+    """Theirs shows the network the picture that it begins from."""
+    mine = editing("edit", PICTURE, init_image=PICTURE, mask=MASK, strength=0.6)
+    given = {"mask_image": MASK, "strength": 0.6, "generator": seeded(), "latents": None}
+    peer = edited(QwenImageEditInpaintPipeline, PICTURE, **given)
+    assert float((mine.latents[0] - peer.latents[0]).abs().max()) < LATENTS
 
 
 @pytest.mark.parametrize("steps", [2, 4, 20, 50])

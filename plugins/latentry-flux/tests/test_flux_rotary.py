@@ -9,8 +9,8 @@ import torch
 from diffusers.models.transformers.transformer_flux import FluxPosEmbed
 from torch import Tensor
 
-from latentry_flux.packing import positions
-from latentry_flux.rotary import CAPACITY, Rotary, RotaryTables, Size
+from latentry_diffusers.model.rotary import CAPACITY, Rotary, RotaryTables, Size
+from latentry_flux.packing import positions, text_positions
 
 CPU = torch.device("cpu")
 
@@ -38,14 +38,14 @@ def test_rows_become_the_table_again(size: Size) -> None:
     own = Counting()
     rotary = Rotary(own)
     expected = own(ids(size))
-    found = rotary(torch.cat(RotaryTables(rotary)(size)))
+    found = rotary(torch.cat(RotaryTables(rotary, text_positions, positions)(size)))
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(rotary(ids(size)), expected, strict=True))
 
 
 def test_a_table_is_made_once_and_the_oldest_is_let_go() -> None:
     own = Counting()
-    tables = RotaryTables(Rotary(own))
+    tables = RotaryTables(Rotary(own), text_positions, positions)
     sizes = [Size(3, 2, 2 * width, CPU) for width in range(1, CAPACITY + 2)]
     for size in sizes * 2:
         for _ in range(2):
@@ -56,7 +56,7 @@ def test_a_table_is_made_once_and_the_oldest_is_let_go() -> None:
 
 
 def test_tables_made_in_inference_mode_serve_autograd() -> None:
-    tables = RotaryTables(Rotary(Counting()))
+    tables = RotaryTables(Rotary(Counting()), text_positions, positions)
     with torch.inference_mode():
         rows = tables(Size(3, 2, 2, CPU))
     assert not any(each.is_inference() or each.requires_grad for each in rows)

@@ -14,11 +14,11 @@ from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.distilled_guidance import guidance_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.model.rotary import Rotary, RotaryTables, Size
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.t5 import encode_t5
-from latentry_flux.packing import pack, unpack
+from latentry_flux.packing import pack, positions, text_positions, unpack
 from latentry_flux.pictures import fitted_pixels
-from latentry_flux.rotary import Rotary, RotaryTables, Size
 
 if TYPE_CHECKING:
     from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -50,7 +50,7 @@ class Flux(NetworksInMemory):
         encoders = {"text_encoder": self.clip.encoder, "text_encoder_2": self.t5.encoder}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
         self.transformer.pos_embed = Rotary(self.transformer.pos_embed)
-        self._rotary = RotaryTables(self.transformer.pos_embed)
+        self._rotary = RotaryTables(self.transformer.pos_embed, text_positions, positions)
         self._config = checkpoint.bundle.config("transformer")
         super().__init__(checkpoint, networks, parts.report, lambda: flux_pairs(self._config))
 

@@ -13,6 +13,7 @@ from latentry.models import AttentionChange, Conditioning, PromptSettings, Refer
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.distilled_guidance import guidance_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.model.rotary import Rotary, RotaryTables, Size
 from latentry_diffusers.text.language import Turns, read_window
 from latentry_flux2.attention import PROCESSORS
 from latentry_flux2.latents import Patches, pack, picture_positions, text_positions, unpack
@@ -62,12 +63,14 @@ class Flux2(NetworksInMemory):
         self._config = config = checkpoint.bundle.config("transformer")
         self.read_layers = LAYERS[checkpoint.bundle.config("text_encoder")["model_type"]]
         super().__init__(checkpoint, networks, loaded.report, lambda: flux2_pairs(config), PROCESSORS, autoencoder)
+        self._rotary = self.transformer.pos_embed = Rotary(self.transformer.pos_embed)
+        self._tables = RotaryTables(self._rotary, text_positions, picture_positions)
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width), ``guidance`` (batch,) where the network takes it, and of references.
 
         These are ``shown`` (batch, tokens, channels), their latents one after another, and ``shown_at`` (batch, tokens,
-        4), where each token is.
+        2 · head size), the rotary rows of where each token is.
 
         Raises:
             OptionError: the network takes a guidance scale, and none is given.
@@ -85,7 +88,7 @@ class Flux2(NetworksInMemory):
         return Conditioning(conditioning)
 
     def _shown(self, references: Sequence[Reference]) -> tuple[Tensor, Tensor]:
-        """The tokens of references, (1, tokens, channels), and where they are."""
+        """The tokens of references, (1, tokens, channels), and the rotary rows of where they are."""
         tokens, at = [], []
         for number, reference in enumerate(references, start=1):
             picture = np.asarray(fitted(reference.picture, PATCH * self.checkpoint.factor))
@@ -94,7 +97,7 @@ class Flux2(NetworksInMemory):
             tokens.append(pack(latents).to(self.dtype))
             height, width = latents.shape[-2:]
             at.append(picture_positions(height, width, latents.device, number))
-        return torch.cat(tokens, dim=1), torch.cat(at)[None]
+        return torch.cat(tokens, dim=1), self._rotary.rows(torch.cat(at))[None]
 
     @torch.no_grad()
     def predict(
@@ -108,7 +111,7 @@ class Flux2(NetworksInMemory):
     ) -> Tensor:
         """The transformer's output for the picture's own tokens; those of references follow them."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
-        tokens, at = pack(x.to(self.dtype)), picture_positions(height, width, x.device)
+        tokens, (text_at, at) = pack(x.to(self.dtype)), self._tables(Size(text.shape[1], height, width, x.device))
         if "shown" in conditioning:
             tokens = torch.cat([tokens, conditioning["shown"]], dim=1)
             at = torch.cat([at, conditioning["shown_at"][0]])
@@ -117,7 +120,7 @@ class Flux2(NetworksInMemory):
             timestep=timestep_rows(timestep, x) / TIMESTEPS,
             guidance=conditioning.tensors.get("guidance"),
             encoder_hidden_states=text,
-            txt_ids=text_positions(text.shape[1], x.device),
+            txt_ids=text_at,
             img_ids=at,
             joint_attention_kwargs=self.attention_options(attention, (height, width)),
             return_dict=False,

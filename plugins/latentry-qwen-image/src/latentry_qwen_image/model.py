@@ -20,8 +20,8 @@ from latentry_qwen_image.pictures import PICTURE, Seeing, fitted, pixels
 from latentry_qwen_image.prompts import INSTRUCTIONS
 
 if TYPE_CHECKING:
+    from latentry_diffusers.model.checkpoint import BundledCheckpoint
     from latentry_diffusers.model.load_networks import Loaded
-    from latentry_qwen_image.checkpoint import QwenImageCheckpoint
 
 TOKENS = 1024
 """The most tokens of a prompt, those around it not counted."""
@@ -40,12 +40,15 @@ class QwenImage(NetworksInMemory):
     """
 
     rows_of_timesteps = True
-    checkpoint: QwenImageCheckpoint
+    checkpoint: BundledCheckpoint
 
-    def __init__(self, checkpoint: QwenImageCheckpoint, loaded: Loaded) -> None:
+    def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
         networks = loaded.networks
         self.transformer, self.vae, self.text = networks["transformer"], networks["vae"], loaded.text("text_encoder")
-        config, processors = checkpoint.transformer, {"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor}
+        config, processors = (
+            checkpoint.bundle.config("transformer"),
+            {"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor},
+        )
         if config.get("zero_cond_t") and not hasattr(self.transformer, "zero_cond_t"):
             raise ModelError(
                 "The transformer cannot be run by this version of diffusers.",

@@ -34,6 +34,11 @@ class BundledCheckpoint(ABC):
         """Channels, height and width of one latent for a picture size in pixels."""
 
     @property
+    @abstractmethod
+    def size(self) -> int:
+        """Height and width in pixels that it draws best."""
+
+    @property
     def vae(self) -> Mapping[str, Any]:
         """Configuration of the autoencoder."""
         return self.bundle.config("vae")

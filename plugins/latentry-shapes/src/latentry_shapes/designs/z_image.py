@@ -29,11 +29,11 @@ class ZImage(Design):
     def denoiser(self) -> ZImageTransformer2DModel:
         return ZImageTransformer2DModel(
             in_channels=self.channels,
-            dim=128,
+            dim=96,
             n_layers=3,
             n_refiner_layers=1,
-            n_heads=4,
-            n_kv_heads=4,
+            n_heads=3,
+            n_kv_heads=3,
             cap_feat_dim=96,
             axes_dims=(8, 12, 12),
             axes_lens=(1024, 64, 64),

@@ -10,7 +10,7 @@ import click
 from latentry._cli._app import app
 from latentry._cli._global_options import GlobalOptions, begin_log, completion_asked, take_global_options
 from latentry._cli._printing._messages import message
-from latentry._cli._printing._streams import abandon_output, flush_output, prepare_streams, print_error
+from latentry._cli._printing._streams import abandon_output, flush_output, prepare_streams, print_error, print_message
 from latentry._cli._settings._file import read_config
 from latentry._errors import LatentryError
 
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if options.debug:
             print_error("".join(traceback.format_exception(error)))
-        print_error(message(error))
+        print_message(message(error))
         _flush_or_abandon()
         return REFUSED if isinstance(error, (LatentryError, click.ClickException)) else FAILED
 

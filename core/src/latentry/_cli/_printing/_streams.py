@@ -6,7 +6,12 @@ import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
+from shutil import get_terminal_size
+from textwrap import TextWrapper
 from typing import TextIO
+
+NARROWEST = 20
+"""Columns below which nothing is fitted."""
 
 
 def prepare_streams() -> None:
@@ -45,6 +50,15 @@ def abandon_output() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def print_message(text: str) -> None:
+    """Print lines for people to standard error; in a terminal, no word is broken at its edge."""
+    if is_terminal(sys.stderr):
+        wide = max(get_terminal_size().columns, NARROWEST)
+        fitted = TextWrapper(wide, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(fitted.fill(line) if len(line) > wide else line for line in text.split("\n"))
+    print_error(text)
 
 
 def print_error(text: str) -> None:

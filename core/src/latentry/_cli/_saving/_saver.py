@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentry._cli._printing._output import print_json, say
-from latentry._cli._printing._streams import print_error
+from latentry._cli._printing._streams import print_message
 from latentry._cli._saving._output import Output, writing
 from latentry._cli._saving._sheet import ContactSheet
 from latentry._cli._saving._template import values_of
@@ -87,7 +87,7 @@ class Saver:
         request = result.recipes[0].request
         assert request.steps is not None
         method = f"{request.scheduler}, {request.sigmas}" if request.plan is None else request.plan
-        print_error(
+        print_message(
             f"{method}, {counted(request.steps, 'step')} ({counted(result.evaluations, 'evaluation')}), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
@@ -95,7 +95,7 @@ class Saver:
 
     def _tell(self, notes: Iterable[str]) -> None:
         for note in () if self._quiet or self._as_json else notes:
-            print_error(visible(f"note: {note}"))
+            print_message(visible(f"note: {note}"))
 
     def close(self) -> None:
         """Write the sheet, and print the JSON document of what was written, be it all or not."""

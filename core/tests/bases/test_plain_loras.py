@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from latentry import IncompatibleError, LoraMode, LoraRequest, ModelError
+from latentry import Curve, IncompatibleError, LoraMode, LoraRequest, ModelError
 from latentry._bases._loras import Loras
 
 
@@ -83,6 +83,25 @@ def test_alpha_weights_and_several_files(tmp_path: Path, mode: LoraMode) -> None
     loras = Loras({"denoiser": ours})
     with loras.set([LoraRequest(path=first), LoraRequest(path=second, weight=5, denoiser=-0.3)], mode):
         torch.testing.assert_close(ours(X), expected(X), rtol=1e-5, atol=1e-5)
+
+
+def test_a_weight_that_changes_has_the_bits_of_each_number(tmp_path: Path) -> None:
+    """Beside one that keeps its weight; outside a run it is that of the start."""
+    paths = [written(tmp_path / f"{seed}.safetensors", factors(seed), "diffusers") for seed in (1, 2)]
+    ours, curve = network(), Curve.parse("0.5@0,-1@1")
+    loras, kept = Loras({"denoiser": ours}), LoraRequest(path=paths[1], weight=0.7)
+    expected = {}
+    for weight in (0.5, 0.0, -1.0):
+        with loras.set([LoraRequest(path=paths[0], weight=weight), kept], "unmerged"):
+            expected[weight] = ours(X)
+    with loras.set([LoraRequest(path=paths[0], weight=curve), kept], "unmerged"):
+        for weight, one in expected.items():
+            with loras.weighing((weight,)):
+                torch.testing.assert_close(ours(X), one, rtol=1e-6, atol=1e-6)
+        assert torch.equal(ours(X), expected[0.5])
+    with pytest.raises(IncompatibleError, match="cannot be merged"):
+        loras.set([LoraRequest(path=paths[0], weight=curve)], "merged")
+    assert torch.equal(ours(X), network()(X))
 
 
 def test_others_replace_them_and_the_end_of_a_block_brings_them_back(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from latentry._bases._weights import read_tensors
@@ -31,6 +32,10 @@ class Factors(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """Of the weight that it is for."""
         return len(self.up), *self.down.shape[1:]
+
+    def to(self, where: torch.device | torch.dtype) -> Factors:
+        """On a device, or in a dtype."""
+        return Factors(self.up.to(where), self.down.to(where))
 
 
 def read_factors(path: Path) -> Mapping[str, Factors]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import local
 from typing import NamedTuple
 
 import torch
@@ -28,10 +29,24 @@ class Place(NamedTuple):
     layer: Layer
 
 
-class Setting(NamedTuple):
-    """What the LoRAs of a request do together, by layer, and how they are applied."""
+class Part(NamedTuple):
+    """What one LoRA does to a layer.
 
-    changes: Mapping[Layer, Factors]
+    Attributes:
+        factors: without its weight.
+        weight: of the LoRA; where that changes over a run, the one at its start.
+        curve: which of the weights that change it is; None for none.
+    """
+
+    factors: Factors
+    weight: float
+    curve: int | None
+
+
+class Setting(NamedTuple):
+    """What the LoRAs of a request do, by layer, and how they are applied."""
+
+    changes: Mapping[Layer, Sequence[Part]]
     mode: LoraMode
 
 
@@ -46,6 +61,7 @@ class Loras:
         self._places = dict(_places(networks))
         self._current = Setting({}, "unmerged")
         self._undo: list[Callable[[], None]] = []
+        self._here = local()
 
     def match(self, path: Path) -> LoraMatch:
         """What one file does to the model; see ``latentry.models.Checkpoint.match_loras``."""
@@ -63,7 +79,7 @@ class Loras:
             self._check_shape(path, name, file[name])
         notes = (f"{path.name} is also for layers that this model does not have: {', '.join(unmatched[:3])}.",)
         parts = tuple(dict.fromkeys(place.part for place in found))
-        return LoraMatch(path, parts, len(found), unmatched, notes if unmatched else ())
+        return LoraMatch(path, parts, len(found), unmatched, notes if unmatched else (), varies=True)
 
     def _check_shape(self, path: Path, name: str, factors: Factors) -> None:
         wanted = tuple(self._places[name].layer.weight.shape)
@@ -77,6 +93,13 @@ class Loras:
 
     def set(self, loras: Sequence[LoraRequest], mode: LoraMode) -> AbstractContextManager[None]:
         """See ``latentry.models.Model.set_loras``. Where it raises, nothing has changed."""
+        if mode == "merged" and any(lora.curve is not None for lora in loras):
+            raise IncompatibleError(
+                "A LoRA whose weight changes over the run cannot be merged.",
+                why="It would be merged into the model's weights once.",
+                remedy="Use it unmerged, which is the default.",
+                field="loras",
+            )
         wanted, before = Setting(self._changes(loras), mode), self._current
         try:
             self._apply(wanted)
@@ -85,31 +108,43 @@ class Loras:
             raise
         return self._restoring(before)
 
-    def _changes(self, loras: Sequence[LoraRequest]) -> dict[Layer, Factors]:
-        """The product of all LoRAs for each layer; its rank is the sum of theirs."""
-        found: dict[Layer, list[Factors]] = {}
+    @contextmanager
+    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
+        """See ``latentry.models.VariesLoras``."""
+        before, self._here.weights = self._weights(), tuple(weights)
+        try:
+            yield
+        finally:
+            self._here.weights = before
+
+    def _weights(self) -> tuple[float, ...] | None:
+        return getattr(self._here, "weights", None)
+
+    def _changes(self, loras: Sequence[LoraRequest]) -> dict[Layer, list[Part]]:
+        found: dict[Layer, list[Part]] = {}
+        curves = 0
         for lora in loras:
             path = Path(lora.path)
             self.match(path)
             for name, factors in read_factors(path).items():
-                place = self._places.get(name)
-                if place is not None and (weight := lora.weight_of(place.part)):
-                    found.setdefault(place.layer, []).append(Factors(weight * factors.up, factors.down))
-        return {
-            layer: Factors(torch.cat([each.up for each in all_], 1), torch.cat([each.down for each in all_]))
-            for layer, all_ in found.items()
-        }
+                if (place := self._places.get(name)) is None:
+                    continue
+                curve = None if lora.curve is None or place.part.startswith("text_encoder") else curves
+                if (weight := lora.weight_of(place.part)) or curve is not None:
+                    found.setdefault(place.layer, []).append(Part(factors, weight, curve))
+            curves += lora.curve is not None
+        return found
 
     def _apply(self, setting: Setting) -> None:
         """Takes the present changes away, and makes others."""
         while self._undo:
             self._undo.pop()()
         self._current = setting
-        for layer, factors in setting.changes.items():
+        for layer, parts in setting.changes.items():
             if setting.mode == "merged":
-                self._undo.append(_merge(layer, factors))
+                self._undo.append(_merge(layer, _together(parts, None)))
             else:
-                self._undo.append(layer.register_forward_hook(_Beside(factors)).remove)
+                self._undo.append(layer.register_forward_hook(_Beside(parts, self._weights)).remove)
 
     @contextmanager
     def _restoring(self, before: Setting) -> Iterator[None]:
@@ -130,20 +165,39 @@ def _places(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, Place]]:
 
 
 class _Beside:
-    """A forward hook that adds up·down·x to a layer's output; the layer and its weight stay as they are."""
+    """A forward hook that adds up·down·x to a layer's output; the layer and its weight stay as they are.
 
-    def __init__(self, factors: Factors) -> None:
-        self._own, self._placed = factors, factors
+    Args:
+        parts: what each LoRA adds.
+        weights: gives the weights that change, as they are at present; None for those of the start.
+    """
+
+    def __init__(self, parts: Sequence[Part], weights: Callable[[], tuple[float, ...] | None]) -> None:
+        self._parts, self._weights = parts, weights
+        self._varies = any(part.curve is not None for part in parts)
+        self._placed: tuple[object, Factors] | None = None
 
     def __call__(self, layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = given[0]
-        if self._placed.up.device != x.device or self._placed.up.dtype != x.dtype:
+        weights = self._weights() if self._varies else None
+        placed = self._placed
+        if placed is None or placed[0] != (x.device, x.dtype, weights):
             with torch.inference_mode(False), torch.no_grad():  # what is kept may be used under autograd later
-                self._placed = Factors(*(tensor.to(x.device, x.dtype) for tensor in self._own))
-        up, down = self._placed
+                # copied once: from then on weights change without a copy from the host
+                self._parts = [part._replace(factors=part.factors.to(x.device)) for part in self._parts]
+                factors = _together(self._parts, weights)
+                self._placed = placed = ((x.device, x.dtype, weights), factors.to(x.dtype))
+        up, down = placed[1]
         if isinstance(layer, nn.Conv2d):
             return output + conv2d(layer._conv_forward(x, down, None), up[:, :, None, None])
         return output + linear(linear(x, down), up)
+
+
+def _together(parts: Sequence[Part], weights: tuple[float, ...] | None) -> Factors:
+    """The product of all LoRAs; its rank is the sum of theirs."""
+    now = [part.weight if weights is None or part.curve is None else weights[part.curve] for part in parts]
+    ups = [weight * part.factors.up for weight, part in zip(now, parts, strict=True)]
+    return Factors(torch.cat(ups, 1), torch.cat([part.factors.down for part in parts]))
 
 
 def _merge(layer: Layer, factors: Factors) -> Callable[[], None]:

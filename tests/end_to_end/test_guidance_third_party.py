@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from support.commandline import clean_environment
 from support.distributions import Distribution, Site, install
 from support.models import write_stable_diffusion
 from support.models_flux import write_flux
+from support.models_flux2 import write_flux2
+from support.models_qwen_image import write_qwen_image
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
+from support.models_z_image import write_z_image
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +26,13 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "sdxl": write_stable_diffusion_xl,
     "sd3": write_stable_diffusion_3,
     "flux": write_flux,
+    "flux2": partial(write_flux2, kind="dev"),
+    "qwen-image": write_qwen_image,
+    "z-image": partial(write_z_image, kind="base"),
 }
+"""All that have a variant of the kinds that it declares."""
+QUIET = {"flux2", "qwen-image"}
+"""Those whose small random networks hardly listen to the prompt."""
 
 MINE = """
 from latentry import GuidanceSpec, hookimpl
@@ -69,7 +79,8 @@ for family, folder in json.loads(sys.argv[1]).items():
         )
         return engine.generate(request)
     plain = (
-        draw(guidance_method="true-cfg", guidance_options={"scale": 3.0}) if family == "flux" else draw(guidance=3.0)
+        draw(guidance_method="true-cfg", guidance_options={"scale": 3.0})
+        if family in ("flux", "flux2") else draw(guidance=3.0, guidance_method="classifier-free")
     )
     same = draw(guidance_method="fading", guidance_options={"part": 0.0})
     mine = draw(guidance_method="fading")
@@ -120,7 +131,7 @@ def test_a_third_partys_guidance_guides(family: str, found: dict[str, Any]) -> N
     """With nothing of its own it is plain guidance; with it, another picture, alone or in company, and again."""
     report = found[family]
     assert report["as plain"] < 1e-4
-    assert report["own"] > 1e-2
+    assert report["own"] > (2e-4 if family in QUIET else 1e-2)
     assert report["alone"] < 1e-3
     assert report["again"] == 0.0
     assert report["plugin"]["distribution"] == "latentry-fading"

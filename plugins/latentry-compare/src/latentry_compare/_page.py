@@ -102,11 +102,12 @@ def plot(report: Report) -> str:
 
 
 def told(report: Report) -> list[str]:
-    """The columns of the table: the scheduler, what differs, and what was measured."""
+    """The columns of the table: the scheduler, what differs and what was measured; sigmas early if compared."""
     measured = ("evaluations", "distance", "worst", "seconds")
     wanted = {name for name in measured if any(getattr(row, name) is not None for row in report.rows)}
     wanted |= {"scheduler", *(name for name in LABELS if _differ(report, name))}
-    return [name for name in COLUMNS if name in wanted]
+    early = ["scheduler", "sigmas"] if _several_sigmas(report) else []
+    return [name for name in dict.fromkeys((*early, *COLUMNS)) if name in wanted]
 
 
 def cell(row: Row, name: str) -> str:

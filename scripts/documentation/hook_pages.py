@@ -16,12 +16,9 @@ from latentry._discovery._kinds import KINDS, Kind
 
 def hook_pages(host: PluginHost) -> dict[str, str]:
     """All of them, by path, and an index."""
-    rows = [
-        (f"[`{kind.hook}`]({kind.hook}.md)", _summary(kind), f"`{kind.record.__name__}`", f"`host.{kind.attribute}`")
-        for kind in KINDS
-    ]
+    rows = [(f"[`{kind.hook}`]({kind.hook}.md)", _summary(kind), f"`{kind.record.__name__}`") for kind in KINDS]
     index = "# Hooks\n\nA plugin implements these, marked with `@latentry.hookimpl`; each gives records.\n\n"
-    index += table(("hook", "what it registers", "record", "in the host"), rows)
+    index += table(("hook", "what it registers", "record"), rows)
     pages = {f"reference/hooks/{kind.hook}.md": _page(host, kind) for kind in KINDS}
     return {"reference/hooks/index.md": index, **pages}
 

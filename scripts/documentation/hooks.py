@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     address = next(iter(distributions().values()))["urls"]["Source"].removesuffix("core")
     source = "" if address.startswith(PLACEHOLDER) else address
     return rewritten(markdown, page.file.src_uri, {file.src_uri for file in files}, source)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Mark the names of options: browsers would break them after their dashes."""
+    return re.sub(r"<code>(--[\w-]+)</code>", r'<code class="option">\1</code>', html)

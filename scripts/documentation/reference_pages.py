@@ -10,7 +10,10 @@ from documentation.repository import ROOT
 from latentry._errors import LatentryError
 
 EXAMPLE = ROOT / "examples" / "swatches"
-MODULES = ("", "solvers", "sigmas", "tables", "attention", "guidance", "models", "names", "commands", "testing")
+MODULES = (
+    *("", "solvers", "sigmas", "tables", "attention", "guidance", "conditioners", "models", "batches", "names"),
+    *("commands", "testing"),
+)
 """The public modules, below ``latentry``."""
 
 

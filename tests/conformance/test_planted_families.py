@@ -350,6 +350,10 @@ OF_LIBRARIES = {
         "set_ = model.set_loras; model.set_loras = lambda *given: [set_(*given), nullcontext()][1]",
     ),
     "LoRAs have no effect": ("loras", "model.set_loras = lambda *given: nullcontext()"),
+    "one weight of a LoRA for all rows": (
+        "loras",
+        "weigh = model.weighing; model.weighing = lambda rows: weigh(rows[:1] * len(rows))",
+    ),
     "tiles stay": (
         "tiling",
         "tile = model.autoencoder.tile\n"

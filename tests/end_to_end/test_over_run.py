@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.stitched import stitched
 
-from latentry import Curve, Engine, GenerationRequest, PluginHost, Recipe
+from latentry import Curve, Engine, GenerationRequest, PluginHost, ProgressEvent, Recipe
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +76,37 @@ def test_a_step_is_that_of_the_number(folders: dict[str, str], family: str, tmp_
     jobs[1].result(timeout=120)
     recipe = Recipe.model_validate_json(drawn.recipes[1].model_dump_json())
     assert torch.equal(engine.reproduce(recipe).latents, drawn.latents[1:])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_jobs_share_a_pass_though_their_loras_have_other_weights(
+    folders: dict[str, str], family: str, tmp_path: Path
+) -> None:
+    host = PluginHost()
+    engine, alone = Engine(host), Engine(host, batch_invariant=True)
+    model = engine.load(engine.prepare(request(folders[family])))
+    networks = {part: model.networks[part] for part in model.networks if part in ("unet", "transformer")}
+    file = str(write(tmp_path / "ink.safetensors", diffusers(random_lora(networks, rank=2, seed=1))))
+    wanted = [
+        request(folders[family], prompt="a star", loras=({"path": file, "weight": weight},), seed=seed)
+        for seed, weight in enumerate((0.0, -0.5, 1.0, Curve.parse("0@0,1@0.75")))
+    ]
+    passes: list[int] = []
+    predict = model.predict
+
+    def counted(x: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        passes.append(len(x))
+        return predict(x, *rest, **more)
+
+    model.predict = counted  # type: ignore[method-assign]
+    together = Barrier(len(wanted))
+
+    def meet(event: ProgressEvent) -> None:
+        if event.stage == "encode" and event.done == 0:
+            together.wait(120)
+
+    jobs = [engine.submit(each, progress=meet) for each in wanted]
+    for each, job in zip(wanted, jobs, strict=True):
+        expected = alone.generate(each).latents
+        assert torch.allclose(job.result(120).latents, expected, atol=1e-4 * float(expected.abs().max()))
+    assert max(passes) >= len(wanted)

@@ -50,12 +50,34 @@ def test_every_kind_has_the_bits_of_its_weight(network: Small, tmp_path: Path, k
     with adapters.set((lora(network, tmp_path, kind, CURVE), kept), "unmerged"):
         assert torch.equal(run(network), expected[0])
         for weight, one in zip(weights, expected, strict=True):
-            with adapters.weighing((weight,)):
+            with adapters.weighing([(weight,)]):
                 assert torch.allclose(run(network), one, atol=1e-6, rtol=0.0)
                 assert torch.equal(run(network), one) or "bias" in kind.lower()
         assert torch.equal(run(network), expected[0])
     assert float((expected[2] - expected[1]).abs().max()) > 0.01
     assert torch.equal(run(network), plain)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_every_row_has_its_own_weight(network: Small, tmp_path: Path, kind: str) -> None:
+    """Of two adapters of the kind, beside one that has the same weight in all rows."""
+    adapters = Adapters({"unet": network}, lambda: ())
+    kept = lora(network, tmp_path, "LoRA", 0.7, seed=1)
+    rows = [(0.5, 1.0), (0.5, 1.0), (-1.0, 0.0), (0.0, 0.25)]
+
+    def worn(*weights: float | Curve) -> tuple[LoraRequest, ...]:
+        return (*(lora(network, tmp_path, kind, weight, seed) for seed, weight in enumerate(weights, 2)), kept)
+
+    x = torch.randn((len(rows), 4, 12, 10), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected = []
+        for index, weights in enumerate(rows):
+            with adapters.set(worn(*weights), "unmerged"):
+                expected.append(network(x[index : index + 1]))
+        with adapters.set(worn(CURVE, CURVE), "unmerged"), adapters.weighing(rows):
+            found = network(x)
+    assert torch.allclose(found, torch.cat(expected), atol=1e-5, rtol=0.0)
+    assert float((expected[0] - expected[3]).abs().max()) > 0.01
 
 
 def test_each_thread_has_its_weights(network: Small, tmp_path: Path) -> None:
@@ -65,7 +87,7 @@ def test_each_thread_has_its_weights(network: Small, tmp_path: Path) -> None:
 
     def draw(weight: float) -> list[Tensor]:
         together.wait(timeout=60)
-        with adapters.weighing((weight,)):
+        with adapters.weighing([(weight,)]):
             return [run(network) for _ in range(20)]
 
     with adapters.set((lora(network, tmp_path, "LoRA", CURVE),), "unmerged"), ThreadPoolExecutor(4) as pool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,6 +36,11 @@ class LoraRequest(BaseModel):
         """The denoiser's weight over the run, where it is a curve."""
         found = self.weight if self.denoiser is None else self.denoiser
         return found if isinstance(found, Curve) else None
+
+    @property
+    def opened(self) -> LoraRequest:
+        """The same without its weight for the denoiser, which is then given at each evaluation."""
+        return self.model_copy(update={"denoiser": _constant(1.0)})
 
     def weight_of(self, part: str) -> float:
         """The weight for a network, named as in ``Model.networks``; of a curve the value where the run begins.
@@ -101,9 +106,29 @@ class ChosenLoras:
         return tuple(note for match in self.matches for note in match.notes)
 
     @property
-    def curves(self) -> tuple[Curve, ...]:
-        """Those of the LoRAs whose weight changes over the run, in their order."""
-        return tuple(lora.curve for lora in self.requests if lora.curve is not None)
+    def varying(self) -> bool:
+        """Whether a weight is given at each evaluation."""
+        return any(lora.curve is not None for lora in self.requests)
+
+    @property
+    def opened(self) -> ChosenLoras:
+        """The same without their weights for the denoiser, as far as these can be given at each evaluation.
+
+        Equal for requests that differ in these weights alone, which can then have the model in common.
+        """
+        if self.mode == "merged":
+            return self
+        pairs = zip(self.requests, self.matches, strict=True)
+        return replace(self, requests=tuple(lora.opened if match.varies else lora for lora, match in pairs))
+
+    def curves_of(self, worn: ChosenLoras) -> tuple[Curve, ...]:
+        """The weights of those LoRAs that have a curve on the model.
+
+        Args:
+            worn: these LoRAs, as they are set: themselves, or ``opened``.
+        """
+        pairs = zip(self.requests, worn.requests, strict=True)
+        return tuple(lora.curve or _constant(lora.weight_of("")) for lora, one in pairs if one.curve is not None)
 
     @property
     def key(self) -> Hashable:
@@ -124,6 +149,10 @@ class ChosenLoras:
             if part.startswith(start) and (weight := _over_run(lora, part) or lora.weight_of(part))
         )
         return (self.mode, weights) if weights else ()
+
+
+def _constant(weight: float) -> Curve:
+    return Curve(points=((0.0, weight),))
 
 
 def _over_run(lora: LoraRequest, part: str) -> Curve | None:

@@ -231,15 +231,21 @@ class VariesLoras(Protocol):
     checkpoint says so (``LoraMatch.varies``).
     """
 
-    def weighing(self, weights: Sequence[float]) -> AbstractContextManager[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> AbstractContextManager[None]:
         """Sets the weights of the denoiser's LoRAs for the evaluations of this thread, until the end of the context.
 
         Without it, they have those of the start of a run.
 
         Args:
-            weights: of the LoRAs that have a curve, in their order.
+            weights: for each row, those of the LoRAs that have a curve, in their order. Rows are alike, unless the
+                model has ``rows_of_lora_weights = True``.
         """
         ...
+
+
+def takes_rows_of_lora_weights(model: Model) -> bool:
+    """Whether rows of one pass may have different weights of LoRAs: ``rows_of_lora_weights = True``."""
+    return bool(getattr(model, "rows_of_lora_weights", False))
 
 
 @runtime_checkable

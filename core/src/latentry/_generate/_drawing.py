@@ -78,7 +78,7 @@ class Studio:
             served: list[AttentionGuard] = []
             steering = sorted(set(self.conditioners.load(setup)), key=id)
             for each in sorted(loaded, key=id):  # one order in all threads: they must not wait for one another
-                loras = setup.loras if each is loaded[0] else ChosenLoras()
+                loras = setup.worn(shared=company.shared) if each is loaded[0] else ChosenLoras()
                 setting = partial(_set, each, self.backends, setup, loras)
                 served += stack.enter_context(
                     each.setting.hold((setup.serving, loras.key), setting, due=due, wait=wait)
@@ -299,5 +299,5 @@ def _set(
         if setup.float32_autoencoder and "vae" in model.networks:
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
         # a graph holds the weights of its LoRAs
-        stack.enter_context(loaded.capturing("off" if loras.curves else memory.capture, (setup.attention, loras.key)))
+        stack.enter_context(loaded.capturing("off" if loras.varying else memory.capture, (setup.attention, loras.key)))
         yield guards

@@ -19,7 +19,7 @@ class Changing:
     Attributes:
         steps: of the run.
         flow: noise levels are σ, and not σ/α.
-        loras: weights of the LoRAs whose weights change.
+        loras: weights of the LoRAs that have them at each evaluation.
         scale: the guidance scale of a network that takes it as an input; None where it does not change.
     """
 
@@ -29,7 +29,7 @@ class Changing:
     scale: Curve | None = None
 
     def weights(self, query: Query) -> tuple[float, ...]:
-        """The weights of the LoRAs that change."""
+        """The weights of those LoRAs."""
         return tuple(value_at(curve, query, self.steps, flow=self.flow) for curve in self.loras)
 
     def told(self, query: Query, conditioning: Conditioning) -> Conditioning:

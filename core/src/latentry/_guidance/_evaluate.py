@@ -109,7 +109,8 @@ class BatchEvaluate:
             sides = [negative[row * len(negative) // len(x)] for row in rows]
             steer, weights = self._controls.at(query, sides), self._changing.weights(query)
             told = self._changing.told(query, conditioning)
-            output = self._output(Rows(self._model, some, query.timestep, told, layers, attention, steer, weights))
+            by_row = (weights,) * len(some) if weights else ()
+            output = self._output(Rows(self._model, some, query.timestep, told, layers, attention, steer, by_row))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)

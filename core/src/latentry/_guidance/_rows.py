@@ -14,7 +14,7 @@ from latentry._conditioning._controls import Steer
 from latentry._contract._attention_change import AttentionChange
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
-from latentry._contract._model import Model, VariesLoras, takes_rows_of_timesteps
+from latentry._contract._model import Model, VariesLoras, takes_rows_of_lora_weights, takes_rows_of_timesteps
 from latentry._discovery import plugin_call
 
 
@@ -30,7 +30,7 @@ class Rows:
         skip_layers: layers that are left out.
         attention: a change of the picture's attention to itself.
         steer: gives what conditioners inject; such rows go through alone.
-        weights: of the LoRAs whose weights change over the run, see ``VariesLoras``.
+        weights: for each row, those of the LoRAs whose weights are given at each evaluation, see ``VariesLoras``.
     """
 
     model: Model
@@ -40,7 +40,7 @@ class Rows:
     skip_layers: tuple[int, ...] = ()
     attention: AttentionChange | None = None
     steer: Steer | None = None
-    weights: tuple[float, ...] = ()
+    weights: tuple[tuple[float, ...], ...] = ()
 
     def predict(self) -> Tensor:
         """The network's output for these rows."""
@@ -60,6 +60,7 @@ class Rows:
         """Equal for rows that can go through together."""
         timestep = None if takes_rows_of_timesteps(self.model) else self.timestep
         shape = tuple(self.x.shape[1:])
+        first = self.weights[0] if self.weights else ()  # those of one request are alike
         return (
             id(self.model),
             shape,
@@ -69,7 +70,7 @@ class Rows:
             self.attention,
             timestep,
             self.steer,
-            self.weights,
+            len(first) if takes_rows_of_lora_weights(self.model) else first,
         )
 
     def _weighing(self) -> AbstractContextManager[None]:
@@ -95,7 +96,7 @@ def predict_together(several: Sequence[Rows]) -> list[Tensor]:
         Conditioning.stacked([rows.conditioning for rows in several]),
         first.skip_layers,
         first.attention,
-        weights=first.weights,
+        weights=tuple(weights for rows in several for weights in rows.weights),
     )
     return list(torch.split(joined.predict(), [len(rows.x) for rows in several]))
 

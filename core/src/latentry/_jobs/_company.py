@@ -27,6 +27,11 @@ class Company(Protocol):
         """Its place among those that wait for a model's settings; None for that of its arrival there."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether its evaluations may share passes."""
+        ...
+
     def predict(self, rows: Rows) -> Tensor:
         """The network's output for rows."""
         ...
@@ -56,6 +61,7 @@ class Alone:
     """``Company`` of a drawing in the caller's own thread: it shares nothing, and the caller ends it by exceptions."""
 
     due: float | None = None
+    shared = False
 
     def predict(self, rows: Rows) -> Tensor:
         """In its own pass."""
@@ -92,6 +98,7 @@ class InJob:
 
     def __init__(self, course: Course, device: Device, due: Due) -> None:
         self._course, self._device, self.due = course, device, due.at
+        self.shared = not device.batch_invariant
         self._sampling = False
 
     def predict(self, rows: Rows) -> Tensor:

@@ -48,12 +48,12 @@ class Device:
     run cannot hold up a short one. A pass that fails is repeated in halves, so that a request fails by its
     own fault alone, and where memory ran out the halves stay the limit.
 
-    Args:
+    Attributes:
         batch_invariant: each evaluation has a pass of its own, and gives the bits that it gives alone.
     """
 
     def __init__(self, *, batch_invariant: bool = False) -> None:
-        self._alone = batch_invariant
+        self.batch_invariant = batch_invariant
         self._changed = Condition()
         self._members = 0
         self._asked: list[_Asked] = []
@@ -145,7 +145,7 @@ class Device:
         return [asked for asked in chosen if asked.answer.set_running_or_notify_cancel()]
 
     def _limit(self, asked: _Asked) -> int:
-        return 0 if self._alone else min(self._most.get(_place(asked.rows), MOST_ROWS), _fitting(asked.rows.x))
+        return 0 if self.batch_invariant else min(self._most.get(_place(asked.rows), MOST_ROWS), _fitting(asked.rows.x))
 
     def _make(self, several: Sequence[_Asked]) -> None:
         if not several:

@@ -98,6 +98,13 @@ class Setup:
         memory = self.memory
         return self.attention, memory.tile, memory.slicing, memory.capture, self.float32_autoencoder
 
+    def worn(self, *, shared: bool) -> ChosenLoras:
+        """The LoRAs as they are set on the model: in shared passes without weights, which then come with each row.
+
+        Graphs of a network hold the weights of its LoRAs.
+        """
+        return self.loras.opened if shared and self.memory.capture == "off" else self.loras
+
     @property
     def home(self) -> torch.device:
         """Where the networks are while they are not used."""

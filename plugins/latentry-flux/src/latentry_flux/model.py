@@ -43,6 +43,7 @@ class Flux(NetworksInMemory):
 
     checkpoint: BundledCheckpoint
     rows_of_timesteps = True
+    rows_of_lora_weights = True
 
     def __init__(self, checkpoint: BundledCheckpoint, parts: Parts) -> None:
         self.transformer, self.vae = parts.transformer, parts.vae

@@ -34,6 +34,7 @@ class StableDiffusion(NetworksInMemory):
 
     checkpoint: UNetCheckpoint
     rows_of_timesteps = True
+    rows_of_lora_weights = True
 
     def __init__(self, checkpoint: UNetCheckpoint, parts: Parts) -> None:
         self.unet, self.vae = parts.unet, parts.vae

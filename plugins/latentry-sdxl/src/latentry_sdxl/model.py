@@ -34,6 +34,7 @@ class StableDiffusionXL(NetworksInMemory):
 
     checkpoint: UNetCheckpoint
     rows_of_timesteps = True
+    rows_of_lora_weights = True
 
     def __init__(self, checkpoint: UNetCheckpoint, parts: Parts, *, time_ids: int, zeros: bool) -> None:
         """``time_ids`` is how many numbers the UNet takes besides the prompt, ``zeros`` as in the checkpoint."""

@@ -142,7 +142,7 @@ class ToyModel:
         self.passes: list[list[float]] = []
         self.encoded: list[tuple[tuple[str, ...], PromptSettings]] = []
         self.loras: Sequence[LoraRequest] = ()
-        self.weights: tuple[float, ...] = ()
+        self.weights: Sequence[Sequence[float]] = ()
         self.weighed: list[tuple[float, ...]] = []
         self.worn: list[tuple[LoraMode, tuple[LoraRequest, ...]]] = []
         self.backends: list[Any] = []
@@ -171,15 +171,13 @@ class ToyModel:
         """The truth about data around the colour, which pales with each layer that is left out."""
         if isinstance(timestep, Tensor):
             self.passes.append(timestep.tolist())
-            rows = [Conditioning({k: v[i : i + 1] for k, v in conditioning.tensors.items()}) for i in range(len(x))]
             return torch.cat(
-                [
-                    self.predict(x[i : i + 1], time, rows[i], skip_layers=skip_layers)
-                    for i, time in enumerate(timestep.tolist())
-                ]
+                [self._row(i, x, time, conditioning, skip_layers) for i, time in enumerate(timestep.tolist())]
             )
         if self.checkpoint.about.get("fails") == "sampling":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore text.")
+        if len(set(map(tuple, self.weights))) > 1:
+            return torch.cat([self._row(i, x, timestep, conditioning, skip_layers) for i in range(len(x))])
         self.calls.append((x.shape[0], timestep))
         self.told.append(tuple(conditioning.tensors))
         strength = self.checkpoint.about.get("pale", 1.0) * 0.5 ** len(skip_layers)
@@ -189,6 +187,17 @@ class ToyModel:
         centred = x - point.alpha * colour
         x0, eps = oracle.x0(centred, point) + colour, oracle.eps(centred, point)
         return emitted(self.prediction, point, x0, eps)
+
+    def _row(
+        self, row: int, x: Tensor, timestep: float, conditioning: Conditioning, skip_layers: tuple[int, ...]
+    ) -> Tensor:
+        """The prediction for one row of a batch."""
+        mine = Conditioning({name: value[row : row + 1] for name, value in conditioning.tensors.items()})
+        weights, self.weights = self.weights, self.weights[row : row + 1]
+        try:
+            return self.predict(x[row : row + 1], timestep, mine, skip_layers=skip_layers)
+        finally:
+            self.weights = weights
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         """Both, an eighth of their size."""
@@ -227,11 +236,16 @@ class ToyModel:
         finally:
             self.loras = before
 
+    @property
+    def rows_of_lora_weights(self) -> bool:
+        """Where rows of timesteps are."""
+        return self.rows_of_timesteps
+
     @contextmanager
-    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> Iterator[None]:
         """Remembers, for one thread at a time."""
-        self.weights = tuple(weights)
-        self.weighed.append(self.weights)
+        self.weights = weights
+        self.weighed += map(tuple, weights)
         yield
         self.weights = ()
 
@@ -239,5 +253,5 @@ class ToyModel:
         """How much of all LoRAs together a part gets."""
         changing = [lora for lora in self.loras if part in json.loads(Path(lora.path).read_text())["parts"]]
         curved = [] if part.startswith("text_encoder") else [lora for lora in self.loras if lora.curve]
-        now = dict(zip(curved, self.weights, strict=False))
+        now = dict(zip(curved, self.weights[0] if self.weights else (), strict=False))
         return sum(now.get(lora, lora.weight_of(part)) for lora in changing)

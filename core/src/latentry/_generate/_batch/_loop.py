@@ -223,7 +223,7 @@ class Sampling:
         return Changing(
             len(setup.plan),
             flow,
-            setup.loras.curves if loaded is self.loaded[0] else (),
+            setup.loras.curves_of(setup.worn(shared=self.company.shared)) if loaded is self.loaded[0] else (),
             scale if isinstance(scale, Curve) else None,
         )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry._contract._lora import LoraMode, LoraRequest
-from latentry._contract._model import Model
+from latentry._contract._model import Model, VariesLoras, takes_rows_of_lora_weights
 from latentry._errors import IncompatibleError, LatentryError
 from latentry._specs import VariantSpec
 from latentry.testing._family._inputs import DIFFERENT, SAME, Given, apart, given, predicted
@@ -55,12 +55,30 @@ def _faults(subject: FamilySubject, variant: VariantSpec, folder: Path) -> Itera
     with model.set_loras([LoraRequest(path=str(path), weight=0.0)]):
         if apart(predicted(model, inputs), own) > SAME:
             yield "a weight of 0 has an effect"
+    yield from _by_rows(model, inputs, path)
     try:
         with model.set_loras([LoraRequest(path=str(path))]):
             raise KeyError
     except KeyError:
         pass
     yield from _traces(model, inputs, own, before, "after an exception")
+
+
+def _by_rows(model: Model, inputs: Given, path: Path) -> Iterator[str]:
+    """Where it says that rows may have weights of their own, each row is that of a batch with its weight."""
+    if not takes_rows_of_lora_weights(model):
+        return
+    if not isinstance(model, VariesLoras):
+        yield "rows_of_lora_weights is True, and there is no weighing"
+        return
+    weights, expected = [(1.0,), (-0.5,)], []
+    for index, (weight,) in enumerate(weights):
+        with model.set_loras([LoraRequest(path=str(path), weight=weight)]):
+            expected.append(predicted(model, inputs.row(index)))
+    with model.set_loras([LoraRequest(path=str(path)).opened]), model.weighing(weights):
+        found = predicted(model, inputs)
+    if (off := apart(found, torch.cat(expected))) > SAME:
+        yield f"rows with weights of their own differ from each alone by {off:.1e}"
 
 
 def _write(model: Model, path: Path) -> tuple[Path, int]:

@@ -21,7 +21,7 @@ from latentry_diffusers.lora._description import listed
 from latentry_diffusers.lora._file import LoraFile, read_lora
 from latentry_diffusers.lora._layer_change import Layer, LayerChange, check_mergeable, own_weight
 from latentry_diffusers.lora._match import Matched, match
-from latentry_diffusers.lora._over_run import ChangeOverRun, Part, Weights
+from latentry_diffusers.lora._over_run import ChangeOverRun, Part, RowWeights, Weights
 from latentry_diffusers.lora._settings import settings_file
 from latentry_diffusers.lora._targets import DENOISERS, DOTTED, Target, changeable, find_targets
 from latentry_diffusers.lora._terms import ReadWeight
@@ -96,9 +96,9 @@ class Adapters:
         return self._restoring(before)
 
     @contextmanager
-    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> Iterator[None]:
         """Implements ``latentry.models.VariesLoras``."""
-        before, self._here.weights = getattr(self._here, "weights", None), tuple(weights)
+        before, self._here.weights = getattr(self._here, "weights", None), RowWeights(weights)
         try:
             yield
         finally:
@@ -122,7 +122,8 @@ class Adapters:
     def _together(self, parts: Sequence[Part], first: Weights) -> LayerChange | ChangeOverRun:
         if all(part.curve is None for part in parts):
             return together([part.change for part in parts])
-        return ChangeOverRun(parts, lambda: getattr(self._here, "weights", None) or first)
+        start = RowWeights((first,))
+        return ChangeOverRun(parts, lambda: getattr(self._here, "weights", None) or start)
 
     def _matched(self, path: Path) -> tuple[LoraFile, Matched]:
         file = read_lora(path)

@@ -35,6 +35,11 @@ class Change(NamedTuple):
         """The same on a device."""
         return self._replace(term=moved(self.term, device), bias=moved(self.bias, device))
 
+    @property
+    def proportional(self) -> bool:
+        """Whether it adds its weight times something that does not depend on it."""
+        return self.term is None or isinstance(self.term, Addition)
+
     def weighed(self, weight: float) -> Change:
         """The same with another weight than 1."""
         term = None if self.term is None else self.term.weighed(weight)

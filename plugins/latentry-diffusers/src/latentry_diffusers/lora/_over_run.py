@@ -1,8 +1,9 @@
-"""The change of a layer by adapters some of whose weights change over a run."""
+"""The change of a layer by adapters some of whose weights change over a run, or differ from row to row of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,33 @@ from latentry_diffusers.lora._layer_change import Layer, LayerChange
 from latentry_diffusers.lora._terms import ReadWeight
 
 Weights = tuple[float, ...]
+
+
+class RowWeights:
+    """The weights that change, for each row of a batch; on a device they are put once for all layers.
+
+    Attributes:
+        rows: of each row.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[float]]) -> None:
+        self.rows: Sequence[Weights] = tuple(map(tuple, rows))
+        self._columns: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    @property
+    def alike(self) -> bool:
+        """Whether all rows have the same."""
+        return all(weights == self.rows[0] for weights in self.rows)
+
+    def column(self, index: int, like: Tensor) -> Tensor:
+        """One of the weights in each row (rows), on the device and in the dtype of a tensor."""
+        key = like.device, like.dtype
+        if key not in self._columns:
+            host = torch.tensor(self.rows, dtype=like.dtype)
+            # from pinned memory the copy does not wait for the device
+            pinned = host.pin_memory() if like.device.type == "cuda" else host
+            self._columns[key] = pinned.to(like.device, non_blocking=True)
+        return self._columns[key][:, index]
 
 
 class Part(NamedTuple):
@@ -36,10 +64,11 @@ class ChangeOverRun:
         now: gives the weights that change, as they are at present.
     """
 
-    def __init__(self, parts: Sequence[Part], now: Callable[[], Weights]) -> None:
+    def __init__(self, parts: Sequence[Part], now: Callable[[], RowWeights]) -> None:
         self._parts, self._now = parts, now
         self._moved: tuple[torch.device, Sequence[Part]] | None = None
         self._last: tuple[Weights, torch.device, LayerChange] | None = None
+        self._whole = [together([part.change]) for part in parts]
 
     reads = frozenset[nn.Module]()
     """It is not merged."""
@@ -61,7 +90,29 @@ class ChangeOverRun:
         )
 
     def _hook(self, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
-        return self._at(self._now(), given[0].device).applied(layer, given, output)
+        now = self._now()
+        if now.alike:
+            return self._at(now.rows[0], given[0].device).applied(layer, given, output)
+        if all(part.curve is None or part.change.proportional for part in self._parts):
+            return self._in_proportion(now, layer, given, output)
+        return torch.cat(list(self._in_pieces(now.rows, layer, given[0], output)))
+
+    def _in_proportion(self, now: RowWeights, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+        """What each adapter adds with a weight of 1, times the weight of each row."""
+        for part, change in zip(self._parts, self._whole, strict=True):
+            added = change.applied(layer, given, torch.zeros_like(output))
+            if part.curve is not None:
+                weights = now.column(part.curve, output)
+                added = added * weights.view(-1, *(1,) * (output.ndim - 1))
+            output = output + added
+        return output
+
+    def _in_pieces(self, rows: Sequence[Weights], layer: nn.Module, x: Tensor, output: Tensor) -> Iterator[Tensor]:
+        """Rows of equal weights apart: rotations and norms are not proportional to their weights."""
+        place = 0
+        for weights, several in groupby(rows):
+            here = slice(place, place := place + len(list(several)))
+            yield self._at(weights, x.device).applied(layer, (x[here],), output[here])
 
     def _at(self, weights: Weights, device: torch.device) -> LayerChange:
         """The change with some weights; made anew where they are not those of the last call."""

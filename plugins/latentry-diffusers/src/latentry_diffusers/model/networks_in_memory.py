@@ -125,8 +125,8 @@ class NetworksInMemory(BaseModel):
             self._adapters = Adapters(self.networks, self._pairs)
         return self._adapters.set(loras, mode)
 
-    def weighing(self, weights: Sequence[float]) -> AbstractContextManager[None]:
-        """Sets the weights of the LoRAs whose weights change, for this thread."""
+    def weighing(self, weights: Sequence[Sequence[float]]) -> AbstractContextManager[None]:
+        """Sets the weights of the LoRAs that have them at each evaluation, by row, for this thread."""
         return nullcontext() if self._adapters is None else self._adapters.weighing(weights)
 
     def set_tiling(self, side: int | None, *, slicing: bool = False) -> AbstractContextManager[None]:

@@ -21,6 +21,8 @@ from latentry import ControlRequest, Engine
 pytestmark = pytest.mark.slow
 
 STEPS = 20
+PICTURE = drawing()[0].crop((0, 0, 64, 40))
+"""Of other proportions than the result."""
 GUIDED, UNGUIDED = 1e-3, 1e-4
 PIPELINES: dict[str, Any] = {"sd": diffusers.StableDiffusionPipeline, "sdxl": diffusers.StableDiffusionXLPipeline}
 
@@ -28,7 +30,7 @@ PIPELINES: dict[str, Any] = {"sd": diffusers.StableDiffusionPipeline, "sdxl": di
 @pytest.mark.parametrize(("family", "guidance"), [("sd", 1.0), ("sd", 5.0), ("sdxl", 5.0)])
 def test_both_pipelines_agree(engine: Engine, tmp_path: Path, family: str, guidance: float) -> None:
     model = {"sd": write_stable_diffusion, "sdxl": write_stable_diffusion_xl}[family](tmp_path / family)
-    adapter, picture = write_ip_adapter(tmp_path / "adapter", model), drawing()[0]
+    adapter, picture = write_ip_adapter(tmp_path / "adapter", model), PICTURE
     shown = tmp_path / "shown.png"
     picture.save(shown)
     asked = ControlRequest(model=str(adapter), picture=str(shown), weight=0.7)
@@ -57,7 +59,7 @@ def test_both_pipelines_agree(engine: Engine, tmp_path: Path, family: str, guida
 def test_both_pipelines_agree_on_flux(engine: Engine, tmp_path: Path, true: bool) -> None:
     """An adapter of XLabs' layout; with a negative prompt, whose output is shown a black picture."""
     model = write_flux(tmp_path / "flux")
-    adapter, picture = write_flux_ip_adapter(tmp_path / "adapter", model), drawing()[0]
+    adapter, picture = write_flux_ip_adapter(tmp_path / "adapter", model), PICTURE
     picture.save(tmp_path / "shown.png")
     asked = ControlRequest(model=str(adapter), picture=str(tmp_path / "shown.png"), weight=0.7)
     chosen: dict[str, Any] = {"steps": STEPS, "guidance": 3.5, "attention": "sdpa", "width": 64, "height": 64}

@@ -372,6 +372,7 @@ class ConditionerSpec(Spec):
         families: the model families that they steer, as ``distribution:name``.
         options: ``package.module:Class``, a frozen pydantic model of what can be set besides the weight; empty where
             there is nothing.
+        whole: they take a picture as it was given, and not at the size of the result.
         revision: raised whenever results change under unchanged options.
     """
 
@@ -380,6 +381,7 @@ class ConditionerSpec(Spec):
     detector: str
     families: tuple[str, ...]
     options: str = ""
+    whole: bool = False
     revision: int = 1
 
 

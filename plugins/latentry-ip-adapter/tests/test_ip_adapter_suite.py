@@ -32,6 +32,17 @@ class TestAdapter(ConditionerSuite):
         ]
 
 
+def test_the_picture_is_taken_as_it_was_given(tmp_path: Path) -> None:
+    sd = write_stable_diffusion(tmp_path / "sd")
+    file, shown = write_ip_adapter(tmp_path / "a", sd), tmp_path / "shown.png"
+    Image.new("RGB", (50, 20)).save(shown)
+    control = ControlRequest(model=str(file), picture=str(shown))
+    asked = GenerationRequest(prompt="a", model=str(sd), controls=(control,))
+    setup = Engine(PluginHost()).prepare(asked)
+    assert setup.controls[0].picture.size == (50, 20)
+    assert not any("scaled" in note for note in setup.notes)
+
+
 def test_an_adapter_for_flux_does_not_fit_a_unet(tmp_path: Path) -> None:
     sd, flux = write_stable_diffusion(tmp_path / "sd"), write_flux(tmp_path / "flux")
     engine = Engine(PluginHost())

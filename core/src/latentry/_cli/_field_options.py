@@ -42,7 +42,7 @@ class FieldOption(click.Option):
         self.unset = info.get_default(call_default_factory=True)
         flag = bool in _members(info.annotation) and not declared.metavar
         super().__init__(
-            [fields[0], spelling(fields[0], declared)],
+            [fields[0], spelling(fields[0], declared), *([declared.also] if declared.also else [])],
             is_flag=flag,
             default=None,
             multiple=declared.repeatable,

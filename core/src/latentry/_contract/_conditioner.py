@@ -51,7 +51,7 @@ class Conditioner(Protocol):
 
         Args:
             model: the model that is steered; its networks may be used.
-            picture: (1, 3, height, width) in −1..1, of the size of the result.
+            picture: (1, 3, height, width) in −1..1, of the size of the result unless the record says ``whole``.
             options: an object of the record's ``options`` class; None where it has none.
             number: of this conditioner among the request's, from 0: for names of tensors that must not be added to
                 those of another.

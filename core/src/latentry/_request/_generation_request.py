@@ -194,6 +194,7 @@ class GenerationRequest(BaseModel):
         Option(
             Panel.CONTROL,
             spelling="--control",
+            also="--image-prompt",
             metavar="MODEL=PICTURE[:WEIGHT[:FROM-TO]]",
             repeatable=True,
             read=_reading.controls,

@@ -16,5 +16,7 @@ def latentry_conditioners() -> Iterable[ConditionerSpec]:
         detector="latentry_ip_adapter.checkpoint:detect",
         summary="IP-Adapters for Stable Diffusion 1.x, SDXL and FLUX.1: a picture as a prompt",
         citation="Ye et al. 2023, IP-Adapter: Text Compatible Image Prompt Adapter, arXiv:2308.06721",
+        whole=True,
+        revision=2,
         families=("latentry-sd:sd", "latentry-sdxl:sdxl", "latentry-flux:flux"),
     )

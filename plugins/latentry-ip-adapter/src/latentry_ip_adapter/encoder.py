@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -22,9 +22,15 @@ def load_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def pixels_of(picture: Tensor, side: int) -> Tensor:
-    """(1, 3, side, side), normalised, of the middle of a picture (1, 3, height, width) in −1..1."""
+    """(1, 3, side, side), normalised, of the middle of a picture (1, 3, height, width) in −1..1.
+
+    The shorter edge is scaled, and the middle cut out, as transformers' ``CLIPImageProcessor`` does.
+    """
     levels = ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
-    fitted = ImageOps.fit(Image.fromarray(levels), (side, side), Image.Resampling.BICUBIC)
+    image = Image.fromarray(levels)
+    wide, high = (int(side * each / min(image.size)) for each in image.size)
+    left, top = (wide - side) // 2, (high - side) // 2
+    fitted = image.resize((wide, high), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
     shown = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8).view(side, side, 3).permute(2, 0, 1)
     mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (MEAN, DEVIATION))
     return ((shown.float() / 255 - mean) / deviation)[None]

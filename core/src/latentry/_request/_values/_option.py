@@ -33,6 +33,7 @@ class Option:
     Attributes:
         panel: the heading under which the option stands.
         spelling: the option as it is typed; empty: the field's name with dashes. Fields of one spelling are one option.
+        also: another spelling, for those who think of it by that name.
         metavar: what stands for the value in the help; empty: taken from the field's type.
         repeatable: whether it can be given several times.
         needs: the field without which this one has no effect; given alone, the option is refused.
@@ -45,6 +46,7 @@ class Option:
 
     panel: Panel
     spelling: str = ""
+    also: str = ""
     metavar: str = ""
     repeatable: bool = False
     needs: str = ""

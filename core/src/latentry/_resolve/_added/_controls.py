@@ -31,7 +31,7 @@ class ChosenControl:
         request: with what finds the same files again.
         found: the conditioner.
         options: an object of the record's ``options`` class; None where it has none.
-        picture: RGB, of the size of the result.
+        picture: RGB, of the size of the result where the conditioner does not take it whole.
         digest: sha256 of the picture as it was given.
         notes: what to tell the user, one sentence each.
     """
@@ -89,6 +89,7 @@ def _chosen(
     opened = open_picture(FIELD, asked.picture, notes.append, access.policy)
     access.policy.check("input_pixels", opened.width * opened.height, FIELD)
     picture = read_image(opened, notes.append)
+    size = picture.size if host.conditioners[found.kind].whole else size
     notes += _fitting(asked, picture, size)
     fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     pinned = {"model": found.name, "picture": str(Path(asked.picture).expanduser().resolve())}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import inspect
-from importlib.metadata import entry_points
-from typing import Any
+import sys
+import tomllib
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -17,6 +21,7 @@ from latentry_bridge_diffusers import LatentryFlowScheduler, scheduler
 STOCK = FlowMatchEulerDiscreteScheduler(shift=3.0)
 DYNAMIC = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
 SIGMAS = [1.0, 0.8, 0.6, 0.4, 0.2]
+UNEVEN = [1.0, 0.9, 0.6, 0.4, 0.2]
 
 
 def _loop(made: Any, x: Tensor, first: int = 0) -> Tensor:
@@ -82,3 +87,39 @@ def test_it_is_saved_and_loaded(tmp_path: Any) -> None:
         each.set_timesteps(5)
     assert again.config["process"] == "flow"
     assert torch.equal(_loop(made, _x()), _loop(again, _x()))
+
+
+class _Registry:
+    """As much of sglang's hook registry (0.5.23) as a plugin calls."""
+
+    hooks: ClassVar[list[tuple[str, Any, Any]]] = []
+
+    @classmethod
+    def register(cls, target: str, hook: Any, hook_type: Any) -> None:
+        cls.hooks.append((target, hook, hook_type))
+
+
+def test_sglangs_entry_replaces_what_its_loader_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    group = "sglang.multimodal_gen.plugins"
+    plugin = EntryPoint("latentry", project["entry-points"][group]["latentry"], group).load()
+    monkeypatch.setattr(_Registry, "hooks", hooks := [])
+    module = "sglang.multimodal_gen.runtime.platforms.plugins"
+    kinds = SimpleNamespace(AFTER="after")
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(HookRegistry=_Registry, HookType=kinds))  # type: ignore[misc]
+    monkeypatch.delenv("LATENTRY_SGLANG_SCHEDULER", raising=False)
+    plugin()
+    assert hooks == []
+    monkeypatch.setenv("LATENTRY_SGLANG_SCHEDULER", "DPM++ 2M")
+    plugin()
+    ((target, hook, kind),) = hooks
+    assert (target.rpartition(".")[2], kind) == ("load_customized", "after")
+    for shift in (None, 5.0):
+        settings = SimpleNamespace(pipeline_config=SimpleNamespace(flow_shift=shift))
+        made = hook(STOCK, object(), "a/scheduler", settings)
+        assert made.config["scheduler"] == "latentry-dpmpp:dpmpp-2m"
+        made.set_timesteps(sigmas=UNEVEN)
+        factor = shift or 3.0
+        assert torch.allclose(
+            made.timesteps, torch.tensor([1000 * factor * s / (1 + (factor - 1) * s) for s in UNEVEN])
+        )

@@ -101,7 +101,7 @@ def _refuse(name: str, spec: Any, process: str, pipeline: Any) -> None:
     pipeline_does, other = "", ""
     if _blends(pipeline):
         pipeline_does, other = "changes the sample after each one", "a checkpoint trained for inpainting"
-    elif getattr(pipeline, "guider", None) is not None:  # of modular pipelines; diffusers' own Heun has this too
+    elif getattr(pipeline, "guider", None) is not None:  # of modular pipelines
         pipeline_does, other = "counts them as steps, so that guidance would end early", "a pipeline without a guider"
     if pipeline_does:
         raise IncompatibleError(

@@ -13,7 +13,7 @@ LOADED = "sglang.multimodal_gen.runtime.loader.component_loaders.scheduler_loade
 def plugin() -> None:
     """What sglang calls in each of its processes, by the entry-point group ``sglang.multimodal_gen.plugins``.
 
-    It has no registry of schedulers, so what its loader returns is replaced.
+    sglang does not have a registry of schedulers, so what its loader returns is replaced.
     """
     if not os.environ.get(NAMED):
         return

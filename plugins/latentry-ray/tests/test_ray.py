@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,3 +75,33 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(tmp_path: Path, monke
     alone = BatchSettings(plugin_dirs=(PLUGIN,))
     run_batch(host, BatchFolder(tmp_path / "local", seed=1), prompts, common, settings=alone)
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+
+
+def test_a_command_that_is_killed_is_resumed_to_the_same_folder(tmp_path: Path) -> None:
+    """It has a cluster of its own, which ends with it."""
+    model, prompts, out = write_toy(tmp_path / "toy"), tmp_path / "prompts.txt", tmp_path / "ray"
+    prompts.write_text("".join(f"prompt {number}\n" for number in range(100)))
+    options = ["--model", str(model), "--steps", "20", "--seed", "1", "--plugin-dir", str(PLUGIN), "--quiet"]
+    command = [sys.executable, "-m", "latentry", "batch", str(prompts), "--output", str(out), *options]
+    environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}
+    environment.pop("RAY_ADDRESS", None)
+    finished = []
+    for resume in ([], ["--resume"]):
+        with subprocess.Popen(
+            [*command, "--executor", "ray", "--workers", "2", *resume], env=environment, start_new_session=True
+        ) as process:
+            while not resume and process.poll() is None:
+                if (out / "manifest.jsonl").exists() and len((out / "manifest.jsonl").read_text().splitlines()) > 10:
+                    process.send_signal(signal.SIGKILL)
+                    break
+                time.sleep(0.01)
+        finished.append((process.returncode, len(list(out.glob("*.png")))))
+    assert finished[0][0] == -signal.SIGKILL
+    assert 10 <= finished[0][1] < 100
+    assert finished[1] == (0, 100)
+    fields: list[dict[str, Any]] = [{"prompt": f"prompt {number}"} for number in range(100)]
+    common, settings = {"model": str(model), "steps": 20}, BatchSettings(plugin_dirs=(PLUGIN,))
+    host = PluginHost(plugin_dirs=[PLUGIN])
+    run_batch(host, BatchFolder(tmp_path / "local", seed=1), fields, common, settings=settings)
+    shown = {name: data for name, data in contents(out).items() if not name.startswith(".")}
+    assert shown == contents(tmp_path / "local")

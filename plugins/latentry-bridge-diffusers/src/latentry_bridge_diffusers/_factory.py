@@ -96,7 +96,7 @@ def _refuse(name: str, spec: Any, process: str, pipeline: Any) -> None:
             why=f"It works on {', '.join(sorted(spec.processes))} processes; the checkpoint's is {process}.",
             remedy="`latentry schedulers` lists what each scheduler works on.",
         )
-    if spec.evaluations == 1:
+    if spec.evaluations <= 1:
         return
     pipeline_does, other = "", ""
     if _blends(pipeline):

@@ -72,7 +72,7 @@ def plugin(tmp_path: Path) -> Path:
 def test_help_lists_them_without_importing_them(plugin: Path, tmp_path: Path) -> None:
     done = fresh("--help", "--plugin-dir", plugin, folder=tmp_path)
     assert done.code == 0
-    assert "  tell        To tell.\n" in done.out
+    assert "  tell          To tell.\n" in done.out
     assert done.out.index("  plugins  ") < done.out.index("  tell  ")
     assert "imported" not in done.err
     assert "To tell." not in fresh("--help", folder=tmp_path).out

@@ -96,7 +96,7 @@ def test_a_weight_that_changes_has_the_bits_of_each_number(tmp_path: Path) -> No
             expected[weight] = ours(X)
     with loras.set([LoraRequest(path=paths[0], weight=curve), kept], "unmerged"):
         for weight, one in expected.items():
-            with loras.weighing((weight,)):
+            with loras.weighing([(weight,)]):
                 torch.testing.assert_close(ours(X), one, rtol=1e-6, atol=1e-6)
         assert torch.equal(ours(X), expected[0.5])
     with pytest.raises(IncompatibleError, match="cannot be merged"):

@@ -109,9 +109,9 @@ class Loras:
         return self._restoring(before)
 
     @contextmanager
-    def weighing(self, weights: Sequence[float]) -> Iterator[None]:
-        """See ``latentry.models.VariesLoras``."""
-        before, self._here.weights = self._weights(), tuple(weights)
+    def weighing(self, weights: Sequence[Sequence[float]]) -> Iterator[None]:
+        """See ``latentry.models.VariesLoras``; the rows are alike."""
+        before, self._here.weights = self._weights(), tuple(weights[0])
         try:
             yield
         finally:

@@ -170,6 +170,6 @@ class BaseModel(ABC):
             self._loras = Loras(self.networks)
         return self._loras.set(loras, mode)
 
-    def weighing(self, weights: Sequence[float]) -> AbstractContextManager[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> AbstractContextManager[None]:
         """Sets the weights of the LoRAs whose weights change, for this thread."""
         return nullcontext() if self._loras is None else self._loras.weighing(weights)

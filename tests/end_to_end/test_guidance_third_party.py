@@ -31,9 +31,6 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "z-image": partial(write_z_image, kind="base"),
 }
 """All that have a variant of the kinds that it declares."""
-QUIET = {"flux2", "qwen-image"}
-"""Those whose small random networks hardly listen to the prompt."""
-
 MINE = """
 from latentry import GuidanceSpec, hookimpl
 
@@ -78,10 +75,11 @@ for family, folder in json.loads(sys.argv[1]).items():
             device="cpu", dtype="float32", attention="native", **guided
         )
         return engine.generate(request)
-    plain = (
-        draw(guidance_method="true-cfg", guidance_options={"scale": 3.0})
-        if family in ("flux", "flux2") else draw(guidance=3.0, guidance_method="classifier-free")
-    )
+    def usual(scale):
+        if family in ("flux", "flux2"):
+            return draw(guidance_method="true-cfg", guidance_options={"scale": scale})
+        return draw(guidance=scale, guidance_method="classifier-free")
+    plain, half = usual(3.0), usual(1.5)
     same = draw(guidance_method="fading", guidance_options={"part": 0.0})
     mine = draw(guidance_method="fading")
     alone = draw(guidance_method="fading", batch=1)
@@ -90,6 +88,7 @@ for family, folder in json.loads(sys.argv[1]).items():
     found[family] = {
         "as plain": apart(same.latents, plain.latents),
         "own": apart(mine.latents, plain.latents),
+        "half": apart(half.latents, plain.latents),
         "alone": apart(alone.latents, mine.latents),
         "again": apart(engine.reproduce(mine.recipes[1]).latents, mine.latents[1:]),
         "plugin": mine.recipes[0].plugins["guidance"].model_dump(),
@@ -128,10 +127,14 @@ def test_a_guidance_takes_twenty_five_lines() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_third_partys_guidance_guides(family: str, found: dict[str, Any]) -> None:
-    """With nothing of its own it is plain guidance; with it, another picture, alone or in company, and again."""
+    """With nothing of its own it is plain guidance; with it, another picture, alone or in company, and again.
+
+    Half of the last push is taken off each but the first, which is about what half of the scale does: how much that is
+    depends on how well a small random network listens to its prompt.
+    """
     report = found[family]
     assert report["as plain"] < 1e-4
-    assert report["own"] > (2e-4 if family in QUIET else 1e-2)
+    assert report["own"] > max(report["half"] / 3, 3 * report["as plain"])
     assert report["alone"] < 1e-3
     assert report["again"] == 0.0
     assert report["plugin"]["distribution"] == "latentry-fading"

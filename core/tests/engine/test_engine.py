@@ -354,12 +354,9 @@ def test_a_recipe_holds_everything_that_was_decided(engine: Engine, model: str) 
     recipe = engine.generate(request(model, seed=None, count=2)).recipes[1]
     undecided = {name for name, value in recipe.request if value is None}
     to_begin_from, more_files = {"init_image", "mask", "strength"}, {"vae", "tokenizer", "config", "revision"}
-    assert undecided == to_begin_from | more_files | {
-        "refiner",
-        "guidance_method",
-        "guidance_model",
-        "plan",
-    }  # no refiner, plain guidance
+    one_pass_in_one_piece = {"upscale", "upscale_steps", "denoise_tile", "denoise_overlap"}
+    plain = {"refiner", "guidance_method", "guidance_model", "plan"}
+    assert undecided == to_begin_from | more_files | one_pass_in_one_piece | plain
     assert recipe.index == 1
     assert set(recipe.plugins) == {"scheduler", "sigmas", "family", "attention"}
     assert recipe.plugins["scheduler"].revision == 1

@@ -139,6 +139,16 @@ def test_webui_takes_schedules_from_their_own_field(webui: Any) -> None:
     assert recipe.request.sigmas == "latentry:karras"
 
 
+@pytest.mark.parametrize(("upscaler", "mode"), [("Latent", "latent"), ("None", "pixels")])
+def test_webuis_second_pass_is_ours(webui: Any, upscaler: str, mode: str) -> None:
+    hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": upscaler, "denoising_strength": 0.6}
+    found = webui.txt2img(prompt="a", seed=7, width=64, height=64, steps=4, hr_second_pass_steps=3, **hires)
+    recipe = read_recipe(BytesIO(base64.b64decode(found.json["images"][0]))).request
+    assert found.image.size == (128, 128)
+    assert (recipe.upscale, recipe.upscale_strength, recipe.upscale_steps, recipe.upscale_mode) == (2.0, 0.6, 3, mode)
+    assert "Hires upscale: 2" in found.info["infotexts"][0]
+
+
 def test_webui_draws_from_a_picture(webui: Any) -> None:
     """White in the mask is redrawn, unless it is inverted."""
     picture, mask = Image.new("RGB", (64, 64), "white"), Image.new("L", (64, 64), 0)
@@ -198,7 +208,8 @@ def test_webui_asks_for_lists(webui: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"enable_hr": True}, "enable_hr is not served"),
+        ({"enable_hr": True, "hr_upscaler": "ESRGAN_4x"}, "There is no upscaler ESRGAN_4x"),
+        ({"enable_hr": True, "hr_resize_x": 512}, "hr_resize_x is not served"),
         ({"restore_faces": True}, "restore_faces"),
         ({"subseed_strength": 0.5}, "subseed_strength"),
         ({"styles": ["a"]}, "styles"),

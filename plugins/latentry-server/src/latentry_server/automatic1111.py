@@ -20,7 +20,7 @@ from latentry_server.pictures import from_base64, to_base64
 from latentry_server.record import Record
 from latentry_server.service import Service
 from latentry_server.waiting import drawn_for
-from latentry_server.webui_request import Drawing, FromPicture, model_name, to_wanted
+from latentry_server.webui_request import Drawing, FromPicture, FromText, model_name, to_wanted
 
 API = "automatic1111"
 PEER = "AUTOMATIC1111"
@@ -146,7 +146,7 @@ def automatic1111_router(service: Service) -> APIRouter:
     ui = WebUI(service)
 
     @router.post("/txt2img")
-    async def txt2img(body: Drawing, client: Request) -> dict[str, Any]:
+    async def txt2img(body: FromText, client: Request) -> dict[str, Any]:
         """Draws pictures."""
         return await ui.draw(body, client)
 

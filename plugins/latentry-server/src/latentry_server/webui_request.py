@@ -18,7 +18,6 @@ LORA = re.compile(r"<lora:([^:<>]+)(?::([-+]?[\d.]+))?>")
 CHURN = {"s_churn": "churn", "s_tmin": "churn_min", "s_tmax": "churn_max", "s_noise": "noise_scale"}
 """AUTOMATIC1111's names of options, and ours."""
 NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "enable_hr": (False, None),
     "restore_faces": (False, None),
     "tiling": (False, None),
     "subseed_strength": (0, None),
@@ -31,6 +30,16 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 """Fields that are not served here, and their values that ask for nothing: with all others a request is refused. Of what
 else is sent and makes no difference here, ``info`` has the names, as ``ignored``."""
+OF_THE_SECOND_PASS: dict[str, tuple[Any, ...]] = {
+    "hr_resize_x": (0, None),
+    "hr_resize_y": (0, None),
+    "hr_checkpoint_name": (None, "", "Use same checkpoint"),
+    "hr_sampler_name": (None, "", "Use same sampler"),
+    "hr_scheduler": (None, "", "Use same scheduler"),
+    "hr_prompt": (None, ""),
+    "hr_negative_prompt": (None, ""),
+}
+"""Likewise, where ``enable_hr`` asks for a second pass."""
 Whole = Field(default=1, ge=1, le=65_536)
 
 
@@ -65,6 +74,37 @@ class Drawing(BaseModel):
         return sorted(name for name, value in (self.model_extra or {}).items() if value and name not in NEUTRAL)
 
 
+class FromText(Drawing):
+    """What ``txt2img`` has besides: a second, larger pass."""
+
+    enable_hr: bool | None = False
+    hr_scale: float | None = Field(default=None, gt=1.0, le=8.0)
+    hr_upscaler: str | None = None
+    hr_second_pass_steps: int | None = Field(default=None, ge=0)
+
+    def second_pass(self) -> dict[str, Any]:
+        """Our fields of it.
+
+        Raises:
+            OptionError: an upscaler or another field of it is not served here.
+        """
+        if not self.enable_hr:
+            return {}
+        for name, neutral in OF_THE_SECOND_PASS.items():
+            _check_neutral(name, (self.model_extra or {}).get(name), neutral)
+        upscaler = self.hr_upscaler or "Latent"
+        if upscaler != "None" and not upscaler.startswith("Latent"):
+            raise OptionError(
+                f"There is no upscaler {upscaler}.", remedy="Use Latent, or None for pixels.", field="hr_upscaler"
+            )
+        return {
+            "upscale": self.hr_scale or 2.0,
+            "upscale_strength": 0.75 if self.denoising_strength is None else self.denoising_strength,
+            "upscale_steps": self.hr_second_pass_steps or None,
+            "upscale_mode": "pixels" if upscaler == "None" else "latent",
+        }
+
+
 class FromPicture(Drawing):
     """What ``img2img`` has besides."""
 
@@ -86,9 +126,7 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         LatentryError: something is not served here, or cannot be what it is.
     """
     for name, neutral in NEUTRAL.items():
-        value = (body.model_extra or {}).get(name)
-        if value not in neutral:
-            raise OptionError(f"{name} is not served here.", remedy="Leave it out.", field=name)
+        _check_neutral(name, (body.model_extra or {}).get(name), neutral)
     prompt, loras = _loras(service, body.prompt)
     settings = body.override_settings or {}
     each, rounds = body.batch_size or 1, body.n_iter or 1
@@ -113,6 +151,8 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         if service.host.schedulers[fields["scheduler"]].adaptive:
             del fields["batch"]  # it draws one picture at a time
     image = mask = None
+    if isinstance(body, FromText):
+        fields |= body.second_pass()
     if isinstance(body, FromPicture):
         image, mask = _pictures(service, body)
         fields |= {"strength": body.denoising_strength if body.denoising_strength is not None else 0.75}
@@ -122,6 +162,11 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         return Wanted(GenerationRequest(**given), image, mask)
     except ValidationError as error:
         raise option_error(error) from error
+
+
+def _check_neutral(name: str, value: Any, neutral: tuple[Any, ...]) -> None:
+    if value not in neutral:
+        raise OptionError(f"{name} is not served here.", remedy="Leave it out.", field=name)
 
 
 def model_name(title: Any) -> str | None:

@@ -194,6 +194,10 @@ class _Encoder:
         self.config = self
         self.vocab_size = vocabulary
 
+    def get_text_config(self) -> _Encoder:
+        """Of a model that reads text alone, the configuration itself."""
+        return self
+
 
 def test_a_vocabulary_that_is_too_large_is_refused(vocabularies: Path) -> None:
     found = find_tokenizer(TokenizerSpec("tokenizer", "clip"), ModelFiles(vocabularies))

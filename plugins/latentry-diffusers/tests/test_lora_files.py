@@ -13,7 +13,7 @@ from support.loras import write
 from torch import Tensor
 
 from latentry import ModelError
-from latentry_diffusers.lora._file import LoraFile, read_lora
+from latentry_diffusers.lora._reading._file import LoraFile, read_lora
 
 LAYER = "lora_unet_mid_block_attentions_0_proj_in"
 

@@ -19,7 +19,7 @@ USES: Mapping[str, set[str]] = {
     "recognise": {"files"},
     "bundle": {"files", "layouts", "recognise"},
     "loading": {"files", "layouts", "bundle"},
-    "text": set(),
+    "text": {"files", "bundle"},
     "attention": set(),
     "lora": {"files", "layouts", "recognise", "bundle", "loading"},
     "model": {"files", "layouts", "recognise", "bundle", "loading", "text", "attention", "lora"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -58,7 +57,7 @@ class UniPCAdaptive(Adaptive, Scheduler):
         start, goal = interval.start, self.goal(interval)
         kept, used = memory.nodes, memory.used if memory.interval == interval.index else 0
         nodes = kept
-        if memory.x is None or not torch.equal(memory.x, x):  # else the last step's evaluation is the one here
+        if memory.x is None or not bool((memory.x == x).all()):  # else the last step's evaluation is the one here
             denoised = yield start.query(x)
             kept, used = remember(kept, denoised, "x0", self.order), used + 1
             nodes = kept if denoised.real else (Node(start, denoised.x0),)

@@ -17,12 +17,12 @@ from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.build import build
 from latentry_diffusers.lora._build import build_changes, together
-from latentry_diffusers.lora._description import listed
-from latentry_diffusers.lora._file import LoraFile, read_lora
 from latentry_diffusers.lora._layer_change import Layer, LayerChange, check_mergeable, own_weight
 from latentry_diffusers.lora._match import Matched, match
 from latentry_diffusers.lora._over_run import ChangeOverRun, Part, RowWeights, Weights
-from latentry_diffusers.lora._settings import settings_file
+from latentry_diffusers.lora._reading._description import listed
+from latentry_diffusers.lora._reading._file import LoraFile, read_lora
+from latentry_diffusers.lora._reading._settings import settings_file
 from latentry_diffusers.lora._targets import DENOISERS, DOTTED, Target, changeable, find_targets
 from latentry_diffusers.lora._terms import ReadWeight
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from latentry_diffusers.lora._factors import Factors, read_factors
-from latentry_diffusers.lora._file import FileLayer, LoraFile
 from latentry_diffusers.lora._layer_change import Layer, LayerChange
 from latentry_diffusers.lora._match import LayerMatch
+from latentry_diffusers.lora._reading._file import FileLayer, LoraFile
 from latentry_diffusers.lora._rotation import InputRotation, Rotation, read_rotation
 from latentry_diffusers.lora._terms import Addition, Decomposition, Stack, Term, Turn, moved
 

@@ -9,10 +9,10 @@ from math import prod
 from torch import nn
 
 from latentry import IncompatibleError
-from latentry_diffusers.lora._description import described
-from latentry_diffusers.lora._file import FileLayer, LoraFile
 from latentry_diffusers.lora._layer_change import Layer
-from latentry_diffusers.lora._settings import ROOT
+from latentry_diffusers.lora._reading._description import described
+from latentry_diffusers.lora._reading._file import FileLayer, LoraFile
+from latentry_diffusers.lora._reading._settings import ROOT
 from latentry_diffusers.lora._shapes import Made
 from latentry_diffusers.lora._targets import Target
 

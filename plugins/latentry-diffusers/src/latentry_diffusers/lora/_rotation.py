@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from latentry_diffusers.lora._factors import Slots
-from latentry_diffusers.lora._settings import PartSettings
+from latentry_diffusers.lora._reading._settings import PartSettings
 from latentry_diffusers.lora._shapes import block_size
 
 

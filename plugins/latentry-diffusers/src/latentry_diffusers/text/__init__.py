@@ -1,6 +1,6 @@
-"""Encodes prompts with CLIP and T5, with windows for long prompts, emphasis and clip skip.
+"""Encodes prompts with CLIP and T5, with windows for long prompts, emphasis, clip skip and textual inversion.
 
-Uses no other room.
+May use ``files`` and ``bundle``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentry_diffusers.lora._file import FileLayer, LoraFile
+from latentry_diffusers.lora._reading._file import FileLayer, LoraFile
 from latentry_diffusers.recognise.adapter_keys import XLABS
 from latentry_diffusers.recognise.adapters import adapter
 

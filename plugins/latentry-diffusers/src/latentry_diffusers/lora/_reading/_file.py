@@ -13,7 +13,7 @@ from torch import Tensor
 from latentry import ModelError
 from latentry_diffusers.files.read import read_headers
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.lora._settings import ROOT, PartSettings, Settings, read_settings, settings_of
+from latentry_diffusers.lora._reading._settings import ROOT, PartSettings, Settings, read_settings, settings_of
 from latentry_diffusers.lora._shapes import (
     Made,
     ShapeFault,

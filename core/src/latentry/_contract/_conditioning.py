@@ -59,7 +59,11 @@ class Conditioning:
 
     @property
     def shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Each tensor's shape without its batch dimension; batches with equal shapes can be joined."""
+        """Each tensor's shape without its batch dimension; batches with equal shapes can be joined.
+
+        What a network must be told for all rows at once, such as where the tokens of references are, has to be seen
+        here: ``torch.empty(batch, 0, rows, columns)`` keeps batches apart whose rows and columns differ.
+        """
         return tuple((name, tuple(tensor.shape[1:])) for name, tensor in sorted(self.tensors.items()))
 
     @classmethod

@@ -70,7 +70,8 @@ class Flux2(NetworksInMemory):
         """``text`` (batch, tokens, width), ``guidance`` (batch,) where the network takes it, and of references.
 
         These are ``shown`` (batch, tokens, channels), their latents one after another, and ``shown_at`` (batch, tokens,
-        2 · head size), the rotary rows of where each token is.
+        2 · head size), the rotary rows of where each token is. All rows of a batch have one layout: ``shown_size_1``
+        (batch, 0, height, width) and so on have no values, and keep references of other sizes out of it.
 
         Raises:
             OptionError: the network takes a guidance scale, and none is given.
@@ -83,13 +84,13 @@ class Flux2(NetworksInMemory):
             variant = self.checkpoint.variant
             conditioning["guidance"] = guidance_rows(settings, len(prompts), text.device, variant)
         if settings.references:
-            shown, at = self._shown(settings.references)
-            conditioning |= {"shown": shown.expand(len(prompts), -1, -1), "shown_at": at.expand(len(prompts), -1, -1)}
+            shown = self._shown(settings.references)
+            conditioning |= {name: each.expand(len(prompts), *each.shape[1:]) for name, each in shown.items()}
         return Conditioning(conditioning)
 
-    def _shown(self, references: Sequence[Reference]) -> tuple[Tensor, Tensor]:
-        """The tokens of references, (1, tokens, channels), and the rotary rows of where they are."""
-        tokens, at = [], []
+    def _shown(self, references: Sequence[Reference]) -> dict[str, Tensor]:
+        """What ``encode_prompt`` gives of references, for one row."""
+        tokens, at, sizes = [], [], dict[str, Tensor]()
         for number, reference in enumerate(references, start=1):
             picture = np.asarray(fitted(reference.picture, PATCH * self.checkpoint.factor))
             pixels = torch.from_numpy(picture.copy()).to(self.device).permute(2, 0, 1)[None] / 127.5 - 1.0
@@ -97,7 +98,9 @@ class Flux2(NetworksInMemory):
             tokens.append(pack(latents).to(self.dtype))
             height, width = latents.shape[-2:]
             at.append(picture_positions(height, width, latents.device, number))
-        return torch.cat(tokens, dim=1), self._rotary.rows(torch.cat(at))[None]
+            sizes[f"shown_size_{number}"] = torch.empty(1, 0, height, width)
+        rows = self._rotary.rows(torch.cat(at))[None]
+        return {"shown": torch.cat(tokens, dim=1), "shown_at": rows, **sizes}
 
     @torch.no_grad()
     def predict(

@@ -65,7 +65,7 @@ class QwenImage(NetworksInMemory):
         """``text`` (batch, tokens, width), padded where prompts differ, and ``tokens`` (batch,), those not padded.
 
         Of references, ``shown`` (batch, tokens, channels), their latents one after another, and ``shown_sizes`` (batch,
-        references, 2), rows and columns of each, on the CPU.
+        0, rows, columns, rows, …), without values: all rows of a batch have one layout, so it is in a shape.
         """
         told, (encoder, tokenizer) = INSTRUCTIONS[self.checkpoint.variant], self.text
         side, shown = round(self.checkpoint.size * told.side), settings.references
@@ -80,8 +80,8 @@ class QwenImage(NetworksInMemory):
     def _shown(self, references: Sequence[Reference], batch: int) -> dict[str, Tensor]:
         latents = [self.encode(pixels(fitted(each.picture, self.checkpoint.size))) for each in references]
         tokens = torch.cat([pack(each.to(self.dtype)) for each in latents], dim=1)
-        sizes = torch.tensor([[each.shape[-2] // PATCH, each.shape[-1] // PATCH] for each in latents])
-        return {"shown": tokens.expand(batch, -1, -1), "shown_sizes": sizes.expand(batch, -1, -1)}
+        sides = [side // PATCH for each in latents for side in each.shape[-2:]]
+        return {"shown": tokens.expand(batch, -1, -1), "shown_sizes": torch.empty(batch, 0, *sides)}
 
     @torch.no_grad()
     def predict(
@@ -96,7 +96,8 @@ class QwenImage(NetworksInMemory):
         count = tokens.shape[1]
         if "shown" in conditioning:
             tokens = torch.cat([tokens, conditioning["shown"]], dim=1)
-            sizes += [(1, rows, columns) for rows, columns in conditioning["shown_sizes"][0].tolist()]
+            sides = conditioning["shown_sizes"].shape[2:]
+            sizes += [(1, rows, columns) for rows, columns in zip(sides[::2], sides[1::2], strict=True)]
         output: Tensor = self.transformer(
             tokens,
             timestep=timestep_rows(timestep, x) / TIMESTEPS,

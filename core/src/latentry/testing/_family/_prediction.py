@@ -103,7 +103,9 @@ def references(subject: FamilySubject) -> Iterator[CheckResult]:
     """A network that can be shown pictures beside the prompt depends on each of them, and does without any.
 
     Troubleshooting: ``settings.references`` holds the pictures; what ``encode_prompt`` makes of them goes into the
-    conditioning. ``VariantSpec.references`` says how many the network takes.
+    conditioning. ``VariantSpec.references`` says how many the network takes. Rows share a pass where the shapes of
+    their conditioning are equal: what ``predict`` reads of one row for all must be in a shape, as in
+    ``torch.empty(batch, 0, rows, columns)``.
     """
     for variant in subject.variants:
         if variant.references:
@@ -121,6 +123,14 @@ def _reference_faults(subject: FamilySubject, variant: VariantSpec) -> Iterator[
         yield "another picture has no effect"
     if variant.references > 1 and apart(predicted(model, given(subject, variant, shown=[grey, wide])), one) < DIFFERENT:
         yield "a second picture has no effect"
+    tall = wide.transpose(Image.Transpose.ROTATE_90)
+    alone = [given(subject, variant, PROMPTS[:1], shown=[each]) for each in (wide, tall)]
+    told = [each.conditioning for each in alone]
+    if told[0].shapes == told[1].shapes:  # else they never share a pass
+        both = Given(torch.cat([each.x for each in alone]), alone[0].timestep, Conditioning.stacked(told))
+        off = apart(predicted(model, both), torch.cat([predicted(model, each) for each in alone]))
+        if off > SAME:
+            yield f"rows that are shown a wide and a tall picture share a pass, and one is off by {off:.1e}"
 
 
 def timestep(subject: FamilySubject) -> Iterator[CheckResult]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentry import Curve, IncompatibleError, LoraMode, LoraRequest, ModelError
 from latentry._bases._loras import Loras
+from latentry._contract._lora import ChosenLoras
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -102,6 +103,25 @@ def test_a_weight_that_changes_has_the_bits_of_each_number(tmp_path: Path) -> No
     with pytest.raises(IncompatibleError, match="cannot be merged"):
         loras.set([LoraRequest(path=paths[0], weight=curve)], "merged")
     assert torch.equal(ours(X), network()(X))
+
+
+@pytest.mark.parametrize("others", [("denoiser",), ("denoiser", "text_encoder_2"), ("denoiser", "vae"), ("vae",)])
+def test_jobs_wear_it_as_generate_does(tmp_path: Path, others: tuple[str, ...]) -> None:
+    """Jobs share it at any weight only where each evaluation is told its own; a VAE is not evaluated within one."""
+    pairs = {f"{part}.{name}": pair for part in others for name, pair in factors(1).items()}
+    path = written(tmp_path / "a.safetensors", pairs, "no part")
+    networks = {part: network() for part in ("denoiser", "text_encoder_2", "vae")}
+    loras, lora = Loras(networks), LoraRequest(path=path, weight=0.3)
+    match = loras.match(Path(path))
+    assert match.varies == ("vae" not in others)
+    chosen = ChosenLoras((lora,), "unmerged", (match,), (match.digest,))
+    with loras.set(chosen.requests, "unmerged"):
+        alone = {part: each(X) for part, each in networks.items()}
+    with loras.set(chosen.opened.requests, "unmerged"):
+        outside = {part: networks[part](X) for part in ("text_encoder_2", "vae")}
+        with loras.weighing([[curve.first for curve in chosen.curves_of(chosen.opened)]]):
+            outside["denoiser"] = networks["denoiser"](X)
+    assert all(torch.equal(outside[part], alone[part]) for part in networks)
 
 
 def test_others_replace_them_and_the_end_of_a_block_brings_them_back(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ class Loras:
             self._check_shape(path, name, file[name])
         notes = (f"{path.name} is also for layers that this model does not have: {', '.join(unmatched[:3])}.",)
         parts = tuple(dict.fromkeys(place.part for place in found))
-        return LoraMatch(path, parts, len(found), unmatched, notes if unmatched else (), varies=True)
+        # only the denoiser is told the weights of an evaluation: what runs after it, as a VAE, has those that are set
+        varies = all(part in DENOISERS or part.startswith("text_encoder") for part in parts)
+        return LoraMatch(path, parts, len(found), unmatched, notes if unmatched else (), varies=varies)
 
     def _check_shape(self, path: Path, name: str, factors: Factors) -> None:
         wanted = tuple(self._places[name].layer.weight.shape)

@@ -45,7 +45,8 @@ def _check_curve(match: LoraMatch, mode: LoraMode) -> None:
     elif all(part.startswith("text_encoder") for part in match.parts):
         why, remedy = "It changes text encoders alone, which are run once, before the first step.", "Use a number."
     elif not match.varies:
-        why, remedy = "The model's family computes LoRAs with one weight.", "Use a number."
+        parts = " and ".join(match.parts)
+        why, remedy = f"The model's family computes LoRAs on {parts} with one weight.", "Use a number."
     else:
         return
     raise OptionError(

@@ -26,6 +26,7 @@ from latentry import (
     Recipe,
 )
 from latentry._request._values._reading import weighted_files
+from latentry._resolve._useless._refusals import _about_curves
 from latentry.guidance import COND, UNCOND, ClassifierFree
 
 SCHEDULERS = ("first", "two-stage", "noisy", "halving", "greedy")
@@ -127,6 +128,40 @@ def test_what_changes_is_the_same_alone_and_in_company(
     found = [job.result(timeout=120).latents for job in jobs]
     assert torch.allclose(found[0], together, atol=1e-6)
     assert torch.allclose(found[2], together, atol=1e-6)
+
+
+@pytest.mark.parametrize("field", ["guidance", "loras"])
+@pytest.mark.parametrize(("scheduler", "steps"), [("halving", None), ("halving", 1), ("first", 1)])
+def test_a_curve_over_the_steps_of_one_step_is_refused(
+    engine: Engine, model: str, tmp_path: Path, field: str, scheduler: str, steps: int | None
+) -> None:
+    """An adaptive scheduler has one step unless it is told otherwise; noise levels change within it."""
+
+    def wanted(text: str, **other: Any) -> GenerationRequest:
+        value = text if field == "guidance" else (LoraRequest(path=write_lora(tmp_path), weight=text),)
+        return request(model, **{"scheduler": scheduler, "steps": steps, field: value} | other)
+
+    with pytest.raises(OptionError, match=f"The option 1@0,5@0.3 in {field} has no effect here") as refused:
+        engine.prepare(wanted("1@0,5@0.3"))
+    assert refused.value.field == field
+    assert "1 step" in (refused.value.why or "")
+    assert ("σ:" in (refused.value.remedy or "")) == (scheduler == "halving")
+    for accepted in (wanted("σ:1@1,5@9"), wanted("1"), wanted("1@0,5@0.3", steps=2)):
+        engine.prepare(accepted)
+
+
+def test_so_is_a_controls(engine: Engine, model: str) -> None:
+    wanted = request(model, controls=(ControlRequest(model="a", picture="b", weight="1@0,0@1"),))
+    for steps in (1, 2):
+        plan = engine.prepare(request(model, scheduler="halving", steps=steps)).plan
+        assert [(useless, each.field) for useless, each in _about_curves(wanted, plan)] == [(steps == 1, "controls")]
+
+
+def test_a_recipe_with_such_a_curve_is_drawn_again_and_told(engine: Engine, model: str) -> None:
+    recipe = engine.generate(request(model, prompt="a", guidance=2.0, scheduler="halving", steps=None)).recipes[0]
+    curve = {"guidance": Curve.parse("2@0,5@0.3")}
+    again = engine.reproduce(recipe.model_copy(update={"request": recipe.request.model_copy(update=curve)}))
+    assert any("2@0,5@0.3 in guidance has no effect" in note for note in again.notes)
 
 
 def test_a_methods_own_limit_holds_for_all_of_the_curve(engine: Engine, model: str) -> None:

@@ -125,3 +125,13 @@ def test_without_schedules_the_option_is_refused(engine: Engine, model: str) -> 
     with pytest.raises(OptionError, match="options negative, prompt_syntax have no effect here"):
         engine.prepare(request(model, negative="[a|b]", guidance=1.0, prompt_syntax=A1111))
     assert engine.prepare(request(model, negative="[a|b]", prompt_syntax=A1111)).request.prompt_syntax == A1111
+
+
+def test_within_the_one_step_of_an_adaptive_scheduler_it_is_refused(engine: Engine, model: str) -> None:
+    wanted = {"prompt": "[a:b:0.5]", "prompt_syntax": A1111}
+    with pytest.raises(OptionError, match="prompt_syntax has no effect here") as refused:
+        engine.prepare(request(model, scheduler="halving", steps=None, **wanted))
+    assert "chooses its own steps" in (refused.value.why or "")
+    assert "number of steps" in (refused.value.remedy or "")
+    engine.prepare(request(model, scheduler="halving", steps=2, **wanted))
+    engine.prepare(request(model, scheduler="first", steps=1, **wanted))

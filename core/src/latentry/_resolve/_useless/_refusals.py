@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from latentry._conditioning._prompt_schedule import schedule_of
+from latentry._contract._curve import Curve
 from latentry._contract._model import Checkpoint, ReadsConditioning
 from latentry._errors import OptionError, counted
 from latentry._guidance._guidance import Guidance
@@ -23,13 +24,24 @@ from latentry._resolve._shown._canvas import Canvas
 from latentry._resolve._sigmas import ends_at_zero
 from latentry._resolve._useless._idle_options import Idle
 
+OWN_STEPS = "The scheduler chooses its own steps within the run's 1 step, and nothing is changed within that one."
+"""For what changes over the counted steps."""
+
 
 class NoEffect(NamedTuple):
-    """A field of the request and why it has no effect; ``part`` is one of the options in a field that holds several."""
+    """A field of the request and why it has no effect.
+
+    Attributes:
+        field: of the request.
+        why: a sentence.
+        part: one of the options in a field that holds several, or its value where another one would have an effect.
+        remedy: what else than leaving it out; a sentence.
+    """
 
     field: str
     why: str
     part: str = ""
+    remedy: str = ""
 
     @property
     def name(self) -> str:
@@ -55,7 +67,8 @@ def without_effect(request: GenerationRequest, canvas: Canvas, guidance: Guidanc
         *_beside_a_plan_file(request),
         *_about_noise(request, canvas, plan),
         *_about_guidance(request, guidance, len(plan)),
-        *_about_prompts(request, guidance, len(plan)),
+        *_about_prompts(request, guidance, plan),
+        *_about_curves(request, plan),
         *_about_batches(request, plan),
         (canvas.tiles is None and request.upscale is None, NoEffect("denoise_tile", "The picture fits into one.")),
         *_about_embeddings(request, guidance),
@@ -76,11 +89,18 @@ def refuse(found: tuple[NoEffect, ...]) -> None:
             if len(fields) == 1
             else f"The options {', '.join(fields)} have no effect here.",
             why=" ".join(dict.fromkeys(each.why for each in found)),
-            remedy="Leave it out." if len(fields) == 1 else "Leave them out.",
+            remedy=_remedy(found, len(fields)),
             field=found[0].field,
         )
         error.idle = frozenset(each.field for each in found)
         raise error
+
+
+def _remedy(found: tuple[NoEffect, ...], fields: int) -> str:
+    remedies = list(dict.fromkeys(each.remedy for each in found if each.remedy))
+    if not remedies:
+        return "Leave it out." if fields == 1 else "Leave them out."
+    return " ".join(remedies if all(each.remedy for each in found) else [*remedies, "Leave out the others."])
 
 
 def _alone(request: GenerationRequest, canvas: Canvas) -> Iterator[tuple[bool, NoEffect]]:
@@ -163,10 +183,24 @@ def _about_guidance(request: GenerationRequest, guidance: Guidance, steps: int) 
         yield not steps_within((start, stop), steps), NoEffect(field, why)
 
 
-def _about_prompts(request: GenerationRequest, guidance: Guidance, steps: int) -> Iterator[tuple[bool, NoEffect]]:
+def _about_prompts(request: GenerationRequest, guidance: Guidance, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:
     read = (*request.prompts, *((request.negative,) if guidance.unconditional else ()))
-    plain = all(schedule_of(prompt, request.prompt_syntax, steps).texts == (prompt,) for prompt in set(read))
+    plain = all(schedule_of(prompt, request.prompt_syntax, len(plan)).texts == (prompt,) for prompt in set(read))
     yield plain, NoEffect("prompt_syntax", "No prompt has [from:to:when] or [a|b] in it.")
+    if not plain and plan.scheduler.adaptive:
+        yield len(plan) == 1, NoEffect("prompt_syntax", OWN_STEPS, remedy="Give a number of steps, or leave it out.")
+
+
+def _about_curves(request: GenerationRequest, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:
+    """Curves over the steps of a run that has one: they are numbers."""
+    why = OWN_STEPS if plan.scheduler.adaptive else "The run has 1 step, at which it has its first value."
+    remedy = "Use a number" + (", or a curve over noise levels: σ: in front." if plan.scheduler.adaptive else ".")
+    curves: list[tuple[str, float | Curve | None]] = [("guidance", request.guidance)]
+    curves += [("loras", lora.curve) for lora in request.loras]
+    curves += [("controls", control.weight) for control in request.controls]
+    for field, curve in curves:
+        if isinstance(curve, Curve) and curve.over == "steps":
+            yield len(plan) == 1, NoEffect(field, why, f"{curve:g}", remedy)
 
 
 def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:

@@ -10,7 +10,9 @@ import torch
 from support.stitched import stitched
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost, Recipe
-from latentry._conditioning._prompt_schedule import DEEPEST, schedule_of
+from latentry._conditioning._prompt_schedule import DEEPEST, prompt_syntax_of, schedule_of
+from latentry._generate._adopt import adopt
+from latentry._pictures._settings import ForeignSettings
 
 A1111 = "automatic1111"
 LANDSCAPE = (
@@ -135,3 +137,28 @@ def test_within_the_one_step_of_an_adaptive_scheduler_it_is_refused(engine: Engi
     assert "number of steps" in (refused.value.remedy or "")
     engine.prepare(request(model, scheduler="halving", steps=2, **wanted))
     engine.prepare(request(model, scheduler="first", steps=1, **wanted))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [(("a",), "plain"), (("[a]", "(b:1.2)"), "plain"), (("[a:b:0.5]",), A1111), (("a", "[b|c]"), A1111)],
+)
+def test_their_own_prompts_have_their_syntax_where_words_change(prompts: tuple[str, ...], expected: str) -> None:
+    assert prompt_syntax_of(*prompts) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "expected"),
+    [
+        ("AUTOMATIC1111", {}, A1111),
+        ("ComfyUI", {}, None),
+        ("AUTOMATIC1111", {"prompt": "a", "negative": "[b|c]"}, None),
+        ("AUTOMATIC1111", {"prompt_syntax": "plain"}, "plain"),
+    ],
+)
+def test_so_have_those_of_its_pictures(
+    host: PluginHost, program: str, given: dict[str, Any], expected: str | None
+) -> None:
+    settings = ForeignSettings(program, prompt="a [cat:dog:0.5]", negative="[b]")
+    assert adopt(host, settings, {"model": "any"} | given).fields.get("prompt_syntax") == expected
+    assert "prompt_syntax" not in adopt(host, ForeignSettings(program, prompt="a [cat]"), {"model": "any"}).fields

@@ -41,10 +41,23 @@ def schedule_of(prompt: str, syntax: PromptSyntax, steps: int) -> PromptSchedule
     """
     if syntax == "plain":
         return PromptSchedule((prompt,))
-    parts = _Reading(prompt).parts(0, len(prompt), 0)
+    parts = _parts(prompt)
     each = [_written(parts, index, steps) for index in range(steps)]
     texts = tuple(dict.fromkeys(each))
     return PromptSchedule(texts, tuple(map(texts.index, each)))
+
+
+def prompt_syntax_of(*prompts: str) -> PromptSyntax:
+    """How AUTOMATIC1111's prompts are written: plainly, unless the words of one of them change over a run.
+
+    For those who draw its users' prompts: a request's ``prompt_syntax`` is refused where it has no effect.
+    """
+    changing = any(isinstance(part, _Edited | _Alternating) for text in prompts for part in _parts(text))
+    return "automatic1111" if changing else "plain"
+
+
+def _parts(prompt: str) -> tuple[_Part, ...]:
+    return _Reading(prompt).parts(0, len(prompt), 0)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from latentry._conditioning._prompt_schedule import prompt_syntax_of
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeError, UnknownName
 from latentry._peers._names import understand, understand_sigmas
@@ -15,6 +16,8 @@ from latentry._request._generation_request import LARGEST
 
 AUTOMATIC = {"", "automatic"}
 """Schedule types that leave the grid to the sampler."""
+CHANGING = {"AUTOMATIC1111", "Forge"}
+"""Programs in whose prompts words change over the steps."""
 PLAIN = ("prompt", "negative", "steps", "guidance", "width", "height")
 """Fields that are called and mean the same."""
 
@@ -47,12 +50,20 @@ def adopt(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any])
     """
     notes: list[str] = list(settings.unsure)
     fields = {name: value for name in PLAIN if (value := getattr(settings, name)) not in (None, "")}
+    fields |= _syntax(settings, given)
     fields |= _bounded(settings, notes)
     fields |= _scheduler(host, settings, given, notes)
     fields |= _larger(settings, notes)
     fields |= _model(host, settings, given)
     notes += _left_out(settings, given)
     return Adopted({**fields, **given}, tuple(notes))
+
+
+def _syntax(settings: ForeignSettings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Brackets mean what they mean in the program of the prompts; those that are given in their place do not count."""
+    kept = [getattr(settings, name) for name in ("prompt", "negative") if name not in given]
+    found = prompt_syntax_of(*kept) if settings.program in CHANGING else "plain"
+    return {} if found == "plain" else {"prompt_syntax": found}
 
 
 def _bounded(settings: ForeignSettings, notes: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latentry import GenerationRequest, OptionError, option_schema
+from latentry.names import prompt_syntax_of
 from latentry_server.errors import option_error
 from latentry_server.pictures import read_base64
 from latentry_server.service import Service, Wanted
@@ -133,6 +134,7 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
     fields: dict[str, Any] = {
         "prompt": prompt,
         "negative": body.negative_prompt or "",
+        "prompt_syntax": prompt_syntax_of(prompt, body.negative_prompt or ""),
         "model": model_name(settings.get("sd_model_checkpoint")) or model,
         "loras": loras,
         "seed": body.seed,

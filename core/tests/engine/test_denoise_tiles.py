@@ -103,6 +103,16 @@ def test_the_larger_pass_alone_may_need_them(host: PluginHost, model: str) -> No
     assert Engine(host).reproduce(result.recipes[0]).images[0].tobytes() == result.images[0].tobytes()
 
 
+def test_a_side_that_is_not_cut_may_be_as_short_as_the_overlap(host: PluginHost, model: str) -> None:
+    """Tiles of 64 by 16 pixels that share a quarter of 64, side by side on 128 by 16."""
+    wanted = request(model, width=128, height=16, denoise_tile=64)
+    result, whole = Engine(host).generate(wanted), Engine(host).generate(request(model, width=128, height=16))
+    assert result.recipes[0].request.denoise_overlap == 16
+    assert len(Engine(host).prepare(wanted).tiles or ()) == 3
+    torch.testing.assert_close(result.latents, whole.latents, rtol=1e-4, atol=1e-4)
+    assert Engine(host).reproduce(result.recipes[0]).images[0].tobytes() == result.images[0].tobytes()
+
+
 def test_time_shifts_are_those_of_what_the_network_is_shown(engine: Engine, tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "flow", kind="flow"))
     checkpoint = type(engine.prepare(request(model)).checkpoint)

@@ -22,7 +22,7 @@ class Tiles:
         shown: width and height of a part in pixels of the picture.
         whole: height and width of a sample.
         part: height and width of a part of it.
-        overlap: the least that neighbours share in each direction, less than the part.
+        overlap: the least that neighbours share in each direction, less than the part where there are any.
     """
 
     shown: tuple[int, int]

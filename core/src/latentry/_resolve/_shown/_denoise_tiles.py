@@ -52,7 +52,7 @@ def choose_tiles(
         error.field = "denoise_tile"
         raise
     shared = tile // 4 if overlap is None else overlap
-    if shared >= min(shown):
+    if shared >= tile:  # a side that is not cut has no neighbours, however short it is
         raise OptionError(
             f"Tiles of {tile} pixels cannot share {shared} of them.",
             why="Neighbours would be at the same place.",

@@ -120,7 +120,11 @@ def test_a_job_that_was_paused_goes_on_to_the_same_bits(host: PluginHost, model:
 
 def test_sides_are_rounded_down_to_what_the_model_can_draw(engine: Engine, model: str) -> None:
     assert engine.generate(request(model, upscale=1.7)).images[0].size == (48, 48)
-    with pytest.raises(OptionError, match="not yet another size") as caught:
+    note = "The enlarged picture has 48×48 pixels: 54×54 is rounded down to sides that the model can draw."
+    others = engine.prepare(request(model, upscale=1.5)).notes
+    assert engine.prepare(request(model, upscale=1.7)).notes == (*others, note)
+    assert not any("rounded" in told for told in others)
+    with pytest.raises(OptionError, match=r"1\.2 times 32×32 pixels rounds to the same size\.") as caught:
         engine.generate(request(model, upscale=1.2))
     assert caught.value.field == "upscale"
 

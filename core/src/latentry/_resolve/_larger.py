@@ -75,11 +75,27 @@ def larger_request(request: GenerationRequest, setup: Setup) -> GenerationReques
     return setup.request.model_copy(update=second | {field: getattr(request, field) for field in MEMORY})
 
 
+def larger_size(setup: Setup) -> tuple[int, int]:
+    """Width and height that are wanted of the second pass, whether the model can draw them or not."""
+    factor = setup.request.upscale or 1.0
+    width, height = setup.size
+    return round(width * factor), round(height * factor)
+
+
 def larger_inputs(setup: Setup) -> Inputs:
     """A picture of the size that is wanted, for the one that is not drawn yet."""
-    factor = setup.request.upscale or 1.0
-    width, height = (round(side * factor) for side in setup.size)
-    return Inputs(Image.new("RGB", (width, height)), references=setup.inputs.references)
+    return Inputs(Image.new("RGB", larger_size(setup)), references=setup.inputs.references)
+
+
+def size_note(setup: Setup, larger: Setup) -> Iterator[str]:
+    """Tells of a size that is not the one that was asked for."""
+    wanted = larger_size(setup)
+    if larger.size != wanted:
+        (width, height), (across, down) = wanted, larger.size
+        yield (
+            f"The enlarged picture has {across}×{down} pixels: "
+            f"{width}×{height} is rounded down to sides that the model can draw."
+        )
 
 
 def check_larger(setup: Setup, larger: Setup) -> None:
@@ -91,7 +107,7 @@ def check_larger(setup: Setup, larger: Setup) -> None:
     if larger.size == setup.size:
         width, height = setup.size
         raise OptionError(
-            f"{setup.request.upscale:g} times {width}×{height} pixels is not yet another size of this model.",
+            f"{setup.request.upscale:g} times {width}×{height} pixels rounds to the same size.",
             why="It is rounded down to sides that the model can draw.",
             remedy="Use a larger factor.",
             field="upscale",

@@ -37,7 +37,7 @@ from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
-from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale
+from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale, size_note
 from latentry._resolve._memory import choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
@@ -135,6 +135,7 @@ def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Set
         setup,
         request=setup.request.model_copy(update=decided),
         memory=larger.memory,
+        notes=(*setup.notes, *size_note(setup, larger)),
         larger=replace(larger, inputs=replace(larger.inputs, image=None)),
     )
 

@@ -26,6 +26,7 @@ from latentry import (
     ProgressEvent,
     Recipe,
 )
+from latentry._request._changed import changed_fields
 
 SCHEDULERS = ("first", "noisy", "two-stage", "halving", "greedy")
 
@@ -158,3 +159,13 @@ def test_limits_are_those_of_the_larger_size(host: PluginHost, model: str) -> No
     engine.prepare(request(model, upscale=1.5))
     with pytest.raises(NotAllowed):
         engine.prepare(request(model))
+
+
+def test_other_steps_or_tiles_decide_anew_what_followed_from_them(engine: Engine, model: str) -> None:
+    wanted = request(model, width=48, height=48, denoise_tile=32)
+    (recipe,) = engine.generate(wanted).recipes
+    assert (recipe.request.upscale_steps, recipe.request.denoise_overlap) == (6, 8)
+    for given, anew in (({"steps": 9}, "upscale_steps"), ({"denoise_tile": 48}, "denoise_overlap")):
+        fields = changed_fields(recipe, given)
+        assert set(recipe.request.model_dump()) - set(fields) - {"plan"} == {anew}
+    assert changed_fields(recipe, {"steps": 9, "upscale_steps": 3})["upscale_steps"] == 3

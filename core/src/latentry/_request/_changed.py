@@ -10,7 +10,8 @@ from latentry._request._recipe import Recipe
 DEPENDENT = {
     "scheduler": ("scheduler_options", "sigmas", "sigma_options", "final", "plan"),
     "sigmas": ("sigma_options", "final", "plan"),
-    "steps": ("plan",),
+    "steps": ("plan", "upscale_steps"),
+    "denoise_tile": ("denoise_overlap",),
     "guidance_method": ("guidance_options",),
     "attention": ("attention_options",),
     "model": (),

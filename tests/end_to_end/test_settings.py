@@ -112,6 +112,13 @@ def test_a_setting_without_effect_is_left_out_and_told(home: Home) -> None:
     assert (done.code, "--batch 2: The option" in done.err) == (2, True)
 
 
+def test_an_option_that_words_of_a_later_line_do_not_need_is_refused_before_the_first_is_drawn(home: Home) -> None:
+    (home.folder / "prompts.txt").write_text("[a red circle:a blue square:0.5]\na red circle\n")
+    done = home("generate", "--prompts", "prompts.txt", "--prompt-syntax", "automatic1111", "--steps", 2)
+    assert (done.code, "--prompt-syntax automatic1111: The option" in done.err) == (2, True), done.err
+    assert not list(home.folder.glob("*.png"))
+
+
 def test_a_bad_variable_is_named(home: Home) -> None:
     done = home(*DRAW, STEPS="many")
     assert done.code == 2

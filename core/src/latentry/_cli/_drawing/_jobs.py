@@ -141,7 +141,8 @@ def checked(context: click.Context, engine: Engine, jobs: Sequence[Job], progres
     unlike = {"seed", "prompt", "negative"} - settings.keys()
     for job in jobs:
         if job.recipe is None:
-            alike = job.request.model_dump_json(exclude=unlike)
+            by_words = job.request.embeddings or job.request.prompt_syntax != "plain"  # which the words may not need
+            alike = job.request.model_dump_json(exclude={"seed"} if by_words else unlike)
             if alike not in found:
                 found[alike] = _idle_settings(engine, job.request, settings, progress)
             job = replace(job, request=_without(job.request, found[alike]), notes=(*job.notes, *found[alike].values()))

@@ -139,7 +139,7 @@ class Policy:
             )
 
     def check_source(self, text: str) -> None:
-        """Refuses a name that model sources is not allowed here.
+        """Refuses a model's name that matches none of the allowed sources.
 
         Raises:
             NotAllowed: no pattern has it.

@@ -154,11 +154,13 @@ def test_what_cannot_be_enlarged_is_refused(engine: Engine, tmp_path: Path, mode
         engine.prepare(request(model, upscale=None, upscale_steps=3))
 
 
-def test_limits_are_those_of_the_larger_size(host: PluginHost, model: str) -> None:
+def test_limits_are_those_of_the_larger_size(host: PluginHost, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(host, policy=Policy(roots=(Path(model),), pixels=48 * 48))
     engine.prepare(request(model, upscale=1.5))
-    with pytest.raises(NotAllowed):
+    monkeypatch.setattr(Image, "new", None)  # no picture is made to find out how large it is
+    with pytest.raises(NotAllowed) as caught:
         engine.prepare(request(model))
+    assert caught.value.field == "upscale"
 
 
 def test_other_steps_or_tiles_decide_anew_what_followed_from_them(engine: Engine, model: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from latentry._errors import IncompatibleError, LatentryError, OptionError
+from latentry._policy import Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._resolve._setup import Setup
 from latentry._resolve._shown._inputs import Inputs
@@ -82,9 +83,15 @@ def larger_size(setup: Setup) -> tuple[int, int]:
     return round(width * factor), round(height * factor)
 
 
-def larger_inputs(setup: Setup) -> Inputs:
-    """A picture of the size that is wanted, for the one that is not drawn yet."""
-    return Inputs(Image.new("RGB", larger_size(setup)), references=setup.inputs.references)
+def larger_inputs(setup: Setup, policy: Policy) -> Inputs:
+    """A picture of the size that is wanted, for the one that is not drawn yet.
+
+    Raises:
+        NotAllowed: it would have more pixels than are allowed.
+    """
+    width, height = larger_size(setup)
+    policy.check("pixels", width * height, "upscale")
+    return Inputs(Image.new("RGB", (width, height)), references=setup.inputs.references)
 
 
 def size_note(setup: Setup, larger: Setup) -> Iterator[str]:

@@ -127,7 +127,7 @@ def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Set
     """The setup with its second pass. Both keep the networks in memory as the larger one needs it."""
     with naming_upscale():
         second = larger_request(request, setup)
-        larger = _decide(found, second, larger_inputs(setup), strict=False)
+        larger = _decide(found, second, larger_inputs(setup, found.access.policy), strict=False)
     check_larger(setup, larger)
     second = larger.request
     decided = {"upscale_steps": second.steps, "denoise_overlap": second.denoise_overlap, **larger.memory.decided}

@@ -145,6 +145,7 @@ def test_those_for_a_folder_are_found_without_its_weights(latentry: CommandLine,
         (("schedulers", "UniPC"), ("arXiv:2302.04867", "corrector", "at most 1.0", "to 4 steps", "uni_pc_bh2")),
         (("schedulers", "dpm++ 2m sde"), ("stochastic", "weak order 2", "eta", "AUTOMATIC1111")),
         (("sigmas", "karras"), ("arXiv:2206.00364", "rho", "preferred by", "k-diffusion")),
+        (("sigmas", "receding"), ("sa-solver", "dpmpp-2s-ancestral")),
         (("models", "shapes"), ("Apache-2.0", "--model", "ddim", "guidance")),
         (("families", "sdxl"), ("base", "turbo", "dpmpp-2m", "clip_skip", "variance preserving")),
         (("attention", "sdpa"), ("It can be used here", "float32", "kernel", "--attention-set")),
@@ -154,6 +155,7 @@ def test_everything_about_one_fits_too(command: tuple[str, ...], words: tuple[st
     screen = on_terminal(*command, folder=tmp_path)
     assert screen.code == 0, screen.raw
     assert screen.width <= 80
+    assert [line for line in screen.lines if re.search(r"[a-z]-$", line)] == []  # no name is broken at its dash
     text = " ".join(" ".join(screen.lines).split())
     assert [word for word in words if word not in text] == []
     assert not any(mark in text for mark in ("{", "['", "latentry._", "frozenset("))

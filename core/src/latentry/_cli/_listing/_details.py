@@ -28,7 +28,9 @@ def print_facts(facts: Mapping[str, str]) -> None:
     given = {label: text for label, text in facts.items() if text}
     wide = max(map(len, given), default=0) + 2
     for label, text in given.items():
-        first, *more = wrap(visible(text), max(prose_width() - wide - 2, 20), break_long_words=False) or [""]
+        first, *more = wrap(
+            visible(text), max(prose_width() - wide - 2, 20), break_long_words=False, break_on_hyphens=False
+        ) or [""]
         say(f"  {label.ljust(wide)}{first}")
         for line in more:
             say(f"  {'':{wide}}{line}")

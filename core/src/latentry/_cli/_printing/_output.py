@@ -114,7 +114,16 @@ def print_prose(text: str, *, indent: int = 0, hanging: int | None = None) -> No
     """Print a paragraph in lines that fit; further lines can be indented otherwise than the first."""
     first, further = " " * indent, " " * (indent if hanging is None else hanging)
     wide = prose_width()
-    say(fill(visible(text), wide, initial_indent=first, subsequent_indent=further, break_long_words=False))
+    say(
+        fill(
+            visible(text),
+            wide,
+            initial_indent=first,
+            subsequent_indent=further,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def prose_width() -> int:

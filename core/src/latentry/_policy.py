@@ -43,8 +43,9 @@ class Policy:
         pixels: the most that a picture may have, width times height.
         input_pixels: the same of a picture to start from; its size is read before its pixels are.
         count: the most pictures of a request.
-        steps: the most steps of a picture.
-        evaluations: the most evaluations of the network for a picture, where the scheduler says how many it takes.
+        steps: the most steps of a picture, in all passes.
+        evaluations: the most evaluations of the network for a picture, in all passes, where the scheduler says how
+            many it takes.
         prompt: the most characters of all prompts of a request together.
         batch: the most pictures that go through the network together.
         loras: the most LoRAs of a request.

@@ -11,6 +11,7 @@ from latentry._errors import IncompatibleError, LatentryError, OptionError
 from latentry._policy import Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._resolve._setup import Setup
+from latentry._resolve._shown._canvas import drawable
 from latentry._resolve._shown._inputs import Inputs
 
 FIELDS = {
@@ -48,21 +49,13 @@ def larger_request(request: GenerationRequest, setup: Setup) -> GenerationReques
 
     Raises:
         IncompatibleError: the network cannot draw from a picture.
-        OptionError: a part of the picture is to be kept.
     """
     variant = setup.located.variant
-    if "image-to-image" not in variant.tasks:
+    if setup.inputs.mask is None and "image-to-image" not in variant.tasks:
         raise IncompatibleError(
             f"{variant.name} cannot draw a picture again at a larger size.",
             why=f"That is image-to-image, and its network is for {' and '.join(variant.tasks)}.",
             remedy="Leave upscale out, or choose another model.",
-            field="upscale",
-        )
-    if setup.inputs.mask is not None:
-        raise OptionError(
-            "A picture of which a mask keeps parts cannot be enlarged on the way.",
-            why="The kept pixels would not be those of the picture any more.",
-            remedy="Leave upscale out, or enlarge the result in a second request.",
             field="upscale",
         )
     second = {
@@ -83,15 +76,25 @@ def larger_size(setup: Setup) -> tuple[int, int]:
     return round(width * factor), round(height * factor)
 
 
-def larger_inputs(setup: Setup, policy: Policy) -> Inputs:
-    """A picture of the size that is wanted, for the one that is not drawn yet.
+def larger_inputs(setup: Setup, given: Inputs, policy: Policy) -> Inputs:
+    """The pictures that the second pass begins from: one of its size for the one that is not drawn yet. Where a mask
+    keeps parts, these are enlarged from the picture as it was given, which may be larger than the first pass.
+
+    Args:
+        setup: of the first pass.
+        given: the request's pictures.
+        policy: how many pixels there may be.
 
     Raises:
         NotAllowed: it would have more pixels than are allowed.
     """
-    width, height = larger_size(setup)
+    width, height = wanted = larger_size(setup)
     policy.check("pixels", width * height, "upscale")
-    return Inputs(Image.new("RGB", (width, height)), references=setup.inputs.references)
+    size = drawable(wanted, setup.checkpoint)
+    if given.mask is None:
+        return Inputs(Image.new("RGB", size), references=given.references)
+    like_the_first = size[0] * setup.size[1] == size[1] * setup.size[0]  # else it would be cropped otherwise
+    return (given if like_the_first else setup.inputs).fitted(*size)
 
 
 def size_note(setup: Setup, larger: Setup) -> Iterator[str]:

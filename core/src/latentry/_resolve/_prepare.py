@@ -28,7 +28,7 @@ from latentry._numerics._plan import Plan
 from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
-from latentry._request._values._limits import check_plan, check_request
+from latentry._request._values._limits import check_passes, check_plan, check_request
 from latentry._resolve._added._controls import choose_controls
 from latentry._resolve._added._embeddings import choose_embeddings
 from latentry._resolve._added._loras import choose_loras
@@ -97,7 +97,7 @@ def prepare(
     inputs = read_inputs(pictures, files, opening, request.references)
     found = _Found(host, located, checkpoint, backends, policy, access, known or KnownIdle())
     setup = _decide(found, request, inputs, strict=strict)
-    return setup if request.upscale is None else _with_larger(found, request, setup)
+    return setup if request.upscale is None else _with_larger(found, request, setup, inputs)
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,15 @@ class _Found:
     known: KnownIdle
 
 
-def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Setup:
+def _with_larger(found: _Found, request: GenerationRequest, setup: Setup, given: Inputs) -> Setup:
     """The setup with its second pass. Both keep the networks in memory as the larger one needs it."""
+    opening = found.access.policy
     with naming_upscale():
         second = larger_request(request, setup)
-        larger = _decide(found, second, larger_inputs(setup, found.access.policy), strict=False)
+        inputs = larger_inputs(setup, given, opening)
+        larger = _decide(found, second, inputs, strict=False)
     check_larger(setup, larger)
+    check_passes(opening, *((each.plan, len(each.tiles or (0,))) for each in (setup, larger)))
     second = larger.request
     decided = {"upscale_steps": second.steps, "denoise_overlap": second.denoise_overlap, **larger.memory.decided}
     return replace(
@@ -136,7 +139,7 @@ def _with_larger(found: _Found, request: GenerationRequest, setup: Setup) -> Set
         request=setup.request.model_copy(update=decided),
         memory=larger.memory,
         notes=(*setup.notes, *size_note(setup, larger)),
-        larger=replace(larger, inputs=replace(larger.inputs, image=None)),
+        larger=larger if given.mask is not None else replace(larger, inputs=replace(larger.inputs, image=None)),
     )
 
 

@@ -78,7 +78,7 @@ def to_result(
         return None
     pictures = [picture for batch in drawn for picture in batch.pictures]
     return GenerationResult(
-        images=paste_kept(pictures, setup.inputs, setup.request.mask_feather),
+        images=paste_kept(pictures, (setup.larger or setup).inputs, setup.request.mask_feather),
         latents=torch.cat([batch.sampled.latents for batch in drawn]),
         recipes=tuple(setup.recipe(index, given) for batch in drawn for index in batch.indices),
         evaluations=max(batch.sampled.evaluations for batch in drawn),

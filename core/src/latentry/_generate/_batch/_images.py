@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from PIL import Image
@@ -14,7 +16,7 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture) for picture in levels.permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def to_pixels(pictures: list[Image.Image]) -> Tensor:
+def to_pixels(pictures: Sequence[Image.Image]) -> Tensor:
     """(batch, 3, height, width) in −1..1, float32, of pictures of one size."""
     levels = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
     return torch.from_numpy(levels).permute(0, 3, 1, 2).float() / 127.5 - 1

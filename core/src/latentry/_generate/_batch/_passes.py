@@ -16,6 +16,7 @@ from latentry._discovery import plugin_call
 from latentry._generate._batch._finite import all_finite
 from latentry._generate._batch._images import to_pictures, to_pixels
 from latentry._generate._batch._loop import Begun, Halted, Sampled, Sampling
+from latentry._generate._batch._paste import paste_kept
 from latentry._resolve._setup import Setup
 
 
@@ -65,7 +66,8 @@ class Passes:
 def enlarged(model: Model, setup: Setup, sampled: Sampled) -> Tensor | None:
     """The latents of a batch at the size of its second pass, (batch, c, h, w).
 
-    Latents are interpolated bicubically, pictures by Lanczos between decoding and encoding.
+    Latents are interpolated bicubically, pictures by Lanczos between decoding and encoding, with what a mask keeps put
+    back before and after.
 
     Returns:
         None where the autoencoder gave values that are not finite.
@@ -78,8 +80,9 @@ def enlarged(model: Model, setup: Setup, sampled: Sampled) -> Tensor | None:
     if not all_finite((pixels,)):
         return None
     size = setup.larger.size
-    fitted = [ImageOps.fit(picture, size, Image.Resampling.LANCZOS) for picture in to_pictures(pixels)]
-    shown = to_pixels(fitted).to(setup.device)
+    small = paste_kept(to_pictures(pixels), setup.inputs, setup.request.mask_feather)
+    fitted = [ImageOps.fit(picture, size, Image.Resampling.LANCZOS) for picture in small]
+    shown = to_pixels(paste_kept(fitted, setup.larger.inputs, 0)).to(setup.device)
     with plugin_call(model), inference():
         latents = model.encode(shown)
     return normal(latents) if all_finite((latents,)) else None

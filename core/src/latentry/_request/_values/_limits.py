@@ -55,3 +55,17 @@ def check_plan(policy: Policy, plan: Plan, tiles: int = 1) -> None:
     if policy.evaluations is not None and plan.evaluations is not None:
         field = "scheduler_options" if tiles == 1 else "denoise_tile"
         policy.check("evaluations", plan.evaluations * tiles, field)
+
+
+def check_passes(policy: Policy, *passes: tuple[Plan, int]) -> None:
+    """Refuses passes that take more steps or evaluations than the policy allows together.
+
+    Args:
+        policy: the limits.
+        passes: of one picture, each its plan and how many parts go through the network at each evaluation.
+
+    Raises:
+        NotAllowed: names ``upscale``.
+    """
+    policy.check("steps", sum(len(plan) for plan, _ in passes), "upscale")
+    policy.check("evaluations", sum((plan.evaluations or 0) * tiles for plan, tiles in passes), "upscale")

@@ -11,7 +11,6 @@ from latentry._errors import OptionError
 from latentry._guidance._tiles import Tiles
 from latentry._policy import ANYTHING, Policy
 from latentry._resolve._shown._inputs import Inputs
-from latentry._resolve._shown._read_picture import Picture
 from latentry._resolve._shown._task import choose_strength, choose_task
 from latentry._specs import VariantSpec
 
@@ -85,17 +84,19 @@ def choose_canvas(
     if inputs.image is None:
         size = width or checkpoint.size, height or checkpoint.size
     else:
-        size = _size_for(inputs.image, checkpoint, width, height)
+        size = drawable(inputs.image.size, checkpoint, width, height)
     policy.check("pixels", size[0] * size[1], "width")
     with plugin_call(checkpoint):
         latent_shape = checkpoint.latent_shape(*size)
     return Canvas(size, latent_shape, inputs.fitted(*size), chosen, tuple(inputs.notes(size)))
 
 
-def _size_for(picture: Picture, checkpoint: Checkpoint, width: int | None, height: int | None) -> tuple[int, int]:
-    """The picture's size, or the next smaller one that the model can draw; a requested side is kept."""
+def drawable(
+    wanted: tuple[int, int], checkpoint: Checkpoint, width: int | None = None, height: int | None = None
+) -> tuple[int, int]:
+    """A size, or the next smaller one that the model can draw; a requested side is kept."""
     for step in STEPS:
-        size = width or picture.width // step * step, height or picture.height // step * step
+        size = width or wanted[0] // step * step, height or wanted[1] // step * step
         if not all(size):
             break
         try:
@@ -104,4 +105,4 @@ def _size_for(picture: Picture, checkpoint: Checkpoint, width: int | None, heigh
         except OptionError:
             continue
         return size
-    return width or picture.width, height or picture.height  # the checkpoint says what is wrong with it
+    return width or wanted[0], height or wanted[1]  # the checkpoint says what is wrong with it

@@ -163,7 +163,7 @@ def _beside_a_plan_file(request: GenerationRequest) -> Iterator[tuple[bool, NoEf
 def _about_noise(request: GenerationRequest, canvas: Canvas, plan: Plan) -> Iterator[tuple[bool, NoEffect]]:
     whole = canvas.strength == 1.0
     from_noise = canvas.inputs.image is None or (canvas.inputs.mask is not None and whole)
-    yield whole, NoEffect("strength_mode", "At a strength of 1 all steps are taken.")
+    yield whole and request.upscale is None, NoEffect("strength_mode", "At a strength of 1 all steps are taken.")
     yield not from_noise, NoEffect("initial_noise", "The run starts from the picture.")
     same = plan.noise_scale("sigma") == plan.noise_scale("unit")
     why = "This model was trained down to σ = 0, where every run ends."

@@ -97,7 +97,7 @@ def test_one_runs_with_its_options_and_the_host(plugin: Path, tmp_path: Path) ->
         (["usage"], 2, ["Missing argument", "THING"]),
         (["tell", "--softly"], 2, ["--softly"]),
         (["absent"], 2, ["the command 'absent' cannot be loaded", "commands_nowhere"]),
-        (["number"], 2, ["The target of the command 'number' is a int."]),
+        (["number"], 2, ["The target of the command 'number' is not a click.Command.\n  Its type is int."]),
     ],
 )
 def test_how_one_ends(plugin: Path, tmp_path: Path, command: list[str], code: int, words: list[str]) -> None:

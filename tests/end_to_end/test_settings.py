@@ -85,7 +85,7 @@ def test_a_picture_is_made_again_as_it_was(home: Home) -> None:
         ('[generate]\ndevice = "mars"\n', DRAW, "device = mars in "),
         ("steps = 2\n", DRAW, "steps is not in a table"),
         ("[generate\n", DRAW, "cannot be read"),
-        ("[generate]\nsteps = {}\n", DRAW, "generate.steps is a dict"),
+        ("[generate]\nsteps = {}\n", DRAW, "generate.steps is neither a text nor a number.\n  Its type is dict."),
     ],
 )
 def test_a_bad_file_is_one_clear_error(home: Home, text: str, command: tuple[str, ...], said: str) -> None:

@@ -1,9 +1,9 @@
 """What commands of plugins share with the core's own: options made of a request's fields, progress, contact sheets.
 
-``FieldCommand`` takes the options that ``options_of`` makes of a model's fields; ``typed_fields`` are those that were
-given, and ``build`` makes the model of them::
+``FieldCommand`` takes the options that ``options_of`` makes of a model's fields, and ``request_options`` of those of a
+request; ``typed_fields`` are those that were given, and ``build`` makes the model of them::
 
-    @click.command(cls=FieldCommand, fields=lambda: options_of(GenerationRequest), own_heading="Output")
+    @click.command(cls=FieldCommand, fields=request_options, own_heading="Output")
     @click.argument("prompt")
     @click.pass_context
     def upscale(context, /, prompt, **_):
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from latentry._cli._field_options import FieldCommand, build, options_of, typed_fields
     from latentry._cli._printing._output import print_table, say
     from latentry._cli._printing._progress import following
+    from latentry._cli._request_options import folder_options, prompts_option, request_options, take_policy
     from latentry._cli._saving._sheet import ContactSheet
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -31,12 +32,16 @@ else:
             "build": "_cli._field_options",
             "complete_files": "_cli._common_options",
             "complete_names": "_cli._common_options",
+            "folder_options": "_cli._request_options",
             "following": "_cli._printing._progress",
             "json_option": "_cli._common_options",
             "options_of": "_cli._field_options",
             "print_table": "_cli._printing._output",
+            "prompts_option": "_cli._request_options",
             "quiet_option": "_cli._common_options",
+            "request_options": "_cli._request_options",
             "say": "_cli._printing._output",
+            "take_policy": "_cli._request_options",
             "typed_fields": "_cli._field_options",
         },
     )
@@ -47,11 +52,15 @@ __all__ = [
     "build",
     "complete_files",
     "complete_names",
+    "folder_options",
     "following",
     "json_option",
     "options_of",
     "print_table",
+    "prompts_option",
     "quiet_option",
+    "request_options",
     "say",
+    "take_policy",
     "typed_fields",
 ]

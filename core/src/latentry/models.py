@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from latentry._bases._attention import AttentionSlot
     from latentry._bases._checkpoint import BaseCheckpoint
     from latentry._bases._header import SafetensorsHeader, safetensors_header
+    from latentry._bases._lora_state import LoraState
     from latentry._bases._model import BaseModel
     from latentry._bases._weights import load_weights
     from latentry._contract._attention_change import AttentionChange, ChangesAttention
@@ -47,6 +48,7 @@ else:
             "AttentionSlot": "_bases._attention",
             "BaseCheckpoint": "_bases._checkpoint",
             "BaseModel": "_bases._model",
+            "LoraState": "_bases._lora_state",
             "SafetensorsHeader": "_bases._header",
             "load_weights": "_bases._weights",
             "safetensors_header": "_bases._header",
@@ -101,6 +103,7 @@ __all__ = [
     "FetchOptions",
     "LoadReport",
     "LoraMatch",
+    "LoraState",
     "Model",
     "ModelSource",
     "NoiseSettings",

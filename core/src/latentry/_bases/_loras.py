@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import local
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
 from latentry._bases._factors import Factors, read_factors
+from latentry._bases._lora_state import LoraState
 from latentry._contract._lora import LoraMatch, LoraMode, LoraRequest
 from latentry._errors import IncompatibleError
 
@@ -59,9 +59,7 @@ class Loras:
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
         self._places = dict(_places(networks))
-        self._current = Setting({}, "unmerged")
-        self._undo: list[Callable[[], None]] = []
-        self._here = local()
+        self._state: LoraState[Setting, tuple[float, ...]] = LoraState(Setting({}, "unmerged"))
 
     def match(self, path: Path) -> LoraMatch:
         """What one file does to the model; see ``latentry.models.Checkpoint.match_loras``."""
@@ -102,25 +100,11 @@ class Loras:
                 remedy="Use it unmerged, which is the default.",
                 field="loras",
             )
-        wanted, before = Setting(self._changes(loras), mode), self._current
-        try:
-            self._apply(wanted)
-        except BaseException:
-            self._apply(before)
-            raise
-        return self._restoring(before)
+        return self._state.set(Setting(self._changes(loras), mode), self._made)
 
-    @contextmanager
-    def weighing(self, weights: Sequence[Sequence[float]]) -> Iterator[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> AbstractContextManager[None]:
         """See ``latentry.models.VariesLoras``; the rows are alike."""
-        before, self._here.weights = self._weights(), tuple(weights[0])
-        try:
-            yield
-        finally:
-            self._here.weights = before
-
-    def _weights(self) -> tuple[float, ...] | None:
-        return getattr(self._here, "weights", None)
+        return self._state.weighing(tuple(weights[0]))
 
     def _changes(self, loras: Sequence[LoraRequest]) -> dict[Layer, list[Part]]:
         found: dict[Layer, list[Part]] = {}
@@ -137,23 +121,13 @@ class Loras:
             curves += lora.curve is not None
         return found
 
-    def _apply(self, setting: Setting) -> None:
-        """Takes the present changes away, and makes others."""
-        while self._undo:
-            self._undo.pop()()
-        self._current = setting
+    def _made(self, setting: Setting) -> Iterator[Callable[[], None]]:
+        state = self._state
         for layer, parts in setting.changes.items():
             if setting.mode == "merged":
-                self._undo.append(_merge(layer, _together(parts, None)))
+                yield _merge(layer, _together(parts, None))
             else:
-                self._undo.append(layer.register_forward_hook(_Beside(parts, self._weights)).remove)
-
-    @contextmanager
-    def _restoring(self, before: Setting) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._apply(before)
+                yield layer.register_forward_hook(_Beside(parts, lambda: state.weights)).remove
 
 
 def _places(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, Place]]:

@@ -31,8 +31,8 @@ class PluginCommand(click.Command):
         command = self._host.commands.load(self._name)
         if not isinstance(command, click.Command):
             raise PluginError(
-                f"The target of the command '{self._name}' is a {type(command).__name__}.",
-                why="It has to be a click.Command.",
+                f"The target of the command '{self._name}' is not a click.Command.",
+                why=f"Its type is {type(command).__name__}.",
                 remedy=f"Report it to the author of {self._host.commands.provenance(self._name).label}.",
             )
         self._code = command.callback

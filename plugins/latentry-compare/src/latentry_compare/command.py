@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,14 +12,16 @@ from latentry import LatentryError, OptionError, PluginHost
 from latentry.commands import (
     FieldCommand,
     build,
-    complete_files,
     complete_names,
+    folder_options,
     following,
     json_option,
-    options_of,
     print_table,
+    prompts_option,
     quiet_option,
+    request_options,
     say,
+    take_policy,
     typed_fields,
 )
 from latentry_compare._names import FIGURES, GRID, PAGE
@@ -29,18 +31,9 @@ if TYPE_CHECKING:
     from latentry_compare._report import Report
 
 T = TypeVar("T")
-POLICY = ("offload", "blocks_per_group")
-"""Fields of the memory policy that are options here."""
 COMPARED = ("scheduler", "sigmas", "steps", "guidance")
 """Fields of a request that are axes here, each with an option of its own below."""
-LEFT_OUT = (*COMPARED, "count", "plan")
-
-
-def _fields() -> Iterator[Any]:
-    from latentry import GenerationRequest, MemoryPolicy
-
-    yield from options_of(GenerationRequest, only=GenerationRequest.model_fields.keys() - set(LEFT_OUT))
-    yield from options_of(MemoryPolicy, only=POLICY)
+LEFT_OUT = {*COMPARED, "count", "plan"}
 
 
 def _listed(read: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], list[T]]:
@@ -57,14 +50,9 @@ def _listed(read: Callable[[str], T]) -> Callable[[click.Context, click.Paramete
     return listed
 
 
-@click.command(cls=FieldCommand, fields=_fields, own_heading="Comparison")
+@click.command(cls=FieldCommand, fields=lambda: request_options(without=LEFT_OUT), own_heading="Comparison")
 @click.argument("prompt", required=False)
-@click.option(
-    "--prompts",
-    metavar="FILE",
-    shell_complete=complete_files,
-    help="Compare on each line: a prompt, or a JSON object of the request's fields. - is standard input.",
-)
+@prompts_option("Compare on")
 @click.option(
     "--scheduler",
     multiple=True,
@@ -83,15 +71,10 @@ def _listed(read: Callable[[str], T]) -> Callable[[click.Context, click.Paramete
 )
 @click.option("--steps", multiple=True, metavar="N,…", callback=_listed(int), help="Numbers of steps.")
 @click.option("--guidance", multiple=True, metavar="SCALE,…", callback=_listed(float), help="Guidance scales.")
-@click.option(
-    "--output",
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
-    shell_complete=complete_files,
-    help=f"Folder of the pictures and of {PAGE}, {FIGURES} and {GRID}.",
+@folder_options(
+    contents=f"the pictures and of {PAGE}, {FIGURES} and {GRID}",
+    resume="Go on with what is in the folder; draw what it lacks.",
 )
-@click.option("--resume", is_flag=True, help="Go on with what is in the folder; draw what it lacks.")
 @click.option(
     "--reference",
     default="unipc",
@@ -147,7 +130,7 @@ def compare(
     from latentry_compare._files import write_files
 
     common = typed_fields(context)
-    memory = {name: common.pop(name) for name in POLICY if name in common}
+    memory = take_policy(common)
     seeds = common.pop("seed", 0)
     axes = Axes(
         prompts=_prompts(prompt, prompts),

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentry._cli._common_options import complete_files, complete_names, json_option, quiet_option
-from latentry._cli._field_options import FieldCommand, FieldOption, options_of, typed_fields
+from latentry._cli._field_options import FieldCommand, typed_fields
 from latentry._cli._global_options import loose_plugins, names_in, open_host
+from latentry._cli._request_options import folder_options, request_options, take_policy
 from latentry._errors import LatentryError, OptionError
 
 if TYPE_CHECKING:
     from latentry._batch._work import DrawnLine
 
-POLICY = ("offload", "blocks_per_group")
-"""Fields of the memory policy that are options here."""
 
-
-def _fields() -> Iterator[FieldOption]:
-    from latentry._request._generation_request import GenerationRequest
-    from latentry._request._memory_policy import MemoryPolicy
-
-    yield from options_of(GenerationRequest)
-    yield from options_of(MemoryPolicy, only=POLICY)
-
-
-@click.command(cls=FieldCommand, fields=_fields, own_heading="Batch")
+@click.command(cls=FieldCommand, fields=request_options, own_heading="Batch")
 @click.argument("prompts", shell_complete=complete_files)
-@click.option(
-    "--output",
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
-    shell_complete=complete_files,
-    help="Folder of the pictures and of manifest.jsonl, which says what is finished.",
+@folder_options(
+    contents="the pictures and of manifest.jsonl, which says what is finished",
+    resume="Go on with a batch that was interrupted; draw again what failed.",
 )
-@click.option("--resume", is_flag=True, help="Go on with a batch that was interrupted; draw again what failed.")
 @click.option(
     "--executor",
     default="local",
@@ -78,7 +62,7 @@ def batch(
     from latentry._request._values._prompts import read_prompts
 
     given = typed_fields(context)
-    seed, memory = _seed(given.pop("seed", None)), {name: given.pop(name) for name in POLICY if name in given}
+    seed, memory = _seed(given.pop("seed", None)), take_policy(given)
     host = open_host(context)
     lines = read_prompts(prompts)
     load, block = names_in("LATENTRY_PLUGINS"), names_in("LATENTRY_BLOCK") or ()

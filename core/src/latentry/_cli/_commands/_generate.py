@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import click
 
 from latentry._cli._common_options import complete_files, json_option, quiet_option
 from latentry._cli._drawing._trust import TRUST, Trust
-from latentry._cli._field_options import FieldCommand, FieldOption, PanelOption, build, options_of, typed_fields
+from latentry._cli._field_options import FieldCommand, PanelOption, build, typed_fields
 from latentry._cli._global_options import open_host
+from latentry._cli._request_options import POLICY, prompts_option, request_options, take_policy
 from latentry._cli._settings._settable import variable
 from latentry._errors import OptionError
 from latentry._request._values._option import Panel
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from latentry._cli._drawing._wildcards import Wildcards
     from latentry._discovery import PluginHost
     from latentry._generate._engine import Engine
-
-POLICY = ("offload", "blocks_per_group")
-"""Fields of the memory policy that are options here; its others are fields of a request too."""
-
-
-def _fields() -> Iterator[FieldOption]:
-    from latentry._request._generation_request import GenerationRequest
-    from latentry._request._memory_policy import MemoryPolicy
-
-    yield from options_of(GenerationRequest)
-    yield from options_of(MemoryPolicy, only=POLICY)
 
 
 def _clip_skip_moved(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -47,7 +37,7 @@ Examples:
   latentry generate --from picture.png"""
 
 
-@click.command(cls=FieldCommand, fields=_fields, own_heading="Output", epilog=EXAMPLES)
+@click.command(cls=FieldCommand, fields=request_options, own_heading="Output", epilog=EXAMPLES)
 @click.argument("prompt", required=False)
 @click.option(
     "--output",
@@ -71,14 +61,7 @@ Examples:
     shell_complete=complete_files,
     help="Write roughly what is being drawn to a file, over and over; terminal shows it in the terminal.",
 )
-@click.option(
-    "--prompts",
-    cls=PanelOption,
-    panel=Panel.PROMPT,
-    metavar="FILE",
-    shell_complete=complete_files,
-    help="Draw each line: a prompt, or a JSON object of the request's fields. - is standard input.",
-)
+@prompts_option("Draw")
 @click.option(
     "--alternatives",
     cls=PanelOption,
@@ -155,7 +138,7 @@ def generate(
         raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
     # a picture is made again as it was, whatever the settings
     given = typed_fields(context, needing=source is None, settings=None if source is None else POLICY)
-    policy = {name: given.pop(name) for name in POLICY if name in given}
+    policy = take_policy(given)
     if prompt is not None:
         given["prompt"] = prompt
     if options := given.get("attention_options"):

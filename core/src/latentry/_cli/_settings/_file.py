@@ -65,5 +65,7 @@ def check_table(command: str, table: Mapping[str, Any], settings: Iterable[str])
             )
         if not isinstance(value, (str, int, float, bool, list)):
             raise OptionError(
-                f"{config_file()}: {command}.{name} is a {type(value).__name__}.", remedy="Give a text or a number."
+                f"{config_file()}: {command}.{name} is neither a text nor a number.",
+                why=f"Its type is {type(value).__name__}.",
+                remedy="Give a text or a number.",
             )

@@ -57,7 +57,7 @@ def target(subject: CommandSubject) -> Iterator[CheckResult]:
 def _target_faults(subject: CommandSubject) -> Iterator[str]:
     command = subject.target
     if not isinstance(command, click.Command):
-        yield f"the target is a {type(command).__name__}"
+        yield f"the target is not a click.Command, its type is {type(command).__name__}"
         return
     if not (command.help or "").strip():
         yield "it has no help text"

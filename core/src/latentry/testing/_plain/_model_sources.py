@@ -98,7 +98,7 @@ def _fetched(source: ModelSource, text: str) -> str:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     if not isinstance(answer, ResolvedPath):
-        return f"a {type(answer).__name__}, not a ResolvedPath"
+        return f"not a ResolvedPath, its type is {type(answer).__name__}"
     return "" if answer.path.exists() else f"there is no {answer.path}"
 
 

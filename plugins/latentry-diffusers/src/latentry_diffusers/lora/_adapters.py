@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from threading import local
 from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
 from latentry import LoraMode, LoraRequest, ModelError
-from latentry.models import LoraMatch
+from latentry.models import LoraMatch, LoraState
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.loading.build import build
@@ -44,9 +43,7 @@ class Adapters:
 
     def __init__(self, networks: Mapping[str, nn.Module], originals: Callable[[], Sequence[Pair]]) -> None:
         self._networks, self._originals = networks, originals
-        self._current = Setting({}, "unmerged")
-        self._undo: list[Callable[[], None]] = []
-        self._here = local()
+        self._state: LoraState[Setting, RowWeights] = LoraState(Setting({}, "unmerged"))
 
     @cached_property
     def _layers(self) -> Mapping[str, Mapping[str, Layer]]:
@@ -87,22 +84,11 @@ class Adapters:
         if mode == "merged":
             for part, name in wanted.changes:
                 check_mergeable(part, name, self._layers[part][name])
-        before = self._current
-        try:
-            self._apply(wanted)
-        except BaseException:
-            self._apply(before)
-            raise
-        return self._restoring(before)
+        return self._state.set(wanted, self._made)
 
-    @contextmanager
-    def weighing(self, weights: Sequence[Sequence[float]]) -> Iterator[None]:
+    def weighing(self, weights: Sequence[Sequence[float]]) -> AbstractContextManager[None]:
         """Implements ``latentry.models.VariesLoras``."""
-        before, self._here.weights = getattr(self._here, "weights", None), RowWeights(weights)
-        try:
-            yield
-        finally:
-            self._here.weights = before
+        return self._state.weighing(RowWeights(weights))
 
     def _changes(self, loras: Sequence[LoraRequest]) -> dict[tuple[str, str], LayerChange | ChangeOverRun]:
         found: dict[tuple[str, str], list[Part]] = {}
@@ -122,30 +108,18 @@ class Adapters:
     def _together(self, parts: Sequence[Part], first: Weights) -> LayerChange | ChangeOverRun:
         if all(part.curve is None for part in parts):
             return together([part.change for part in parts])
-        start = RowWeights((first,))
-        return ChangeOverRun(parts, lambda: getattr(self._here, "weights", None) or start)
+        state, start = self._state, RowWeights((first,))
+        return ChangeOverRun(parts, lambda: state.weights or start)
 
     def _matched(self, path: Path) -> tuple[LoraFile, Matched]:
         file = read_lora(path)
         return file, match(file, self._known, self._layers)
 
-    def _apply(self, setting: Setting) -> None:
-        """Removes the current changes, then applies new ones."""
-        while self._undo:
-            self._undo.pop()()
-        self._current = setting
+    def _made(self, setting: Setting) -> Iterator[Callable[[], None]]:
         read = _unmerged_weights(setting.changes.values())
         for (part, name), change in setting.changes.items():
             layer = self._layers[part][name]
-            merged = setting.mode == "merged"
-            self._undo.append(change.merge(layer, read) if merged else change.add_hook(layer))
-
-    @contextmanager
-    def _restoring(self, before: Setting) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._apply(before)
+            yield change.merge(layer, read) if setting.mode == "merged" else change.add_hook(layer)
 
 
 def _unmerged_weights(changes: Iterable[LayerChange | ChangeOverRun]) -> ReadWeight:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.markexpr == "not slow" and collection_path in CROSSING else None
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while modules are imported: their objects stay, and are looked at again as they grow."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From now on, and without a look at what is there."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what crosses packages, and the kit's long checks, but for one package's."""
+    crosses = cache(lambda path: any(folder in path.parents for folder in CROSSING))
     for item in items:
-        if any(folder in item.path.parents for folder in CROSSING):
+        if crosses(item.path):
             item.add_marker(pytest.mark.slow)
         for base in getattr(getattr(item, "cls", None), "__mro__", ()):
             long = LONG_CHECKS.get(base.__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from PIL import Image
 from support.serving import Running
-
-schemathesis = pytest.importorskip("schemathesis")
 
 JOBS = "/latentry/v1/jobs"
 
@@ -47,18 +45,18 @@ def request(**fields: Any) -> dict[str, Any]:
     return {"request": {"prompt": "a", "steps": 2} | fields}
 
 
-PICTURES = {
-    "a bomb": png(20_000, 20_000),
-    "a header": header(2**31 - 1, 2**31 - 1),
-    "truncated": png(640, 640)[:-40],
-    "not a picture": b"GIF89a" + bytes(100),
-    "nothing": b"",
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: png(20_000, 20_000),
+    "a header": lambda: header(2**31 - 1, 2**31 - 1),
+    "truncated": lambda: png(640, 640)[:-40],
+    "not a picture": lambda: b"GIF89a" + bytes(100),
+    "nothing": bytes,
 }
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_that_are_none_are_refused(server: Running, name: str) -> None:
-    data = PICTURES[name]
+    data = PICTURES[name]()
     calls: list[dict[str, Any]] = [
         {"path": JOBS, "json": {**request(), "init_image": encoded(data)}},
         {"path": JOBS, "json": {**request(), "init_image": encoded(png(64, 64)), "mask": encoded(data)}},
@@ -149,6 +147,7 @@ def test_no_answer_tells_what_lies_outside(server: Running, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_nothing_that_fits_the_description_is_a_fault_of_the_server(server: Running) -> None:
     """schemathesis makes requests of the OpenAPI description, those that fit and those that do not."""
+    schemathesis = pytest.importorskip("schemathesis")
     from hypothesis import HealthCheck, Phase, given, settings
 
     schema = schemathesis.openapi.from_dict(json.loads(server.ask("GET", "/openapi.json").text))

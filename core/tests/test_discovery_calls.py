@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import email
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from timeit import timeit
+from types import ModuleType
 
 import pytest
 
-from latentry import OptionError, PluginError, PluginHost
+from latentry import OptionError, PluginError, PluginHost, hookimpl
 from latentry._discovery import host_callback, is_out_of_memory, plugin_call
+from latentry._discovery._loading._hooks import HookSet
 
 PLUGIN = """
 from latentry import SchedulerSpec, hookimpl
@@ -119,3 +122,19 @@ def test_it_costs_less_than_a_microsecond() -> None:
 def test_it_needs_no_torch() -> None:
     code = "import sys, latentry._discovery; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_distributions_metadata_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice where importlib-metadata parses it to see whether it is valid; it was a fifth of every listing."""
+    parsed: list[str] = []
+    parse = email.message_from_string
+    monkeypatch.setattr(email, "message_from_string", lambda text: parsed.append(text) or parse(text))
+    distributions = PluginHost().distributions
+    assert len(distributions) > 1
+    assert len(parsed) <= 2 * len(distributions) + 1
+
+
+def test_pluggy_sees_the_marked_functions_alone() -> None:
+    module = ModuleType("mine")
+    vars(module).update(latentry_schedulers=hookimpl(lambda: iter(())), helper=len)
+    assert dir(HookSet(module)) == ["latentry_schedulers"]

@@ -17,7 +17,7 @@ PAGE = PAGES[0].read_text(encoding="utf-8")
 CELLS = ("room", "does", "files", "lines", "uses")
 MADE = ("reference/", "images/errors", "images/variance")
 """What the site has that is made from the code; tests/docs/test_site.py follows links to it."""
-MOST_FILES = 18
+MOST_FILES = 15
 """In one folder, ``__init__`` included: about a dozen is the aim."""
 
 

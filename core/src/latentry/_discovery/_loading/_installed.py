@@ -39,10 +39,10 @@ def installed_sources(ledger: Ledger) -> list[Source]:
 
 def _sources_of(distribution: Any, text: str) -> list[Source]:
     try:
-        name = distribution.name
-        if importlib_metadata.distribution(name).read_text("entry_points.txt") != text:
+        metadata = distribution.metadata  # parsed anew each time it is asked for
+        if importlib_metadata.distribution(metadata["Name"]).read_text("entry_points.txt") != text:
             return []  # hidden by another copy that comes first on the path
-        return list(_read(distribution, canonical(name)))
+        return list(_read(distribution, metadata))
     except Exception as error:
         raise PluginError(
             "the metadata of its distribution cannot be read.",
@@ -51,8 +51,9 @@ def _sources_of(distribution: Any, text: str) -> list[Source]:
         ) from error
 
 
-def _read(distribution: Any, name: str) -> Iterator[Source]:
-    version, requires = distribution.version, tuple(distribution.requires or ())
+def _read(distribution: Any, metadata: Any) -> Iterator[Source]:
+    name, version = canonical(metadata["Name"]), metadata["Version"]
+    requires = tuple(metadata.get_all("Requires-Dist") or distribution.requires or ())  # the latter reads eggs, too
     for entry_point in distribution.entry_points.select(group=GROUP):
         yield Source(Provenance(entry_point.name, name, version), name, entry_point.load, requires)
 

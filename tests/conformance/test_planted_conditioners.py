@@ -87,6 +87,11 @@ CONDITIONERS = {
     "a weight that it leaves out": ("points", "query.weight * push", "push"),
     "a mean over the batch": ("batch", MEAN, "query.x.abs().mean()"),
     "the first row's for all": ("batch", MEAN, f"{MEAN}[:1]"),
+    "a mask that it says it heeds": (
+        "masks",
+        'families=("latentry-sd:sd",),',
+        'families=("latentry-sd:sd",), own_mask=True,',
+    ),
     "state from one evaluation to the next": (
         "repeatable",
         PUSH,

@@ -8,7 +8,17 @@ from typing import Any, Literal
 import pytest
 from PIL import Image, ImageDraw
 
-from latentry import ControlRequest, Engine, GenerationRequest, GenerationResult, MemoryPolicy, PluginHost
+from latentry import (
+    ControlRequest,
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    MemoryPolicy,
+    OptionError,
+    PluginHost,
+    Recipe,
+    RecipeDiffers,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +33,8 @@ def outline(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def asked(outline: str | None, **settings: Any) -> GenerationRequest:
-    controls = (ControlRequest(model="shapes-control", picture=outline),) if outline else ()
+def asked(outline: str | None, mask: str | None = None, **settings: Any) -> GenerationRequest:
+    controls = (ControlRequest(model="shapes-control", picture=outline, mask=mask),) if outline else ()
     chosen = {"prompt": "a red circle", "model": "shapes", "steps": 3, "seed": 3, "device": "cpu", "dtype": "float32"}
     return GenerationRequest(**{**chosen, "controls": controls, **settings})
 
@@ -48,6 +58,41 @@ def test_backends_and_batches(outline: str) -> None:
     two = engine.generate(asked(outline, attention="native", prompt=("a red circle", "a blue ring")))
     assert float((two.latents[:1] - plain.latents).abs().max()) < 1e-4
     assert apart(engine.generate(asked(None, attention="native")), plain) > 0.1
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Paths of masks."""
+    folder = tmp_path_factory.mktemp("masks")
+    found = {name: Image.new("L", (64, 64), 255 * (name == "white")) for name in ("white", "left", "black")}
+    ImageDraw.Draw(found["left"]).rectangle((0, 0, 31, 63), fill=255)
+    for name, mask in found.items():
+        mask.save(folder / f"{name}.png")
+    return {name: str(folder / f"{name}.png") for name in found}
+
+
+def test_masks(outline: str, masks: dict[str, str]) -> None:
+    """White everywhere is as none; a recipe draws the picture again, and refuses another mask."""
+    engine = Engine(PluginHost())
+    plain, free = engine.generate(asked(outline)), engine.generate(asked(None))
+    whole = engine.generate(asked(outline, masks["white"]))
+    assert apart(whole, plain) == 0.0
+    left = engine.generate(asked(outline, masks["left"]))
+    assert min(apart(left, plain), apart(left, free)) > 0.1
+    both = engine.generate(asked(outline, masks["left"], prompt=("a red circle", "a blue ring")))
+    assert float((both.latents[:1] - left.latents).abs().max()) < 1e-4
+    (recipe,) = left.recipes
+    assert [len(sums) for sums in recipe.controls] == [3]
+    again = engine.reproduce(Recipe.model_validate_json(recipe.model_dump_json()))
+    assert apart(again, left) == 0.0
+    changed = recipe.request.controls[0].model_copy(update={"mask": masks["white"]})
+    other = recipe.model_copy(update={"request": recipe.request.model_copy(update={"controls": (changed,)})})
+    with pytest.raises(RecipeDiffers, match=r"white\.png"):
+        engine.reproduce(other)
+    with pytest.raises(OptionError, match="black everywhere"):
+        engine.prepare(asked(outline, masks["black"]))
+    with pytest.raises(OptionError, match="no file"):
+        engine.prepare(asked(outline, "nowhere.png"))
 
 
 def test_beside_a_request_without_a_control(outline: str) -> None:

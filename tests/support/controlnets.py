@@ -182,3 +182,59 @@ def write_image_encoder(folder: Path, width: int) -> None:
         projection_dim=width,
     )
     CLIPVisionModelWithProjection(config).save_pretrained(folder)
+
+
+def write_sd3_ip_adapter(folder: Path, model: Path, *, seed: int = 3, original: bool = True) -> Path:
+    """Write an IP-Adapter in InstantX's layout for a tiny SD3, and its image encoder; gives the adapter's file.
+
+    Args:
+        folder: to be made.
+        model: folder of the model.
+        seed: of the weights.
+        original: with InstantX's names, and not with diffusers'.
+    """
+    import torch
+    from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
+    from diffusers.models.embeddings import IPAdapterTimeImageProjection
+    from safetensors.torch import save_file
+    from transformers import SiglipVisionConfig, SiglipVisionModel
+
+    config = json.loads((model / "transformer" / "config.json").read_text())
+    head, inside = config["attention_head_dim"], 64
+    width = head * config["num_attention_heads"]
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        seen: Any = SiglipVisionConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            image_size=32,
+            patch_size=8,
+        )
+        SiglipVisionModel(seen).save_pretrained(folder / "image_encoder")
+        projection = IPAdapterTimeImageProjection(
+            embed_dim=32, output_dim=width, hidden_dim=inside, heads=1, num_queries=4, timestep_in_dim=32
+        )
+        layers = [SD3IPAdapterJointAttnProcessor2_0(width, width, head, inside) for _ in range(config["num_layers"])]
+        state = {f"image_proj.{name}": tensor for name, tensor in projection.state_dict().items()}
+        for number, layer in enumerate(layers):
+            for name, tensor in layer.state_dict().items():
+                norm = name in ("norm_q.weight", "norm_k.weight", "norm_ip_k.weight")
+                state[f"ip_adapter.{number}.{name}"] = torch.rand_like(tensor) + 0.5 if norm else tensor
+    if original:
+        state = {_instantx(name): tensor for name, tensor in state.items()}
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "ip-adapter.safetensors")
+    return folder / "ip-adapter.safetensors"
+
+
+def _instantx(name: str) -> str:
+    """The name that a tensor of the projection has in the published file."""
+    places = (
+        *((".ln0.", ".0.norm1."), (".ln1.", ".0.norm2."), (".attn.to_out.0.", ".0.to_out."), (".attn.", ".0.")),
+        *((".adaln_norm.", ".1.0."), (".ff.net.0.proj.", ".1.1."), (".ff.net.2.", ".1.3."), (".adaln_proj.", ".2.1.")),
+    )
+    for theirs, published in places:
+        if name.startswith("image_proj.layers.") and theirs in name:
+            return name.replace(theirs, published)
+    return name

@@ -373,6 +373,8 @@ class ConditionerSpec(Spec):
         options: ``package.module:Class``, a frozen pydantic model of what can be set besides the weight; empty where
             there is nothing.
         whole: they take a picture as it was given, and not at the size of the result.
+        own_mask: they confine themselves to a mask; the tensors of others are multiplied by it, which takes tensors
+            whose places are those of the picture.
         revision: raised whenever results change under unchanged options.
     """
 
@@ -382,6 +384,7 @@ class ConditionerSpec(Spec):
     families: tuple[str, ...]
     options: str = ""
     whole: bool = False
+    own_mask: bool = False
     revision: int = 1
 
 

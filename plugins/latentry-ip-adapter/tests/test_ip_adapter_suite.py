@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
+from diffusers.models.embeddings import IPAdapterTimeImageProjection
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from support.controlnets import write_flux_ip_adapter, write_ip_adapter
+from support.controlnets import write_flux_ip_adapter, write_ip_adapter, write_sd3_ip_adapter
 from support.models import write_stable_diffusion
 from support.models_flux import write_flux
+from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
 
 from latentry import ControlRequest, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost
 from latentry.testing import ConditionerSuite, Pair
 from latentry_ip_adapter.checkpoint import detect
+from latentry_ip_adapter.timed import networks_like, own_name
 
 
 class TestAdapter(ConditionerSuite):
@@ -25,10 +31,12 @@ class TestAdapter(ConditionerSuite):
     def pairs(cls, folder: Path) -> Sequence[Pair]:
         sd, xl = write_stable_diffusion(folder / "sd"), write_stable_diffusion_xl(folder / "sdxl")
         flux = write_flux(folder / "flux")
+        sd3 = write_stable_diffusion_3(folder / "sd3", dual_attention_layers=(), qk_norm=None)
         return [
             Pair(write_ip_adapter(folder / "a", sd), sd),
             Pair(write_ip_adapter(folder / "b", xl), xl),
             Pair(write_flux_ip_adapter(folder / "c", flux), flux),
+            Pair(write_sd3_ip_adapter(folder / "d", sd3), sd3),
         ]
 
 
@@ -43,14 +51,19 @@ def test_the_picture_is_taken_as_it_was_given(tmp_path: Path) -> None:
     assert not any("scaled" in note for note in setup.notes)
 
 
-def test_an_adapter_for_flux_does_not_fit_a_unet(tmp_path: Path) -> None:
+def test_an_adapter_for_another_kind_of_network_does_not_fit(tmp_path: Path) -> None:
     sd, flux = write_stable_diffusion(tmp_path / "sd"), write_flux(tmp_path / "flux")
+    sd3 = write_stable_diffusion_3(tmp_path / "sd3", dual_attention_layers=(), qk_norm=None)
     engine = Engine(PluginHost())
-    files = {"flux": write_ip_adapter(tmp_path / "a", sd), "sd": write_flux_ip_adapter(tmp_path / "b", flux)}
+    files = {
+        "flux": write_ip_adapter(tmp_path / "a", sd),
+        "sd": write_sd3_ip_adapter(tmp_path / "b", sd3),
+        "sd3": write_flux_ip_adapter(tmp_path / "c", flux),
+    }
     Image.new("RGB", (64, 64)).save(tmp_path / "shown.png")
     for model, file in files.items():
         control = ControlRequest(model=str(file), picture=str(tmp_path / "shown.png"))
-        with pytest.raises(IncompatibleError, match=r"It is for (FLUX.1|a UNet)"):
+        with pytest.raises(IncompatibleError, match=r"It is for (FLUX.1|a UNet|Stable Diffusion 3)"):
             engine.prepare(GenerationRequest(prompt="a", model=str(tmp_path / model), controls=(control,)))
 
 
@@ -64,3 +77,43 @@ def test_other_kinds_are_refused_by_name(tmp_path: Path, name: str) -> None:
     assert found is not None
     assert found.variants == ()
     assert found.evidence
+
+
+INSTANTX = {"embed_dim": 1152, "output_dim": 2432, "hidden_dim": 1280, "heads": 20, "num_queries": 64}
+"""Of the projection of SD3.5-Large-IP-Adapter."""
+LAYERS, WIDTH, HEAD, TIME = 38, 2432, 64, 1280
+"""Of SD3.5 Large's joint layers, and of the time embedding."""
+
+
+def weights_of_the_published_adapter() -> int:
+    """Counted by hand: of the projection 4 blocks, each with attention, a feed-forward layer and an adaptive norm."""
+    inside, out = INSTANTX["hidden_dim"], INSTANTX["output_dim"]
+    norms = 3 * 2 * inside
+    attention = inside * inside + inside * 2 * inside + inside * inside
+    block = norms + attention + 2 * inside * 4 * inside + (inside + 1) * 4 * inside
+    ends = INSTANTX["num_queries"] * inside + (INSTANTX["embed_dim"] + 1) * inside + (inside + 1) * out + 2 * out
+    time = (320 + 1) * inside + (inside + 1) * inside
+    layer = (TIME + 1) * 2 * WIDTH + 2 * WIDTH * WIDTH + 3 * HEAD
+    return 4 * block + ends + time + LAYERS * layer
+
+
+@pytest.mark.parametrize("original", [True, False])
+def test_that_for_sd3_as_it_is_published(tmp_path: Path, original: bool) -> None:
+    """Headers of a file of the published size say what is built; its tensors are empty here, but for their shapes."""
+    small = write_sd3_ip_adapter(
+        tmp_path, write_stable_diffusion_3(tmp_path / "sd3", dual_attention_layers=()), original=original
+    )
+    found = detect(ModelFiles(small))
+    assert found is not None
+    assert found.variants == ("sd3",)
+    with torch.device("meta"):
+        projection = IPAdapterTimeImageProjection(**INSTANTX)
+        layer = SD3IPAdapterJointAttnProcessor2_0(WIDTH, WIDTH, HEAD, TIME)
+        headers: dict[str, Any] = {f"image_proj.{name}": each for name, each in projection.state_dict().items()}
+        for number in range(LAYERS):
+            headers |= {f"ip_adapter.{number}.{name}": each for name, each in layer.state_dict().items()}
+        networks = networks_like(headers)
+    counted = sum(weight.numel() for network in networks for weight in network.parameters())
+    assert counted == weights_of_the_published_adapter()
+    own = {own_name(name.removeprefix("image_proj.")) for name in load_file(small) if name.startswith("image_proj.")}
+    assert own == set(projection.state_dict())

@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from latentry._conditioning._mask import ControlMask
 from latentry._contract._conditioner import Conditioner, ControlQuery, Inject
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._curve import value_at
@@ -28,12 +29,14 @@ class Control:
         inject: what it prepared.
         request: weight, interval and branches.
         points: the injection points of the model's family, as patterns.
+        mask: confines it to a part of the picture; None: all of it.
     """
 
     conditioner: Conditioner
     inject: Inject
     request: ControlRequest
     points: tuple[str, ...]
+    mask: ControlMask | None = None
 
     def weight(self, query: Query, steps: int, *, flow: bool) -> float:
         """How strongly it steers at a query; 0 outside its interval.
@@ -60,6 +63,8 @@ class Control:
                     why=f"Its family declares {', '.join(self.points) or 'no injection points'}.",
                     remedy="Report it to the plugin's author.",
                 )
+        if (mask := self.mask) is not None:
+            given = {name: mask.confine(name, tensor, asked.x) for name, tensor in given.items()}
         return {name: _spread(tensor, rows, len(asked.negative)) for name, tensor in given.items()}
 
     def _steered(self, asked: ControlQuery) -> Sequence[int]:
@@ -113,7 +118,8 @@ class Steer:
         """The tensors to inject, by injection point, for what the denoiser is given."""
         injected: dict[str, Tensor] = {}
         for control, weight in self.active:
-            asked = ControlQuery(x, timestep, conditioning, weight, self.negative)
+            mask = None if control.mask is None else control.mask.levels
+            asked = ControlQuery(x, timestep, conditioning, weight, self.negative, mask)
             for name, tensor in control(asked).items():
                 injected[name] = injected[name] + tensor if name in injected else tensor
         return injected

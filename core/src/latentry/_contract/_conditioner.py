@@ -25,6 +25,8 @@ class ControlQuery:
         conditioning: of the prompts, of the same batch size.
         weight: how strongly to steer; 0 is never asked for.
         negative: for each row, whether it is that of the negative prompt.
+        mask: (1, 1, height, width), float32, of the size of the result: 1 where it is to steer and 0 where not. Only
+            records with ``own_mask`` need heed it. None: everywhere.
     """
 
     x: Tensor
@@ -32,6 +34,7 @@ class ControlQuery:
     conditioning: Conditioning
     weight: float
     negative: Sequence[bool]
+    mask: Tensor | None = None
 
 
 Inject = Callable[[ControlQuery], Mapping[str, Tensor]]

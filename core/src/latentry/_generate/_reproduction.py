@@ -194,11 +194,10 @@ def check_same(recipe: Recipe, setup: Setup, noise: GivenNoise) -> None:
 
 def _check_controls(recipe: Recipe, setup: Setup) -> None:
     pairs = zip(setup.controls, setup.control_digests, recipe.controls, strict=True)
-    for control, (network, picture), (then, picture_then) in pairs:
-        for what, now, before in (
-            (control.request.model, network, then),
-            (control.request.picture, picture, picture_then),
-        ):
+    for control, now_sums, then_sums in pairs:
+        asked = control.request
+        named = (asked.model, asked.picture, asked.mask)  # without a mask there is no sum of one
+        for what, now, before in zip(named, now_sums, then_sums, strict=False):
             if now != before:
                 raise RecipeDiffers(
                     f"{what} is not the one that the picture was steered by.",

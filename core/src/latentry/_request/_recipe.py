@@ -77,7 +77,7 @@ class Recipe(BaseModel):
         weak: fingerprint of the files of the network that guidance led away from, where there was one.
         loras: sha256 of the LoRAs' files (see ``LoraMatch.digest``), in the order of the request.
         controls: for each control of the request, in its order, the fingerprint of the conditioner's files and the
-            sha256 of the pixels of its picture.
+            sha256 of the pixels of its picture, and of its mask where there is one.
         embeddings: sha256 of the textual inversions' files, in the order of the request.
         plan: sha256 of the plan file's numbers, where there was one.
         derived: the picture whose settings these are, where they come from another one.
@@ -98,7 +98,7 @@ class Recipe(BaseModel):
     refiner: str = ""
     weak: str = ""
     loras: tuple[str, ...] = ()
-    controls: tuple[tuple[str, str], ...] = ()
+    controls: tuple[tuple[str, str] | tuple[str, str, str], ...] = ()
     embeddings: tuple[str, ...] = ()
     plan: str = ""
     derived: Derived | None = None

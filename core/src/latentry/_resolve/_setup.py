@@ -150,9 +150,9 @@ class Setup:
         return tuple(((each.kind, each.files, *where), each.checkpoint) for each in found)
 
     @property
-    def control_digests(self) -> tuple[tuple[str, str], ...]:
-        """For each control the fingerprint of its conditioner's files, and the sha256 of its picture."""
-        return tuple((self.fingerprints(each.found.files), each.digest) for each in self.controls)
+    def control_digests(self) -> tuple[tuple[str, str] | tuple[str, str, str], ...]:
+        """For each control the fingerprint of its conditioner's files, and sha256 of its picture and of its mask."""
+        return tuple((self.fingerprints(each.found.files), *each.digests) for each in self.controls)
 
     def prompt_settings(self, *, negative: bool) -> PromptSettings:
         """What an encoded prompt depends on besides its text."""

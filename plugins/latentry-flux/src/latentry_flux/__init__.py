@@ -22,7 +22,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         citation="Black Forest Labs 2024, FLUX.1; Esser et al. 2024, arXiv:2403.03206",
         process="flow",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
-        injection_points=("double.*", "single.*", "cross.*.key.*", "cross.*.value.*"),
+        injection_points=("double.*", "single.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
         variants=(
             VariantSpec(
                 name="dev",

@@ -1,4 +1,4 @@
-"""IP-Adapters for Stable Diffusion, SDXL and FLUX.1: what they are. ``checkpoint.py`` opens them."""
+"""IP-Adapters for Stable Diffusion, SDXL, SD3 and FLUX.1: what they are. ``checkpoint.py`` opens them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ def latentry_conditioners() -> Iterable[ConditionerSpec]:
         name="ip-adapter",
         target="latentry_ip_adapter.checkpoint:open_conditioner",
         detector="latentry_ip_adapter.checkpoint:detect",
-        summary="IP-Adapters for Stable Diffusion 1.x, SDXL and FLUX.1: a picture as a prompt",
+        summary="IP-Adapters for Stable Diffusion 1.x, SDXL, SD3 and FLUX.1: a picture as a prompt",
         citation="Ye et al. 2023, IP-Adapter: Text Compatible Image Prompt Adapter, arXiv:2308.06721",
         whole=True,
+        own_mask=True,
         revision=2,
-        families=("latentry-sd:sd", "latentry-sdxl:sdxl", "latentry-flux:flux"),
+        families=("latentry-sd:sd", "latentry-sdxl:sdxl", "latentry-sd3:sd3", "latentry-flux:flux"),
     )

@@ -95,7 +95,7 @@ class _Attended:
     number: int
 
     def __call__(self, asked: ControlQuery) -> Mapping[str, Tensor]:
-        injected: dict[str, Tensor] = {}
+        injected = {} if asked.mask is None else {f"cross.mask.{self.number}": asked.mask}
         for layer, (keys, values) in enumerate(self.pairs):
             rows = [(keys[int(side)], values[int(side)]) for side in asked.negative]
             injected[f"cross.{layer}.key.{self.number}"] = torch.stack([key for key, _ in rows])

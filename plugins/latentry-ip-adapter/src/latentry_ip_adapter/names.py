@@ -16,6 +16,7 @@ class Layout:
         value: likewise to values.
         biased: whether these have biases.
         black: whether the negative prompt is shown a black picture, and not an embedding of zeros.
+        first: what takes the image encoder's output.
     """
 
     image: str
@@ -23,11 +24,12 @@ class Layout:
     value: str
     biased: bool = False
     black: bool = False
+    first: str = "proj.weight"
 
     @property
     def projection(self) -> str:
-        """The tensor that every plain adapter of this kind has."""
-        return f"{self.image}proj.weight"
+        """The tensor that every adapter of this kind has, and that takes the image encoder's output."""
+        return f"{self.image}{self.first}"
 
     def keys(self, layer: int) -> str:
         """The projection to keys of a layer, without ``.weight``."""
@@ -47,5 +49,7 @@ FLUX = Layout(
     black=True,
 )
 """XLabs'."""
-LAYOUTS = {"plain": UNET, "flux": FLUX}
-"""By variant."""
+SD3 = Layout("image_proj.", "ip_adapter.{layer}.to_k_ip", "ip_adapter.{layer}.to_v_ip", first="proj_in.weight")
+"""InstantX's; see ``timed.py`` for its projection."""
+LAYOUTS = {"sd3": SD3, "plain": UNET, "flux": FLUX}
+"""By variant; the first layer of one is the second of another, so that their order counts."""

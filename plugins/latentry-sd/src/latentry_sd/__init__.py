@@ -24,7 +24,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         process="vp",
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
-        injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*"),
+        injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
         variants=(
             VariantSpec(
                 name="sd15",

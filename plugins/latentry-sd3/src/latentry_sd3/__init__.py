@@ -25,7 +25,11 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         process="flow",
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
-        injection_points=("block.*",),
+        injection_points=(
+            "block.*",
+            *(f"joint.*.{part}.*" for part in ("key", "value", "query-norm", "key-norm")),
+            "joint.weight.*",
+        ),
         variants=(
             VariantSpec(
                 name="sd35-medium",

@@ -76,7 +76,9 @@ class StableDiffusion3(NetworksInMemory):
             pooled_projections=conditioning["pooled"],
             block_controlnet_hidden_states=block_tensors(injected, "block", blocks, x),
             skip_layers=list(skip_layers),
-            joint_attention_kwargs=self.attention_options(attention, (x.shape[-2] // patch, x.shape[-1] // patch)),
+            joint_attention_kwargs=self.attention_options(
+                attention, (x.shape[-2] // patch, x.shape[-1] // patch), injected
+            ),
             return_dict=False,
         )[0]
         return output

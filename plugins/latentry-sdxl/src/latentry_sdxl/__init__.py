@@ -25,7 +25,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         process="vp",
         conditioning="latentry_sdxl.micro:MicroConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
-        injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*"),
+        injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
         variants=(
             VariantSpec(
                 name="base",

@@ -1,4 +1,4 @@
-"""ControlNets in miniature for the models that have one."""
+"""ControlNets and adapters in miniature for the models that have one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from types import MappingProxyType
 from typing import Any, final
 
 import torch
-from diffusers import ControlNetModel, FluxControlNetModel
+from diffusers import ControlNetModel, FluxControlNetModel, T2IAdapter
 from torch import Tensor, nn
 
 from latentry_flux.packing import pack, positions, unpack
 from latentry_shapes.designs import adopt
 from latentry_shapes.encoders import States
 
+FACTOR = 4
+"""Pixels along each side of a latent."""
+
 
 class ControlDesign(ABC):
-    """A published ControlNet architecture in miniature."""
+    """A published architecture in miniature of a network that steers a denoiser."""
 
     @abstractmethod
     def network(self, denoiser: Any) -> nn.Module:
-        """The ControlNet before training, with the weights of the denoiser that it has in common with it."""
+        """The network before training, with the weights of the denoiser that it has in common with it."""
 
     @abstractmethod
     def hints(self, vae: Any, outlines: Tensor) -> Tensor:
@@ -69,6 +72,36 @@ class StableDiffusionControl(ControlDesign):
 
 
 @final
+class StableDiffusionAdapter(ControlDesign):
+    """Mou et al. 2023, arXiv:2302.08453. It sees the outline alone, and is evaluated once for all steps.
+
+    Like that of SDXL, which also has its first attention after the first downsampling; its features are half as
+    fine as latents.
+    """
+
+    def network(self, denoiser: Any) -> T2IAdapter:
+        widths = list(denoiser.config.block_out_channels)
+        network = T2IAdapter(
+            in_channels=1,
+            channels=[*widths, widths[-1]],
+            num_res_blocks=1,
+            downscale_factor=2 * FACTOR,
+            adapter_type="full_adapter_xl",
+        )
+        return network.to(memory_format=torch.channels_last)
+
+    def hints(self, vae: Any, outlines: Tensor) -> Tensor:
+        return outlines[:, :1].to(memory_format=torch.channels_last)
+
+    def predict(
+        self, denoiser: Any, control: Any, x: Tensor, times: Tensor, states: Sequence[States], hints: Tensor
+    ) -> Tensor:
+        x, features = x.to(memory_format=torch.channels_last), control(hints)
+        predicted: Tensor = denoiser(x, times, states[0].tokens, down_intrablock_additional_residuals=features).sample
+        return predicted
+
+
+@final
 class FluxControl(ControlDesign):
     """The ControlNet of InstantX for FLUX.1: blocks of the transformer, over the latents of the outline."""
 
@@ -109,4 +142,6 @@ class FluxControl(ControlDesign):
 CONTROLS: Mapping[str, ControlDesign] = MappingProxyType(
     {"shapes": StableDiffusionControl(), "shapes-flux": FluxControl()}
 )
-"""By the name of the model's design."""
+"""ControlNets by the name of the model's design."""
+ADAPTERS: Mapping[str, ControlDesign] = MappingProxyType({"shapes": StableDiffusionAdapter()})
+"""T2I-Adapters likewise."""

@@ -1,8 +1,8 @@
-"""Judges a ControlNet: ``python -m latentry_shapes.control_judge``. Exits with 1 if it misses a bar.
+"""Judges a ControlNet or an adapter: ``python -m latentry_shapes.control_judge``. Exits with 1 if it misses a bar.
 
-Scenes of colour-shape pairs that were held out of training are drawn by the renderer; their outlines go to the
-ControlNet, their captions to the model, and the intersection over union says how well what is drawn covers what the
-outlines say. Pictures from the same prompts and seeds without the ControlNet are the measure of chance.
+Scenes of colour-shape pairs that were held out of training are drawn by the renderer; their outlines go to that
+network, their captions to the model, and the intersection over union says how well what is drawn covers what the
+outlines say. Pictures from the same prompts and seeds without it are the measure of chance.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from latentry_shapes.drawing import draw_with_outline
 from latentry_shapes.judge import held_out_scenes
 from latentry_shapes.scenes import Scene
 
-WITH, WITHOUT = "with its ControlNet", "without"
+WITHOUT = "without"
 MODELS: Mapping[str, str] = {"shapes": "shapes-control", "shapes-flux": "shapes-flux-control"}
 """The ControlNet of each model."""
 OVERLAP, RIGHT = 0.85, 90.0
@@ -92,7 +92,7 @@ def overlap(asked: Image.Image, drawn: Image.Image) -> float:
 
 
 def judge(model: str, control: str | None, pairs: Sequence[Asked], *, steps: int, seed: int = 0) -> Row:
-    """Draws the pairs' captions, under a ControlNet or without one, and compares with the drawings."""
+    """Draws the pairs' captions, under a ControlNet or an adapter or without one, and compares with the drawings."""
     engine = Engine(PluginHost())
     pictures = list(_drawn(engine, model, control, pairs, steps, seed))
     right = [compare(pair.scene, detect(picture)).all for pair, picture in zip(pairs, pictures, strict=True)]
@@ -127,20 +127,23 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(words)
     pairs = held_out_pairs(args.prompts, args.seed)
-    chosen = {WITH: args.control or MODELS[args.model], WITHOUT: None}
+    control = args.control or MODELS[args.model]
+    steered = f"with {Path(control).name}"
+    chosen = {steered: control, WITHOUT: None}
     rows = {
         name: judge(args.model, control, pairs, steps=args.steps, seed=args.seed) for name, control in chosen.items()
     }
     missed = [
         f"{what}: {value:.2f}, the bar is {bar:g}"
-        for what, value, bar in (("overlap", rows[WITH].overlap, OVERLAP), ("right", rows[WITH].right, RIGHT))
+        for what, value, bar in (("overlap", rows[steered].overlap, OVERLAP), ("right", rows[steered].right, RIGHT))
         if value < bar
     ]
     _print(rows, missed, as_json=args.json)
     if args.sheet:
-        groups = list(zip((pair.outline for pair in pairs), rows[WITH].pictures, rows[WITHOUT].pictures, strict=True))
+        outlines = [pair.outline for pair in pairs]
+        groups = list(zip(outlines, rows[steered].pictures, rows[WITHOUT].pictures, strict=True))
         prompts = [pair.scene.caption() for pair in pairs[:SHEET]]
-        strips(groups[:SHEET], prompts, [each >= OVERLAP for each in rows[WITH].overlaps[:SHEET]]).save(args.sheet)
+        strips(groups[:SHEET], prompts, [each >= OVERLAP for each in rows[steered].overlaps[:SHEET]]).save(args.sheet)
     return 1 if missed else 0
 
 

@@ -1,4 +1,4 @@
-"""Trains a ControlNet for a shipped model: ``python -m latentry_shapes.control_training --out FOLDER``.
+"""Trains a ControlNet or an adapter for a shipped model: ``python -m latentry_shapes.control_training --out FOLDER``.
 
 It learns to draw what an outline says: drawings with the outlines of their things, white on black. The model itself
 does not change. Training can be stopped, and continues from its last checkpoint.
@@ -27,7 +27,7 @@ from latentry_shapes._model_folder import load
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._shipped import folder_of
 from latentry_shapes._stage import SAVE_EVERY, Stage
-from latentry_shapes.control_designs import CONTROLS
+from latentry_shapes.control_designs import ADAPTERS, CONTROLS
 from latentry_shapes.designs import DESIGNS
 from latentry_shapes.drawing import draw_with_outline
 from latentry_shapes.objectives import Objective
@@ -50,7 +50,7 @@ class Outlined:
     outlines: Tensor
 
     def hints(self, chosen: Sequence[int]) -> Tensor:
-        """Outlines as a ControlNet is given them: (batch, 3, 64, 64), 0 to 1."""
+        """Outlines as a network is given them: (batch, 3, 64, 64), 0 to 1."""
         return (self.outlines[list(chosen)].float() / 255)[:, None].expand(-1, 3, -1, -1)
 
 
@@ -85,10 +85,11 @@ def train_control(
     batch: int,
     count: int,
     seed: int,
+    adapter: bool = False,
     every: int = SAVE_EVERY,
     show: Show = progress,
 ) -> nn.Module:
-    """Trains the ControlNet of a model.
+    """Trains the ControlNet of a model, or its T2I-Adapter.
 
     Args:
         work: folder of the checkpoint.
@@ -98,11 +99,12 @@ def train_control(
         batch: drawings in a step.
         count: drawings that it learns from.
         seed: of all random choices.
+        adapter: whether it is the adapter.
         every: steps between checkpoints.
         show: shows progress.
     """
     torch.manual_seed(seed)
-    design, control = DESIGNS[name], CONTROLS[name]
+    design, control = DESIGNS[name], (ADAPTERS if adapter else CONTROLS)[name]
     vae, encoders, denoiser = load(folder, design)
     for frozen in (vae, denoiser, *encoders.values()):
         frozen.requires_grad_(False)
@@ -110,7 +112,14 @@ def train_control(
     objective = Objective(design.kind, networks.cumulative(), design.noisy)
     batches = Batches(design, encoders, outlined.drawings, objective, batch, seed)
     network = control.network(denoiser)
-    stage = Stage(network, work / f"control-{name}.pt", steps=steps, peak=1e-3, decay=0.995, muon=design.muon)
+    stage = Stage(
+        network,
+        work / f"{'adapter' if adapter else 'control'}-{name}.pt",
+        steps=steps,
+        peak=1e-3,
+        decay=0.995,
+        muon=design.muon,
+    )
 
     def loss(step: int) -> Tensor:
         given = batches(step)
@@ -130,31 +139,36 @@ def export(network: Any, out: Path) -> None:
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m latentry_shapes.control_training", description=summary)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the finished ControlNet")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the finished network")
     parser.add_argument("--model", choices=tuple(CONTROLS), default="shapes", help="(default: %(default)s)")
+    parser.add_argument("--adapter", action="store_true", help=f"train a T2I-Adapter, for {', '.join(ADAPTERS)}")
     parser.add_argument("--work", type=Path, help="folder for checkpoints (default: OUT-training, next to OUT)")
     parser.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=8000, help="number of drawings (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")
-    return parser.parse_args(words)
+    args = parser.parse_args(words)
+    if args.adapter and args.model not in ADAPTERS:
+        parser.error(f"--adapter is for {', '.join(ADAPTERS)}, not for {args.model}")
+    return args
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Command line of the training. The defaults give ControlNets like the shipped ones."""
+    """Command line of the training. The defaults give networks like the shipped ones."""
     args = _arguments(words)
     out = args.out.resolve()
     work = args.work or out.with_name(f"{out.name}-training")
     work.mkdir(parents=True, exist_ok=True)
     sizes = {"steps": args.steps, "batch": args.batch, "count": args.pictures, "seed": args.seed}
+    how = {"adapter": args.adapter, "every": args.save_every}
     try:
-        network = train_control(work, args.model, folder_of(args.model), every=args.save_every, **sizes)
+        network = train_control(work, args.model, folder_of(args.model), **how, **sizes)
     except KeyboardInterrupt:
         print(f"Stopped. The same command continues from the last checkpoint in {work}.", file=sys.stderr)
         return 130
     export(network, out)
-    print(f"The ControlNet is in {out}")
+    print(f"The {'adapter' if args.adapter else 'ControlNet'} is in {out}")
     return 0
 
 

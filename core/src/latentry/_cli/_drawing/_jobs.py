@@ -216,7 +216,8 @@ def typed_paths(given: Mapping[str, Any]) -> frozenset[str]:
     """The paths that were typed, which may be opened wherever they lead."""
     paths: set[str] = {str(lora["path"]) for lora in given.get("loras", ())}
     paths |= {str(embedding["path"]) for embedding in given.get("embeddings", ())}
-    paths |= {str(control[name]) for control in given.get("controls", ()) for name in ("model", "picture")}
+    names = ("model", "picture", "mask")
+    paths |= {str(control[name]) for control in given.get("controls", ()) for name in names if control.get(name)}
     for name in PATHS:
         value = given.get(name, ())
         paths |= {value} if isinstance(value, str) else set(value)

@@ -22,6 +22,11 @@ def to_pixels(pictures: Sequence[Image.Image]) -> Tensor:
     return torch.from_numpy(levels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def to_levels(picture: Image.Image) -> Tensor:
+    """(1, 1, height, width), 0 to 1, float32, of a greyscale picture."""
+    return torch.from_numpy(np.array(picture)).float()[None, None] / 255
+
+
 def to_mask(picture: Image.Image) -> Tensor:
     """(1, 1, height, width), 1 where a greyscale picture is at least half white and 0 elsewhere, float32."""
     return (torch.from_numpy(np.array(picture)) >= 128).float()[None, None]

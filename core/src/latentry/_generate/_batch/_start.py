@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
 from latentry._conditioning._controls import NO_CONTROLS, Control, Controls
+from latentry._conditioning._mask import ControlMask
 from latentry._contract._conditioner import Conditioner
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
 from latentry._generate._batch._finite import all_finite
-from latentry._generate._batch._images import to_mask, to_pixels
+from latentry._generate._batch._images import to_levels, to_mask, to_pixels
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._plan import Plan
 from latentry._numerics._running._run import Run
@@ -122,5 +123,6 @@ def _prepared(setup: Setup, model: Model, conditioners: Sequence[Conditioner]) -
         picture = to_pixels([chosen.picture]).to(setup.device)
         with plugin_call(conditioner), inference():
             inject = conditioner.prepare(model, picture, chosen.options, number)
-        prepared.append(Control(conditioner, inject, chosen.request, setup.injection_points))
+        mask = chosen.mask and ControlMask(to_levels(chosen.mask).to(setup.device), chosen.own_mask)
+        prepared.append(Control(conditioner, inject, chosen.request, setup.injection_points, mask))
     return Controls(tuple(prepared), len(setup.plan), setup.checkpoint.noise.process.kind == "flow")

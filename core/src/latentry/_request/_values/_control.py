@@ -22,6 +22,7 @@ class ControlRequest(BaseModel):
     weight: WeightOverRun = Field(default=1.0, description="how strongly it steers; 0 has no effect")
     interval: tuple[float, float] = Field(default=(0.0, 1.0), description="which steps, as shares of all steps")
     branches: Branches = Field(default="both", description="with guidance: which of the outputs it steers")
+    mask: str | None = Field(default=None, description="path of a picture: it steers where that is white")
     options: dict[str, Any] = Field(default_factory=dict, description="the conditioner's own, e.g. mode=canny")
 
     @field_validator("interval")

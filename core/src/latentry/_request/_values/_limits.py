@@ -33,7 +33,9 @@ def check_request(policy: Policy, request: GenerationRequest) -> None:
     policy.check("embeddings", len(request.embeddings))
     policy.check("controls", len(request.controls))
     for control in request.controls:
-        policy.check_path(control.picture, "controls")
+        for file in (control.picture, control.mask):
+            if file is not None:
+                policy.check_path(file, "controls")
     for lora in request.loras:
         policy.check_path(lora.path, "loras")
     for embedding in request.embeddings:

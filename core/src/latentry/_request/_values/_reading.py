@@ -88,7 +88,7 @@ def named_files(*texts: str) -> tuple[dict[str, Any], ...]:
 
 
 def controls(*texts: str) -> tuple[dict[str, Any], ...]:
-    """``MODEL=PICTURE``, then ``:WEIGHT``, ``:FROM-TO`` and ``:NAME=VALUE``, each of which can be left out."""
+    """``MODEL=PICTURE``, then ``:WEIGHT``, ``:FROM-TO``, ``:mask=PICTURE`` and ``:NAME=VALUE``, each optional."""
     return tuple(_control(text) for text in texts)
 
 
@@ -129,11 +129,9 @@ def _weighted_file(text: str) -> dict[str, Any]:
 
 def _control(text: str) -> dict[str, Any]:
     model, equals, rest = text.partition("=")
-    picture, *settings = rest.split(":")
+    picture, *settings = _with_drives(rest.split(":"))
     if not (model and equals and picture):
         raise ValueError(CONTROL)
-    if len(picture) == 1 and settings:  # the drive of a path
-        picture, settings = f"{picture}:{settings[0]}", settings[1:]
     found: dict[str, Any] = {"model": model, "picture": picture}
     numbers = [each for each in settings if "=" not in each]
     named = named_values(*(each for each in settings if "=" in each))
@@ -142,8 +140,19 @@ def _control(text: str) -> dict[str, Any]:
             found[field] = read(numbers.pop(0))
     if numbers:
         raise ValueError(CONTROL)
-    found |= {name: named.pop(name) for name in ("branches",) if name in named}
+    found |= {name: named.pop(name) for name in ("branches", "mask") if name in named}
     return found | ({"options": named} if named else {})
+
+
+def _with_drives(parts: list[str]) -> list[str]:
+    """Parts of a text between its colons, those after the drive of a path joined again."""
+    joined: list[str] = []
+    for part in parts:
+        if joined and len(joined[-1].removeprefix("mask=")) == 1 and part[:1] in ("/", "\\"):
+            joined[-1] += f":{part}"
+        else:
+            joined.append(part)
+    return joined
 
 
 def _weight(text: str) -> float | Curve:

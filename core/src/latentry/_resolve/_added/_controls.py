@@ -15,10 +15,12 @@ from latentry._discovery import PluginHost
 from latentry._discovery._options import create
 from latentry._errors import IncompatibleError, OptionError
 from latentry._files._finding._access import Access
+from latentry._files._finding._find import naming_field
 from latentry._files._finding._locate import Located
+from latentry._policy import Policy
 from latentry._request._values._control import ControlRequest
 from latentry._resolve._shown._inputs import digest
-from latentry._resolve._shown._read_picture import Picture, open_picture, read_image
+from latentry._resolve._shown._read_picture import Picture, open_picture, read_image, read_mask
 
 FIELD = "controls"
 
@@ -32,16 +34,20 @@ class ChosenControl:
         found: the conditioner.
         options: an object of the record's ``options`` class; None where it has none.
         picture: RGB, of the size of the result where the conditioner does not take it whole.
-        digest: sha256 of the picture as it was given.
+        digests: sha256 of the picture as it was given, and of the mask.
         notes: what to tell the user, one sentence each.
+        mask: greyscale, of the size of the result; it steers where this is white. None: everywhere.
+        own_mask: the conditioner confines itself to the mask.
     """
 
     request: ControlRequest
     found: FoundConditioner
     options: Any
     picture: Picture
-    digest: str
+    digests: tuple[str] | tuple[str, str]
     notes: tuple[str, ...]
+    mask: Picture | None = None
+    own_mask: bool = False
 
 
 def choose_controls(
@@ -89,12 +95,47 @@ def _chosen(
     opened = open_picture(FIELD, asked.picture, notes.append, access.policy)
     access.policy.check("input_pixels", opened.width * opened.height, FIELD)
     picture = read_image(opened, notes.append)
-    size = picture.size if host.conditioners[found.kind].whole else size
-    notes += _fitting(asked, picture, size)
-    fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-    pinned = {"model": found.name, "picture": str(Path(asked.picture).expanduser().resolve())}
-    options = _options(host, found.kind, asked)
-    return ChosenControl(asked.model_copy(update=pinned), found, options, fitted, digest(picture), tuple(notes))
+    spec = host.conditioners[found.kind]
+    shown = picture.size if spec.whole else size
+    notes += _fitting(asked.picture, picture, shown)
+    fitted = picture if picture.size == shown else ImageOps.fit(picture, shown, Image.Resampling.LANCZOS)
+    pinned = {"model": found.name, "picture": _full(asked.picture)}
+    options, sums, mask = _options(host, found.kind, asked), (digest(picture),), None
+    if asked.mask is not None:
+        given = _read_mask(asked.mask, notes, access.policy)
+        notes += _fitting(asked.mask, given, size)
+        mask = given if given.size == size else ImageOps.fit(given, size, Image.Resampling.NEAREST)
+        pinned, sums = {**pinned, "mask": _full(asked.mask)}, (*sums, digest(given))
+    request = asked.model_copy(update=pinned)
+    return ChosenControl(request, found, options, fitted, sums, tuple(notes), mask, spec.own_mask)
+
+
+def _full(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _read_mask(file: str, notes: list[str], policy: Policy) -> Picture:
+    """The mask of a control, greyscale, as it was given.
+
+    Raises:
+        OptionError: it cannot be read, or is black everywhere.
+    """
+    from_alpha = f"The mask {Path(file).name} was read from its alpha channel: it steers where that is opaque."
+    with naming_field(FIELD):
+        opened = open_picture(FIELD, file, notes.append, policy)
+        policy.check("input_pixels", opened.width * opened.height, FIELD)
+        mask = read_mask(opened, lambda _: notes.append(from_alpha))
+    darkest, lightest = mask.getextrema()
+    if lightest == 0:
+        raise OptionError(
+            f"The mask {Path(file).name} is black everywhere.",
+            why="A control steers where its mask is white, which would be nowhere.",
+            remedy="Paint white where it is to steer, or leave the control out.",
+            field=FIELD,
+        )
+    if darkest == 255:
+        notes.append(f"The mask {Path(file).name} is white everywhere, so that it confines nothing.")
+    return mask
 
 
 def _options(host: PluginHost, kind: str, asked: ControlRequest) -> Any:
@@ -110,11 +151,10 @@ def _options(host: PluginHost, kind: str, asked: ControlRequest) -> Any:
     return None
 
 
-def _fitting(asked: ControlRequest, picture: Picture, size: tuple[int, int]) -> Iterable[str]:
+def _fitting(file: str, picture: Picture, size: tuple[int, int]) -> Iterable[str]:
     if picture.size != size:
         width, height = picture.size
         cropped = "" if width * size[1] == height * size[0] else " and cropped"
         yield (
-            f"The picture {Path(asked.picture).name} was scaled{cropped} from {width}×{height} to {size[0]}×{size[1]} "
-            "pixels."
+            f"The picture {Path(file).name} was scaled{cropped} from {width}×{height} to {size[0]}×{size[1]} pixels."
         )

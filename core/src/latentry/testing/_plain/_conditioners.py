@@ -13,11 +13,12 @@ from torch import Tensor
 
 from latentry._attention._arithmetic import EagerAttention
 from latentry._conditioning._controls import Control, Controls
+from latentry._conditioning._mask import ControlMask
 from latentry._contract._conditioner import Conditioner, Inject
 from latentry._contract._conditioning import Conditioning, PromptSettings
 from latentry._contract._model import Model
 from latentry._discovery import PluginHost
-from latentry._errors import LatentryError
+from latentry._errors import IncompatibleError, LatentryError
 from latentry._files._finding._locate import locate
 from latentry._files._recognise import SURE
 from latentry._numerics._processes._point import Query
@@ -58,10 +59,17 @@ class Steered(NamedTuple):
     query: Query
     conditioning: Conditioning
 
-    def injected(self, weight: float = 1.0, *, rows: slice = slice(None), branches: str = "both") -> dict[str, Tensor]:
+    def injected(
+        self,
+        weight: float = 1.0,
+        *,
+        rows: slice = slice(None),
+        branches: str = "both",
+        mask: ControlMask | None = None,
+    ) -> dict[str, Tensor]:
         """What it injects for some rows, the second of which is that of a negative prompt."""
         asked = ControlRequest(model="", picture="", weight=weight, branches=branches)
-        control = Control(self.conditioner, self.inject, asked, self.points)
+        control = Control(self.conditioner, self.inject, asked, self.points, mask)
         query, negative = replace(self.query, x=self.x[rows]), [False, True][rows]
         with torch.no_grad():
             steer = Controls((control,)).at(query, negative)
@@ -244,6 +252,27 @@ def batch(subject: ConditionerSubject) -> Iterator[CheckResult]:
         yield summed("batch", "as alone", faults, case=_case(pair))
 
 
+def masks(subject: ConditionerSubject) -> Iterator[CheckResult]:
+    """Within a mask that is white everywhere it steers as without one, and within a black one not at all.
+
+    Troubleshooting: what is injected must have the picture's places, or the record says ``own_mask`` and
+    ``ControlQuery.mask`` is heeded. One whose mask is refused, since what it injects is the same everywhere, passes.
+    """
+    for pair in subject.pairs:
+        steered = subject.steered(pair)
+        levels = torch.ones(1, 1, *(8 * side for side in steered.x.shape[-2:]))
+        whole, none = (ControlMask(level * levels, subject.spec.own_mask) for level in (1.0, 0.0))
+        try:
+            off = _apart(steered.predicted(steered.injected(mask=whole)), steered.predicted(steered.injected()))
+        except IncompatibleError:
+            yield summed("masks", "as without, or not at all", [], case=_case(pair))
+            continue
+        faults = [f"a white mask changes the output by {off:.1e}"] * (off > NEAR)
+        off = _apart(steered.predicted(steered.injected(mask=none)), steered.predicted(None))
+        faults += [f"within a black mask it still changes the output by {off:.1e}"] * (off > NEAR)
+        yield summed("masks", "as without, or not at all", faults, case=_case(pair))
+
+
 def repeatable(subject: ConditionerSubject) -> Iterator[CheckResult]:
     """The same query gives the same tensors; nothing is drawn, and nothing that is given is written into.
 
@@ -279,7 +308,7 @@ def networks(subject: ConditionerSubject) -> Iterator[CheckResult]:
         yield not_run("networks", "neither pairs of networks were given, nor is a control of this kind installed")
 
 
-_ALL: tuple[Check, ...] = (spec, listing, networks, detection, points, batch, repeatable)
+_ALL: tuple[Check, ...] = (spec, listing, networks, detection, points, batch, masks, repeatable)
 CHECKS: Checks[ConditionerSubject] = MappingProxyType({check.__name__: check for check in _ALL})
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
-from latentry_diffusers.attention._heads import joined, own_heads, text_heads
+from latentry_diffusers.attention._heads import joined, own_heads, split, text_heads
+from latentry_diffusers.attention._shown import Shown, beside
 
 
 class JointProcessor:
@@ -20,7 +21,7 @@ class JointProcessor:
         takes: the names of its arguments.
     """
 
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "changes"})
+    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "changes", "shown"})
 
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
@@ -32,6 +33,7 @@ class JointProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         changes: Changes | None = None,
+        shown: Shown | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Runs one attention layer.
 
@@ -42,6 +44,7 @@ class JointProcessor:
                 itself.
             attention_mask: mask of the attention scores.
             changes: changes of attention, for some layers.
+            shown: pictures that the layer attends to beside itself.
 
         Returns:
             The new states of the picture; with text, those of picture and text.
@@ -53,7 +56,11 @@ class JointProcessor:
             last = text_heads(attn, encoder_hidden_states)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), last, strict=True))
         states = joined(change.attend(self.backend)(q, k, v, mask=attention_mask), q.dtype)
-        out: Tensor = attn.to_out[0](states[:, :picture])
+        found = states[:, :picture]
+        for each in Shown.beside(shown, attn):
+            raw = [split(project, hidden_states, attn.heads) for project in (attn.to_q, attn.to_k, attn.to_v)]
+            found = found + beside(self.backend, raw, each)
+        out: Tensor = attn.to_out[0](found)
         if attn.training:
             out = attn.to_out[1](out)  # dropout
         if encoder_hidden_states is None:

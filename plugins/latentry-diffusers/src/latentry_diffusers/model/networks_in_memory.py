@@ -75,7 +75,7 @@ class NetworksInMemory(BaseModel):
         options: dict[str, Any] = {}
         if change is not None:
             options["changes"] = self._attention_blocks.changes(change, size)
-        if injected and (shown := shown_to(self._cross_layers, injected)) is not None:
+        if injected and (shown := shown_to(self._cross_layers, injected, size)) is not None:
             options["shown"] = shown
         return options or None
 

@@ -123,6 +123,8 @@ def _prepared(setup: Setup, model: Model, conditioners: Sequence[Conditioner]) -
         picture = to_pixels([chosen.picture]).to(setup.device)
         with plugin_call(conditioner), inference():
             inject = conditioner.prepare(model, picture, chosen.options, number)
-        mask = chosen.mask and ControlMask(to_levels(chosen.mask).to(setup.device), chosen.own_mask)
+        mask = None
+        if chosen.mask is not None:
+            mask = ControlMask(to_levels(chosen.mask).to(setup.device), chosen.own_mask)
         prepared.append(Control(conditioner, inject, chosen.request, setup.injection_points, mask))
     return Controls(tuple(prepared), len(setup.plan), setup.checkpoint.noise.process.kind == "flow")

@@ -100,12 +100,13 @@ def _chosen(
     notes += _fitting(asked.picture, picture, shown)
     fitted = picture if picture.size == shown else ImageOps.fit(picture, shown, Image.Resampling.LANCZOS)
     pinned = {"model": found.name, "picture": _full(asked.picture)}
-    options, sums, mask = _options(host, found.kind, asked), (digest(picture),), None
+    options, mask = _options(host, found.kind, asked), None
+    sums: tuple[str] | tuple[str, str] = (digest(picture),)
     if asked.mask is not None:
         given = _read_mask(asked.mask, notes, access.policy)
         notes += _fitting(asked.mask, given, size)
         mask = given if given.size == size else ImageOps.fit(given, size, Image.Resampling.NEAREST)
-        pinned, sums = {**pinned, "mask": _full(asked.mask)}, (*sums, digest(given))
+        pinned, sums = {**pinned, "mask": _full(asked.mask)}, (digest(picture), digest(given))
     request = asked.model_copy(update=pinned)
     return ChosenControl(request, found, options, fitted, sums, tuple(notes), mask, spec.own_mask)
 

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,16 @@ from typing import Any
 import pytest
 import torch
 
-from latentry import Engine, GenerationRequest, GenerationResult, JobCancelled, PluginHost, Stepped, UnknownName
+from latentry import (
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    JobCancelled,
+    PluginHost,
+    ProgressEvent,
+    Stepped,
+    UnknownName,
+)
 
 THREADS, LONG = 32, 600.0
 SECONDS = float(os.environ.get("STRESS_SECONDS", "4"))
@@ -160,6 +170,38 @@ def test_company_changes_latents_by_less_than_the_page_says(host: PluginHost, mo
                 noise = network.noise([0])
             nudged = engine.generate(request, latents=noise * (1 + 2**-22))
             assert apart < 4 * _apart(nudged, alone), request.scheduler
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux"])
+def test_batch_invariant_jobs_have_the_bits_of_each_alone(host: PluginHost, model: str) -> None:
+    """Whatever they are drawn beside: other schedulers, steps, guidance, lengths of prompts, and a batch of two."""
+    engine, draw = Engine(host, batch_invariant=True), random.Random(f"bits of {model}")
+    wanted = [
+        GenerationRequest(
+            prompt=draw.choice(("a red circle", "a green ring left of a blue square on a white background")),
+            model=model,
+            seed=draw.randrange(2**32),
+            scheduler=scheduler,
+            steps=draw.randrange(3, 7),
+            guidance=draw.choice((1.0, 2.5, 5.0)),
+            count=count,
+            batch=count,
+        )
+        for scheduler, count in (("ddim", 1), ("euler-ancestral", 2), ("unipc", 1), ("heun", 1), ("er-sde", 1))
+    ]
+    started, other = threading.Barrier(len(wanted)), Engine(host)
+
+    def meet(event: ProgressEvent) -> None:
+        if event.stage == "sample" and event.run is not None and event.run.index == 0:
+            started.wait(LONG)
+
+    jobs = [engine.submit(request, progress=meet) for request in wanted]
+    for request, job in zip(wanted, jobs, strict=True):
+        together, alone = job.result(LONG), other.generate(request)
+        assert torch.equal(together.latents, alone.latents), request.scheduler
+        assert [image.tobytes() for image in together.images] == [image.tobytes() for image in alone.images]
+        assert together.recipes == alone.recipes
 
 
 def _apart(one: GenerationResult, other: GenerationResult) -> float:

@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from latentry import Engine, PluginHost, Policy
+from latentry.batches import ServedEngine
 from latentry_server import Settings, create_app
 from latentry_server.service import Service
 
@@ -66,7 +67,14 @@ class Running:
 def running(models: Path, host: PluginHost, **settings: Any) -> Iterator[Running]:
     """A server with these settings."""
     policy = settings.pop("policy", replace(Policy.network(), roots=(models,)))
-    app = create_app(Engine(host, policy=policy), Settings(policy, model="toy", **settings))
+    with serving(models, Engine(host, policy=policy), **settings) as found:
+        yield found
+
+
+@contextmanager
+def serving(models: Path, engine: ServedEngine, **settings: Any) -> Iterator[Running]:
+    """A server around an engine."""
+    app = create_app(engine, Settings(engine.policy, model="toy", **settings))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -505,6 +505,7 @@ class FileKind(StrEnum):
 
     MODEL = "model"
     LORA = "lora"
+    EMBEDDING = "embedding"
     AUTOENCODER = "autoencoder"
     TEXT_ENCODER = "text-encoder"
     OTHER = "other"

@@ -2,7 +2,8 @@
 
 ``BatchFolder`` and ``run_batch`` are what ``latentry batch`` is made of; ``Executor``, ``BatchSettings``, ``Line``,
 ``DrawnLine`` and ``draw_line`` are what an executor needs; ``request_of``, ``finished_line`` and ``failed_line``
-are what ``draw_line`` is made of, for those who draw several lines together.
+are what ``draw_line`` is made of, for those who draw several lines together. ``ServingExecutor``, ``ServedEngine``,
+``ServedJob`` and ``saved_request`` are for executors whose engines draw for a server.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from latentry._lazy import lazy_exports
 if TYPE_CHECKING:
     from latentry._batch._folder import BatchFolder
     from latentry._batch._run import run_batch
+    from latentry._batch._serving import ServedEngine, ServedJob, ServingExecutor
     from latentry._batch._work import (
         BatchSettings,
         DrawnLine,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         finished_line,
         request_of,
     )
+    from latentry._generate._saved import saved_request
     from latentry._request._values._prompts import read_prompts
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -31,6 +34,10 @@ else:
         {
             "BatchFolder": "_batch._folder",
             "run_batch": "_batch._run",
+            "ServedEngine": "_batch._serving",
+            "ServedJob": "_batch._serving",
+            "ServingExecutor": "_batch._serving",
+            "saved_request": "_generate._saved",
             "BatchSettings": "_batch._work",
             "DrawnLine": "_batch._work",
             "Executor": "_batch._work",
@@ -49,10 +56,14 @@ __all__ = [
     "DrawnLine",
     "Executor",
     "Line",
+    "ServedEngine",
+    "ServedJob",
+    "ServingExecutor",
     "draw_line",
     "failed_line",
     "finished_line",
     "read_prompts",
     "request_of",
     "run_batch",
+    "saved_request",
 ]

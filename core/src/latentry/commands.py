@@ -19,6 +19,7 @@ from latentry._lazy import lazy_exports
 if TYPE_CHECKING:
     from latentry._cli._common_options import complete_files, complete_names, json_option, quiet_option
     from latentry._cli._field_options import FieldCommand, build, options_of, typed_fields
+    from latentry._cli._global_options import batch_settings
     from latentry._cli._printing._output import print_table, say
     from latentry._cli._printing._progress import following
     from latentry._cli._request_options import folder_options, prompts_option, request_options, take_policy
@@ -29,6 +30,7 @@ else:
         {
             "ContactSheet": "_cli._saving._sheet",
             "FieldCommand": "_cli._field_options",
+            "batch_settings": "_cli._global_options",
             "build": "_cli._field_options",
             "complete_files": "_cli._common_options",
             "complete_names": "_cli._common_options",
@@ -49,6 +51,7 @@ else:
 __all__ = [
     "ContactSheet",
     "FieldCommand",
+    "batch_settings",
     "build",
     "complete_files",
     "complete_names",

@@ -229,8 +229,12 @@ def test_another_attention_waits_its_turn_and_its_cancel_does_not_wait(engine: E
 def test_its_wait_is_bounded_by_what_is_ahead_of_it(
     engine: Engine, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of thirty later jobs with the attention that is in use none is drawn before it, and all three ahead are."""
+    """Of thirty later jobs with the attention that is in use none is drawn before it, and all three ahead are.
+
+    So many rows go through the network until its first evaluation as those ahead have, and no more.
+    """
     ended: list[int] = []
+    rows: list[int] = []
     in_line, wait = Event(), InJob.wait
 
     def waiting(self: InJob, ready: Event) -> None:
@@ -243,10 +247,14 @@ def test_its_wait_is_bounded_by_what_is_ahead_of_it(
         def progress(event: ProgressEvent) -> None:
             if event.stage == "decode":  # while it still holds the model's settings
                 ended.append(number)
+            if number == 3 and event.stage == "sample" and not rows:
+                rows.append(sum(count for count, _ in network.calls) - before)
 
         return engine.submit(request(model, seed=number, **wanted), progress=progress)
 
-    with gated(loaded(engine, model), "predict") as gate:
+    network = loaded(engine, model)
+    before = sum(count for count, _ in network.calls)
+    with gated(network, "predict") as gate:
         jobs = [submit(number) for number in range(3)]
         assert gate.reached.wait(LONG)
         jobs.append(submit(3, attention="native"))
@@ -256,6 +264,8 @@ def test_its_wait_is_bounded_by_what_is_ahead_of_it(
         job.result(LONG)
     assert sorted(ended[:3]) == [0, 1, 2]
     assert ended[3] == 3
+    alone = sum(count for count, _ in network.calls) - before
+    assert rows[0] == 3 * alone / len(jobs)
 
 
 def test_finished_pictures_are_kept_where_that_is_asked_for(engine: Engine, model: str) -> None:

@@ -209,6 +209,7 @@ NAMED: Mapping[str, tuple[Shapes, str]] = {
         "a motion module",
     ),
     "embedding": ({"emb_params": (8, 768)}, "a textual inversion embedding"),
+    "embedding of a small model": ({"emb_params": (8, 32)}, "a textual inversion embedding"),
     "embedding, diffusers": ({"<my-cat>": (1024,)}, "a textual inversion embedding"),
     "embedding, XL": (
         {"clip_l": (4, 768), "clip_g": (4, 1280)},
@@ -226,6 +227,7 @@ def test_what_else_there_is_is_named(tmp_path: Path, case: str) -> None:
     found = kind(write_sparse(tmp_path / "file.safetensors", shapes))
     assert found.words.startswith(words)
     assert found.evidence
+    assert (found.kind is FileKind.EMBEDDING) == case.startswith("embedding")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ray_cluster import start_ray
 from support.toy import PLUGIN, write_toy
 
 from latentry import PluginHost
@@ -31,8 +32,7 @@ TESTS = str(PLUGIN.parents[2])
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """Two workers' worth of this machine."""
-    environment = {"env_vars": {"PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    start_ray(env_vars={"PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"})
     yield
     ray.shutdown()
 

@@ -11,7 +11,7 @@ import httpx
 from PIL import Image
 from support.serving import Running
 
-from latentry import GenerationRequest, read_recipe, request_schema
+from latentry import Engine, GenerationRequest, read_recipe, request_schema
 
 LONG = {"steps": 150, "count": 16, "batch": 1}
 """A job that goes on for long enough to be ended."""
@@ -48,7 +48,7 @@ def test_a_picture_is_what_the_engine_draws(server: Running) -> None:
     server.events(job["id"])
     answer = server.ask("GET", f"/latentry/v1/jobs/{job['id']}/images/0.png")
     request = GenerationRequest(prompt="a", steps=3, seed=7, model=str(server.models / "toy"))
-    own = server.service.engine.generate(request)
+    own = Engine(server.service.host).generate(request)
     with Image.open(BytesIO(answer.content)) as picture:
         assert picture.tobytes() == own.images[0].tobytes()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from latentry._batch._work import BatchSettings, DrawnLine, Line, failed_line, finished_line, request_of
 from latentry._errors import LatentryError, OptionError
+from latentry._generate._engine import Engine
 from latentry._jobs._job import Job
 
 TOGETHER = 8
@@ -22,11 +24,7 @@ class LocalExecutor:
         Raises:
             OptionError: several engines are asked for.
         """
-        if settings.workers not in (None, 1):
-            raise OptionError(
-                f"{settings.workers} workers were requested, but the executor 'local' has one.",
-                remedy="Leave their number out, or name another executor.",
-            )
+        _check_workers(settings)
         engine, waiting = settings.engine(), deque[tuple[Line, Job | LatentryError]]()
         try:
             for line in lines:
@@ -42,6 +40,24 @@ class LocalExecutor:
             for _, job in waiting:
                 if isinstance(job, Job):
                     job.cancel()
+
+    @contextmanager
+    def served(self, settings: BatchSettings) -> Iterator[Engine]:
+        """See ``ServingExecutor``.
+
+        Raises:
+            OptionError: several engines are asked for.
+        """
+        _check_workers(settings)
+        yield settings.engine()
+
+
+def _check_workers(settings: BatchSettings) -> None:
+    if settings.workers not in (None, 1):
+        raise OptionError(
+            f"{settings.workers} workers were requested, but the executor 'local' has one.",
+            remedy="Leave their number out, or name another executor.",
+        )
 
 
 def _outcome(line: Line, job: Job | LatentryError, suffix: str) -> DrawnLine:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from latentry._discovery import PluginHost
 from latentry._errors import LatentryError, OptionError
 from latentry._generate._engine import Engine
+from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._result import GenerationResult
@@ -59,6 +60,9 @@ class BatchSettings:
         memory: fields of the ``MemoryPolicy``.
         suffix: the format of the pictures' files.
         workers: how many engines; None leaves it to the executor.
+        policy: of the engines.
+        budget: likewise.
+        batch_invariant: likewise.
     """
 
     load: tuple[str, ...] | None = None
@@ -67,11 +71,15 @@ class BatchSettings:
     memory: Mapping[str, Any] = field(default_factory=dict)
     suffix: str = ".png"
     workers: int | None = None
+    policy: Policy = ANYTHING
+    budget: int | None = None
+    batch_invariant: bool = False
 
     def engine(self) -> Engine:
         """An engine of one's own."""
         host = PluginHost(load=self.load, block=self.block, plugin_dirs=self.plugin_dirs)
-        return Engine(host, MemoryPolicy(**self.memory))
+        memory = MemoryPolicy(**self.memory)
+        return Engine(host, memory, policy=self.policy, budget=self.budget, batch_invariant=self.batch_invariant)
 
 
 class Executor(Protocol):

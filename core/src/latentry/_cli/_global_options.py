@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
+
+if TYPE_CHECKING:
+    from latentry._batch._work import BatchSettings
 
 PLUGIN_DIR = "--plugin-dir"
 DEBUG = "--debug"
@@ -111,6 +115,19 @@ def _own_models() -> list[Path]:
     from latentry._cli._own_models._names import PLUGIN, own_models
 
     return [PLUGIN] if own_models() else []
+
+
+def batch_settings(context: click.Context, **settings: Any) -> BatchSettings:
+    """Settings for engines with the plugins that ``open_host`` gives.
+
+    Args:
+        context: of the command.
+        settings: further fields of ``BatchSettings``.
+    """
+    from latentry._batch._work import BatchSettings
+
+    load, block = names_in("LATENTRY_PLUGINS"), names_in("LATENTRY_BLOCK") or ()
+    return BatchSettings(load, block, loose_plugins(context), **settings)
 
 
 def loose_plugins(context: click.Context) -> tuple[Path, ...]:

@@ -19,6 +19,7 @@ SURE = 0.5
 REMEDIES: Mapping[FileKind, str] = MappingProxyType(
     {
         FileKind.LORA: "Use it as a LoRA of the model that it was trained for.",
+        FileKind.EMBEDDING: "Use it as an embedding, by a word of the prompt.",
         FileKind.AUTOENCODER: "Use it as the autoencoder (vae) of a model.",
         FileKind.TEXT_ENCODER: "Use it as a text encoder of a model.",
         FileKind.OTHER: "Give a model: a folder, a file or an installed name.",

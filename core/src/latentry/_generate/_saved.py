@@ -19,6 +19,7 @@ from latentry._generate._batch._loop import Begun, Sampled
 from latentry._generate._drawing import Progressed
 from latentry._numerics._processes._point import Point
 from latentry._numerics._running._state import RunState
+from latentry._request._generation_request import GenerationRequest
 from latentry._request._recipe import Recipe
 
 FORMAT = 1
@@ -92,6 +93,18 @@ class SavedJob:
             begun = Begun(run, guidance, about["evaluations"], about.get("larger", False))
         given = {name: _picture(tensors[f"given.{name}"], mode) for name, mode in about["given"].items()}
         return cls(recipe, given, Progressed(drawn, about["batches"], begun))
+
+
+def saved_request(state: bytes) -> GenerationRequest:
+    """What was asked for by a job that is paused.
+
+    Args:
+        state: what ``Job.pause`` returned.
+
+    Raises:
+        RecipeError: it is not a saved job, or one of a newer version.
+    """
+    return SavedJob.from_bytes(state).recipe.request
 
 
 def _read(state: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:

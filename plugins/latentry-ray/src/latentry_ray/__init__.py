@@ -1,4 +1,8 @@
-"""Batches on Ray: ``latentry batch --executor ray``. ``executor.py`` is imported when a batch is drawn with it."""
+"""``latentry batch --executor ray`` and ``latentry serve --executor ray``.
+
+``executor.py`` is imported when one of them is run, and imports ``cluster.py``, actors that draw the lines of a batch,
+or ``serving.py``, replicas that draw for a server.
+"""
 
 from __future__ import annotations
 

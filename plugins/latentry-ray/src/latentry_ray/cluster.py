@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -30,16 +31,25 @@ class Drawer:
 
 def drawn(lines: Sequence[Line], settings: BatchSettings) -> Iterator[DrawnLine]:
     """Each line as it is finished, on a cluster that is there or that is started for as long as this takes."""
+    actors: list[Any] = []
+    with connected():
+        try:
+            actors += _actors(min(settings.workers or engines(), len(lines)), settings)
+            yield from _by(actors, lines)
+        finally:
+            for actor in actors:
+                ray.kill(actor)
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """With a cluster: the one that this process uses already, or else one for as long as the context lasts."""
     own = not ray.is_initialized()
     if own:
         ray.init(log_to_driver=False, include_dashboard=False)
-    actors: list[Any] = []
     try:
-        actors += _actors(min(settings.workers or _engines(), len(lines)), settings)
-        yield from _by(actors, lines)
+        yield
     finally:
-        for actor in actors:
-            ray.kill(actor)
         if own:
             ray.shutdown()
 
@@ -60,12 +70,16 @@ def _by(actors: Sequence[Any], lines: Sequence[Line]) -> Iterator[DrawnLine]:
         yield result
 
 
-def _engines() -> int:
-    """One for each GPU of the cluster; one for each of its machines where there are none."""
+def engines() -> int:
+    """How many engines fit: one for each GPU of the cluster, or for each of its machines where there are none."""
     return int(ray.cluster_resources().get("GPU", 0)) or sum(node["Alive"] for node in ray.nodes())
 
 
+def resources() -> dict[str, float]:
+    """What one engine takes."""
+    return {"num_cpus": 1, "num_gpus": 1 if ray.cluster_resources().get("GPU", 0) else 0}
+
+
 def _actors(count: int, settings: BatchSettings) -> list[Any]:
-    gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-    made = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=-1)(Drawer)
+    made = ray.remote(**resources(), max_restarts=-1, max_task_retries=-1)(Drawer)
     return [made.remote(settings) for _ in range(count)]

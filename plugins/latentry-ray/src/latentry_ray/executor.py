@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from latentry import PluginError
-from latentry.batches import BatchSettings, DrawnLine, Line
+from latentry.batches import BatchSettings, DrawnLine, Line, ServedEngine
 
 
 class RayExecutor:
@@ -22,7 +23,24 @@ class RayExecutor:
         try:
             from latentry_ray.cluster import drawn
         except ModuleNotFoundError as error:
-            raise PluginError(
-                "Ray is not installed.", why=str(error), remedy="Install latentry-ray[cluster], which brings it."
-            ) from error
+            raise _not_installed("Ray", "cluster", error) from error
         yield from drawn(lines, settings)
+
+    @contextmanager
+    def served(self, settings: BatchSettings) -> Iterator[ServedEngine]:
+        """See ``latentry.batches.ServingExecutor``: replicas on Ray Serve, an engine each.
+
+        Raises:
+            PluginError: Ray Serve is not installed.
+        """
+        try:
+            from latentry_ray.serving import replicas
+        except ModuleNotFoundError as error:
+            raise _not_installed("Ray Serve", "serve", error) from error
+        with replicas(settings) as engine:
+            yield engine
+
+
+def _not_installed(what: str, extra: str, error: ModuleNotFoundError) -> PluginError:
+    remedy = f"Install latentry-ray[{extra}], which brings it."
+    return PluginError(f"{what} is not installed.", why=str(error), remedy=remedy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -10,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 
-from latentry import Engine
+from latentry.batches import ServedEngine
 from latentry_server.automatic1111 import automatic1111_router
 from latentry_server.errors import Missing, handle_errors
 from latentry_server.guards import Guards
@@ -22,11 +24,11 @@ from latentry_server.settings import Settings
 MEDIA = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
-def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
+def create_app(engine: ServedEngine, settings: Settings | None = None) -> FastAPI:
     """An ASGI application around an engine.
 
     Args:
-        engine: draws; its policy should be that of the settings.
+        engine: draws, an ``Engine`` or what an executor has in its place; its policy should be that of the settings.
         settings: what is allowed and kept.
     """
     settings = settings or Settings(policy=engine.policy)
@@ -61,8 +63,12 @@ def _status_routes(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", tags=["status"], response_class=Response)
     async def metrics() -> Response:
         """Counters for Prometheus."""
-        for resident in service.engine.loaded():
-            service.metrics.memory.labels(resident.name).set(resident.bytes)
+        sizes = Counter[str]()
+        for resident in await asyncio.to_thread(service.engine.loaded):
+            sizes[resident.name] += resident.bytes
+        service.metrics.memory.clear()
+        for name, size in sizes.items():
+            service.metrics.memory.labels(name).set(size)
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import safe_open
 
 from latentry import JobCancelled, LatentryError, OptionError, PeerName, read_texts
 from latentry_server.errors import Missing
@@ -225,11 +227,7 @@ def _model_routes(router: APIRouter, ui: WebUI) -> None:
     @router.post("/unload-checkpoint")
     async def unload() -> dict[str, Any]:
         """Drops all models from memory."""
-        for resident in service.engine.loaded():
-            try:
-                service.engine.unload(resident.name)
-            except LatentryError:  # another request dropped it
-                continue
+        await asyncio.to_thread(_unload_all, service)
         return {}
 
     @router.post("/reload-checkpoint")
@@ -266,8 +264,10 @@ def _list_routes(router: APIRouter, service: Service) -> None:
 
     @router.get("/embeddings")
     async def embeddings() -> dict[str, dict[str, Any]]:
-        """There are none."""
-        return {"loaded": {}, "skipped": {}}
+        """The textual inversions that prompts can have as words."""
+        offered = await asyncio.to_thread(service.shelf.embeddings)
+        loaded = {name: await asyncio.to_thread(_embedding, one.path) for name, one in offered.items()}
+        return {"loaded": loaded, "skipped": {}}
 
     @router.get("/cmd-flags")
     async def flags() -> dict[str, Any]:
@@ -295,6 +295,20 @@ def _sampler(name: str, service: Service) -> dict[str, Any]:
 def _texts(service: Service, image: str) -> dict[str, Any]:
     texts = read_texts(BytesIO(from_base64(image, "image")), service.settings.policy).by_name
     return {"info": texts.get("parameters", ""), "items": texts, "parameters": {}}
+
+
+def _embedding(path: str) -> dict[str, Any]:
+    """How many vectors a file has, and how many numbers each, as that program tells it."""
+    with safe_open(path, framework="numpy") as file:
+        (*vectors, shape) = file.get_slice(min(file.keys())).get_shape()
+    about = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None}
+    return {**about, "shape": shape, "vectors": math.prod(vectors)}
+
+
+def _unload_all(service: Service) -> None:
+    for name in {resident.name for resident in service.engine.loaded()}:
+        with suppress(LatentryError):  # another request dropped it
+            service.engine.unload(name)
 
 
 def _memory(service: Service) -> dict[str, Any]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentry import PluginHost, Policy
+from latentry import IncompatibleError, PluginHost, Policy
+from latentry.commands import batch_settings, complete_names
+
+if TYPE_CHECKING:
+    from latentry.batches import BatchSettings, ServedEngine
 
 LIMITS = ("pixels", "count", "steps", "prompt", "batch", "loras")
 DEFAULT = Policy.network()
@@ -42,9 +48,17 @@ def _limit(name: str, what: str) -> click.Option:
 @click.option("--previews", default=1, type=click.IntRange(min=0), help="Steps between previews; 0 for none.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="MEGABYTES", help="Memory for the weights of models.")
 @click.option("--offload", default="none", type=click.Choice(("none", "model", "blocks")), help="See Memory.")
-@click.pass_obj
+@click.option("--batch-invariant", is_flag=True, help="The same bits in any company: requests share no passes.")
+@click.option(
+    "--executor",
+    default="local",
+    shell_complete=complete_names("executors"),
+    help="Where engines are: local, or those of a plugin, e.g. ray.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Engines of the executor; its own choice if not given.")
+@click.pass_context
 def serve(
-    host: PluginHost,
+    context: click.Context,
     /,
     roots: tuple[Path, ...],
     sources: tuple[str, ...],
@@ -55,6 +69,9 @@ def serve(
     previews: int,
     budget: int | None,
     offload: Literal["none", "model", "blocks"],
+    batch_invariant: bool,
+    executor: str,
+    workers: int | None,
     model: str | None,
     port: int,
     **rest: object,
@@ -65,7 +82,6 @@ def serve(
     """
     import uvicorn
 
-    from latentry import Engine, MemoryPolicy
     from latentry_server.app import create_app
     from latentry_server.logs import log, write_lines
     from latentry_server.settings import Settings
@@ -73,14 +89,40 @@ def serve(
     limits: dict[str, Any] = {name: rest[f"max_{name}"] or None for name in LIMITS}
     policy = replace(DEFAULT, roots=roots, sources=sources, downloads=bool(sources), **limits)
     megabytes = None if budget is None else budget * 2**20
-    engine = Engine(host, MemoryPolicy(offload=offload), policy=policy, budget=megabytes)
+    engines = batch_settings(
+        context,
+        memory={"offload": offload},
+        workers=workers,
+        policy=policy,
+        budget=megabytes,
+        batch_invariant=batch_invariant,
+    )
     settings = Settings(policy, frozenset(keys), origins, queue, history, previews, model=model)
     write_lines()
     address = str(rest["host"])
     if not keys and address not in ("127.0.0.1", "localhost", "::1"):
         log("open to everybody", remedy="Give a key with --key.")
-    click.echo(f"Latentry is at http://{address}:{port}/", err=True)
-    uvicorn.run(create_app(engine, settings), host=address, port=port, log_config=None, access_log=False)
+    with _engine(context.obj, executor, engines) as engine:
+        click.echo(f"Latentry is at http://{address}:{port}/", err=True)
+        uvicorn.run(create_app(engine, settings), host=address, port=port, log_config=None, access_log=False)
+
+
+@contextmanager
+def _engine(host: PluginHost, name: str, settings: BatchSettings) -> Iterator[ServedEngine]:
+    """One in this process, or what an executor has in its place.
+
+    Raises:
+        IncompatibleError: the executor is for batches alone.
+    """
+    from latentry.batches import ServingExecutor
+
+    executor = host.executors.create(name)
+    if not isinstance(executor, ServingExecutor):
+        raise IncompatibleError(
+            f"The executor {name!r} draws batches, but does not serve.", remedy="Name another, or leave it out."
+        )
+    with executor.served(settings) as engine:
+        yield engine
 
 
 serve.params += [

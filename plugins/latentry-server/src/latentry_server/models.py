@@ -1,4 +1,4 @@
-"""The models and LoRAs that a server offers: what is installed, and what lies in its folders."""
+"""The models, LoRAs and embeddings that a server offers: what is installed, and what lies in its folders."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from latentry import FileKind, GenerationRequest, LatentryError, PluginHost, Pol
 SUFFIXES = (".safetensors", ".gguf")
 FIELDS = ("model", "refiner", "guidance_model")
 """Fields of a request that name models."""
+Kind = Literal["model", "lora", "embedding"]
+KINDS: dict[FileKind, Kind] = {FileKind.LORA: "lora", FileKind.EMBEDDING: "embedding"}
+"""What is offered besides models."""
 
 
 @dataclass(frozen=True)
 class Offered:
-    """A model or a LoRA.
+    """A model, a LoRA or an embedding.
 
     Attributes:
         name: what clients call it.
@@ -28,7 +31,7 @@ class Offered:
 
     name: str
     path: str
-    kind: Literal["model", "lora"]
+    kind: Kind
     family: str = ""
     variant: str = ""
     size: int | None = None
@@ -59,6 +62,10 @@ class Shelf:
         """The LoRAs by name."""
         return self._files("lora")
 
+    def embeddings(self) -> dict[str, Offered]:
+        """The textual inversions by name, which is the word of the prompts, too."""
+        return self._files("embedding")
+
     def path(self, name: str | None) -> str | None:
         """What the engine is given for a model's name; another text stays as it is."""
         if name is None or name in self._host.checkpoints:
@@ -71,6 +78,11 @@ class Shelf:
         offered = self._files("lora").get(name)
         return name if offered is None else offered.path
 
+    def embedding(self, name: str) -> str:
+        """What the engine is given for an embedding's name; another text stays as it is."""
+        offered = self._files("embedding").get(name)
+        return name if offered is None else offered.path
+
     def shown(self, recipe: Recipe) -> Recipe:
         """A recipe as strangers may see it, see ``named``."""
         return recipe.model_copy(update={"request": self.named(recipe.request)})
@@ -79,10 +91,11 @@ class Shelf:
         """A request with names of what is offered in place of its paths, which are the server's affair."""
         if not self._policy.roots:
             return request
-        names = {one.path: name for name, one in (*self._files("model").items(), *self._files("lora").items())}
+        names = {one.path: one.name for one in self._all()}
         loras = tuple(lora.model_copy(update={"path": names.get(lora.path, lora.path)}) for lora in request.loras)
+        learnt = tuple(one.model_copy(update={"path": names.get(one.path, one.path)}) for one in request.embeddings)
         models = {field: names.get(path, path) for field in FIELDS if (path := getattr(request, field)) is not None}
-        return request.model_copy(update={"loras": loras, **models})
+        return request.model_copy(update={"loras": loras, "embeddings": learnt, **models})
 
     def without_paths(self, data: dict[str, Any]) -> dict[str, Any]:
         """An error's data without the folders that models lie in."""
@@ -92,10 +105,13 @@ class Shelf:
                 data = {k: v.replace(place, "") if isinstance(v, str) else v for k, v in data.items()}
         return data
 
-    def _files(self, kind: str) -> dict[str, Offered]:
+    def _files(self, kind: Kind) -> dict[str, Offered]:
+        return {each.name: each for each in self._all() if each.kind == kind}
+
+    def _all(self) -> list[Offered]:
         entries = [entry for root in self._policy.roots or () if root.is_dir() for entry in sorted(root.iterdir())]
         seen = (self._look(entry) for entry in entries if entry.is_dir() or entry.suffix in SUFFIXES)
-        return {each.name: each for each in seen if each is not None and each.kind == kind}
+        return [each for each in seen if each is not None]
 
     def _look(self, path: Path) -> Offered | None:
         key = path, path.stat().st_mtime
@@ -112,4 +128,4 @@ class Shelf:
         if found.family is not None:
             variants = found.found.variants
             return Offered(name, str(path), "model", found.family, variants[0] if len(variants) == 1 else "")
-        return Offered(name, str(path), "lora") if found.found.kind is FileKind.LORA else None
+        return Offered(name, str(path), KINDS[found.found.kind]) if found.found.kind in KINDS else None

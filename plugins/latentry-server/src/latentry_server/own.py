@@ -170,7 +170,7 @@ def _data_routes(router: APIRouter, service: Service) -> None:
 
     @router.get("/models")
     async def models() -> dict[str, Any]:
-        """The models and LoRAs, and those in memory."""
+        """The models, LoRAs and embeddings, and the models in memory."""
         offered = await asyncio.to_thread(service.shelf.models)
         loras = await asyncio.to_thread(service.shelf.loras)
         hidden = {"path", "kind"}
@@ -178,13 +178,14 @@ def _data_routes(router: APIRouter, service: Service) -> None:
             "default": service.default_model,
             "models": [{k: v for k, v in asdict(one).items() if k not in hidden} for one in offered.values()],
             "loras": list(loras),
-            "loaded": [asdict(one) for one in service.engine.loaded()],
+            "embeddings": list(await asyncio.to_thread(service.shelf.embeddings)),
+            "loaded": [asdict(one) for one in await asyncio.to_thread(service.engine.loaded)],
         }
 
     @router.delete("/models/{name:path}")
     async def unload(name: str) -> dict[str, Any]:
         """Drops a model from memory."""
-        return {"name": name, "bytes": service.engine.unload(name)}
+        return {"name": name, "bytes": await asyncio.to_thread(service.engine.unload, name)}
 
     @router.get("/schema")
     async def schema() -> Response:

@@ -13,13 +13,13 @@ from latentry import (
     Ended,
     GenerationRequest,
     GenerationResult,
-    Job,
     JobEvent,
     LatentryError,
     Previewed,
     Started,
     Stepped,
 )
+from latentry.batches import ServedJob
 from latentry_server.errors import as_data
 from latentry_server.models import Shelf
 from latentry_server.pictures import Picture, preview_file, to_base64
@@ -52,10 +52,10 @@ class Record:
         saved: the state of a paused job.
     """
 
-    def __init__(self, job: Job, api: str, shelf: Shelf) -> None:
+    def __init__(self, job: ServedJob, api: str, shelf: Shelf) -> None:
         self._shelf = shelf
         self.id, self.request, self.api = job.id, shelf.named(job.request), api
-        self.job: Job | None = job
+        self.job: ServedJob | None = job
         self.state: str = "queued"
         self.created = time.time()
         self.started: float | None = None

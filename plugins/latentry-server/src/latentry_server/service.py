@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from latentry import Engine, GenerationRequest, Job, LatentryError, PluginHost
+from latentry import GenerationRequest, LatentryError, PluginHost
+from latentry.batches import ServedEngine, ServedJob
 from latentry_server.errors import Full, Missing
 from latentry_server.logs import log
 from latentry_server.metrics import Metrics
@@ -47,7 +48,7 @@ class Service:
         settings: of the server.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: ServedEngine, settings: Settings) -> None:
         self.engine, self.settings, self.metrics = engine, settings, Metrics()
         self.shelf = Shelf(engine.host, settings.policy)
         self._records: OrderedDict[str, Record] = OrderedDict()
@@ -121,7 +122,7 @@ class Service:
         if self._coming + sum(record.live for record in self.records) >= self.settings.queue:
             raise Full
 
-    def _keep(self, job: Job, api: str) -> Record:
+    def _keep(self, job: ServedJob, api: str) -> Record:
         record = self._records[job.id] = Record(job, api, self.shelf)
         task = asyncio.create_task(self._follow(record))
         self._following.add(task)
@@ -140,7 +141,10 @@ class Service:
         """The request with paths for the names of what is offered."""
         name = request.model if request.model is not None else self.settings.model
         loras = tuple(lora.model_copy(update={"path": self.shelf.lora(lora.path)}) for lora in request.loras)
-        return request.model_copy(update={"model": self.shelf.path(name), "loras": loras})
+        embeddings = tuple(
+            one.model_copy(update={"path": self.shelf.embedding(one.path)}) for one in request.embeddings
+        )
+        return request.model_copy(update={"model": self.shelf.path(name), "loras": loras, "embeddings": embeddings})
 
     async def _follow(self, record: Record) -> None:
         self.metrics.live.inc()

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latentry import GenerationRequest, OptionError, option_schema
+from latentry.models import split_at_names
 from latentry.names import prompt_syntax_of
 from latentry_server.errors import option_error
 from latentry_server.pictures import read_base64
@@ -137,6 +138,7 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         "prompt_syntax": prompt_syntax_of(prompt, body.negative_prompt or ""),
         "model": model_name(settings.get("sd_model_checkpoint")) or model,
         "loras": loras,
+        "embeddings": _embeddings(service, prompt, body.negative_prompt or ""),
         "seed": body.seed,
         "count": each * rounds,
         "batch": each,
@@ -233,6 +235,13 @@ def _loras(service: Service, prompt: str) -> tuple[str, tuple[dict[str, Any], ..
             except ValueError as error:
                 raise OptionError(f"The weight of the LoRA {name!r} is not a number.", field="loras") from error
     return LORA.sub("", prompt), tuple(found)
+
+
+def _embeddings(service: Service, *prompts: str) -> tuple[dict[str, Any], ...]:
+    """The embeddings whose names are words of the prompts, as that program takes them."""
+    offered = service.shelf.embeddings()
+    pieces = (piece for prompt in prompts for piece in split_at_names(prompt, offered))
+    return tuple({"path": offered[name].path, "name": name} for name in dict.fromkeys(p.name for p in pieces) if name)
 
 
 def _pictures(service: Service, body: FromPicture) -> tuple[Image.Image, Image.Image | None]:

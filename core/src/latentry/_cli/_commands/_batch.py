@@ -9,7 +9,7 @@ import click
 
 from latentry._cli._common_options import complete_files, complete_names, json_option, quiet_option
 from latentry._cli._field_options import FieldCommand, typed_fields
-from latentry._cli._global_options import loose_plugins, names_in, open_host
+from latentry._cli._global_options import batch_settings, open_host
 from latentry._cli._request_options import folder_options, request_options, take_policy
 from latentry._errors import LatentryError, OptionError
 
@@ -56,7 +56,6 @@ def batch(
     """
     from latentry._batch._folder import MANIFEST, BatchFolder
     from latentry._batch._run import run_batch
-    from latentry._batch._work import BatchSettings
     from latentry._cli._printing._output import print_json, say
     from latentry._cli._printing._progress import following
     from latentry._request._values._prompts import read_prompts
@@ -65,8 +64,7 @@ def batch(
     seed, memory = _seed(given.pop("seed", None)), take_policy(given)
     host = open_host(context)
     lines = read_prompts(prompts)
-    load, block = names_in("LATENTRY_PLUGINS"), names_in("LATENTRY_BLOCK") or ()
-    settings = BatchSettings(load, block, loose_plugins(context), memory, f".{suffix}", workers)
+    settings = batch_settings(context, memory=memory, suffix=f".{suffix}", workers=workers)
     folder = BatchFolder(output, resume=resume, seed=seed)
     with following(silent=quiet or as_json) as progress:
         failed = run_batch(host, folder, lines, given, executor=executor, settings=settings, told=_telling(progress))

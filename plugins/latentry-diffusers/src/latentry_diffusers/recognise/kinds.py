@@ -71,16 +71,19 @@ def _control(weights: WeightFiles) -> Kind | None:
 
 
 def _embedding(weights: WeightFiles) -> Kind | None:
-    names, words = set(weights.tensors), "a textual inversion embedding"
+    names, words, kind = set(weights.tensors), "a textual inversion embedding", FileKind.EMBEDDING
     if names == {"clip_l", "clip_g"}:
-        return Kind(f"{words} for Stable Diffusion XL", "it holds rows for CLIP-L and CLIP-G", "sdxl")
-    if names not in ({"emb_params"}, {"clip_l"}) and not (len(names) == 1 and "." not in next(iter(names))):
+        return Kind(f"{words} for Stable Diffusion XL", "it holds rows for CLIP-L and CLIP-G", "sdxl", kind)
+    if len(names) != 1:
         return None
-    (name, header), *_ = weights.tensors.items()
-    width = header.shape[-1] if len(header.shape) in (1, 2) else None
-    if width not in (768, 1024, 1280):
+    ((name, header),) = weights.tensors.items()
+    if len(header.shape) not in (1, 2):
         return None
-    return Kind(words, f"it holds only {name}, whose rows are as wide as a text encoder's ({width})")
+    if name in ("emb_params", "clip_l"):
+        return Kind(words, f"it holds only {name}", kind=kind)
+    if "." in name or header.shape[-1] not in (768, 1024, 1280):
+        return None
+    return Kind(words, f"it holds only {name}, whose rows are as wide as a text encoder's", kind=kind)
 
 
 def _upscaler(weights: WeightFiles) -> Kind | None:

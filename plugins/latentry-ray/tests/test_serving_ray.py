@@ -107,11 +107,12 @@ def test_requests_go_where_their_model_is(engine: RemoteEngine, models: Path) ->
             asyncio.run(asyncio.sleep(1.0))  # Ray tells its routers of models every tenth of a second
     assert {model: len(set(replicas)) for model, replicas in places.items()} == {"toy": 1, "other": 1}
     assert places["toy"][0] != places["other"][0]
-    assert sorted(resident.name for resident in engine.loaded()) == ["other", "toy"]
-    assert engine.unload("toy") >= 0
-    assert [resident.name for resident in engine.loaded()] == ["other"]
+    toy, other = (str(models / model) for model in ("toy", "other"))
+    assert sorted(resident.name for resident in engine.loaded()) == sorted((toy, other))
+    assert engine.unload(toy) >= 0
+    assert [resident.name for resident in engine.loaded()] == [other]
     with pytest.raises(UnknownName):
-        engine.unload("toy")
+        engine.unload(toy)
 
 
 def test_jobs_end_as_they_are_asked_to(engine: RemoteEngine, models: Path) -> None:
@@ -204,5 +205,5 @@ def test_the_server_is_the_same(engine: RemoteEngine, models: Path) -> None:
         again = server.ask("POST", "/latentry/v1/jobs/resume", json={"state": paused.json()["state"]}).json()
         server.ask("DELETE", f"/latentry/v1/jobs/{again['id']}")
         assert server.events(again["id"])[-1]["state"] == "cancelled"
-        assert {one["name"] for one in server.ask("GET", "/latentry/v1/models").json()["loaded"]} <= {"toy", "other"}
+        assert "toy" in {one["name"] for one in server.ask("GET", "/latentry/v1/models").json()["loaded"]}
         assert b"latentry_model_bytes" in server.ask("GET", "/metrics").content

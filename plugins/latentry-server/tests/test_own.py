@@ -171,7 +171,11 @@ def test_a_model_is_named_or_the_default(server: Running) -> None:
     recipe = server.ask("GET", f"/latentry/v1/jobs/{job['id']}/recipes/0").json()
     assert recipe["request"]["model"] == "toy-flow"  # not the path
     loaded = server.ask("GET", "/latentry/v1/models").json()["loaded"]
-    assert [one["name"] for one in loaded]
+    assert "toy-flow" in {one["name"] for one in loaded}
+    for path in ("/latentry/v1/models", "/sdapi/v1/memory", "/metrics"):
+        answer = server.ask("GET", path)
+        assert "toy-flow" in answer.text
+        assert str(server.models) not in answer.text
     for one in loaded:
         assert server.ask("DELETE", f"/latentry/v1/models/{one['name']}").status_code == 200
 

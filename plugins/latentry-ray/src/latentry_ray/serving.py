@@ -91,9 +91,9 @@ class RemoteEngine:
         self, request: GenerationRequest, *, init_image: Image | None = None, mask: Image | None = None
     ) -> Setup:
         """See ``Engine.prepare``; what depends on the machine is left to the replica."""
-        fields = GenerationRequest.model_fields
-        open_here = request.model_copy(update={name: fields[name].get_default() for name in OF_THE_MACHINE})
-        return self._here.prepare(open_here, init_image=init_image, mask=mask)
+        usual = GenerationRequest(prompt=request.prompt)
+        left_open = request.model_copy(update={name: getattr(usual, name) for name in OF_THE_MACHINE})
+        return self._here.prepare(left_open, init_image=init_image, mask=mask)
 
     def submit(
         self,

@@ -64,7 +64,7 @@ def _status_routes(app: FastAPI, service: Service) -> None:
     async def metrics() -> Response:
         """Counters for Prometheus."""
         sizes = Counter[str]()
-        for resident in await asyncio.to_thread(service.engine.loaded):
+        for resident in await asyncio.to_thread(service.loaded):
             sizes[resident.name] += resident.bytes
         service.metrics.memory.clear()
         for name, size in sizes.items():

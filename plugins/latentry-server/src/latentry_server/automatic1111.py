@@ -306,9 +306,9 @@ def _embedding(path: str) -> dict[str, Any]:
 
 
 def _unload_all(service: Service) -> None:
-    for name in {resident.name for resident in service.engine.loaded()}:
+    for name in {resident.name for resident in service.loaded()}:
         with suppress(LatentryError):  # another request dropped it
-            service.engine.unload(name)
+            service.unload(name)
 
 
 def _memory(service: Service) -> dict[str, Any]:
@@ -321,5 +321,5 @@ def _memory(service: Service) -> dict[str, Any]:
     if torch.cuda.is_available():
         free_there, total_there = torch.cuda.mem_get_info()
         cuda = {"system": {"free": free_there, "used": total_there - free_there, "total": total_there}}
-    models = [asdict(resident) for resident in service.engine.loaded()]
+    models = [asdict(resident) for resident in service.loaded()]
     return {"ram": {"free": free, "used": total - free, "total": total}, "cuda": cuda, "models": models}

@@ -83,6 +83,10 @@ class Shelf:
         offered = self._files("embedding").get(name)
         return name if offered is None else offered.path
 
+    def name(self, path: str) -> str:
+        """What clients call what is at a path."""
+        return next((one.name for one in self._all() if one.path == path), path)
+
     def shown(self, recipe: Recipe) -> Recipe:
         """A recipe as strangers may see it, see ``named``."""
         return recipe.model_copy(update={"request": self.named(recipe.request)})

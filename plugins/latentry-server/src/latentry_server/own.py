@@ -179,13 +179,13 @@ def _data_routes(router: APIRouter, service: Service) -> None:
             "models": [{k: v for k, v in asdict(one).items() if k not in hidden} for one in offered.values()],
             "loras": list(loras),
             "embeddings": list(await asyncio.to_thread(service.shelf.embeddings)),
-            "loaded": [asdict(one) for one in await asyncio.to_thread(service.engine.loaded)],
+            "loaded": [asdict(one) for one in await asyncio.to_thread(service.loaded)],
         }
 
     @router.delete("/models/{name:path}")
     async def unload(name: str) -> dict[str, Any]:
         """Drops a model from memory."""
-        return {"name": name, "bytes": await asyncio.to_thread(service.engine.unload, name)}
+        return {"name": name, "bytes": await asyncio.to_thread(service.unload, name)}
 
     @router.get("/schema")
     async def schema() -> Response:

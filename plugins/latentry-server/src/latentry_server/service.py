@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from latentry import GenerationRequest, LatentryError, PluginHost
+from latentry import GenerationRequest, LatentryError, PluginHost, Resident
 from latentry.batches import ServedEngine, ServedJob
 from latentry_server.errors import Full, Missing
 from latentry_server.logs import log
@@ -145,6 +145,18 @@ class Service:
             one.model_copy(update={"path": self.shelf.embedding(one.path)}) for one in request.embeddings
         )
         return request.model_copy(update={"model": self.shelf.path(name), "loras": loras, "embeddings": embeddings})
+
+    def loaded(self) -> tuple[Resident, ...]:
+        """The models in memory, by the names that clients know."""
+        return tuple(replace(each, name=self.shelf.name(each.name)) for each in self.engine.loaded())
+
+    def unload(self, name: str) -> int:
+        """Drops a model from memory, and returns its bytes.
+
+        Raises:
+            UnknownName: no such model is in memory.
+        """
+        return self.engine.unload(self.shelf.path(name) or name)
 
     async def _follow(self, record: Record) -> None:
         self.metrics.live.inc()

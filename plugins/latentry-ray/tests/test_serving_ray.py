@@ -59,6 +59,7 @@ def engine(models: Path) -> Iterator[RemoteEngine]:
     start_ray(env_vars={"PYTHONPATH": str(PLUGIN.parents[2]), "OMP_NUM_THREADS": "1"})
     try:
         with executor.served(settings) as found:
+            assert isinstance(found, RemoteEngine)
             yield found
     finally:
         ray.shutdown()
@@ -122,7 +123,11 @@ def test_jobs_end_as_they_are_asked_to(engine: RemoteEngine, models: Path) -> No
     followed(whole)
 
     def at_the_first(what: Callable[[], object]) -> Callable[[Any], None]:
-        return lambda event: what() and None if isinstance(event, Drawn) else None
+        def look(event: Any) -> None:
+            if isinstance(event, Drawn):
+                what()
+
+        return look
 
     kept = engine.submit(long)
     assert followed(kept, at_the_first(lambda: kept.cancel(keep=True)))[-1].state == "done"

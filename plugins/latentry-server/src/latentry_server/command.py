@@ -36,7 +36,7 @@ def _limit(name: str, what: str) -> click.Option:
     "roots",
     multiple=True,
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Folder of models and LoRAs that clients may use; repeatable.",
+    help="Folder of models, LoRAs and embeddings that clients may use; repeatable.",
 )
 @click.option("--source", "sources", multiple=True, metavar="OWNER/*", help="Names that may be downloaded; repeatable.")
 @click.option("--key", "keys", multiple=True, envvar="LATENTRY_KEYS", help="Key that requests must have; repeatable.")

@@ -42,3 +42,31 @@ def test_an_unknown_part_is_refused() -> None:
     done = subprocess.run([sys.executable, str(FOLDER), "warmth"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "unknown part warmth" in done.stderr
+
+
+def test_live_bytes_are_those_of_tensors_that_are_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With pointwise operations on 64 times the channels, a quarter of the sides needs a sixteenth beside the sums."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import tiles
+    import torch
+
+    x = torch.zeros(1000, device="meta")  # 4 kB
+    with tiles.LiveBytes() as live:
+        y = x + 1
+        y.mul_(2).view(10, 100)
+        z = y + 1
+        del y
+        z = z + 1  # three of them for a moment, less the first
+        torch.cat([z, z, z])
+    assert live.peak == 4 * 4000
+
+    def sample(side: int) -> torch.Tensor:
+        return torch.zeros(1, 4, side, side, device="meta")
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        return torch.repeat_interleave(x, 64, 1)[:, ::64] * 1.0
+
+    one = 4 * 4 * 256**2
+    whole, tiled = tiles.peaks(sample, network, 2048, 512)
+    assert whole == 65 * one
+    assert 64 * one / 16 < tiled < 64 * one / 16 + 4 * one

@@ -94,3 +94,9 @@ def _mask() -> Any:
 def picture() -> Any:
     """The picture that image to image begins from."""
     return _picture()
+
+
+@pytest.fixture
+def mask() -> Any:
+    """The mask of inpainting: white where it draws."""
+    return _mask()

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -344,6 +350,32 @@ def test_a_pipelines_eta_is_taken_where_there_is_one() -> None:
     assert not torch.equal(own, end(scheduler("ddim", STOCK), eta=0.0))
     with pytest.raises(TypeError):
         end(scheduler("unipc", STOCK), eta=0.5)
+
+
+@pytest.mark.parametrize(
+    "stock",
+    [
+        STOCK,
+        EulerDiscreteScheduler.from_config(STOCK.config),
+        DPMSolverMultistepScheduler.from_config(STOCK.config, use_karras_sigmas=True, final_sigmas_type="zero"),
+        UniPCMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=3.0),
+        FLOW,
+    ],
+    ids=lambda stock: type(stock).__name__,
+)
+def test_on_the_stock_grid_networks_are_shown_the_stock_timesteps(stock: Any) -> None:
+    """To the bit, rounded ones too; and a picture gets the noise that the stock scheduler gives it there."""
+    made = scheduler("euler", stock, sigmas="stock")
+    for each in (made, stock):
+        each.set_timesteps(7)
+    assert torch.equal(made.timesteps, stock.timesteps.float())
+    clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    if isinstance(stock, FlowMatchEulerDiscreteScheduler):
+        expected = stock.scale_noise(clean, stock.timesteps[2:3], noise)
+    else:
+        expected = stock.add_noise(clean, noise, stock.timesteps[2:3])
+    alpha = made._queries[2].point.alpha if isinstance(stock, EulerDiscreteScheduler) else 1.0  # it holds x/α
+    assert torch.allclose(made.add_noise(clean, noise, made.timesteps[2:3]), expected * alpha, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from latentry import Final, OptionError, Plan, PluginHost, Scheduler
@@ -58,8 +58,10 @@ class Grid:
         if self.name == STOCK:
             from latentry_bridge_diffusers._stock import stock_levels
 
-            levels, final = stock_levels(self.stock, training.process, request)
-            return scheduler.plan(process=process, prediction=prediction, sigmas=levels, final=self.final or final)
+            levels, timesteps, final = stock_levels(self.stock, training.process, request)
+            plan = scheduler.plan(process=process, prediction=prediction, sigmas=levels, final=self.final or final)
+            shown = (point._replace(timestep=t) for point, t in zip(plan.points, timesteps, strict=False))
+            return replace(plan, points=(*shown, plan.points[-1]))
         schedule, final = self._schedule(scheduler_name, training, request, config, host)
         return scheduler.plan(request.count, process=process, prediction=prediction, sigmas=schedule, final=final)
 

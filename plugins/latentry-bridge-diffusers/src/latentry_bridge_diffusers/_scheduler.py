@@ -363,7 +363,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
 
     def _level(self, timestep: float) -> Point:
         """The level of a timestep: the run's own where it is one of its, else the process's."""
-        own = self._queries[self._begin_index :] if self._begin_index is not None else ()
+        own = self._queries[self._begin_index or 0 :]
         found = (query.point for query in own if math.isclose(query.timestep, timestep, rel_tol=1e-6, abs_tol=1e-6))
         return next(found, None) or self._training.process.at(timestep=timestep)
 

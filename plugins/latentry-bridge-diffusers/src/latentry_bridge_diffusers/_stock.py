@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import diffusers
 import numpy as np
@@ -15,8 +15,22 @@ if TYPE_CHECKING:
     from latentry_bridge_diffusers._request import Request
 
 
-def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -> tuple[list[float], Final]:
-    """The levels at which steps start (σ/α on VP and EDM, σ on flow), and where they end.
+class StockLevels(NamedTuple):
+    """A grid that a diffusers scheduler laid out.
+
+    Attributes:
+        levels: at which steps start: σ/α on VP and EDM, σ on flow.
+        timesteps: what it tells the network there; some classes round them, so they need not be those of the levels.
+        final: where the steps end.
+    """
+
+    levels: list[float]
+    timesteps: list[float]
+    final: Final
+
+
+def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -> StockLevels:
+    """The grid of the scheduler that was replaced.
 
     Args:
         stock: ``class_name`` and ``config`` of a diffusers scheduler.
@@ -43,11 +57,12 @@ def stock_levels(stock: Mapping[str, Any], process: Process, request: Request) -
     return _levels(scheduler, process)
 
 
-def _levels(scheduler: Any, process: Process) -> tuple[list[float], Final]:
-    sigmas = getattr(scheduler, "sigmas", None)
-    if sigmas is None or len(sigmas) != len(scheduler.timesteps) + 1:  # DDIM and schedulers like it only know timesteps
-        points = [process.at(timestep=float(t)) for t in scheduler.timesteps]
+def _levels(scheduler: Any, process: Process) -> StockLevels:
+    sigmas, timesteps = getattr(scheduler, "sigmas", None), [float(t) for t in scheduler.timesteps]
+    if sigmas is None or len(sigmas) != len(timesteps) + 1:  # DDIM and schedulers like it only know timesteps
+        points = [process.at(timestep=t) for t in timesteps]
         levels = [point.sigma if process.kind == "flow" else point.s for point in points]
-        return levels, "zero" if getattr(scheduler.config, "set_alpha_to_one", True) else "table"
+        zero = getattr(scheduler.config, "set_alpha_to_one", True)
+        return StockLevels(levels, timesteps, "zero" if zero else "table")
     values = np.asarray(sigmas, dtype=np.float64)
-    return values[:-1].tolist(), "zero" if values[-1] == 0.0 else "table"
+    return StockLevels(values[:-1].tolist(), timesteps, "zero" if values[-1] == 0.0 else "table")

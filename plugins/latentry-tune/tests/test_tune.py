@@ -62,3 +62,7 @@ def test_the_estimate_and_what_is_missing(tmp_path: Path) -> None:
     assert missing.code != 0
     assert "needs prompts" in missing.err
     assert list(tmp_path.iterdir()) == [model]
+    (tmp_path / "prompts.jsonl").write_text('red\n# not one\n{"prompt": "blue", "steps": 4}\n')
+    further = run(tmp_path, "tune", "--model", model, "--prompts", "prompts.jsonl", "--estimate", *FEW)
+    assert further.code != 0
+    assert "a line gives 'steps'" in further.err

@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
+from latentry.batches import read_prompts
+from latentry.commands import complete_files
 from latentry_tune._for_request import Prepared, Rows, kept_for, plan_file, prepared
 from latentry_tune._tuning import MOST_STEPS
 from latentry_tune._tuning import tune as tuned_for
@@ -20,9 +22,7 @@ FEWEST_PROMPTS = 8
 @click.command()
 @click.argument("prompts", nargs=-1, metavar="PROMPT...")
 @click.option("--model", help="Folder, file, installed name, or owner/name on the Hub. The shipped model if not given.")
-@click.option(
-    "--prompts", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File of prompts."
-)
+@click.option("--prompts", "file", shell_complete=complete_files, help="File of prompts, one a line; - reads them.")
 @click.option("--steps", type=click.IntRange(2, MOST_STEPS), default=8, show_default=True, help="Steps of the plan.")
 @click.option("--guidance", type=float, help="Guidance scale; the model's own if not given.")
 @click.option(
@@ -44,7 +44,7 @@ def tune(
     host: PluginHost,
     /,
     prompts: tuple[str, ...],
-    file: Path | None,
+    file: str | None,
     rows: int,
     judging: int,
     output: Path | None,
@@ -90,9 +90,14 @@ def tune(
         kept.clear()
 
 
-def _prompts(given: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
-    lines = file.read_text(encoding="utf-8-sig").splitlines() if file is not None else []
-    texts = (*given, *(line.strip() for line in lines if line.strip() and not line.startswith("#")))
+def _prompts(given: tuple[str, ...], file: str | None) -> tuple[str, ...]:
+    lines = [] if file is None else read_prompts(file)
+    if further := sorted({name for line in lines for name in line} - {"prompt"}):
+        raise OptionError(
+            f"{file}: a line gives {further[0]!r}, but a plan is for one model at one guidance scale.",
+            remedy="Give prompts alone, and the rest as options.",
+        )
+    texts = (*given, *(line["prompt"] for line in lines))
     if not texts:
         raise OptionError("Tuning needs prompts.", remedy="Give some, or a file of them with --prompts.")
     return texts

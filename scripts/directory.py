@@ -1,7 +1,8 @@
 """What the core knows of this repository's distributions: printed, or with ``--write`` put into its files.
 
-``directory.json`` says which distribution has a name, of each kind; ``distributions.json`` what a distribution is and
-which others of this repository it needs, in the order to install them. Both are read where a name is not installed.
+``directory.json`` says which distribution has a name, of each kind; ``peer_directory.json`` which understands the names
+that other programs have for schedulers; ``distributions.json`` what a distribution is and which others of this
+repository it needs, in the order to install them. They are read where a name is not installed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,22 +46,36 @@ def directory() -> dict[str, dict[str, str]]:
     """The distribution of each name, by kind, from the records that the plugins register."""
     from latentry._discovery._kinds import KINDS
 
-    found: dict[str, dict[str, str]] = {}
-    for kind in KINDS:
-        names = {
-            spec.name: name
-            for name, table in projects().items()
-            for module in table.get("entry-points", {}).get("latentry", {}).values()
-            for spec in getattr(import_module(module), kind.hook, tuple)()
-            if not spec.unlisted
-        }
-        found[kind.attribute] = dict(sorted(names.items()))
-    return found
+    return {
+        kind.attribute: dict(sorted((spec.name, name) for name, spec in _records(kind.hook) if not spec.unlisted))
+        for kind in KINDS
+    }
+
+
+def peer_directory() -> dict[str, list[str]]:
+    """Other programs' names for the schedulers of each distribution, in the order of the records."""
+    found: dict[str, dict[str, None]] = {}
+    for name, spec in _records("latentry_schedulers"):
+        for peer in spec.peers:
+            found.setdefault(name, {}).update(dict.fromkeys((peer.name, *peer.others)))
+    return {name: list(names) for name, names in found.items()}
+
+
+def _records(hook: str) -> Iterator[tuple[str, Any]]:
+    """What each distribution's plugins register by this hook."""
+    for name, table in projects().items():
+        for module in table.get("entry-points", {}).get("latentry", {}).values():
+            for spec in getattr(import_module(module), hook, tuple)():
+                yield name, spec
 
 
 def written() -> dict[Path, str]:
     """What the files should hold."""
-    data = {"directory.json": directory(), "distributions.json": distributions()}
+    data: dict[str, Any] = {
+        "directory.json": directory(),
+        "peer_directory.json": peer_directory(),
+        "distributions.json": distributions(),
+    }
     return {PEERS / name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in data.items()}
 
 

@@ -70,7 +70,7 @@ def test_a_functions_name_gives_its_result(sampling: Any, host: PluginHost, name
     assert not understand(host, name).notes
 
 
-@pytest.mark.parametrize("label", ["DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"])
+@pytest.mark.parametrize("label", ["DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun", "res_multistep_ancestral"])
 def test_the_heun_variant_is_its_solver_type(sampling: Any, host: PluginHost, label: str) -> None:
     drawn = [noise(32, 2, seed=i) for i in range(len(LEVELS))]
     expected = peers(sampling, "sample_dpmpp_2m_sde", drawn, solver_type="heun")

@@ -101,6 +101,39 @@ def test_2m_is_the_authors(process: Process) -> None:
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
+@pytest.mark.parametrize("gamma", [1.0, 2.0, 2.7])
+def test_gradient_estimation_corrects_the_unguided_noise(process: Process, gamma: float) -> None:
+    """x ← D + σ′·ε + (σ′ − σ)·(γ − 1)·(ε − ε_before), ε of the unguided output and D the guided x̂₀."""
+    expected, before = X, None
+    for s, to in pairwise(LEVELS):
+        guided, free = both(expected, s)
+        eps = (expected - free) / s
+        moved = guided + to * eps
+        if before is not None:
+            moved = moved + (to - s) * (gamma - 1) * (eps - before)
+        expected, before = moved, eps
+    assert torch.allclose(found(DDIMCFGpp(gamma=gamma), process), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
+@pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
+def test_res_takes_the_slope_between_unguided_outputs(process: Process, eta: float) -> None:
+    """x ← D + e^(−(1 + η)h)·(x − U) + b₂·(U_before − U), with b₂ = φ₂((1 + η)h)/c₂ of RES and c₂ = −h_before/h."""
+    expected, before, last = X, None, 0.0
+    for i, (s, to) in enumerate(pairwise(LEVELS)):
+        h, (guided, free) = math.log(s / to), both(expected, s)
+        z = (1 + eta) * h
+        moved = guided + math.exp(-z) * (expected - free)
+        if before is not None:
+            slope = (1 - (1 - math.exp(-z)) / z) * h / last  # z·φ₂(z)/z, of the step before's length
+            moved = moved + slope * (free - before)
+        expected = moved + to * math.sqrt(1 - math.exp(-2 * eta * h)) * Z[i]
+        before, last = free, h
+    scheduler = DPMpp2MCFGpp(guard=False, solver="exact", slope="unguided", eta=eta)
+    assert torch.allclose(found(scheduler, process), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_2s_ancestral_is_the_authors(process: Process, eta: float) -> None:
     expected = X

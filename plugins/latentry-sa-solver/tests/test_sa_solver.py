@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
 from latentry import EDM, Flow, Plan, Prediction, Process, VariancePreserving
-from latentry.testing import GaussianOracle, SchedulerSuite, drive
+from latentry.testing import GaussianOracle, MixtureOracle, SchedulerSuite, drive
 from latentry_sa_solver import SASolver
 
 SD = VariancePreserving.from_betas()
@@ -95,3 +96,36 @@ def test_no_step_is_corrected_that_is_longer_than_half_the_longest() -> None:
     scheduler = {"predictor": 1, "corrector": 2, "tau": 0.0}
     uncorrected = last_step(SASolver.model_validate(scheduler | {"longest_step": 0.2}), {1: 1.0}, 2.5, 2.2, 1.0)
     assert uncorrected == pytest.approx(1.0 - 1.0 / 2.2)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_pece_evaluates_again_what_it_corrected(tau: float, name: str) -> None:
+    """Predictor of one evaluation, corrector of two, on x̄ = x/α: with k = 1 + τ² and D linear in λ between P and E
+
+    predict x̄ ← e^(−kh)·x̄ + (1 − e^(−kh))·D + noise, correct with D's slope to the evaluation there, evaluate again.
+    """
+    data, k = MixtureOracle(), 1.0 + tau**2
+    process, prediction = PROCESSES[name]
+    z = torch.randn(len(LEVELS), 4, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    expected = start = LEVELS[0] * z[-1]
+    denoised = data.predict(start, EDM().at(s=LEVELS[0]))[0]
+    count = 1
+    for i, (s, to) in enumerate(pairwise(LEVELS)):
+        h = math.log(s / to)
+        fresh = to * math.sqrt(-math.expm1(-2 * tau**2 * h)) * z[i]
+        linear = math.exp(-k * h) * expected + fresh
+        predicted = linear - math.expm1(-k * h) * denoised
+        if i == len(LEVELS) - 2:  # nothing follows that would correct it
+            expected = predicted
+            break
+        there = data.predict(predicted, EDM().at(s=to))[0]
+        slope = 1 + math.expm1(-k * h) / (k * h)  # ∫ k·e^(−k·(h − t))·t/h dt
+        expected = predicted + slope * (there - denoised)
+        denoised, count = data.predict(expected, EDM().at(s=to))[0], count + 2
+    options = {"predictor": 1, "corrector": 2, "tau": tau, "longest_step": 9.0, "pece": True, "guard": False}
+    plan = laid(SASolver.model_validate(options), process, prediction, *LEVELS)
+    x = plan.points[0].alpha * start
+    found = drive(plan, x, data.answer, noise=lambda like, interval, draw, clock: z[interval])
+    assert plan.evaluations == count
+    assert torch.allclose(found / plan.points[-1].alpha, expected, rtol=1e-10, atol=1e-12)

@@ -28,6 +28,10 @@ __all__ = ["DDIMCFGpp", "DPMpp2MCFGpp", "DPMpp2SAncestralCFGpp", "EulerAncestral
 
 _PAPER = "Chung et al. 2024, CFG++: Manifold-constrained Classifier Free Guidance, arXiv:2406.08070"
 _OWN = "the formula is the paper authors', and was not compared with that program's"
+_GRADIENT = "gradient_estimation_cfg_pp was written from the two papers, and not compared with that program's"
+_ANCESTRAL = "res_multistep_ancestral_cfg_pp is the reverse SDE's form of the formula here"
+_RES = (("solver", "exact"), ("slope", "unguided"))
+"""The refined exponential solver's weight, and its slope between unguided outputs."""
 _NEEDS = frozenset({"uncond"})
 _SCALE = 0.6
 """λ, as in the paper; a model's usual scale is far too large where the unguided noise is kept."""
@@ -53,7 +57,9 @@ def _first_order() -> Iterable[SchedulerSpec]:
         peers=(
             PeerName(name="DDIM CFG++", peer="AUTOMATIC1111"),
             PeerName(name="euler_cfg_pp", peer="ComfyUI"),
+            PeerName(name="gradient_estimation_cfg_pp", peer="ComfyUI", options=(("gamma", 2.0),), differs=_GRADIENT),
         ),
+        cases=(SchedulerCase(options=(("gamma", 2.0),), order=1),),
     )
     yield SchedulerSpec(
         name="euler-ancestral-cfgpp",
@@ -84,9 +90,18 @@ def _second_order() -> Iterable[SchedulerSpec]:
         sigmas=_sigmas.TWO_M,
         peers=(
             PeerName(name="dpmpp_2m_cfg_pp", peer="ComfyUI", options=(("longest_step", float("inf")),), differs=_OWN),
+            PeerName(name="res_multistep_cfg_pp", peer="ComfyUI", options=_RES, differs=_OWN),
+            PeerName(
+                name="res_multistep_ancestral_cfg_pp", peer="ComfyUI", options=(*_RES, ("eta", 1.0)), differs=_ANCESTRAL
+            ),
         ),
         revision=2,
         guard_since=2,
+        cases=(
+            SchedulerCase(options=_RES, order=2),
+            SchedulerCase(options=(("eta", 1.0),), order=2, stochastic=True),
+            SchedulerCase(options=(*_RES, ("eta", 0.5)), order=2, stochastic=True),
+        ),
     )
     yield SchedulerSpec(
         name="dpmpp-2s-ancestral-cfgpp",

@@ -56,6 +56,12 @@ TWO_M_SDE = (
     ),
     PeerName(name="dpmpp_2m_sde", peer="ComfyUI", others=("dpmpp_2m_sde_gpu",), options=_UNCAPPED),
     PeerName(name="dpmpp_2m_sde_heun", peer="ComfyUI", others=("dpmpp_2m_sde_heun_gpu",), options=_HEUN),
+    PeerName(
+        name="res_multistep_ancestral",
+        peer="ComfyUI",
+        options=_HEUN,
+        differs="res_multistep_ancestral there extrapolates to σ_down, which is the ODE's step; here it is the SDE's",
+    ),
     PeerName(name="sample_dpmpp_2m_sde", peer="k-diffusion", options=_UNCAPPED),
 )
 THREE_M_SDE = (

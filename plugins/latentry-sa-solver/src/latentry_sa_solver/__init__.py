@@ -25,6 +25,7 @@ _LINSPACE = SigmaPreference(
 """diffusers' grid on Stable Diffusion."""
 _WINDOW = (("tau", 1.0), ("tau_min", 0.5716), ("tau_max", 5.1111), ("longest_step", math.inf))
 """The reverse SDE between timesteps 200 and 800 of Stable Diffusion's table, an ODE outside."""
+_PERCENT = "its window of noise is given in percent of the model's time"
 
 
 @hookimpl
@@ -49,7 +50,13 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 name="sa_solver",
                 peer="ComfyUI",
                 options=(("predictor", 3), ("corrector", 4), *_WINDOW),
-                differs="its window of noise is given in percent of the model's time",
+                differs=_PERCENT,
+            ),
+            PeerName(
+                name="sa_solver_pece",
+                peer="ComfyUI",
+                options=(("predictor", 3), ("corrector", 4), ("pece", True), *_WINDOW),
+                differs=_PERCENT,
             ),
         ),
         sigmas=SIGMAS,
@@ -62,5 +69,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
             SchedulerCase(options=(("predictor", 3), ("corrector", 4)), order=2, stochastic=True),
             SchedulerCase(options=(("tau", 0.0), ("corrector", 2)), order=2),
             SchedulerCase(options=(("tau", 0.0), ("predictor", 3), ("corrector", 3)), order=3),
+            SchedulerCase(options=(("pece", True),), order=2, evaluations=2, stochastic=True),
+            SchedulerCase(options=(("pece", True), ("tau", 0.0), ("corrector", 2)), order=2, evaluations=2),
         ),
     )

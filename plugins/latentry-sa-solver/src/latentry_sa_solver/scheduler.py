@@ -33,7 +33,8 @@ class SASolver(Guarded, Scheduler):
     """SA-Solver (Xue et al. 2023, arXiv:2309.05019, algorithm 1), data prediction.
 
     One evaluation a step: a stochastic Adams-Bashforth step predicts (eq. 14), and the evaluation there corrects it by
-    a stochastic Adams-Moulton step (eq. 17) at no further cost.
+    a stochastic Adams-Moulton step (eq. 17) at no further cost. With ``pece`` another evaluation follows a correction,
+    and later steps look back on that one: the PECE mode of predictor-corrector methods.
     """
 
     Memory: ClassVar[type] = Past
@@ -42,6 +43,7 @@ class SASolver(Guarded, Scheduler):
     corrector: int = Field(
         default=3, ge=0, le=4, description="evaluations the corrector uses, the newest included; 0: none"
     )
+    pece: bool = Field(default=False, description="evaluate again after each correction: two evaluations a step")
     tau: float = Field(
         default=0.4, ge=0.0, le=3.0, description="τ: stochasticity; 0 is an ODE solver, 1 the reverse SDE"
     )
@@ -69,6 +71,8 @@ class SASolver(Guarded, Scheduler):
             reached, _ = ancestral(before, start, self._squared(before), "sde")
             corrected = self._move(memory.x, before, start, new, memory.noise)
             x = self.drawn_back(corrected, denoised, reached, first=x, start=before)
+            if self.pece:
+                denoised = yield start.query(x)
         nodes = remember(memory.nodes, denoised, "x0", max(self.predictor, self.corrector - 1))
         below, fresh = ancestral(start, end, self._squared(start), "sde")
         z = None if fresh == 0.0 else noise(self._clock(start, start), self._clock(start, end))

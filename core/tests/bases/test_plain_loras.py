@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,6 +85,42 @@ def test_alpha_weights_and_several_files(tmp_path: Path, mode: LoraMode) -> None
     loras = Loras({"denoiser": ours})
     with loras.set([LoraRequest(path=first), LoraRequest(path=second, weight=5, denoiser=-0.3)], mode):
         torch.testing.assert_close(ours(X), expected(X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scales"),
+    [
+        ({"lora_alpha": 6, "r": 4}, {"0": 1.5, "1.1": 1.5}),
+        ({"lora_alpha": 6, "use_rslora": True}, {"0": 3.0, "1.1": 3.0}),
+        ({"lora_alpha": 6, "alpha_pattern": {"1.1": 2}}, {"0": 1.5, "1.1": 0.5}),
+        ({"lora_alpha": 6, "alpha_pattern": {"^1": 2}}, {"0": 1.5, "1.1": 1.5}),
+        ({"lora_alpha": None}, {"0": 1.0, "1.1": 1.0}),
+    ],
+)
+def test_pefts_settings_beside_it_scale_it(
+    tmp_path: Path, settings: dict[str, object], scales: dict[str, float]
+) -> None:
+    pairs = factors(1, rank=4)
+    path = Path(written(tmp_path / "adapter_model.safetensors", pairs, "PEFT"))
+    ours = network()
+    loras = Loras({"denoiser": ours})
+    assert "alpha = rank is assumed" in loras.match(path).notes[0]
+    alone = loras.match(path).digest
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"} | settings))
+    match = loras.match(path)
+    assert not match.notes
+    assert match.digest != alone
+    expected = by_hand(*((0.1 * scale, {name: pairs[name]}) for name, scale in scales.items()))
+    with loras.set([LoraRequest(path=str(path), weight=0.1)], "unmerged"):
+        torch.testing.assert_close(ours(X), expected(X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["[", '"a"', '{"lora_alpha": "much"}', '{"lora_alpha": Infinity}'])
+def test_settings_that_cannot_be_read_are_one_error(tmp_path: Path, text: str) -> None:
+    path = Path(written(tmp_path / "a.safetensors", factors(1), "PEFT"))
+    (tmp_path / "adapter_config.json").write_text(text)
+    with pytest.raises(ModelError, match="cannot be read"):
+        Loras({"denoiser": network()}).match(path)
 
 
 def test_a_weight_that_changes_has_the_bits_of_each_number(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from latentry._bases._peft import PeftSettings, read_settings, settings_file
 from latentry._bases._weights import read_tensors
 from latentry._errors import ModelError
 
-KEY = re.compile(r"(?:base_model\.model\.)?(?P<layer>.+)\.(?P<slot>lora_(?:A|B|down|up)\.weight|alpha)")
+KEY = re.compile(r"(?P<peft>base_model\.model\.)?(?P<layer>.+)\.(?P<slot>lora_(?:A|B|down|up)\.weight|alpha)")
 SLOTS = {"lora_A": "down", "lora_down": "down", "lora_B": "up", "lora_up": "up", "alpha": "alpha"}
 
 
@@ -38,8 +39,22 @@ class Factors(NamedTuple):
         return Factors(self.up.to(where), self.down.to(where))
 
 
-def read_factors(path: Path) -> Mapping[str, Factors]:
-    """The factors of each layer, by the file's name for it.
+class LoraFile(NamedTuple):
+    """What a LoRA's file holds.
+
+    Attributes:
+        layers: the factors of each layer, by the file's name for it.
+        settings: the second file that scales them, where PEFT wrote one.
+        notes: what was assumed.
+    """
+
+    layers: Mapping[str, Factors]
+    settings: Path | None
+    notes: tuple[str, ...]
+
+
+def read_factors(path: Path) -> LoraFile:
+    """The factors, scaled by what the file says or else the ``adapter_config.json`` beside it.
 
     Raises:
         ModelError: there is no such file, or it is damaged, or holds anything but LoRAs' factors.
@@ -47,18 +62,24 @@ def read_factors(path: Path) -> Mapping[str, Factors]:
     if not path.is_file():
         raise ModelError(f"There is no LoRA {path}.", remedy="Give the path of a safetensors file.", field="loras")
     layers: dict[str, dict[str, Tensor]] = {}
+    by_peft = False
     for key, tensor in read_tensors(path).items():
         if (named := KEY.fullmatch(key)) is None:
             raise _unfit(path, f"It holds {key}.")
         if not bool(tensor.isfinite().all()):
             raise _unfit(path, f"{key} holds values that are not finite: NaN or infinity.")
+        by_peft |= named["peft"] is not None
         layers.setdefault(named["layer"], {})[SLOTS[named["slot"].removesuffix(".weight")]] = tensor.float()
     if not layers:
         raise _unfit(path, "It is empty.")
-    return {layer: _factors(path, layer, slots) for layer, slots in layers.items()}
+    settings = read_settings(path)
+    found = {layer: _factors(path, layer, slots, settings or PeftSettings()) for layer, slots in layers.items()}
+    assumed = by_peft and settings is None and any("alpha" not in slots for slots in layers.values())
+    note = f"{path.name} does not give its alpha, and has no adapter_config.json next to it: alpha = rank is assumed."
+    return LoraFile(found, settings_file(path), (note,) if assumed else ())
 
 
-def _factors(path: Path, layer: str, slots: Mapping[str, Tensor]) -> Factors:
+def _factors(path: Path, layer: str, slots: Mapping[str, Tensor], settings: PeftSettings) -> Factors:
     if lacking := {"up", "down"} - slots.keys():
         raise _unfit(path, f"Of {layer} it lacks the factor {min(lacking)}.")
     up, down, alpha = slots["up"].flatten(1), slots["down"], slots.get("alpha")
@@ -66,7 +87,7 @@ def _factors(path: Path, layer: str, slots: Mapping[str, Tensor]) -> Factors:
         raise _unfit(
             path, f"The factors of {layer} have the shapes {tuple(slots['up'].shape)} and {tuple(down.shape)}."
         )
-    scale = 1.0 if alpha is None else float(alpha) / len(down)
+    scale = settings.scale(layer, len(down)) if alpha is None else float(alpha) / len(down)
     return Factors(scale * up, down)
 
 

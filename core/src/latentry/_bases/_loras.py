@@ -63,7 +63,8 @@ class Loras:
 
     def match(self, path: Path) -> LoraMatch:
         """What one file does to the model; see ``latentry.models.Checkpoint.match_loras``."""
-        file = read_factors(path)
+        read = read_factors(path)
+        file = read.layers
         found = [self._places[name] for name in file if name in self._places]
         unmatched = tuple(name for name in file if name not in self._places)
         if not found:
@@ -75,11 +76,13 @@ class Loras:
             )
         for name in file.keys() & self._places.keys():
             self._check_shape(path, name, file[name])
-        notes = (f"{path.name} is also for layers that this model does not have: {', '.join(unmatched[:3])}.",)
+        notes = read.notes
+        if unmatched:
+            notes += (f"{path.name} is also for layers that this model does not have: {', '.join(unmatched[:3])}.",)
         parts = tuple(dict.fromkeys(place.part for place in found))
         # only the denoiser is told the weights of an evaluation: what runs after it, as a VAE, has those that are set
         varies = all(part in DENOISERS or part.startswith("text_encoder") for part in parts)
-        return LoraMatch(path, parts, len(found), unmatched, notes if unmatched else (), varies=varies)
+        return LoraMatch(path, parts, len(found), unmatched, notes, read.settings, varies)
 
     def _check_shape(self, path: Path, name: str, factors: Factors) -> None:
         wanted = tuple(self._places[name].layer.weight.shape)
@@ -112,7 +115,7 @@ class Loras:
         for lora in loras:
             path = Path(lora.path)
             self.match(path)
-            for name, factors in read_factors(path).items():
+            for name, factors in read_factors(path).layers.items():
                 if (place := self._places.get(name)) is None:
                     continue
                 curve = None if lora.curve is None or place.part.startswith("text_encoder") else curves

@@ -1,0 +1,73 @@
+"""What PEFT writes about a LoRA in a second file: how its factors are scaled."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latentry._errors import ModelError
+
+FILE = "adapter_config.json"
+
+
+class PeftSettings(BaseModel):
+    """The fields of PEFT's configuration that scale a LoRA.
+
+    Attributes:
+        lora_alpha: alpha; the rank where it is missing.
+        alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
+        use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    lora_alpha: float | None = None
+    alpha_pattern: Mapping[str, float] | None = None
+    use_rslora: bool = False
+
+    def scale(self, layer: str, rank: int) -> float:
+        """What the product of the factors of a layer is multiplied by."""
+        own = (alpha for name, alpha in (self.alpha_pattern or {}).items() if _matches(name, layer))
+        alpha = next(own, rank if self.lora_alpha is None else self.lora_alpha)
+        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+
+def _matches(pattern: str, layer: str) -> bool:
+    name = pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
+    return layer == name or (not pattern.startswith("^") and layer.endswith(f".{name}"))
+
+
+def settings_file(lora: Path) -> Path | None:
+    """The file beside a LoRA's; None where there is none."""
+    found = lora.with_name(FILE)
+    return found if found.is_file() else None
+
+
+def read_settings(lora: Path) -> PeftSettings | None:
+    """What the file beside a LoRA's says; None where there is none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if (file := settings_file(lora)) is None:
+        return None
+    try:
+        return PeftSettings.model_validate(json.loads(file.read_text(encoding="utf-8", errors="replace")))
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"The settings of the LoRA {lora} cannot be read.",
+            why=f"They are in {file}: {_reason(error)}.",
+            remedy="Download the LoRA again, with its settings.",
+            field="loras",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return ": ".join((*map(str, first["loc"]), first["msg"]))
+    return f"it is not JSON ({error})"

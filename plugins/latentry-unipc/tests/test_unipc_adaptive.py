@@ -12,6 +12,8 @@ from latentry_unipc import UniPC, UniPCAdaptive
 
 DATA = MixtureOracle()
 PROCESSES: list[Process] = [VariancePreserving.from_betas(), Flow(), EDM()]
+ENDLESS = 2000
+"""More evaluations than any run here takes: one that gets there does not end."""
 
 
 class TestUniPCAdaptive(SchedulerSuite):
@@ -32,6 +34,7 @@ def followed(plan: Plan, seed: int) -> tuple[list[Point], list[Point], Tensor]:
     run, asked, reached = plan.start(plan.noise_scale() * start(seed)), [], [plan.points[0]]
     while (query := run.query) is not None:
         asked.append(query.point)
+        assert len(asked) < ENDLESS
         run.advance(DATA.answer(query, plan))
         if run.point != reached[-1]:
             reached.append(run.point)

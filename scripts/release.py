@@ -2,8 +2,9 @@
 
 ``python scripts/release.py 0.2.0`` works on a clean checkout. It writes the version, the changelog's heading and the
 bounds between this repository's distributions, builds all wheels and source distributions into ``dist``, checks their
-metadata, commits and tags. ``--address https://…`` puts the public address in the place of the placeholder, and
-``--on-an-index`` says that pip finds the distributions by name, in messages and READMEs; both are needed once.
+metadata, commits and tags. ``--address https://…`` is where documentation, source and issues are; the first release has
+to say so, since the distributions have no URLs until then. ``--on-an-index`` says that pip finds the distributions by
+name, in messages and READMEs; it is needed once too.
 ``--dry-run`` does the same in a copy and keeps nothing but what is in ``--dist``. Nothing is uploaded.
 """
 
@@ -22,9 +23,9 @@ from pathlib import Path
 
 from packaging.version import Version
 
-PLACEHOLDER = "https://latentry.invalid/"
 CLONE = "# in a clone of Latentry's repository"
 UNRELEASED = "## Unreleased\n"
+URLS = "[project.urls]\n"
 
 
 class NotReady(Exception):
@@ -42,12 +43,12 @@ def version_of(project: Path) -> Version:
     return Version(table["version"])
 
 
-def check(root: Path, version: Version) -> None:
+def check(root: Path, version: Version, address: str | None) -> None:
     """Refuses what would make a wrong release.
 
     Raises:
-        NotReady: the checkout has changes, the versions differ or are newer, the tag is taken, or the changelog has
-            nothing to release.
+        NotReady: the checkout has changes, the versions differ or are newer, the tag is taken, the changelog has
+            nothing to release, or nothing says where the documentation and the source are.
     """
     versions = {version_of(project) for project in projects(root)}
     if len(versions) != 1:
@@ -60,6 +61,9 @@ def check(root: Path, version: Version) -> None:
         raise NotReady(f"{version} is not newer than {max(versions)}.")
     if not unreleased((root / "CHANGELOG.md").read_text(encoding="utf-8")):
         raise NotReady("CHANGELOG.md has nothing under Unreleased.")
+    texts = [(project / "pyproject.toml").read_text(encoding="utf-8") for project in projects(root)]
+    if address is None and any(URLS not in text for text in texts):
+        raise NotReady("Some distributions have no URLs. Give --address, below which documentation and source are.")
 
 
 def unreleased(changelog: str) -> str:
@@ -74,8 +78,10 @@ def write(root: Path, version: Version, date: datetime.date, address: str | None
         edit(project / "pyproject.toml", lambda text: with_version(text, version))
     edit(root / "CHANGELOG.md", lambda text: text.replace(UNRELEASED, f"{UNRELEASED}\n## {version}, {date}\n", 1))
     if address is not None:
+        base = address.rstrip("/")
         for project in projects(root):
-            edit(project / "pyproject.toml", lambda text: text.replace(PLACEHOLDER, f"{address.rstrip('/')}/"))
+            place = project.relative_to(root).as_posix()
+            edit(project / "pyproject.toml", lambda text, place=place: with_urls(text, place, base))
     if on_an_index:
         peers = root / "core" / "src" / "latentry" / "_peers"
         edit(peers / "_install.py", lambda text: text.replace("ON_AN_INDEX = False", "ON_AN_INDEX = True"))
@@ -83,6 +89,27 @@ def write(root: Path, version: Version, date: datetime.date, address: str | None
         needs = {name: each["needs"] for name, each in known.items()}
         for project in projects(root):
             edit(project / "README.md", lambda text: by_name(text, needs))
+
+
+def with_urls(text: str, place: str, address: str) -> str:
+    """A ``pyproject.toml`` that says where documentation, source and issues of its distribution are.
+
+    Args:
+        text: of the file.
+        place: its folder in the repository, ``core`` or ``plugins/…``.
+        address: below which all of them are, without a slash at its end.
+    """
+    documentation = "docs/" if place == "core" else f"docs/{place}/"
+    paths = {
+        "Documentation": documentation,
+        "Source": f"source/{place}",
+        "Changelog": "docs/changelog/",
+        "Issues": "issues",
+    }
+    table = URLS + "".join(f'{name} = "{address}/{path}"\n' for name, path in paths.items()) + "\n"
+    tables = [each for each in re.split(r"^(?=\[)", text, flags=re.MULTILINE) if not each.startswith(URLS)]
+    after = 1 + next(i for i, each in enumerate(tables) if each.startswith("[project]\n"))
+    return "".join([*tables[:after], table, *tables[after:]])
 
 
 def with_version(text: str, version: Version) -> str:
@@ -134,7 +161,7 @@ def git(root: Path, *words: str) -> str:
 
 def release(root: Path, args: argparse.Namespace) -> None:
     """The whole of it, in a checkout."""
-    check(root, args.version)
+    check(root, args.version, args.address)
     notes = unreleased((root / "CHANGELOG.md").read_text(encoding="utf-8"))
     write(root, args.version, args.date, args.address, args.on_an_index)
     if args.dist is not None:
@@ -152,7 +179,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("version", type=Version)
     today = datetime.date.today()
     parser.add_argument("--date", type=datetime.date.fromisoformat, default=today, help="in the changelog")
-    parser.add_argument("--address", help="where documentation, source and issues are; replaces the placeholder")
+    parser.add_argument("--address", help="below which documentation, source and issues are; needed once")
     parser.add_argument("--on-an-index", action="store_true", help="pip finds the distributions by name from now on")
     parser.add_argument("--dist", type=Path, help="build into this folder")
     parser.add_argument("--dry-run", action="store_true", help="in a copy; nothing here changes but --dist")

@@ -18,7 +18,6 @@ from documentation.links import rewritten
 from documentation.pages import generated
 from documentation.repository import ROOT, distributions
 
-PLACEHOLDER = "https://latentry.invalid/"
 DOCS = ROOT / "docs"
 MADE: dict[str, str] = {}
 """The generated pages of this build."""
@@ -58,8 +57,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn the links between files of the repository into links between pages."""
-    address = next(iter(distributions().values()))["urls"]["Source"].removesuffix("core")
-    source = "" if address.startswith(PLACEHOLDER) else address
+    urls = next(iter(distributions().values())).get("urls")  # a release adds them
+    source = urls["Source"].removesuffix("core") if urls else ""
     return rewritten(markdown, page.file.src_uri, {file.src_uri for file in files}, source)
 
 

@@ -39,8 +39,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def run(root: Path, *words: str) -> int:
-    code: int = RELEASE.main([*words, "--root", str(root), "--date", "2030-01-02"])
+def run(root: Path, *words: str, address: str | None = "https://example.org/latentry/") -> int:
+    where = [] if address is None else ["--address", address]
+    code: int = RELEASE.main([*words, *where, "--root", str(root), "--date", "2030-01-02"])
     return code
 
 
@@ -72,18 +73,38 @@ def test_the_changelog_gets_an_entry_and_git_a_tag_with_it(checkout: Path) -> No
 
 def test_a_dry_run_leaves_the_checkout_as_it_was(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = git(checkout, "rev-parse", "HEAD"), git(checkout, "show-ref")
-    assert run(checkout, "0.7.1", "--dry-run", "--on-an-index", "--address", "https://example.org/x") == 0
+    assert run(checkout, "0.7.1", "--dry-run", "--on-an-index") == 0
     assert "Latentry 0.7.1" in capsys.readouterr().out
     assert (git(checkout, "rev-parse", "HEAD"), git(checkout, "show-ref")) == before
     assert git(checkout, "status", "--porcelain") == ""
 
 
-def test_the_address_takes_the_place_of_the_placeholder(checkout: Path) -> None:
-    assert run(checkout, "0.7.1", "--address", "https://example.org/latentry/") == 0
-    urls = tables(checkout)["latentry-ddim"]["urls"]
-    assert isinstance(urls, dict)
-    assert urls["Source"] == "https://example.org/latentry/source/plugins/latentry-ddim"
-    assert "latentry.invalid" not in "".join(str(table) for table in tables(checkout).values())
+def test_the_first_release_says_where_everything_is(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tables(checkout)
+    assert run(checkout, "0.7.1", address=None) == 1
+    assert "Give --address" in capsys.readouterr().err
+    assert run(checkout, "0.7.1") == 0
+    after = tables(checkout)
+    for name, table in after.items():
+        place, page = ("core", "") if name == "core" else (f"plugins/{name}", f"plugins/{name}/")
+        assert table.pop("urls") == {
+            "Documentation": f"https://example.org/latentry/docs/{page}",
+            "Source": f"https://example.org/latentry/source/{place}",
+            "Changelog": "https://example.org/latentry/docs/changelog/",
+            "Issues": "https://example.org/latentry/issues",
+        }
+        others = before[name].keys() - {"version", "dependencies", "optional-dependencies"}
+        assert table.keys() == before[name].keys()
+        assert all(table[key] == before[name][key] for key in others)
+
+
+def test_later_releases_keep_the_address_or_take_another(checkout: Path) -> None:
+    assert run(checkout, "0.7.1") == 0
+    (checkout / "CHANGELOG.md").write_text("## Unreleased\n\n- More.\n", encoding="utf-8")
+    git(checkout, "commit", "--quiet", "--all", "--message", "More")
+    assert run(checkout, "0.7.2", "--dry-run", address=None) == 0
+    assert run(checkout, "0.7.2", address="https://example.com") == 0
+    assert tables(checkout)["core"]["urls"]["Issues"] == "https://example.com/issues"
 
 
 def test_on_an_index_names_are_enough(checkout: Path) -> None:

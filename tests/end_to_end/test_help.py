@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from support.commandline import CommandLine, clean_environment
 
 from latentry import GenerationRequest, PluginHost
-from latentry._cli._app import COMMANDS, PANELS
+from latentry._cli._app import COMMANDS, PANELS, app
 from latentry._cli._completion import NAMED
 from latentry._cli._field_options import spelling
 from latentry._request._values._option import declared_options
@@ -36,6 +37,23 @@ def run(*arguments: str, folder: Path, **environment: str) -> subprocess.Complet
 
 def test_every_command_is_under_a_heading() -> None:
     assert sorted(name for names in PANELS.values() for name in names) == sorted(COMMANDS)
+
+
+def test_summaries_are_what_the_commands_say_of_themselves() -> None:
+    context = click.Context(app)
+    for name, about in COMMANDS.items():
+        command = app.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(200) == about.summary
+
+
+def test_listing_the_commands_imports_none_of_them() -> None:
+    code = (
+        "import sys; from latentry_main import main; sys.argv[1:] = ['--help']; main(); "
+        "print(*[name for name in sys.modules if '_commands.' in name], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr.strip(), "generate" in done.stdout) == ("", True)
 
 
 def test_help_fits_80_columns_in_panels(latentry: CommandLine, tmp_path: Path) -> None:

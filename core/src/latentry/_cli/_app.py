@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,30 +13,46 @@ from latentry._cli._plugin_commands import PluginCommand, plugin_commands
 from latentry._cli._settings._file import check_table
 from latentry._cli._settings._settable import settings_of
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Core(NamedTuple):
+    """One of the core's own commands.
+
+    Attributes:
+        module: has the click command under the command's name.
+        summary: the first sentence of its help, so that a list of all imports none; a test compares them.
+    """
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "generate": "_generate",
-    "batch": "_batch",
-    "show": "_show",
-    "inspect": "_inspect",
-    "convert": "_convert",
-    "plan": "_plan",
-    "schedulers": "_schedulers",
-    "sigmas": "_listings",
-    "families": "_listings",
-    "models": "_models",
-    "guidance": "_listings",
-    "controls": "_listings",
-    "conditioners": "_listings",
-    "attention": "_attention",
-    "matrix": "_matrix",
-    "schema": "_installation._schema",
-    "check": "_installation._check",
-    "plugins": "_installation._plugins",
-    "doctor": "_installation._doctor",
-    "config": "_installation._config",
-    "completion": "_installation._completion",
+    "generate": Core("_generate", "Draw pictures of PROMPT, or make one again with --from."),
+    "batch": Core("_batch", "Draw every line of the file PROMPTS."),
+    "show": Core("_show", "Print the recipe in PICTURE."),
+    "inspect": Core("_inspect", "Say what a model file or folder is and what it lacks."),
+    "convert": Core("_convert", "Write a model in another layout."),
+    "plan": Core("_plan", "Show a scheduler's plan as formulas, or export it as a plan file."),
+    "schedulers": Core("_schedulers", "List the schedulers, or describe some in full."),
+    "sigmas": Core("_listings", "List the sigma schedules: the noise levels of the steps."),
+    "families": Core("_listings", "List the model families, their variants and schedulers."),
+    "models": Core("_models", "List the models that have a name, or give one to your own."),
+    "guidance": Core("_listings", "List the guidance methods."),
+    "controls": Core("_listings", "List the installed networks that steer a model by a picture."),
+    "conditioners": Core("_listings", "List the kinds of networks that steer a model."),
+    "attention": Core("_attention", "List the attention backends that can be used here."),
+    "matrix": Core("_matrix", "List the schedulers that fit each model, the best first."),
+    "schema": Core("_installation._schema", "Print the JSON Schemas of requests and of all options."),
+    "check": Core("_installation._check", "Check that plugins do what they declare."),
+    "plugins": Core("_installation._plugins", "List the plugins, what each provides, and their problems."),
+    "doctor": Core("_installation._doctor", "Look at the installation and say what mends it."),
+    "config": Core("_installation._config", "Show or begin the defaults of one's own."),
+    "completion": Core("_installation._completion", "Print the completion script of a shell."),
 }
-"""The core's own commands: name and module. The module has the click command under the command's name."""
+"""The core's own commands by name."""
 PANELS = {
     "Pictures": ("generate", "batch", "show"),
     "Models": ("models", "families", "controls", "conditioners", "inspect", "convert"),
@@ -56,7 +72,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return plugin_commands(ctx).get(cmd_name)
-        module = import_module(f"latentry._cli._commands.{COMMANDS[cmd_name]}")
+        module = import_module(f"latentry._cli._commands.{COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -78,11 +94,21 @@ class Commands(click.Group):
         others = [name for name in self.list_commands(ctx) if name not in named]
         wide = max(map(len, (*named, *others)))
         for heading, names in (*PANELS.items(), ("More", others)):
-            found = [(name, command) for name in names if (command := self.get_command(ctx, name)) is not None]
             limit = formatter.width - 6 - wide
-            if rows := [(name.ljust(wide), command.get_short_help_str(limit)) for name, command in found]:
+            if rows := [(name.ljust(wide), self._summary(ctx, name, limit)) for name in names]:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=self._summary(ctx, name)) for name in names]
+        return found + super(click.Group, self).shell_complete(ctx, incomplete)
+
+    def _summary(self, ctx: click.Context, name: str, limit: int = 80) -> str:
+        command = click.Command(name, help=COMMANDS[name].summary) if name in COMMANDS else plugin_commands(ctx)[name]
+        return command.get_short_help_str(limit)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -18,9 +18,9 @@ from latentry._cli._printing._output import Column, print_json, print_prose, pri
 from latentry._cli._printing._progress import following
 from latentry._discovery import PluginHost
 from latentry._errors import OptionError
-from latentry._files._finding._wanted import Wanted, wanted_by
 
 if TYPE_CHECKING:
+    from latentry._files._finding._wanted import Wanted
     from latentry.testing import Bench, Measured
 
 COLUMNS = (
@@ -117,6 +117,8 @@ def _filtered(
 
 
 def _wanted(host: PluginHost, model: str) -> Wanted:
+    from latentry._files._finding._wanted import wanted_by  # on use: it opens files of models
+
     try:
         return wanted_by(host, model)
     except OptionError as error:

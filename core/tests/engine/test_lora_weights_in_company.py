@@ -103,3 +103,13 @@ def test_a_model_with_one_weight_a_pass_has_them_apart(host: PluginHost, model: 
     network: Any = engine.load(engine.prepare(wanted[0]))
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(drawn(engine, wanted, meeting=True), alone, strict=True))
     assert len(network.worn) == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "capture", "told"), [("0@0,1@1", "script", 1), ("0@0,1@1", "off", 0), (0.5, "script", 0)]
+)
+def test_weights_that_change_over_the_run_keep_a_network_from_graphs_which_is_told(
+    host: PluginHost, rows: str, tmp_path: Path, weight: Any, capture: str, told: int
+) -> None:
+    (wanted,) = requests(rows, lora(tmp_path), weights=(weight,), capture=capture)
+    assert sum("not captured" in note for note in Engine(host).prepare(wanted).notes) == told

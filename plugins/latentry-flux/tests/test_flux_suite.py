@@ -15,5 +15,5 @@ class TestFamily(FamilySuite):
 
     @classmethod
     def models(cls, folder: Path) -> Mapping[str, Path]:
-        kinds: tuple[Kind, ...] = ("dev", "schnell", "fill")
+        kinds: tuple[Kind, ...] = ("dev", "schnell", "fill", "canny")
         return {kind: write_flux(folder / kind, kind) for kind in kinds}

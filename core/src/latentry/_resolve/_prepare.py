@@ -11,6 +11,7 @@ from pathlib import Path
 from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
 from latentry._contract._curve import Curve, largest
+from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps, StatesGuidance
 from latentry._contract._progress import Progress, ProgressEvent
 from latentry._discovery import PluginHost, plugin_call
@@ -38,7 +39,7 @@ from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale, size_note
-from latentry._resolve._memory import choose_memory, parts_of
+from latentry._resolve._memory import ChosenMemory, choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
 from latentry._resolve._planning._plan_file import follow_plan_file
@@ -264,6 +265,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
             *(_about_batches(request, plan) if not any(each.field == "batch" for each in useless) else ()),
             *embeddings.notes,
             *loras.notes,
+            *_about_graphs(memory, loras),
             *(note for control in controls for note in control.notes),
             *attention.notes,
         ),
@@ -280,6 +282,11 @@ def _guide(
 ) -> Guidance:
     """The guidance with other options of its method."""
     return choose_guidance(options, replace(chosen, method=method), variant, checkpoint, plan)
+
+
+def _about_graphs(memory: ChosenMemory, loras: ChosenLoras) -> Iterator[str]:
+    if loras.varying and memory.capture != "off":
+        yield "The network is not captured as graphs: they would hold the LoRAs' weights, which change over the run."
 
 
 def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[str]:

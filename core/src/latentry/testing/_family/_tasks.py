@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from PIL import Image
@@ -95,19 +98,31 @@ def _draw(engine: Engine, subject: FamilySubject, variant: VariantSpec, task: Ta
     picture = Image.radial_gradient("L").resize((side, side)).convert("RGB")
     mask = Image.new("L", (side, side))
     mask.paste(255, (0, 0, side // 2, side))
-    request = GenerationRequest(
-        prompt=list(PROMPTS),
-        model=str(subject.files[variant.name].path),
-        variant=variant.name,
-        seed=seed,
-        steps=2,
-        width=side,
-        height=side,
-        device="cpu",
-        dtype="float32",
-    )
-    return engine.generate(
-        request,
-        init_image=None if task == "text-to-image" else picture,
-        mask=mask if task == "inpainting" else None,
-    )
+    with _references(variant, picture) as references:
+        request = GenerationRequest(
+            prompt=list(PROMPTS),
+            model=str(subject.files[variant.name].path),
+            variant=variant.name,
+            references=references,
+            seed=seed,
+            steps=2,
+            width=side,
+            height=side,
+            device="cpu",
+            dtype="float32",
+        )
+        return engine.generate(
+            request,
+            init_image=None if task == "text-to-image" else picture,
+            mask=mask if task == "inpainting" else None,
+        )
+
+
+@contextmanager
+def _references(variant: VariantSpec, picture: Image.Image) -> Iterator[tuple[str, ...]]:
+    """Files of as many pictures as the network cannot do without."""
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{number}.png" for number in range(variant.least_references)]
+        for number, file in enumerate(files):
+            picture.rotate(90 * number).save(file)
+        yield tuple(map(str, files))

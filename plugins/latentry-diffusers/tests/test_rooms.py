@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[2]
-PACKAGES = ("diffusers", "sd", "sdxl", "sd3", "flux")
+PACKAGES = ("diffusers", "sd", "sdxl", "sd3", "flux", "flux2", "qwen-image", "z-image")
 SOURCE = PLUGINS / "latentry-diffusers" / "src"
 USES: Mapping[str, set[str]] = {
     "files": set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -223,6 +224,23 @@ def test_latents_are_in_the_channels_units(model: QwenImage) -> None:
     )
     assert torch.allclose(model.encode(pixels), (raw[:, :, 0] - mean) / std, atol=1e-6)
     assert torch.allclose(model.decode(model.encode(pixels)), model.vae.decode(raw).sample[:, :, 0], atol=1e-5)
+
+
+def test_backends_serve_the_autoencoder_and_a_copy_of_it(model: QwenImage) -> None:
+    """Its attention alone, in tiles and in copies, which call their own weights."""
+    latents = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    own = model.decode(latents)
+    with model.set_attention("sdpa", role="vae"):
+        assert any("forward" in module.__dict__ for module in model.vae.modules())
+        served, copied = model.decode(latents), copy.deepcopy(model.vae)
+    assert torch.allclose(served, own, atol=1e-5)
+    assert torch.equal(model.decode(latents), own)
+    for module in copied.modules():
+        if type(module).__name__ == "QwenImageAttentionBlock":
+            torch.nn.init.zeros_(module.proj.weight)
+            torch.nn.init.zeros_(module.proj.bias)
+            states = torch.randn(1, module.dim, 1, 4, 4)
+            assert torch.equal(module(states), states)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry import ModelFiles
 from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
-from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.checkpoint import TransformerCheckpoint
+from latentry_diffusers.model.packing import PATCH
 from latentry_diffusers.model.picture_size import check_size
-from latentry_diffusers.model.time_shift import flow_shift
-from latentry_flux.packing import PATCH
 from latentry_flux.parts import load_parts, specs
 from latentry_flux.variants import CONTROLLED, published
 
@@ -24,18 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FluxCheckpoint(BundledCheckpoint):
+class FluxCheckpoint(TransformerCheckpoint):
     """A FLUX.1 checkpoint whose configurations and headers have been read."""
-
-    @property
-    def transformer(self) -> Mapping[str, Any]:
-        """Configuration of the transformer."""
-        return self.bundle.config("transformer")
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels of the training pictures."""
-        return int(self.vae["sample_size"])
 
     @property
     def attention_blocks(self) -> int:
@@ -44,13 +33,8 @@ class FluxCheckpoint(BundledCheckpoint):
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """The shape of the latents; see ``latentry.models.Checkpoint``."""
-        check_size(width, height, stride=PATCH * self.factor, best=self.size)
+        check_size(width, height, stride=self.patch, best=self.size)
         return (int(self.vae["latent_channels"]), height // self.factor, width // self.factor)
-
-    def shift(self, width: int, height: int) -> float:
-        """The time shift: dev's and Fill's grows with the picture, schnell's is 1."""
-        side = PATCH * self.factor
-        return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux:
         """Loads the networks; see ``latentry.models.Checkpoint``."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry import ModelFiles
 from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
-from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.checkpoint import TransformerCheckpoint
 from latentry_diffusers.model.picture_size import check_size
 from latentry_flux2.layout import PATCH
 from latentry_flux2.parts import specs
@@ -24,23 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Flux2Checkpoint(BundledCheckpoint):
+class Flux2Checkpoint(TransformerCheckpoint):
     """A FLUX.2 checkpoint whose configurations and headers have been read."""
-
-    @property
-    def transformer(self) -> Mapping[str, Any]:
-        """Configuration of the transformer."""
-        return self.bundle.config("transformer")
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels of the training pictures."""
-        return int(self.vae["sample_size"])
-
-    @property
-    def patch(self) -> int:
-        """Pixels along each side of one token."""
-        return PATCH * self.factor
 
     @property
     def attention_blocks(self) -> int:
@@ -58,7 +43,7 @@ class Flux2Checkpoint(BundledCheckpoint):
 
     def shift_for(self, width: int, height: int, steps: int) -> float:
         """The time shift; see ``latentry.models.ShiftsBySteps``."""
-        return shift_for(self.bundle.scheduler, (width // self.patch) * (height // self.patch), steps)
+        return shift_for(self.bundle.scheduler, self.tokens(width, height), steps)
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> Flux2:
         """Loads the networks; see ``latentry.models.Checkpoint``."""

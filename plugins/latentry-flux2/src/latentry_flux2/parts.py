@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentry_diffusers.bundle.networks import MISTRAL, QWEN3, PartSpec
+from latentry_diffusers.bundle.networks import LANGUAGE_KEYS, MISTRAL, QWEN3, PartSpec
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.recognise.missing import Need
 from latentry_flux2.layout import FLUX2, FLUX2_VAE
@@ -23,7 +23,6 @@ def needs(variant: str) -> tuple[Need, ...]:
 
 def specs(variant: str) -> tuple[PartSpec, ...]:
     """The networks of a variant in the order of their use."""
-    language = {"model_type": str, "vocab_size": int, "hidden_size": int, "num_hidden_layers": int}
     transformer = {
         "in_channels": int,
         "num_layers": int,
@@ -39,7 +38,7 @@ def specs(variant: str) -> tuple[PartSpec, ...]:
         PartSpec(
             "text_encoder",
             MISTRAL if dev else QWEN3,
-            language,
+            LANGUAGE_KEYS,
             (encoder_prefix(variant),),
             "text-encoder",
             TokenizerSpec("tokenizer", "mistral" if dev else "qwen"),

@@ -10,10 +10,9 @@ from latentry import ModelFiles, SigmaPreference
 from latentry.models import NoiseSettings, flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
-from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.checkpoint import TransformerCheckpoint
 from latentry_diffusers.model.packing import PATCH
 from latentry_diffusers.model.picture_size import check_size
-from latentry_diffusers.model.time_shift import flow_shift
 from latentry_qwen_image.parts import specs
 from latentry_qwen_image.variants import SIZES, published
 
@@ -26,13 +25,8 @@ GRID = "latentry-qwen-image:stretched"
 
 
 @dataclass(frozen=True)
-class QwenImageCheckpoint(BundledCheckpoint):
+class QwenImageCheckpoint(TransformerCheckpoint):
     """A Qwen-Image checkpoint whose configurations and headers have been read."""
-
-    @property
-    def transformer(self) -> Mapping[str, Any]:
-        """Configuration of the transformer."""
-        return self.bundle.config("transformer")
 
     @property
     def size(self) -> int:
@@ -46,13 +40,8 @@ class QwenImageCheckpoint(BundledCheckpoint):
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """The shape of the latents; see ``latentry.models.Checkpoint``."""
-        check_size(width, height, stride=PATCH * self.factor, best=self.size)
+        check_size(width, height, stride=self.patch, best=self.size)
         return (int(self.vae["z_dim"]), height // self.factor, width // self.factor)
-
-    def shift(self, width: int, height: int) -> float:
-        """The time shift, which grows with the picture."""
-        side = PATCH * self.factor
-        return flow_shift(self.bundle.scheduler, (width // side) * (height // side))
 
     def load(
         self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None

@@ -13,10 +13,12 @@ from latentry.models import Conditioning, PromptSettings, Reference, timestep_ro
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.model.packing import PATCH, pack, unpack
 from latentry_diffusers.text.language import read_prompts
+from latentry_diffusers.text.seeing import PICTURE, Seeing
 from latentry_qwen_image.attention import DoubleStreamProcessor
 from latentry_qwen_image.autoencoder import FrameAutoencoder
+from latentry_qwen_image.frame_attention import frame_attention
 from latentry_qwen_image.layout import qwen_image_pairs
-from latentry_qwen_image.pictures import PICTURE, Seeing, fitted, pixels
+from latentry_qwen_image.pictures import fitted, pixels
 from latentry_qwen_image.prompts import INSTRUCTIONS
 
 if TYPE_CHECKING:
@@ -40,23 +42,28 @@ class QwenImage(NetworksInMemory):
     """
 
     rows_of_timesteps = True
+    rows_of_lora_weights = True
     checkpoint: BundledCheckpoint
 
     def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
         networks = loaded.networks
         self.transformer, self.vae, self.text = networks["transformer"], networks["vae"], loaded.text("text_encoder")
-        config, processors = (
-            checkpoint.bundle.config("transformer"),
-            {"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor},
-        )
+        config = checkpoint.bundle.config("transformer")
         if config.get("zero_cond_t") and not hasattr(self.transformer, "zero_cond_t"):
             raise ModelError(
                 "The transformer cannot be run by this version of diffusers.",
                 why="It sees its references at time 0 (zero_cond_t), which this version does not know.",
                 remedy="Install a newer diffusers.",
             )
-        autoencoder = FrameAutoencoder(self.vae)
-        super().__init__(checkpoint, networks, loaded.report, lambda: qwen_image_pairs(config), processors, autoencoder)
+        super().__init__(
+            checkpoint,
+            networks,
+            loaded.report,
+            lambda: qwen_image_pairs(config),
+            processors={"QwenDoubleStreamAttnProcessor2_0": DoubleStreamProcessor},
+            autoencoder=FrameAutoencoder(self.vae),
+            slots=frame_attention(self.vae),
+        )
         rotary = self.transformer.pos_embed  # its tables are no buffers, and stayed on the meta device
         with torch.inference_mode(False):
             self.transformer.pos_embed = type(rotary)(rotary.theta, rotary.axes_dim, rotary.scale_rope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from latentry_diffusers.bundle.networks import QWEN25_VL, QWEN25_VL_SEEING, PartSpec
+from latentry_diffusers.bundle.networks import LANGUAGE_KEYS, QWEN25_VL, QWEN25_VL_SEEING, PartSpec
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.recognise.missing import Need
 from latentry_qwen_image.layout import QWEN_IMAGE, QWEN_IMAGE_VAE
@@ -16,7 +16,6 @@ NEEDS = (Need("Qwen2.5-VL-7B", (ENCODER,)),)
 
 def specs(variant: str) -> tuple[PartSpec, ...]:
     """A variant's networks in the order of their use."""
-    language = {"model_type": str, "vocab_size": int, "hidden_size": int, "num_hidden_layers": int}
     transformer = {
         "in_channels": int,
         "num_layers": int,
@@ -33,7 +32,9 @@ def specs(variant: str) -> tuple[PartSpec, ...]:
         "latents_std": list,
     }
     tokenizer = TokenizerSpec("tokenizer", "qwen")
-    encoder = PartSpec("text_encoder", QWEN25_VL, language, (ENCODER,), "text-encoder", tokenizer, within="text_config")
+    encoder = PartSpec(
+        "text_encoder", QWEN25_VL, LANGUAGE_KEYS, (ENCODER,), "text-encoder", tokenizer, within="text_config"
+    )
     if variant != "image":
         seeing = {"text_config": dict, "vision_config": dict}
         encoder = replace(encoder, network=QWEN25_VL_SEEING, kinds=seeing, within="")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from latentry_diffusers.text.language import Turns
-from latentry_qwen_image.pictures import PICTURE
+from latentry_diffusers.text.seeing import PICTURE
 
 DRAW = (
     "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the "

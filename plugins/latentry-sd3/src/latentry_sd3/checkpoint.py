@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry import ModelFiles
 from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
-from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.checkpoint import TransformerCheckpoint
 from latentry_diffusers.model.picture_size import check_size
-from latentry_diffusers.model.time_shift import flow_shift
 from latentry_diffusers.text.clip_skip import check_clip_skip
 from latentry_sd3.parts import CLIPS, THIRD, load_parts, specs
 from latentry_sd3.variants import published
@@ -25,13 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StableDiffusion3Checkpoint(BundledCheckpoint):
+class StableDiffusion3Checkpoint(TransformerCheckpoint):
     """A Stable Diffusion 3 checkpoint whose configurations and headers have been read."""
-
-    @property
-    def transformer(self) -> Mapping[str, Any]:
-        """Configuration of the transformer."""
-        return self.bundle.config("transformer")
 
     @property
     def size(self) -> int:
@@ -58,10 +52,6 @@ class StableDiffusion3Checkpoint(BundledCheckpoint):
         most = int(self.transformer["pos_embed_max_size"]) * self.patch
         check_size(width, height, stride=self.patch, best=self.size, most=most)
         return (int(self.transformer["in_channels"]), height // self.factor, width // self.factor)
-
-    def shift(self, width: int, height: int) -> float:
-        """The time shift: 3 in all published checkpoints, whatever the size."""
-        return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     def check_conditioning(self, options: BaseModel) -> None:
         """Checks the conditioning's options; see ``latentry.models.ChecksConditioning``."""

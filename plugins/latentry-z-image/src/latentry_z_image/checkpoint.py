@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry import ModelFiles
 from latentry.models import flow_settings
 from latentry_diffusers.bundle.open import open_bundle
 from latentry_diffusers.files.configs import check_agreement
-from latentry_diffusers.model.checkpoint import BundledCheckpoint
+from latentry_diffusers.model.checkpoint import TransformerCheckpoint
 from latentry_diffusers.model.picture_size import check_size
-from latentry_diffusers.model.time_shift import flow_shift
 from latentry_z_image.parts import specs
 from latentry_z_image.variants import published
 
@@ -23,33 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ZImageCheckpoint(BundledCheckpoint):
+class ZImageCheckpoint(TransformerCheckpoint):
     """A Z-Image checkpoint whose configurations and headers have been read."""
-
-    @property
-    def transformer(self) -> Mapping[str, Any]:
-        """Configuration of the transformer."""
-        return self.bundle.config("transformer")
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels of the training pictures."""
-        return int(self.vae["sample_size"])
-
-    @property
-    def patch(self) -> int:
-        """Pixels along each side of one token."""
-        return 2 * self.factor
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """The shape of the latents; a side has at most as many tokens as the rotary tables have rows."""
         most = min(self.transformer["axes_lens"][1:]) * self.patch
         check_size(width, height, stride=self.patch, best=self.size, most=most)
         return (int(self.transformer["in_channels"]), height // self.factor, width // self.factor)
-
-    def shift(self, width: int, height: int) -> float:
-        """The time shift: 3 in Turbo and 6 in the foundation model, whatever the size."""
-        return flow_shift(self.bundle.scheduler, (width // self.patch) * (height // self.patch))
 
     def load(self, device: torch.device, dtype: torch.dtype, dtypes: Mapping[str, torch.dtype] | None = None) -> ZImage:
         """Loads the networks; see ``latentry.models.Checkpoint``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentry_diffusers.bundle.networks import QWEN3, VAE, PartSpec
+from latentry_diffusers.bundle.networks import LANGUAGE_KEYS, QWEN3, VAE, PartSpec
 from latentry_diffusers.bundle.tokenizers import TokenizerSpec
 from latentry_diffusers.recognise.missing import Need
 from latentry_z_image.layout import Z_IMAGE
@@ -14,7 +14,6 @@ NEEDS = (Need("Qwen3-4B", (ENCODER,)),)
 
 def specs() -> tuple[PartSpec, ...]:
     """The networks in the order of their use."""
-    language = {"model_type": str, "vocab_size": int, "hidden_size": int, "num_hidden_layers": int}
     transformer = {
         "dim": int,
         "n_layers": int,
@@ -26,7 +25,7 @@ def specs() -> tuple[PartSpec, ...]:
     vae = {"block_out_channels": list, "latent_channels": int, "sample_size": int}
     tokenizer = TokenizerSpec("tokenizer", "qwen")
     return (
-        PartSpec("text_encoder", QWEN3, language, (ENCODER,), "text-encoder", tokenizer),
+        PartSpec("text_encoder", QWEN3, LANGUAGE_KEYS, (ENCODER,), "text-encoder", tokenizer),
         PartSpec("transformer", Z_IMAGE, transformer, ("model.diffusion_model.",)),
         PartSpec("vae", VAE, vae, ("vae.", "first_stage_model."), "vae"),
     )

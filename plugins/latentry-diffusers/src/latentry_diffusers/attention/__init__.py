@@ -8,7 +8,7 @@ from latentry_diffusers.attention._heads import joined, own_heads, text_heads, t
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
 from latentry_diffusers.attention._layer import Processor, Processors
-from latentry_diffusers.attention._routing import ROLES, Routing
+from latentry_diffusers.attention._routing import ROLES, Routing, Slot
 from latentry_diffusers.attention._shown import cross_layers, shown_to
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Processor",
     "Processors",
     "Routing",
+    "Slot",
     "cross_layers",
     "joined",
     "own_heads",

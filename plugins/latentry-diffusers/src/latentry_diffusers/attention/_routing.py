@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -19,18 +19,28 @@ ROLES = ("self", "cross", "joint", "vae", "text")
 
 
 class Slot(Protocol):
-    """What can be served: a layer, or the layers of a text encoder."""
+    """What can be served: a layer, or the layers of a text encoder.
+
+    Attributes:
+        role: see ``ROLES``.
+        label: which one it is, in words.
+        state: what computes in it now; it can be set again.
+    """
 
     role: str
     label: str
     state: Any
 
     @property
-    def demand(self) -> AttentionDemand: ...
+    def demand(self) -> AttentionDemand:
+        """What a backend can know about its calls beforehand."""
+        ...
 
-    def check(self) -> None: ...
+    def check(self) -> None:
+        """Refuses, with ``IncompatibleError``, what no backend can serve."""
 
-    def serve(self, backend: AttentionBackend | None) -> None: ...
+    def serve(self, backend: AttentionBackend | None) -> None:
+        """Serves it through a backend; None restores its own attention."""
 
 
 class Routing:
@@ -40,6 +50,7 @@ class Routing:
         networks: diffusers' networks by part: ``unet`` or ``transformer``, ``vae``.
         text: transformers' text encoders.
         processors: what serves the layers that only this family's networks have.
+        slots: attention of the networks that is in no layer with a processor.
     """
 
     def __init__(
@@ -47,12 +58,14 @@ class Routing:
         networks: Mapping[str, nn.Module],
         text: Sequence[nn.Module] = (),
         processors: Processors = MappingProxyType({}),
+        slots: Iterable[Slot] = (),
     ) -> None:
         self._networks = (*networks.values(), *text)
         encoders = [TextEncoder(network, number) for number, network in enumerate(text, start=1)]
         self._slots: list[Slot] = [encoder for encoder in encoders if encoder.can_be_served]
         for part, network in networks.items():
             self._slots += _layers(part, network, {**PROCESSORS, **processors})
+        self._slots += slots
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -162,6 +162,8 @@ _LANGUAGE = (
     ),
     Layout(Pair("token_embd.weight", (_EMBED,)), language_gguf_pairs),
 )
+LANGUAGE_KEYS: Kinds = {"model_type": str, "vocab_size": int, "hidden_size": int, "num_hidden_layers": int}
+"""What the configuration of a language model must have."""
 QWEN3 = Network(
     "transformers:Qwen3Model",
     _EMBED,

@@ -1,4 +1,4 @@
-"""The base of all checkpoints whose networks come from diffusers and transformers."""
+"""The bases of all checkpoints whose networks come from diffusers and transformers, and of those with a transformer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from latentry.models import LoraMatch, NoiseSettings
 from latentry_diffusers.bundle.open import Bundle
+from latentry_diffusers.model.packing import PATCH
+from latentry_diffusers.model.time_shift import flow_shift
 from latentry_diffusers.recognise.metadata import stated_guidance
 
 
@@ -75,3 +77,31 @@ class BundledCheckpoint(ABC):
         from latentry_diffusers.text.embeddings import check_embeddings
 
         return check_embeddings(self.bundle, paths)
+
+
+@dataclass(frozen=True)
+class TransformerCheckpoint(BundledCheckpoint):
+    """A checkpoint with a transformer over tokens of 2 × 2 latents; the time shift may depend on their number."""
+
+    @property
+    def transformer(self) -> Mapping[str, Any]:
+        """Configuration of the transformer."""
+        return self.bundle.config("transformer")
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels of the training pictures."""
+        return int(self.vae["sample_size"])
+
+    @property
+    def patch(self) -> int:
+        """Pixels along each side of one token."""
+        return PATCH * self.factor
+
+    def tokens(self, width: int, height: int) -> int:
+        """How many tokens a picture has, for its size in pixels."""
+        return (width // self.patch) * (height // self.patch)
+
+    def shift(self, width: int, height: int) -> float:
+        """The time shift that the scheduler's configuration gives a picture of that size."""
+        return flow_shift(self.bundle.scheduler, self.tokens(width, height))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from torch import Tensor
 from latentry import LoraMode, LoraRequest
 from latentry.attention import AttentionBackend
 from latentry.models import AttentionChange, BaseModel, LoadReport, PromptSettings
-from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, cross_layers, shown_to
+from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, Slot, cross_layers, shown_to
 from latentry_diffusers.layouts import Pair
 from latentry_diffusers.model.autoencoder import Autoencoder, PictureCoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
@@ -48,17 +48,19 @@ class NetworksInMemory(BaseModel):
         pairs: Callable[[], Sequence[Pair]],
         processors: Processors = MappingProxyType({}),
         autoencoder: PictureCoder | None = None,
+        slots: Iterable[Slot] = (),
     ) -> None:
         """``pairs`` makes the table of the denoiser's original layout, in which LoRAs may name its layers;
         ``processors`` serve attention in layers that only this family's networks have; ``autoencoder`` is the one on
-        ``vae``, where its latents are not as its configuration says.
+        ``vae``, where its latents are not as its configuration says; ``slots`` is attention of the networks that is in
+        no layer with a processor.
         """
         super().__init__(checkpoint, networks, report)
         text = [network for part, network in networks.items() if part.startswith("text_encoder")]
         others = {part: network for part, network in networks.items() if not part.startswith("text_encoder")}
         self._weight = FirstWeight(self.denoiser)
         self.autoencoder: PictureCoder = autoencoder or Autoencoder(networks["vae"])
-        self._attention = Routing(others, text=text, processors=processors)
+        self._attention = Routing(others, text, processors, slots)
         self._pairs = pairs
         self._adapters: Adapters | None = None
 

@@ -54,6 +54,7 @@ class Flux2(NetworksInMemory):
     """
 
     rows_of_timesteps = True
+    rows_of_lora_weights = True
     checkpoint: BundledCheckpoint
 
     def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:

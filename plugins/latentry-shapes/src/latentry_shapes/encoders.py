@@ -172,7 +172,7 @@ def _qwen() -> Qwen3Model:
     """A Qwen3 with narrow feed-forward layers.
 
     With 192 in place of 32 it learnt pairs of colour and shape by heart: it read 28 % of held-out captions right after
-    500 steps, and with 32 all of them after 300.
+    500 steps. With 32 it read the colours of 92 % and the shapes of 83 % right, and those of all trained pairs.
     """
     tokenizer = qwen_tokenizer()
     return Qwen3Model(

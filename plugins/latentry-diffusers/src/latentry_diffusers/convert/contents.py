@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,7 @@ class Contents:
     def original(self, prefix: str, layout: Pairs) -> Iterator[Entry]:
         """The tensors under their names in an original layout."""
         for pair in layout(self.part.config):
-            yield self._entry(Pair(f"{prefix}{pair.original}", pair.diffusers, pair.form, pair.rows))
+            yield self._entry(replace(pair, original=f"{prefix}{pair.original}"))
 
     def _entry(self, pair: Pair) -> Entry:
         empty = {name: self._empty(common_name(name)) for name in pair.diffusers}

@@ -45,12 +45,23 @@ def language_single_pairs(config: Mapping[str, Any], root: str = "model.") -> tu
 
 
 def language_gguf_pairs(config: Mapping[str, Any]) -> tuple[Pair, ...]:
-    """The tensors of ``language_pairs`` as llama.cpp's converter names them.
+    """The tensors of ``language_pairs`` as llama.cpp's converter names them, and orders Mistral's queries and keys.
+
+    It takes Mistral for a Llama, whose rotary embeddings turn neighbouring rows there, and row i with row i + size / 2
+    of a head in transformers.
 
     Args:
         config: its configuration in transformers' keys.
     """
-    return tuple(Pair(theirs, (name,)) for theirs, name in _tensors(config))
+    heads = {}
+    if config["model_type"] == "mistral":
+        heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
+    return tuple(_gguf_pair(theirs, name, heads) for theirs, name in _tensors(config))
+
+
+def _gguf_pair(theirs: str, name: str, heads: Mapping[str, int]) -> Pair:
+    count = heads.get(theirs.split(".")[-2])
+    return Pair(theirs, (name,)) if count is None else Pair(theirs, (name,), "interleaved", heads=count)
 
 
 def _tensors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from support.bare import KINDS
 from support.commandline import CommandLine
 from support.models import PROMPT, write_stable_diffusion
 from support.models_flux import write_flux
+from support.models_flux2 import write_flux2
+from support.models_qwen_image import write_qwen_image
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
+from support.models_z_image import write_z_image
 from support.toy import PLUGIN
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -28,6 +32,10 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "sdxl": write_stable_diffusion_xl,
     "sd3": write_stable_diffusion_3,
     "flux": write_flux,
+    "flux2": write_flux2,
+    "flux2-dev": partial(write_flux2, kind="dev"),
+    "qwen-image": write_qwen_image,
+    "z-image": write_z_image,
 }
 BACKENDS: dict[str, dict[str, dict[str, Any]]] = {
     "sdpa": {},

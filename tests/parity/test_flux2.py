@@ -120,6 +120,17 @@ def test_both_pipelines_agree_on_guidance(ours: Side, theirs: Side, pictures: li
     assert float((mine.latents[0] - ours("klein-base-4b", PROMPT).latents[0]).abs().max()) > 0.01
 
 
+@pytest.mark.parametrize("strength", [0.3, 0.6])
+def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, pictures: list[Path], strength: float) -> None:
+    """Theirs is one for masks: a white one keeps nothing. It shows the network the picture."""
+    mine = ours("klein-base-4b", PROMPT, init_image=PICTURE, strength=strength, references=(str(pictures[0]),))
+    white = Image.new("L", PICTURE.size, 255)
+    given = {"image": PICTURE, "mask_image": white, "strength": strength, "generator": seeded()}
+    peer = theirs("klein-base-4b", PROMPT, pipeline=Flux2KleinInpaintPipeline, **given)
+    assert first_difference(mine, peer) == ""
+    assert len(mine.inputs) == round(STEPS["klein-base-4b"] * strength)
+
+
 @pytest.mark.parametrize("strength", [0.6, 1.0])
 def test_both_pipelines_agree_within_a_mask(ours: Side, theirs: Side, pictures: list[Path], strength: float) -> None:
     """Their pipeline shows the network the picture, whole."""

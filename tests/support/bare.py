@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-KINDS = ("Attention", "FluxAttention", "CLIPAttention", "T5Attention")
+KINDS = (
+    *("Attention", "FluxAttention", "Flux2Attention", "Flux2ParallelSelfAttention", "QwenImageAttentionBlock"),
+    *("CLIPAttention", "T5Attention", "Qwen3Attention", "Qwen2_5_VLAttention", "MistralAttention"),
+)
 """The libraries' own attention layers."""
 
 

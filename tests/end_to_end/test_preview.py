@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
 import sys
+import termios
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from support.commandline import CommandLine
+from PIL import Image, ImageChops, ImageStat
+from support.commandline import CommandLine, clean_environment
 from support.toy import PLUGIN, toy_host, write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
@@ -100,3 +110,46 @@ def test_a_model_without_previews_says_so_once(
     engine.generate(request, progress=_preview.previewing(str(tmp_path / "live.png"), None))
     assert capsys.readouterr().err.count("no previews") == 1
     assert not (tmp_path / "live.png").exists()
+
+
+ANSWERS = {
+    "sixel": ((b"\x1b[c", b"\x1b[?62;4c"),),
+    "kitty": ((b"\x1b[c", b"\x1b[?62c"), (b"a=q", b"\x1b_Gi=1;OK\x1b\\")),
+}
+"""What a terminal is asked, and what one of that kind answers."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_terminal_is_spoken_to_on_standard_error(tmp_path: Path, kind: str) -> None:
+    """With standard output in a pipe, the picture in its protocol is on the terminal, and none of it in the pipe."""
+    pytest.importorskip("textual_image")
+    code = (
+        "from types import SimpleNamespace as S\nfrom PIL import Image\nfrom latentry._cli._printing import _preview\n"
+        f"picture = Image.open({str(tmp_path / 'a.png')!r})\n"
+        "event = S(glimpse=S(images=lambda: [picture]), run=S(plan=[0] * 8, index=4))\n"
+        "_preview.previewing('terminal', None)(event)\nprint('path.png')"
+    )
+    Image.radial_gradient("L").convert("RGB").resize((40, 40)).save(tmp_path / "a.png")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=clean_environment()
+    )
+    os.close(theirs)
+    shown, answers = b"", list(ANSWERS[kind])
+    with contextlib.suppress(OSError):  # the other end has left
+        while piece := os.read(ours, 65_536):
+            shown += piece
+            if answers and answers[0][0] in shown:
+                os.write(ours, answers.pop(0)[1])
+    os.close(ours)
+    assert (process.communicate(timeout=60)[0], process.returncode) == (b"path.png\n", 0)
+    if kind == "sixel":
+        assert re.search(rb"\x1bP[0-9;]*q", shown)
+    else:  # chunks of base64, as the protocol's documentation says; the last one has m=0
+        chunks = re.findall(rb"\x1b_G[^;]*m=([01])[^;]*;([^\x1b]*)\x1b", shown)
+        assert [more for more, _ in chunks][-1] == b"0"
+        found = Image.open(io.BytesIO(base64.b64decode(b"".join(data for _, data in chunks))))
+        original = Image.open(tmp_path / "a.png").resize(found.size)
+        assert ImageStat.Stat(ImageChops.difference(original, found.convert("RGB"))).mean < [2.0] * 3

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
@@ -108,7 +109,8 @@ def _terminal() -> Show:
     if not is_terminal(sys.stderr):
         raise OptionError(f"--preview {TERMINAL}: standard error is not a terminal.", remedy="Give a file.")
     try:
-        picture = import_module("textual_image.renderable").Image
+        with _on_standard_error():
+            picture = import_module("textual_image.renderable").Image  # asks the terminal what it can show
     except ImportError as error:
         raise OptionError(
             f"--preview {TERMINAL}: textual-image is not installed.",
@@ -118,9 +120,21 @@ def _terminal() -> Show:
     from rich.console import Console
 
     def show(images: list[Image]) -> None:
-        Console(stderr=True).print(picture(_joined(images), width="50%", height="auto"))
+        with _on_standard_error():
+            Console(stderr=True).print(picture(_joined(images), width="50%", height="auto"))
 
     return show
+
+
+@contextmanager
+def _on_standard_error() -> Iterator[None]:
+    """textual-image asks and tells the terminal on ``sys.__stdout__``, which may be a pipe that takes pictures."""
+    output = sys.__stdout__
+    sys.__stdout__ = sys.__stderr__  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        sys.__stdout__ = output  # type: ignore[misc]
 
 
 def _joined(images: list[Image]) -> Image:

@@ -18,6 +18,10 @@ STEPS, STRENGTH, SEED = 6, 0.5, 5
 FLOWS = ("shapes-sd3", "shapes-flux")
 LATENT = {"shapes": 4, "shapes-sdxl": 4, "shapes-sd3": 16, "shapes-flux": 16}
 PROMPT = "a red circle left of a blue square"
+CASES = [
+    (name, task) for name in ("heun", "dpmpp-sde", "euler-ancestral") for task in ("text-to-image", "image-to-image")
+]
+CASES += [("euler-ancestral", "inpainting")]  # the other two are refused there
 
 
 class _Draws:
@@ -59,13 +63,12 @@ def _asked(network: Any, call: Any) -> tuple[Tensor, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["text-to-image", "image-to-image"])
-@pytest.mark.parametrize("name", ["heun", "dpmpp-sde", "euler-ancestral"])
+@pytest.mark.parametrize(("name", "task"), CASES)
 @pytest.mark.parametrize("model", LATENT)
 def test_a_pipeline_gives_what_the_engine_gives(
-    pipeline: Any, draw: Any, picture: Any, model: str, name: str, task: str
+    pipeline: Any, draw: Any, picture: Any, mask: Any, model: str, name: str, task: str
 ) -> None:
-    late = task == "image-to-image"
+    late = task != "text-to-image"
     pipe = pipeline(model, task)
     pipe.scheduler = scheduler(name, pipe, sigmas="trailing", seed=SEED)
     guidance = 1.0 if model == "shapes-flux" else 3.0
@@ -83,6 +86,7 @@ def test_a_pipeline_gives_what_the_engine_gives(
     )
     request = request.model_copy(update={"steps": STEPS, **({"strength": STRENGTH} if late else {})})
     shown = {"init_image": picture} if late else {}
+    shown |= {"mask": mask} if task == "inpainting" else {}
     made = Engine(PluginHost()).generate(request, latents=latents, noise=_Draws(model, generator), **shown)
     expected = _packed(made.latents) if model == "shapes-flux" else made.latents
     assert torch.allclose(got, expected, atol=1e-3), (got - expected).abs().max()

@@ -73,7 +73,8 @@ class Grid:
         name = self.name or training.demand
         if name is None:
             spec = host.schedulers[scheduler_name]
-            preference = next(p for p in spec.sigmas_for(request.count, kind) if p.name in host.sigma_schedules)
+            known, preferred = host.sigma_schedules, spec.sigmas_for(request.count, kind)
+            preference = next(p for p in preferred if p.name in known and kind in known[p.name].processes)
             name, final = preference.name, self.final or preference.final
             options = dict(preference.options) | options
         if kind == "flow" and not host.sigma_schedules.load(name).absolute:

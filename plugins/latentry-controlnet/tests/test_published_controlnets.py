@@ -37,6 +37,11 @@ SDXL: Mapping[str, Any] = {
 }
 HALVES: Mapping[str, tuple[Any, Mapping[str, Any], int]] = {
     "controlnet-canny-sdxl-1.0": (diffusers.ControlNetModel, SDXL, 2_502_139_104),
+    "controlnet-union-sdxl-1.0 promax": (
+        diffusers.ControlNetUnionModel,
+        {**SDXL, "num_control_type": 8, "conditioning_embedding_out_channels": (16, 32, 96, 256)},
+        2_513_342_408,
+    ),
     "FLUX.1-dev-Controlnet-Union": (
         diffusers.FluxControlNetModel,
         {"num_layers": 5, "num_single_layers": 10, "guidance_embeds": True, "num_mode": 10},

@@ -96,5 +96,5 @@ def test_controlnet_aux_itself_where_it_is_installed() -> None:
     picture[..., 30:33, :] = -0.9
     found = preprocessed(picture, PictureOptions.model_validate({"preprocess": "lineart-standard"}))
     assert found.shape == picture.shape
-    assert float(found[..., 31, :].min()) > 0.0
+    assert float(found[..., 31, :].min()) > -0.1
     assert float(found[..., :10, :].max()) < -0.9

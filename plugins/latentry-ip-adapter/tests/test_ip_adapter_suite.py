@@ -20,6 +20,7 @@ from support.models_sdxl import write_stable_diffusion_xl
 
 from latentry import ControlRequest, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost
 from latentry.testing import ConditionerSuite, Pair
+from latentry_ip_adapter.adapter import Projections
 from latentry_ip_adapter.checkpoint import detect
 from latentry_ip_adapter.timed import networks_like, own_name
 
@@ -117,3 +118,19 @@ def test_that_for_sd3_as_it_is_published(tmp_path: Path, original: bool) -> None
     assert counted == weights_of_the_published_adapter()
     own = {own_name(name.removeprefix("image_proj.")) for name in load_file(small) if name.startswith("image_proj.")}
     assert own == set(projection.state_dict())
+
+
+PLAIN = {
+    "ip-adapter_sd15": (44_642_768, 1024, 768, [320] * 5 + [640] * 5 + [1280] * 6),
+    "ip-adapter_sdxl": (702_585_376, 1280, 2048, [640] * 10 + [1280] * 60),
+}
+"""The bytes of published files, two for each weight and a header; widths of the embedding, of tokens and of layers."""
+TOKENS, HEADER = 4, 20_000
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_those_for_unets_have_the_size_of_their_files(name: str) -> None:
+    size, inside, width, layers = PLAIN[name]
+    with torch.device("meta"):
+        built = Projections(inside, width, TOKENS, layers, biased=False)
+    assert 0 < size - 2 * sum(weight.numel() for weight in built.parameters()) < HEADER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
@@ -135,17 +136,15 @@ def test_jobs_end_as_they_are_asked_to(engine: RemoteEngine, models: Path) -> No
     dropped = engine.submit(long)
     ended = followed(dropped, at_the_first(dropped.cancel))[-1]
     assert (ended.state, type(ended.error)) == ("cancelled", JobCancelled)
-    paused, states = engine.submit(long), list[bytes]()
+    paused, state = engine.submit(long), list[Future[bytes]]()
+    with ThreadPoolExecutor(1) as pool:
 
-    async def pause() -> None:
-        async for event in paused.aevents():
-            if isinstance(event, Drawn) and not states:
-                states.append(b"")
-                waiting = asyncio.create_task(asyncio.to_thread(paused.pause, LONG))
-        states.append(await waiting)
+        def pause() -> None:
+            if not state:
+                state.append(pool.submit(paused.pause, LONG))
 
-    asyncio.run(asyncio.wait_for(pause(), LONG))
-    resumed = engine.resume(states[1])
+        assert followed(paused, at_the_first(pause))[-1].state == "paused"
+        resumed = engine.resume(state[0].result(LONG))
     assert followed(resumed)[-1].state == "done"
     assert torch.equal(resumed.result().latents, whole.result().latents)
     assert resumed.request.prompt == "a"

@@ -95,6 +95,6 @@ def _unfit(path: Path, why: str) -> ModelError:
     return ModelError(
         f"{path} is not a LoRA that this model can read.",
         why=why,
-        remedy="Give one that holds lora_A and lora_B, or lora_down and lora_up, of each layer, and alpha at most.",
+        remedy="Give one that holds only lora_A and lora_B, or lora_down and lora_up, and alpha, of each layer.",
         field="loras",
     )

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]) / "latentry"
     folder.mkdir(exist_ok=True)
     (folder / "__init__.py").write_text(PACK, encoding="utf-8")
-    print(f"{folder} is there. Start ComfyUI again.")
+    print(f"{folder} is written. Restart ComfyUI.")
     return 0
 
 

@@ -285,7 +285,7 @@ class LatentryScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # d
             if not self._mixed and self._entries.meant(entry) != self._entries.listed(entry):
                 reason = "Its steps take different numbers of evaluations, and the samples were handed over in a run."
             elif not self._is_entry(timestep, entry):
-                reason = "Its evaluations depend on where the run begins, and the list was copied before that was told."
+                reason = "Its evaluations depend on where the run begins, and the list was copied before it was known."
         if reason:
             raise IncompatibleError(
                 f"The scheduler {self.config['scheduler']} cannot begin at entry {entry} of its timesteps.",

@@ -18,8 +18,8 @@ def __getattr__(name: str) -> type[DiffusersScheduler]:
     peer = getattr(diffusers, name, None) or getattr(import_module("diffusers.schedulers"), name, None)
     if not isinstance(peer, type):
         raise PluginError(
-            f"The scheduler {name} is not here.",
-            why=f"diffusers {diffusers.__version__} does not have it, or not with what is installed beside it.",
+            f"There is no scheduler {name} in diffusers {diffusers.__version__}.",
+            why="This version does not have it, or it needs a package that is not installed.",
             remedy="Install another version of diffusers.",
         )
     return wrapped(peer)

@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]) / "latentry" / "scripts"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "latentry_samplers.py").write_text(SCRIPT, encoding="utf-8")
-    print(f"{folder} is there. Start the web UI again.")
+    print(f"{folder} is written. Restart the web UI.")
     return 0
 
 

@@ -84,6 +84,6 @@ def _refuse_idle(settled: Sequence[Settled], axes: Axes) -> None:
             if runs[0] == runs[1]:
                 raise OptionError(
                     f"{axis}: {one} and {other} draw the same pictures here.",
-                    why="With all else that is compared, nothing depends on which of them it is.",
+                    why="Whichever of them is used, each run is the same, whatever the other axes say.",
                     remedy="Leave one of them out.",
                 )

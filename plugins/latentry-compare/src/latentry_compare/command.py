@@ -73,7 +73,7 @@ def _listed(read: Callable[[str], T]) -> Callable[[click.Context, click.Paramete
 @click.option("--guidance", multiple=True, metavar="SCALE,…", callback=_listed(float), help="Guidance scales.")
 @folder_options(
     contents=f"the pictures and of {PAGE}, {FIGURES} and {GRID}",
-    resume="Go on with what is in the folder; draw what it lacks.",
+    resume="Go on in a folder that exists; draw only what it lacks.",
 )
 @click.option(
     "--reference",
@@ -157,7 +157,7 @@ def compare(
         raise LatentryError(
             f"{report.failures} pictures could not be drawn.",
             why=f"{output / PAGE} says why.",
-            remedy="Go on with --resume when what was wrong is mended.",
+            remedy="Correct what is wrong, and go on with --resume.",
         )
 
 

@@ -77,7 +77,7 @@ def open_conditioner(files: ModelFiles, family: str, base: Any) -> ConditionerCh
     claims = {
         "the width of its tokens": (headers[f"{layout.keys(0)}.weight"].shape[1], _width(variant, base)),
         "how many layers it has": (layers, base.attention_blocks),
-        "what it takes of the image encoder": (headers[layout.projection].shape[1], seen),
+        "what it takes from the image encoder": (headers[layout.projection].shape[1], seen),
     }
     for what, (one, other) in claims.items():
         if one != other:

@@ -42,5 +42,5 @@ class RayExecutor:
 
 
 def _not_installed(what: str, extra: str, error: ModuleNotFoundError) -> PluginError:
-    remedy = f"Install latentry-ray[{extra}], which brings it."
+    remedy = f"Install latentry-ray[{extra}], which includes it."
     return PluginError(f"{what} is not installed.", why=str(error), remedy=remedy)

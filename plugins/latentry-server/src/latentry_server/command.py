@@ -28,9 +28,9 @@ def _limit(name: str, what: str) -> click.Option:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 for all.")
-@click.option("--port", default=7860, type=click.IntRange(0, 65535), help="Port to listen at; 0 for a free one.")
-@click.option("--model", help="Model of requests that name none.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", default=7860, type=click.IntRange(0, 65535), help="Port to listen on; 0 for a free one.")
+@click.option("--model", help="Model for requests that name none.")
 @click.option(
     "--models",
     "roots",

@@ -26,7 +26,7 @@ FEWEST_PROMPTS = 8
 @click.option("--steps", type=click.IntRange(2, MOST_STEPS), default=8, show_default=True, help="Steps of the plan.")
 @click.option("--guidance", type=float, help="Guidance scale; the model's own if not given.")
 @click.option(
-    "--scheduler", default="unipc", show_default=True, help="Scheduler whose default plan is to be improved on."
+    "--scheduler", default="unipc", show_default=True, help="Scheduler whose default plan the fit starts from."
 )
 @click.option("--width", type=int, help="Width in pixels; the model's own if not given.")
 @click.option("--height", type=int, help="Height in pixels; the model's own if not given.")

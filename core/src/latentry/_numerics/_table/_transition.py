@@ -73,7 +73,7 @@ def transition(step: TableStep, tensors: Mapping[str, Tensor]) -> Transition:
         if len(fresh) > 1 and any(set(fresh) & set(spread[other]) for other in (step.result, *shown) if other != name):
             raise IncompatibleError(
                 "The distribution of this step's result is not known.",
-                why="A query in it shows a mixture of draws, which the result uses too.",
+                why="One of its queries depends on a mix of noise draws that the result uses too.",
             )
         seen |= set(fresh)
     fresh = {draw: share for draw, share in spread[step.result].items() if draw not in seen}

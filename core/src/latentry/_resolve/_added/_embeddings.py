@@ -53,7 +53,7 @@ def choose_embeddings(asked: Sequence[EmbeddingRequest], checkpoints: Sequence[C
     names = [each.name.lower() for each in asked]
     if twice := [name for name in names if names.count(name) > 1]:
         raise OptionError(
-            f"Two embeddings are called {twice[0]}.", remedy="Name one of them anew: NAME=FILE.", field=FIELD
+            f"Two embeddings are called {twice[0]}.", remedy="Rename one of them: NAME=FILE.", field=FIELD
         )
     notes: list[str] = []
     for checkpoint in checkpoints:

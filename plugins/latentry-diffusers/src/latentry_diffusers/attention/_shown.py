@@ -157,7 +157,7 @@ def shown_to(layers: Sequence[Any], injected: Mapping[str, Tensor] | None, size:
         if "shown" not in getattr(layer.processor, "takes", ()):
             raise IncompatibleError(
                 "Layers that compute attention natively cannot be shown a picture.",
-                why="It is attended to where a backend is called.",
+                why="The picture is attended to by a backend, and these layers call none.",
                 remedy="Use an attention backend, such as sdpa.",
                 field="attention",
             )

@@ -22,7 +22,7 @@ PLUGINS = DIRECTORY.projects()
 
 APART = {
     "_install.py": "says what to install for all others; below it is tried",
-    "_others.py": "names an extra of an attention backend that is installed, which pip finds without an index",
+    "_one_record.py": "names an extra of an attention backend that is installed, which pip finds without an index",
 }
 PIP = re.compile(r"""pip install (?!``)(?:-[\w-]+ )*['"]?([^\s,;`'"]*)""")
 """What pip is to install, after its options."""

@@ -9,7 +9,7 @@ import click
 
 from latentry._cli._common_options import json_option, names_argument, verbose_option
 from latentry._cli._global_options import open_host, plugins_print_to_stderr
-from latentry._cli._listing._others import print_attention
+from latentry._cli._listing._one_record import print_attention
 from latentry._cli._listing._records import record
 from latentry._cli._listing._tables import field, show
 from latentry._cli._printing._output import Column, print_prose, say

@@ -8,7 +8,7 @@ import click
 
 from latentry._cli._common_options import json_option, names_argument, verbose_option
 from latentry._cli._global_options import open_host
-from latentry._cli._listing._others import print_family, print_guidance, print_model, print_sigmas
+from latentry._cli._listing._one_record import print_family, print_guidance, print_model, print_sigmas
 from latentry._cli._listing._records import record
 from latentry._cli._listing._steering import print_conditioner, print_control
 from latentry._cli._listing._tables import Record, field, show, summary

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +67,31 @@ def test_an_argument_that_is_not_utf_8_is_one_message(arguments: list[str | byte
     assert error.startswith("error: ")
     assert "Traceback" not in error
     assert "\\xff" in error or "unicode" in error.lower() or "\\udcff" in error
+
+
+def test_the_words_of_the_progress_bar_have_the_terminals_own_colour(tmp_path: Path) -> None:
+    """So that they are read on white and on black; the line beside them is red and grey."""
+    code = (
+        "import time\nfrom latentry._cli._printing._progress import following\nfrom latentry import ProgressEvent\n"
+        "with following(silent=False) as progress:\n"
+        "    for done in range(1, 4):\n"
+        "        progress(ProgressEvent('sample', done, 8, 'Sampling'))\n        time.sleep(0.15)\n"
+    )
+    ours, theirs = pty.openpty()
+    environment = clean_environment() | {"COLUMNS": "80", "TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end has left
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(60) == 0
+    text = shown.decode()
+    coloured = "".join(re.findall(r"\x1b\[[0-9;]*[1-9][0-9;]*m([^\x1b]*)", text))
+    assert "Sampling" in text
+    assert "/8" in text
+    assert "━" in coloured
+    assert not re.search(r"\w", coloured)

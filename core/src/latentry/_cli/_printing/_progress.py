@@ -37,13 +37,16 @@ def following(*, silent: bool) -> Iterator[Progress | None]:
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
+    """Words in the terminal's own colour, and a grey track: green and cyan words are hard to read on white."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.theme import Theme
 
+    theme = Theme({"progress.download": "none", "progress.remaining": "none", "bar.back": "bright_black"})
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True, theme=theme), transient=True) as bar:
         task = bar.add_task("Starting", total=None)
 
         def progress(event: ProgressEvent) -> None:

@@ -119,7 +119,9 @@ MOVED = {
 }
 """What was in ``latentry`` once and is in a module of its own now; the old place works, with a warning."""
 
-FACES = sorted([*MOVED, "batches", "commands", "tables"])
+CORE = Path(__file__).parents[1] / "core" / "src" / "latentry"
+FACES = sorted(path.stem for path in CORE.glob("[a-z]*.py") if path.stem != "hookspecs")
+"""The public modules of names from elsewhere."""
 PLUGINS = Path(__file__).parents[1] / "plugins"
 HEAVY = ("torch", "numpy", "pydantic", "diffusers", "transformers", "safetensors", "PIL")
 

@@ -2,8 +2,8 @@
 
 Here is what a host, someone who wants pictures and a first scheduler need. More is in ``latentry.solvers``,
 ``latentry.sigmas``, ``latentry.tables``, ``latentry.attention``, ``latentry.guidance``, ``latentry.conditioners``,
-``latentry.models`` and ``latentry.commands``, and the conformance kit in ``latentry.testing``. Importing this package
-imports neither torch nor any plugin; most names are imported on first use.
+``latentry.models``, ``latentry.names``, ``latentry.batches`` and ``latentry.commands``, and the conformance kit in
+``latentry.testing``. Importing this package imports neither torch nor any plugin; most names are imported on first use.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from latentry._specs import (
 from latentry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from latentry import attention, batches, commands, conditioners, guidance, models, sigmas, solvers, tables
+    from latentry import attention, batches, commands, conditioners, guidance, models, names, sigmas, solvers, tables
     from latentry._contract._curve import Curve
     from latentry._contract._embedding import EmbeddingRequest
     from latentry._contract._lora import LoraMode, LoraRequest
@@ -113,7 +113,7 @@ else:
         __name__,
         {
             **dict.fromkeys(("attention", "batches", "commands", "conditioners", "guidance", "models"), ""),
-            **dict.fromkeys(("sigmas", "solvers", "tables"), ""),
+            **dict.fromkeys(("names", "sigmas", "solvers", "tables"), ""),
             "Curve": "_contract._curve",
             "LoraMode": "_contract._lora",
             "LoraRequest": "_contract._lora",
@@ -294,6 +294,7 @@ __all__ = [
     "inspect_model",
     "lazy_exports",
     "models",
+    "names",
     "option_schema",
     "read_recipe",
     "read_texts",

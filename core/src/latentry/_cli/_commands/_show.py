@@ -39,9 +39,9 @@ def show(picture: Path, as_json: bool) -> None:
         print_json(recipe)
         return
     request = recipe.pop("request")
-    print_block(str(picture), request)
+    print_block(str(picture), {name: value for name, value in request.items() if value not in (None, "", [], {})})
     print_block("made with", {role: _ingredient(used) for role, used in recipe.pop("plugins").items()})
-    print_block("further", recipe)
+    print_block("further", {name: value for name, value in recipe.items() if value not in (None, "", [], {})})
 
 
 def _show_foreign(picture: Path, settings: ForeignSettings, *, as_json: bool) -> None:

@@ -82,10 +82,10 @@ def _attention(host: PluginHost) -> Iterator[Finding]:
 
     reasons = {name: unavailable(host.attention_backends, name) for name in host.attention_backends}
     usable = [name for name, reason in reasons.items() if reason is None]
-    others = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason is not None)
     yield Finding("attention", "ok", f"{', '.join(usable) or 'plain arithmetic'} can be used")
-    if others:
-        yield Finding("attention", "note", f"cannot be used: {others}", "latentry attention NAME")
+    for reason in dict.fromkeys(reason for reason in reasons.values() if reason is not None):
+        those = ", ".join(name for name in reasons if reasons[name] == reason)
+        yield Finding("attention", "note", f"{those} cannot be used: {reason}", "latentry attention NAME")
 
 
 def _memory() -> Iterator[Finding]:

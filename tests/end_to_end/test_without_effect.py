@@ -28,6 +28,7 @@ VALUES = {
     "upscale_mode": "latent",
     "denoise_overlap": "8",
     "blocks_per_group": "2",
+    "prefetch": "",
 }
 
 
@@ -43,9 +44,10 @@ def test_every_option_that_needs_another_is_tried() -> None:
 @pytest.mark.parametrize("name", VALUES)
 def test_it_is_refused_alone(name: str, tmp_path: Path) -> None:
     option = needing()[name]
-    done = fresh("generate", "a", option.opts[0], VALUES[name], folder=tmp_path)
+    typed = [option.opts[0], *filter(None, [VALUES[name]])]
+    done = fresh("generate", "a", *typed, folder=tmp_path)
     assert done.code == 2
-    assert done.err.startswith(f"error: {option.opts[0]} {VALUES[name]}: it has no effect without --")
+    assert done.err.startswith(f"error: {' '.join(typed)}: it has no effect without --")
 
 
 def test_groups_of_blocks_are_refused_where_whole_networks_move(tmp_path: Path) -> None:

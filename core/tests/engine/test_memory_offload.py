@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +113,58 @@ def test_groups_of_blocks_take_turns(trio: Any, policy: MemoryPolicy, size: int)
     assert device.here == frozenset()
 
 
+def named(part: str, network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(f"{part}.{name}", tensor) for name, tensor in tensors(network).items()]
+
+
+class Later:
+    """A stand-in for a device with a stream for copies: a copy holds nothing until it is waited for."""
+
+    def __init__(self, parts: Any) -> None:
+        self.names = {id(tensor): name for part in parts for name, tensor in named(part, parts[part])}
+        self.told: list[tuple[str, str]] = []
+        self._copies: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def begin(self, tensor: Tensor) -> Tensor:
+        copy = torch.full_like(tensor, torch.nan)
+        self._copies[id(copy)] = copy, tensor
+        self.told.append(("begin", self.names[id(tensor)]))
+        return copy
+
+    def wait(self, copies: Iterable[Tensor]) -> None:
+        for copy in copies:
+            _, tensor = self._copies.pop(id(copy))
+            copy.copy_(tensor)
+            self.told.append(("wait", self.names[id(tensor)]))
+
+
+def test_the_next_blocks_are_copied_while_the_present_ones_run(trio: Any) -> None:
+    """What was begun is waited for before it is used, and a copy begins before the block ahead of its own runs."""
+    expected, ahead = use(trio), Later(trio.networks)
+    unet = trio.networks["unet"]
+    blocks = list(unet.body["blocks"])
+    policy = MemoryPolicy(offload="blocks", prefetch=True)
+    with offloaded(trio, device=CPU, policy=policy, move=lambda t, d: t.clone(), ahead=lambda device: ahead):
+        for number, block in enumerate(blocks):
+            block.register_forward_hook(lambda *args, number=number: ahead.told.append(("ran", str(number))))
+        assert torch.equal(use(trio), expected)
+        ahead.told.clear()
+        assert torch.equal(use(trio), expected)
+    weights = [f"unet.body.blocks.{number}.weight" for number in range(len(blocks))]
+    ran = [index for index, (what, _) in enumerate(ahead.told) if what == "ran"]
+    for number in range(1, len(blocks)):
+        begun, waited = ahead.told.index(("begin", weights[number])), ahead.told.index(("wait", weights[number]))
+        before = ran[number - 2] if number > 1 else -1
+        assert before < begun < ran[number - 1] < waited < ran[number]
+
+
+def test_nothing_is_copied_ahead_unless_asked_for(trio: Any) -> None:
+    ahead = Later(trio.networks)
+    with offloaded(trio, device=CPU, policy=BLOCKS, move=lambda t, d: t.clone(), ahead=lambda device: ahead):
+        use(trio)
+    assert not ahead.told
+
+
 @pytest.mark.parametrize("policy", [MODEL, BLOCKS])
 def test_it_comes_off_without_a_trace(trio: Any, policy: MemoryPolicy) -> None:
     before = {part: traces(network) for part, network in trio.networks.items()}
@@ -198,6 +251,7 @@ def test_a_policy_is_json_and_takes_nothing_unknown() -> None:
         {"blocks_per_group": 0},
         {"blocks_per_group": 2},
         {"offload": "model", "blocks_per_group": 2},
+        {"prefetch": True},
         {"dtypes": {"vae": "float8"}},
         {"tiles": True},
     ):

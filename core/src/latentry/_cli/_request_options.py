@@ -12,7 +12,7 @@ from latentry._cli._common_options import complete_files
 from latentry._cli._field_options import FieldOption, PanelOption, options_of
 from latentry._request._values._option import Panel
 
-POLICY = ("offload", "blocks_per_group")
+POLICY = ("offload", "blocks_per_group", "prefetch")
 """Fields of the memory policy that are options; its others are fields of a request too."""
 
 

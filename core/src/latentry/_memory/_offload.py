@@ -7,13 +7,14 @@ cannot be removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from latentry._memory._ahead import Ahead, ahead_of
 from latentry._memory._blocks import Split, split, whole
 from latentry._memory._residency import Group, Move, Residency, to_device
 from latentry._request._memory_policy import MemoryPolicy
@@ -31,7 +32,11 @@ class Owner(Protocol):
 
 @contextmanager
 def offloaded(
-    *models: Owner, device: torch.device | str, policy: MemoryPolicy, move: Move = to_device
+    *models: Owner,
+    device: torch.device | str,
+    policy: MemoryPolicy,
+    move: Move = to_device,
+    ahead: Callable[[torch.device], Ahead | None] = ahead_of,
 ) -> Iterator[None]:
     """Runs the networks of models on a device that holds only the weights in use.
 
@@ -44,10 +49,12 @@ def offloaded(
         device: where their networks run; their inputs are moved there.
         policy: with ``offload="none"`` this does nothing.
         move: copies weights to the device.
+        ahead: how weights are copied there before they are needed, with ``policy.prefetch``.
     """
     with ExitStack() as stack:
         if policy.offload != "none":
-            residency = Residency(torch.device(device), move)
+            place = torch.device(device)
+            residency = Residency(place, move, ahead(place) if policy.prefetch else None)
             stack.callback(residency.clear)
             for part, network in ((part, network) for model in models for part, network in model.networks.items()):
                 stack.enter_context(_hooked(network, _groups(part, network, policy), residency))

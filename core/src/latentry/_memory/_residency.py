@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from latentry._memory._ahead import Ahead
+
 Move = Callable[[Tensor, torch.device], Tensor]
 """Returns a copy of a tensor on a device."""
+Copies = dict[int, Tensor]
+"""Copies of tensors by the originals' ids."""
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -44,10 +48,20 @@ class Group:
 
     def load(self, device: torch.device, move: Move) -> None:
         """Puts copies on the device in their places."""
-        copies: dict[int, Tensor] = {}
+        copies: Copies = {}
         for members, name, tensor in self._slots:
             if id(tensor) not in copies:
                 copies[id(tensor)] = move(tensor, device)
+            members[name] = copies[id(tensor)]
+
+    def copies(self, copy: Callable[[Tensor], Tensor]) -> Copies:
+        """Copies of its tensors, which are not put in their places yet."""
+        tensors = {id(slot.tensor): slot.tensor for slot in self._slots}
+        return {key: copy(tensor) for key, tensor in tensors.items()}
+
+    def place(self, copies: Copies) -> None:
+        """Puts such copies in their places."""
+        for members, name, tensor in self._slots:
             members[name] = copies[id(tensor)]
 
     def unload(self) -> None:
@@ -57,36 +71,55 @@ class Group:
 
 
 class Residency:
-    """Keeps only those groups on the device that are needed now.
+    """Keeps only those groups on the device that are needed now, and the next one where it is copied ahead.
 
     Args:
         device: where networks run.
         move: copies weights there.
+        ahead: copies the group that followed the last time, while the present one is used; None: nothing is.
     """
 
-    def __init__(self, device: torch.device, move: Move = to_device) -> None:
+    def __init__(self, device: torch.device, move: Move = to_device, ahead: Ahead | None = None) -> None:
         self.device = device
-        self._move = move
+        self._move, self._ahead = move, ahead
         self._here: tuple[Group, ...] = ()
+        self._followers: dict[Group, Group] = {}
+        self._coming: tuple[Group, Copies] | None = None
 
     def require(self, *groups: Group) -> None:
         """Unloads all other groups, and then loads those of these that are missing."""
         if groups == self._here:
             return
         missing = [group for group in groups if group not in self._here]
+        if self._here:
+            self._followers[self._here[-1]] = groups[-1]
         for group in self._here:
             if group not in groups:
                 group.unload()
         self._here = groups
         try:
             for group in missing:
-                group.load(self.device, self._move)
+                self._load(group)
+            self._look_ahead()
         except BaseException:
             self.clear()
             raise
+
+    def _load(self, group: Group) -> None:
+        coming, self._coming = self._coming, None  # what was expected and is not needed is let go
+        if self._ahead is None or coming is None or coming[0] is not group:
+            group.load(self.device, self._move)
+            return
+        self._ahead.wait(coming[1].values())
+        group.place(coming[1])
+
+    def _look_ahead(self) -> None:
+        following = self._followers.get(self._here[-1])
+        if self._ahead is not None and following is not None and following not in self._here:
+            self._coming = following, following.copies(self._ahead.begin)
 
     def clear(self) -> None:
         """Unloads all groups."""
         for group in self._here:
             group.unload()
-        self._here = ()
+        self._here, self._coming = (), None

@@ -25,6 +25,9 @@ class MemoryPolicy(BaseModel):
         offload: ``model``: a network is on the device while it is used, and waits in main memory otherwise;
             ``blocks``: so does each group of a network's blocks, of which the device then never holds two.
         blocks_per_group: how many blocks following one another move together; only with ``blocks``.
+        prefetch: the group that follows is copied while the present one is used, on a stream of its own out of pinned
+            memory, from the second evaluation on; the device then holds two groups. Only with ``blocks``, and only CUDA
+            devices can.
         vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
             own), or where it would take more than half of the device's memory (``auto``).
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
@@ -43,14 +46,18 @@ class MemoryPolicy(BaseModel):
     blocks_per_group: Annotated[int, Option(Panel.DEVICE, needs="offload")] = Field(
         default=1, ge=1, description="Number of blocks that move together where blocks are offloaded."
     )
+    prefetch: Annotated[bool, Option(Panel.DEVICE, needs="offload")] = Field(
+        default=False, description="Copy the next blocks while the present ones are used: faster, and one group more."
+    )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
     capture: Capture = "off"
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)
 
-    @field_validator("blocks_per_group")
+    @field_validator("blocks_per_group", "prefetch")
     @classmethod
-    def _only_with_blocks(cls, blocks: int, info: ValidationInfo) -> int:
-        if blocks > 1 and info.data.get("offload", "blocks") != "blocks":
+    def _only_with_blocks(cls, value: int, info: ValidationInfo) -> int:
+        beyond_default = value > (1 if info.field_name == "blocks_per_group" else 0)
+        if beyond_default and info.data.get("offload", "blocks") != "blocks":
             raise ValueError(f"it must be left out: offload is {info.data['offload']}, and only blocks move in groups")
-        return blocks
+        return value

@@ -14,8 +14,8 @@ PREFIX = "LATENTRY_"
 GENERATE = frozenset(
     {
         *("model", "negative", "offline", "scheduler", "sigmas", "steps", "guidance", "width", "height"),
-        *("device", "dtype", "batch", "offload", "blocks_per_group", "vae_tiling", "vae_slicing", "capture"),
-        *("attention", "output", "quiet"),
+        *("device", "dtype", "batch", "offload", "blocks_per_group", "prefetch", "vae_tiling"),
+        *("vae_slicing", "capture", "attention", "output", "quiet"),
     }
 )
 """Settings of ``generate``: what holds for any picture. A seed, a mask or a prompt belongs to one."""

@@ -29,6 +29,11 @@ BranchKind = Literal["uncond", "skip-layers", "perturbed-attention", "smoothed-a
 attention to itself changed, to the identity or to that of blurred queries, or by a second, weaker network.
 """
 
+StepCacheKind = Literal["first-block", "taylor", "deep"]
+"""What a step cache leaves out: a transformer's blocks after the first, where that has changed little or at fixed
+evaluations, or the lower levels of a UNet.
+"""
+
 ALL_PROCESSES: frozenset[ProcessKind] = frozenset({"vp", "flow", "edm"})
 
 
@@ -280,6 +285,7 @@ class ModelFamilySpec(Spec):
         branches: what else ``Model.predict`` can be asked for: ``perturbed-attention``, ``smoothed-attention``.
         injection_points: the places where tensors can be added to the network's own, as patterns in which ``*`` stands
             for a number, e.g. ``down.*``; empty where ``Model.predict`` takes none. See ``ControlQuery``.
+        step_caches: the step caches that ``Model.predict`` takes as ``cache``, see ``latentry.models.CachedPass``.
         converter: ``package.module:function``; the function takes ``ModelFiles``, a variant's name and a
             ``Conversion``, writes the checkpoint in that form, and gives the paths of what it made; empty where there
             is none.
@@ -294,6 +300,7 @@ class ModelFamilySpec(Spec):
     optional_parts: tuple[str, ...] = ()
     branches: frozenset[BranchKind] = frozenset()
     injection_points: tuple[str, ...] = ()
+    step_caches: frozenset[StepCacheKind] = frozenset()
     converter: str = ""
 
 

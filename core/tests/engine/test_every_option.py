@@ -150,6 +150,7 @@ def values(place: Place, setup: Setup, name: str) -> list[Any]:
         "conditioning": [{"clip_skip": 1}],
         "attention_options": [{backend: {"x": 1}} for backend in host.attention_backends],
         "device": ["cpu", "cuda", "mps"],
+        "step_cache": ["deep:2"],
         "negative": ["grey and more"],
         "prompt": ["b"],
     }

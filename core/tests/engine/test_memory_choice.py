@@ -67,6 +67,7 @@ def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: An
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
         capture=request.capture,
+        step_cache=False,
         size=(64, 64),
         latent_width=8,
         together=1,

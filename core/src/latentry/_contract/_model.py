@@ -307,6 +307,8 @@ class Model(Protocol):
     ) -> Tensor:
         """The network's output for scaled samples (batch, channels, height, width).
 
+        A family that declares ``step_caches`` is also given ``cache``, a ``CachedPass``, where a request has one.
+
         Args:
             x: in the model's dtype.
             timestep: of all samples, on the process's own scale; or of each, (batch,), float32, which is only given to

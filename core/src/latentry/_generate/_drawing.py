@@ -165,8 +165,8 @@ class Drawing:
     def _draw(self, loaded: Sequence[LoadedModel]) -> GenerationResult:
         """Draws in batches. Where one fails with values that are not finite, the error has the pictures before it."""
         setup, model, done = self.setup, loaded[0].model, self.done
-        # an adaptive scheduler would choose the steps of one picture by the errors of the others
-        size = 1 if setup.plan.scheduler.adaptive else setup.request.batch
+        # what is decided by values would be decided for one picture by those of the others
+        size = 1 if setup.one_by_one else setup.request.batch
         batches = [self.indices[i : i + size] for i in range(0, len(self.indices), size)]
         failure: NonFiniteError | None = None
         notes = dict.fromkeys(setup.notes)

@@ -32,6 +32,13 @@ class GuidedNetwork:
                 remedy="Use another method.",
                 field="guidance_method",
             )
+        if self.setup.step_cache is not None:
+            raise IncompatibleError(
+                "A step cache remembers earlier steps of a run.",
+                why="Here the network is asked without one.",
+                remedy="Leave it out.",
+                field="step_cache",
+            )
 
     def noise(self, pictures: Sequence[int]) -> Tensor:
         """The standard normal noise that pictures of the request begin with, (pictures, channels, height, width)."""

@@ -53,12 +53,15 @@ class SavedJob:
             "drawn": [],
         }
         for number, drawn in enumerate(self.done.drawn):
-            about["drawn"].append({"indices": list(drawn.indices), "evaluations": drawn.sampled.evaluations})
+            counts = {"evaluations": drawn.sampled.evaluations, "made_up": drawn.sampled.made_up}
+            about["drawn"].append({"indices": list(drawn.indices), **counts})
             tensors[f"latents.{number}"] = drawn.sampled.latents.contiguous()
             tensors |= {f"picture.{number}.{i}": _levels(picture) for i, picture in enumerate(drawn.pictures)}
         if (begun := self.done.begun) is not None:
-            about["evaluations"], about["larger"] = begun.evaluations, begun.larger
-            for name, state in (("run", begun.run), ("guidance", begun.guidance)):
+            about["evaluations"], about["larger"], about["made_up"] = begun.evaluations, begun.larger, begun.made_up
+            for name, state in (("run", begun.run), ("guidance", begun.guidance), ("caches", begun.caches)):
+                if state is None:
+                    continue
                 about[name] = _about(state)
                 tensors |= {f"{name}.{key}": tensor.cpu().contiguous() for key, tensor in state.tensors.items()}
         return save(tensors, {"latentry.job": json.dumps(about)})
@@ -82,7 +85,7 @@ class SavedJob:
         drawn = [
             Drawn(
                 entry["indices"],
-                Sampled(tensors[f"latents.{number}"], entry["evaluations"]),
+                Sampled(tensors[f"latents.{number}"], entry["evaluations"], entry.get("made_up", 0)),
                 [_picture(tensors[f"picture.{number}.{i}"]) for i in range(len(entry["indices"]))],
             )
             for number, entry in enumerate(about["drawn"])
@@ -90,7 +93,9 @@ class SavedJob:
         begun = None
         if "run" in about:
             run, guidance = (_state(about[name], tensors, name) for name in ("run", "guidance"))
-            begun = Begun(run, guidance, about["evaluations"], about.get("larger", False))
+            caches = _state(about["caches"], tensors, "caches") if "caches" in about else None
+            counts = about["evaluations"], about.get("larger", False), about.get("made_up", 0)
+            begun = Begun(run, guidance, *counts, caches)
         given = {name: _picture(tensors[f"given.{name}"], mode) for name, mode in about["given"].items()}
         return cls(recipe, given, Progressed(drawn, about["batches"], begun))
 

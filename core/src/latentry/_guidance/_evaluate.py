@@ -11,11 +11,13 @@ from torch import Tensor
 
 from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._attention_change import AttentionChange
+from latentry._contract._cached_pass import CachePart
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
 from latentry._guidance._changing import UNCHANGING, Changing
 from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._rows import Predict, Rows
+from latentry._guidance._run_caches import RunCaches
 from latentry._guidance._tiles import Tiles
 from latentry._numerics._processes._point import Query
 from latentry._specs import BranchKind
@@ -73,6 +75,7 @@ class BatchEvaluate:
         controls: the conditioners that steer the network.
         changing: what changes from one evaluation to the next.
         tiles: the parts in which samples go through it; None: whole.
+        caches: the step cache of the run; None: the network is always run in full.
     """
 
     def __init__(
@@ -84,9 +87,10 @@ class BatchEvaluate:
         controls: Controls = NO_CONTROLS,
         changing: Changing = UNCHANGING,
         tiles: Tiles | None = None,
+        caches: RunCaches | None = None,
     ) -> None:
         self._model, self._through, self._controls = model, predict, controls
-        self._changing, self._tiles = changing, tiles
+        self._changing, self._tiles, self._caches = changing, tiles, caches
         self._conditioning = {False: cond, True: uncond}
         self._groups: dict[Hashable, list[tuple[list[int], Conditioning]]] = {}
 
@@ -104,13 +108,15 @@ class BatchEvaluate:
     ) -> Tensor:
         x = torch.cat([query.input.to(self._model.dtype)] * len(negative))
         outputs: list[tuple[int, Tensor]] = []
-        for rows, conditioning in self._grouped(negative, query.index):
+        plain = not layers and attention is None
+        for number, (rows, conditioning) in enumerate(self._grouped(negative, query.index)):
             some = x if len(rows) == len(x) else x[rows]
             sides = [negative[row * len(negative) // len(x)] for row in rows]
             steer, weights = self._controls.at(query, sides), self._changing.weights(query)
             told = self._changing.told(query, conditioning)
             by_row = (weights,) * len(some) if weights else ()
-            output = self._output(Rows(self._model, some, query.timestep, told, layers, attention, steer, by_row))
+            kept = self._kept(query, negative, number, len(some)) if plain else ()
+            output = self._output(Rows(self._model, some, query.timestep, told, layers, attention, steer, by_row, kept))
             if len(rows) == len(x):
                 return output
             outputs += zip(rows, output, strict=True)
@@ -122,10 +128,21 @@ class BatchEvaluate:
             return self._through(rows)
         return self._tiles(rows.x, lambda part: self._through(replace(rows, x=part)))
 
+    def _kept(self, query: Query, negative: tuple[bool, ...], group: int, rows: int) -> tuple[CachePart, ...]:
+        """What the step cache keeps of rows of a group: for as long as their prompts stay the same."""
+        if self._caches is None:
+            return ()
+        key = repr((negative, self._which(negative, query.index), group))
+        return (CachePart(self._caches.memory(key), rows, query.timestep),)
+
+    def _which(self, negative: tuple[bool, ...], index: int) -> tuple[int, ...]:
+        """Which of its texts each row's prompt is at a step."""
+        return tuple(prompt.which(index) for side in negative for prompt in self._conditioning[side])
+
     def _grouped(self, negative: tuple[bool, ...], index: int) -> list[tuple[list[int], Conditioning]]:
         """Rows of equal shapes, with their conditioning joined once and kept for the next query."""
         prompts = [prompt for side in negative for prompt in self._conditioning[side]]
-        key = negative, tuple(prompt.which(index) for prompt in prompts)
+        key = negative, self._which(negative, index)
         if key not in self._groups:
             rows = [prompt.at(index) for prompt in prompts]
             alike: dict[object, list[int]] = {}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentry._conditioning._controls import Steer
 from latentry._contract._attention_change import AttentionChange
+from latentry._contract._cached_pass import CachedPass, CachePart
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model, VariesLoras, takes_rows_of_lora_weights, takes_rows_of_timesteps
@@ -31,6 +32,7 @@ class Rows:
         attention: a change of the picture's attention to itself.
         steer: gives what conditioners inject; such rows go through alone.
         weights: for each row, those of the LoRAs whose weights are given at each evaluation, see ``VariesLoras``.
+        caches: of rows with a step cache.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Rows:
     attention: AttentionChange | None = None
     steer: Steer | None = None
     weights: tuple[tuple[float, ...], ...] = ()
+    caches: tuple[CachePart, ...] = ()
 
     def predict(self) -> Tensor:
         """The network's output for these rows."""
@@ -49,10 +52,14 @@ class Rows:
             with inference():
                 injected = self.steer(self.x, self.timestep, self.conditioning)
             changed |= {"injected": injected} if injected else {}
+        cached = CachedPass(self.caches) if self.caches else None
+        changed |= {"cache": cached} if cached else {}
         with plugin_call(self.model), inference(), self._weighing():  # families need not know of what is not asked for
             output = self.model.predict(
                 self.x, self.timestep, self.conditioning, skip_layers=self.skip_layers, **changed
             )
+            if cached:
+                cached.commit()
         return normal(output)
 
     @property
@@ -71,7 +78,15 @@ class Rows:
             timestep,
             self.steer,
             len(first) if takes_rows_of_lora_weights(self.model) else first,
+            self._cached_kind,
         )
+
+    @property
+    def _cached_kind(self) -> Hashable:
+        """Rows whose LoRAs have weights of their own go alone: of some of them, blocks would be left out."""
+        if not self.caches:
+            return None
+        return self.caches if self.weights else self.caches[0].memory.cache.kind
 
     def _weighing(self) -> AbstractContextManager[None]:
         if not self.weights:
@@ -97,6 +112,7 @@ def predict_together(several: Sequence[Rows]) -> list[Tensor]:
         first.skip_layers,
         first.attention,
         weights=tuple(weights for rows in several for weights in rows.weights),
+        caches=tuple(part for rows in several for part in rows.caches),
     )
     return list(torch.split(joined.predict(), [len(rows.x) for rows in several]))
 

@@ -13,6 +13,7 @@ from latentry._contract._curve import OverRun, bounded
 from latentry._contract._embedding import EmbeddingRequest
 from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
+from latentry._contract._step_cache import StepCache
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
 from latentry._request._values import _reading
 from latentry._request._values._control import ControlRequest
@@ -59,6 +60,10 @@ HEAVIEST = 100.0
 _SURROGATE = re.compile("[\ud800-\udfff]")
 PAIR = "NAME=VALUE"
 SHARES = "FROM,TO"
+
+
+def _step_cache(text: str | None) -> str | None:
+    return None if text is None else StepCache.parse(text).text
 
 
 class GenerationRequest(BaseModel):
@@ -280,6 +285,13 @@ class GenerationRequest(BaseModel):
         default=None,
         description="Run the denoiser as a graph: as TorchScript, made in seconds, of the same bits; so from the third "
         "time on (auto); or by torch.compile, made in minutes.",
+    )
+    step_cache: Annotated[str | None, Option(Panel.DEVICE, metavar="KIND[:NUMBER]"), AfterValidator(_step_cache)] = (
+        Field(
+            default=None,
+            description="Leave out a part of the network at some steps, faster and less exact: first-block:0.1 where "
+            "it would change little, taylor:3 or deep:3 at two of three.",
+        )
     )
     attention: Annotated[str, Option(Panel.DEVICE, names="attention_backends")] = Field(
         default="auto",

@@ -27,6 +27,7 @@ class GenerationResult:
         latents: (pictures, channels, height, width), at least float32, on the CPU.
         recipes: one for each picture.
         evaluations: network evaluations of each picture's run; the most, where a scheduler chooses its own steps.
+        made_up: how many of them a step cache made up; the least, where it chooses for each picture.
         notes: what the person who asked should know, one sentence each.
         loaded: what became of the tensors of the checkpoint's files.
         parameters: makes of a recipe the text that AUTOMATIC1111 and its kin read.
@@ -38,6 +39,7 @@ class GenerationResult:
     evaluations: int
     notes: tuple[str, ...] = ()
     loaded: LoadReport | None = None
+    made_up: int = 0
     parameters: Callable[[Recipe], str] = field(default=_nothing, repr=False, compare=False)
 
     def save(self, output: Path | str) -> tuple[Path, ...]:

@@ -51,6 +51,7 @@ def choose_memory(
     tiling: Tiling | None,
     slicing: bool | None,
     capture: Capture | None,
+    step_cache: bool,
     size: tuple[int, int],
     latent_width: int,
     together: int,
@@ -66,6 +67,7 @@ def choose_memory(
         tiling: whether pictures go through the autoencoder in tiles.
         slicing: whether pictures go through it one by one.
         capture: whether and how networks are captured as graphs.
+        step_cache: parts of the network are left out at some evaluations.
         size: width and height of the result in pixels.
         latent_width: width of its latents.
         together: how many pictures are decoded together.
@@ -73,7 +75,8 @@ def choose_memory(
         dtype: what they run in where ``dtypes`` says nothing.
 
     Raises:
-        OptionError: there is no such part, tiles of that side are not possible, or graphs do not go with the offload.
+        OptionError: there is no such part, tiles of that side are not possible, or graphs do not go with the offload
+            or the step cache.
     """
     chosen = _dtypes(policy.dtypes if dtypes is None else dtypes, tuple(dict.fromkeys(parts)))
     width, height = size
@@ -86,19 +89,21 @@ def choose_memory(
         size=chosen.get("vae", torch.float32 if dtype == torch.float16 else dtype).itemsize,
         memory=memory_of(device),
     )
-    return ChosenMemory(
-        policy, tile, one_by_one, chosen, _capture(policy.capture if capture is None else capture, policy)
-    )
+    graphs = _capture(policy.capture if capture is None else capture, policy, step_cache=step_cache)
+    return ChosenMemory(policy, tile, one_by_one, chosen, graphs)
 
 
-def _capture(capture: Capture, policy: MemoryPolicy) -> Capture:
-    if policy.offload == "none":
+def _capture(capture: Capture, policy: MemoryPolicy, *, step_cache: bool) -> Capture:
+    if capture == "off" or (policy.offload == "none" and not step_cache):
         return capture
-    if capture in ("off", "auto"):
+    if capture == "auto":
         return "off"
+    beside, why = f"offload {policy.offload}", "A graph holds its weights where they were when it was captured."
+    if policy.offload == "none":
+        beside, why = "a step cache", "A graph is the whole network, of which a step cache leaves out a part."
     raise OptionError(
-        f"The networks cannot be captured by {capture} with offload {policy.offload}.",
-        why="A graph holds its weights where they were when it was captured, and offload moves them.",
+        f"The networks cannot be captured by {capture} with {beside}.",
+        why=why,
         remedy="Leave out one of the two.",
         field="capture",
     )

@@ -14,6 +14,7 @@ from latentry._contract._curve import Curve, largest
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps, StatesGuidance
 from latentry._contract._progress import Progress, ProgressEvent
+from latentry._contract._step_cache import StepCache
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
 from latentry._files._finding._access import Access
@@ -52,6 +53,7 @@ from latentry._resolve._shown._inputs import Inputs, read_inputs
 from latentry._resolve._shown._read_picture import Picture
 from latentry._resolve._shown._task import check_references
 from latentry._resolve._sigmas import choose_sigmas
+from latentry._resolve._step_cache import choose_step_cache
 from latentry._resolve._useless._idle_options import Idle, find_idle, find_idle_of_guidance
 from latentry._resolve._useless._known_idle import KnownIdle
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
@@ -185,6 +187,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         )
     plan = laid_out.plan
     check_plan(opening, plan, len(canvas.tiles) if canvas.tiles else 1)
+    step_cache = choose_step_cache(host, request, located, plan, tiled=canvas.tiles is not None)
     options = _guidance_options(host, request, located, method, laid_out)
     guidance = choose_guidance(options, method, located.variant, checkpoint, plan)
     useless = without_effect(request, canvas, guidance, plan)
@@ -203,6 +206,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
         capture=request.capture,
+        step_cache=step_cache is not None,
         size=canvas.size,
         latent_width=canvas.latent_shape[-1],
         together=min(request.batch, len(request.prompts)),
@@ -258,11 +262,12 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         core=host.core_version,
         plan_digest=laid_out.digest,
         tiles=canvas.tiles,
+        step_cache=step_cache,
         notes=(
             *laid_out.notes,
             *(f"The option {each.name} has no effect here. {each.why}" for each in useless),
             *canvas.notes,
-            *(_about_batches(request, plan) if not any(each.field == "batch" for each in useless) else ()),
+            *(_about_batches(request, plan, step_cache) if not any(each.field == "batch" for each in useless) else ()),
             *embeddings.notes,
             *loras.notes,
             *_about_graphs(memory, loras),
@@ -289,9 +294,13 @@ def _about_graphs(memory: ChosenMemory, loras: ChosenLoras) -> Iterator[str]:
         yield "The network is not captured as graphs: they would hold the LoRAs' weights, which change over the run."
 
 
-def _about_batches(request: GenerationRequest, plan: Plan) -> Iterator[str]:
-    if plan.scheduler.adaptive and min(request.batch, len(request.prompts)) > 1:
+def _about_batches(request: GenerationRequest, plan: Plan, cache: StepCache | None) -> Iterator[str]:
+    if min(request.batch, len(request.prompts)) == 1:
+        return
+    if plan.scheduler.adaptive:
         yield "The scheduler chooses its steps for each picture: they are drawn one at a time, whatever the batch."
+    elif cache is not None and cache.by_change:
+        yield "The step cache decides for each picture: they are drawn one at a time, whatever the batch."
 
 
 def _opened(

@@ -13,6 +13,7 @@ from latentry._contract._conditioning import PromptSettings
 from latentry._contract._curve import Curve
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
+from latentry._contract._step_cache import StepCache
 from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Fingerprints
 from latentry._guidance._guidance import Guidance
@@ -57,6 +58,7 @@ class Setup:
         fingerprints: of files; those that an engine keeps between requests.
         plan_digest: sha256 of the plan file's numbers, where there is one.
         tiles: the parts in which samples go through the network; None: whole.
+        step_cache: at which evaluations a part of the network is left out; None: never.
         larger: the second pass of a request with ``upscale``, which begins from what the first one drew.
         float32_autoencoder: the autoencoder runs in float32 because it overflowed in its own dtype.
     """
@@ -84,6 +86,7 @@ class Setup:
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     plan_digest: str = ""
     tiles: Tiles | None = None
+    step_cache: StepCache | None = None
     larger: Setup | None = None
     float32_autoencoder: bool = False
 
@@ -129,6 +132,11 @@ class Setup:
     def _key(self, located: Located) -> tuple[Hashable, ...]:
         where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
         return (located.files, located.variant.name, *where)
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether pictures are sampled one at a time, because their own values decide what is evaluated."""
+        return self.plan.scheduler.adaptive or (self.step_cache is not None and self.step_cache.by_change)
 
     @property
     def steps(self) -> int:

@@ -23,6 +23,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         process="flow",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         injection_points=("double.*", "single.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
+        step_caches=frozenset({"first-block", "taylor"}),
         variants=(
             VariantSpec(
                 name="dev",

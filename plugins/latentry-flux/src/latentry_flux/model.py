@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry.models import AttentionChange, CachedPass, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.flux import flux_pairs
 from latentry_diffusers.model.distilled_guidance import guidance_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.model.rotary import Rotary, RotaryTables, Size
+from latentry_diffusers.model.step_cache import TransformerCache
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.t5 import encode_t5
 from latentry_flux.packing import pack, positions, text_positions, unpack
@@ -54,6 +55,8 @@ class Flux(NetworksInMemory):
         self._rotary = RotaryTables(self.transformer.pos_embed, text_positions, positions)
         self._config = checkpoint.bundle.config("transformer")
         super().__init__(checkpoint, networks, parts.report, lambda: flux_pairs(self._config))
+        blocks = [*self.transformer.transformer_blocks, *self.transformer.single_transformer_blocks]
+        self.step_cache = TransformerCache(blocks)
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) from T5, ``pooled`` (batch, width) from CLIP, ``guidance`` (batch,).
@@ -86,24 +89,27 @@ class Flux(NetworksInMemory):
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
         injected: Mapping[str, Tensor] | None = None,
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The transformer's output, unpacked; it is shown more than x by Fill, Canny and Depth."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
         text_rows, picture_rows = self._rotary(Size(text.shape[1], height, width, x.device))
         inputs = [x, *(conditioning[name] for name in ("masked", "mask", "shown") if name in conditioning)]
-        output: Tensor = self.transformer(
-            pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
-            timestep=timestep_rows(timestep / TIMESTEPS, x),
-            guidance=conditioning.tensors.get("guidance"),
-            encoder_hidden_states=text,
-            pooled_projections=conditioning["pooled"],
-            txt_ids=text_rows,
-            img_ids=picture_rows,
-            joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2), injected),
-            controlnet_block_samples=block_tensors(injected, "double", self._config["num_layers"], x),
-            controlnet_single_block_samples=block_tensors(injected, "single", self._config["num_single_layers"], x),
-            return_dict=False,
-        )[0]
+        output: Tensor
+        with self.step_cache.serving(cache, len(x)):
+            output = self.transformer(
+                pack(torch.cat([each.to(self.dtype) for each in inputs], dim=1)),
+                timestep=timestep_rows(timestep / TIMESTEPS, x),
+                guidance=conditioning.tensors.get("guidance"),
+                encoder_hidden_states=text,
+                pooled_projections=conditioning["pooled"],
+                txt_ids=text_rows,
+                img_ids=picture_rows,
+                joint_attention_kwargs=self.attention_options(attention, (height // 2, width // 2), injected),
+                controlnet_block_samples=block_tensors(injected, "double", self._config["num_layers"], x),
+                controlnet_single_block_samples=block_tensors(injected, "single", self._config["num_single_layers"], x),
+                return_dict=False,
+            )[0]
         return unpack(output, height, width)
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

@@ -25,6 +25,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         conditioning="latentry_diffusers.text.clip_skip:ClipConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
+        step_caches=frozenset({"deep"}),
         variants=(
             VariantSpec(
                 name="sd15",

@@ -30,6 +30,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
             *(f"joint.*.{part}.*" for part in ("key", "value", "query-norm", "key-norm")),
             "joint.weight.*",
         ),
+        step_caches=frozenset({"first-block", "taylor"}),
         variants=(
             VariantSpec(
                 name="sd35-medium",

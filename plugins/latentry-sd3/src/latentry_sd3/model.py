@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry.models import AttentionChange, CachedPass, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.conditioning.injection import block_tensors
 from latentry_diffusers.layouts.sd3 import sd3_pairs
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.model.step_cache import TransformerCache
 from latentry_diffusers.text.clip_skip import clip_skip_of
 from latentry_sd3.parts import CLIPS, THIRD
 from latentry_sd3.prompts import encode
@@ -43,6 +44,7 @@ class StableDiffusion3(NetworksInMemory):
         encoders = {part: text.encoder for part, text in named if text}
         networks = {**encoders, "transformer": self.transformer, "vae": self.vae}
         super().__init__(checkpoint, networks, parts.report, lambda: sd3_pairs(checkpoint.bundle.config("transformer")))
+        self.step_cache = TransformerCache(self.transformer.transformer_blocks)
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width) and ``pooled`` (batch, width); see ``prompts.encode``."""
@@ -66,21 +68,24 @@ class StableDiffusion3(NetworksInMemory):
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
         injected: Mapping[str, Tensor] | None = None,
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The transformer's output, the blocks of ``skip_layers`` left out."""
         patch, blocks = self.transformer.config.patch_size, len(self.transformer.transformer_blocks)
-        output: Tensor = self.transformer(
-            x.to(self.dtype),
-            timestep=timestep_rows(timestep, x),
-            encoder_hidden_states=conditioning["text"],
-            pooled_projections=conditioning["pooled"],
-            block_controlnet_hidden_states=block_tensors(injected, "block", blocks, x),
-            skip_layers=list(skip_layers),
-            joint_attention_kwargs=self.attention_options(
-                attention, (x.shape[-2] // patch, x.shape[-1] // patch), injected
-            ),
-            return_dict=False,
-        )[0]
+        output: Tensor
+        with self.step_cache.serving(cache, len(x)):
+            output = self.transformer(
+                x.to(self.dtype),
+                timestep=timestep_rows(timestep, x),
+                encoder_hidden_states=conditioning["text"],
+                pooled_projections=conditioning["pooled"],
+                block_controlnet_hidden_states=block_tensors(injected, "block", blocks, x),
+                skip_layers=list(skip_layers),
+                joint_attention_kwargs=self.attention_options(
+                    attention, (x.shape[-2] // patch, x.shape[-1] // patch), injected
+                ),
+                return_dict=False,
+            )[0]
         return output
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

@@ -26,6 +26,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         conditioning="latentry_sdxl.micro:MicroConditioning",
         branches=frozenset({"perturbed-attention", "smoothed-attention"}),
         injection_points=("down.*", "mid", "adapter.*", "cross.*.key.*", "cross.*.value.*", "cross.mask.*"),
+        step_caches=frozenset({"deep"}),
         variants=(
             VariantSpec(
                 name="base",

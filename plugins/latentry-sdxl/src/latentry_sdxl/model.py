@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings, timestep_rows
+from latentry.models import AttentionChange, CachedPass, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.conditioning.injection import unet_options
 from latentry_diffusers.layouts.unet import unet_pairs
 from latentry_diffusers.model.masking import mask_and_masked, with_mask
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.model.step_cache import UNetCache
 from latentry_diffusers.text.clip import encode_clip
 from latentry_diffusers.text.clip_skip import clip_skip_of
 from latentry_sdxl.micro import MicroConditioning
@@ -42,6 +43,7 @@ class StableDiffusionXL(NetworksInMemory):
         encoders = {part: text.encoder for part, text in zip(checkpoint.bundle.tokenizers, self.text, strict=True)}
         networks = {**encoders, "unet": self.unet, "vae": self.vae}
         super().__init__(checkpoint, networks, parts.report, lambda: unet_pairs(checkpoint.unet))
+        self.step_cache = UNetCache(self.unet)
         self._time_ids, self._zeros = time_ids, zeros
 
     @torch.no_grad()
@@ -76,17 +78,20 @@ class StableDiffusionXL(NetworksInMemory):
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
         injected: Mapping[str, Tensor] | None = None,
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The UNet's output; the inpainting network also takes the mask and the picture around it."""
-        output: Tensor = self.unet(
-            with_mask(x.to(self.dtype), conditioning),
-            timestep_rows(timestep, x),
-            encoder_hidden_states=conditioning["text"],
-            cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1]), injected),
-            added_cond_kwargs={"text_embeds": conditioning["pooled"], "time_ids": conditioning["time_ids"]},
-            return_dict=False,
-            **unet_options(self.unet, injected, x),
-        )[0]
+        output: Tensor
+        with self.step_cache.serving(cache, len(x)):
+            output = self.unet(
+                with_mask(x.to(self.dtype), conditioning),
+                timestep_rows(timestep, x),
+                encoder_hidden_states=conditioning["text"],
+                cross_attention_kwargs=self.attention_options(attention, (x.shape[-2], x.shape[-1]), injected),
+                added_cond_kwargs={"text_embeds": conditioning["pooled"], "time_ids": conditioning["time_ids"]},
+                return_dict=False,
+                **unet_options(self.unet, injected, x),
+            )[0]
         return output
 
     def inpainting(self, pixels: Tensor, mask: Tensor) -> Mapping[str, Tensor]:

@@ -87,8 +87,9 @@ class Saver:
         request = result.recipes[0].request
         assert request.steps is not None
         method = f"{request.scheduler}, {request.sigmas}" if request.plan is None else request.plan
+        made_up = f", {result.made_up} of them made up by the step cache" if request.step_cache else ""
         print_message(
-            f"{method}, {counted(request.steps, 'step')} ({counted(result.evaluations, 'evaluation')}), "
+            f"{method}, {counted(request.steps, 'step')} ({counted(result.evaluations, 'evaluation')}{made_up}), "
             f"guidance {request.guidance:g}, seed {request.seed}"
         )
         self._tell(result.notes)

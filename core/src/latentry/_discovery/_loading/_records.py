@@ -25,6 +25,7 @@ from latentry._specs import (
     SigmaPreference,
     SigmaScheduleSpec,
     Spec,
+    StepCacheKind,
     VariantSpec,
 )
 
@@ -109,6 +110,7 @@ def _(spec: SigmaScheduleSpec) -> Iterator[str]:
 def _(spec: ModelFamilySpec) -> Iterator[str]:
     yield from _process_faults(frozenset({spec.process}))
     yield from _choice_faults("branches", spec.branches, BranchKind, empty=True)
+    yield from _choice_faults("step_caches", spec.step_caches, StepCacheKind, empty=True)
     if not (spec.variants and all(isinstance(variant, VariantSpec) for variant in spec.variants)):
         yield "its variants must be one or more VariantSpec"
     for variant in spec.variants:

@@ -82,6 +82,7 @@ def to_result(
         latents=torch.cat([batch.sampled.latents for batch in drawn]),
         recipes=tuple(setup.recipe(index, given) for batch in drawn for index in batch.indices),
         evaluations=max(batch.sampled.evaluations for batch in drawn),
+        made_up=min(batch.sampled.made_up for batch in drawn),
         notes=notes,
         loaded=model.report,
         parameters=partial(parameters, host),

@@ -25,6 +25,7 @@ from latentry._guidance._changing import Changing
 from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
 from latentry._guidance._refiner import SwitchToRefiner
+from latentry._guidance._run_caches import RunCaches
 from latentry._guidance._weak_model import WithWeakModel
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
 
 
 class Sampled(NamedTuple):
-    """One batch: latents (batch, channels, height, width), and how many evaluations its run took."""
+    """One batch: latents (batch, channels, height, width), how many evaluations its run took, and how many of them a
+    step cache made up.
+    """
 
     latents: Tensor
     evaluations: int
+    made_up: int = 0
 
     def to(self, device: torch.device) -> Sampled:
         """With the latents on a device."""
@@ -56,12 +60,16 @@ class Begun(NamedTuple):
         guidance: the guidance's memory.
         evaluations: how many it took.
         larger: it is in its second, larger pass.
+        made_up: how many of the evaluations a step cache made up.
+        caches: what the step cache keeps, where there is one.
     """
 
     run: RunState
     guidance: RunState
     evaluations: int
     larger: bool = False
+    made_up: int = 0
+    caches: RunState | None = None
 
 
 class Halted(Leaving):
@@ -85,6 +93,7 @@ class _Batch(NamedTuple):
     check: FiniteCheck
     progress: BatchProgress
     glimpse: BatchGlimpse
+    caches: RunCaches | None
 
 
 @dataclass(frozen=True)
@@ -121,23 +130,33 @@ class Sampling:
         progress("encode", 0, "Encoding the prompt")
         assert self.setup.request.seed is not None
         check = FiniteCheck()
-        evaluate, keyed = self.evaluate(pictures, check), KeyedNoise(self.setup.request.seed, pictures)
+        caches = self._caches(begun)
+        evaluate, keyed = self.evaluate(pictures, check, caches), KeyedNoise(self.setup.request.seed, pictures)
         initial = self.initial_noise(pictures)
         run = self._run(initial, self.given.draws or keyed, begun)
         glimpse = BatchGlimpse(self.loaded[0].model, tuple(pictures), self.setup.size, self.company)
-        batch = _Batch(run, evaluate, initial, check, progress, glimpse)
+        batch = _Batch(run, evaluate, initial, check, progress, glimpse, caches)
         progress("sample", run.index, "Sampling", run)
         steps = len(self.setup.plan)
         try:
             with self.company.sampling():
-                evaluations = self._solve(batch, begun)
+                evaluations, made_up = self._solve(batch, begun)
         except PluginError:
             check.raise_first(steps)  # where values are not finite, that explains the failure
             raise
         finally:
             run.close()
         check.raise_first(steps)
-        return Sampled(run.sample, evaluations)
+        return Sampled(run.sample, evaluations, made_up)
+
+    def _caches(self, begun: Begun | None) -> RunCaches | None:
+        """The step cache at its start, or where it was left."""
+        if self.setup.step_cache is None:
+            return None
+        caches = RunCaches(self.setup.step_cache)
+        if begun is not None and begun.caches is not None:
+            caches.resume(begun.caches)
+        return caches
 
     def _run(self, initial: Tensor, noise: NoiseSource, begun: Begun | None) -> Run:
         """The run from its start, or from where it was left."""
@@ -145,11 +164,11 @@ class Sampling:
             return self.start.plan.start(self.start.sample(initial), noise=noise)
         return self.start.plan.resume(begun.run, noise=noise)
 
-    def _solve(self, batch: _Batch, begun: Begun | None) -> int:
-        """Takes a run to its end and returns the number of its evaluations."""
+    def _solve(self, batch: _Batch, begun: Begun | None) -> tuple[int, int]:
+        """Takes a run to its end and returns the number of its evaluations, and of those that were made up."""
         run, check, guidance = batch.run, batch.check, self.setup.guidance
         memory = guidance.empty if begun is None else guidance.memory(begun.guidance)
-        evaluations = 0 if begun is None else begun.evaluations
+        evaluations, made_up = (0, 0) if begun is None else (begun.evaluations, begun.made_up)
         while (query := run.query) is not None:
             level = run.point
             try:
@@ -159,11 +178,14 @@ class Sampling:
                 if interrupted.wish != "pause":
                     raise
                 check.raise_first(len(self.setup.plan))
-                raise Halted(Begun(run.state(), guidance.state(memory, query.index), evaluations)) from None
-            memory, evaluations = guided.memory, evaluations + 1
+                kept = None if batch.caches is None else batch.caches.state(self.setup.plan, query.index)
+                states = run.state(), guidance.state(memory, query.index)
+                raise Halted(Begun(*states, evaluations, made_up=made_up, caches=kept)) from None
+            real = batch.caches is None or batch.caches.take_real()
+            memory, evaluations, made_up = guided.memory, evaluations + 1, made_up + (not real)
             check.add(Source("guidance", query.index), guided.output)
             batch.glimpse.take(self.setup.plan, query, guided.output)
-            run.advance(guided.output, uncond=guided.uncond)
+            run.advance(guided.output, uncond=guided.uncond, real=real)
             if run.point != level:
                 check.add(Source("the scheduler", query.index), run.sample)
                 # a step of several evaluations is blended once, when it has reached its end
@@ -174,7 +196,7 @@ class Sampling:
                 check.raise_first(len(self.setup.plan))
             if run.index > query.index:
                 batch.progress("sample", run.index, "Sampling", run, batch.glimpse)
-        return evaluations
+        return evaluations, made_up
 
     def initial_noise(self, pictures: Sequence[int]) -> Tensor:
         """The noise that pictures begin with: the caller's, or that of the seed."""
@@ -192,12 +214,11 @@ class Sampling:
         """Around calls of the guidance."""
         return plugin_call(self.setup.guidance)
 
-    def evaluate(self, pictures: Sequence[int], check: FiniteCheck) -> Evaluate:
-        """What evaluates the networks for some pictures; outputs are noted in the check."""
+    def evaluate(self, pictures: Sequence[int], check: FiniteCheck, caches: RunCaches | None = None) -> Evaluate:
+        """What evaluates the networks for some pictures; outputs are noted in the check. Caches are the model's own."""
         models = [loaded.model for loaded in self.loaded]
-        first = CheckedEvaluate(
-            self._batch(self.loaded[0], pictures, self.start.controls), check, denoiser_of(models[0])
-        )
+        own = self._batch(self.loaded[0], pictures, self.start.controls, caches)
+        first = CheckedEvaluate(own, check, denoiser_of(models[0]))
         evaluate: Evaluate = first
         if self.setup.refiner is not None:
             second = denoiser_of(models[1], "the refiner's denoiser")
@@ -208,12 +229,18 @@ class Sampling:
             evaluate = WithWeakModel(evaluate, CheckedEvaluate(self._batch(self.loaded[-1], pictures), check, source))
         return evaluate
 
-    def _batch(self, loaded: LoadedModel, pictures: Sequence[int], controls: Controls = NO_CONTROLS) -> BatchEvaluate:
+    def _batch(
+        self,
+        loaded: LoadedModel,
+        pictures: Sequence[int],
+        controls: Controls = NO_CONTROLS,
+        caches: RunCaches | None = None,
+    ) -> BatchEvaluate:
         request = self.setup.request
         cond = [self._over_run(loaded, request.prompts[index], negative=False) for index in pictures]
         once = [self._over_run(loaded, request.negative, negative=True)] if self.setup.guidance.unconditional else []
         uncond = once * len(pictures)
-        told = (controls, self._changing(loaded), self.setup.tiles)
+        told = (controls, self._changing(loaded), self.setup.tiles, caches)
         return BatchEvaluate(loaded.model, cond, uncond, self.company.predict, *told)
 
     def _changing(self, loaded: LoadedModel) -> Changing:

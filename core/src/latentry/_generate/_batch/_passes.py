@@ -49,18 +49,19 @@ class Passes:
         """
         if self.second is None:
             return self.first(pictures, progress, begun)
-        second, before, steps = self.second, 0, len(self.first.setup.plan)
+        second, before, made_up, steps = self.second, 0, 0, len(self.first.setup.plan)
         if begun is None or not begun.larger:
             sampled = self.first(pictures, progress, begun)
             progress("encode", steps, "Enlarging the picture")
             second = replace(second, start=replace(second.start, clean=enlarge(sampled)))
-            before, begun = sampled.evaluations, None
+            before, made_up, begun = sampled.evaluations, sampled.made_up, None
         try:
             drawn = second(pictures, progress.later(steps), begun)
         except Halted as halted:
             left = halted.begun
-            raise Halted(left._replace(evaluations=left.evaluations + before, larger=True)) from None
-        return drawn._replace(evaluations=drawn.evaluations + before)
+            counted = left._replace(evaluations=left.evaluations + before, made_up=left.made_up + made_up)
+            raise Halted(counted._replace(larger=True)) from None
+        return drawn._replace(evaluations=drawn.evaluations + before, made_up=drawn.made_up + made_up)
 
 
 def enlarged(model: Model, setup: Setup, sampled: Sampled) -> Tensor | None:

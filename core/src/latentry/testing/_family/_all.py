@@ -27,6 +27,7 @@ from latentry.testing._family._prediction import (
     timestep,
 )
 from latentry.testing._family._record import conditioning, family_faults, listing
+from latentry.testing._family._step_caches import step_caches
 from latentry.testing._family._subject import FamilySubject
 from latentry.testing._family._tasks import offload, tasks
 from latentry.testing._kit._checked import Checks
@@ -75,6 +76,7 @@ _OF_A_MODEL: tuple[Check, ...] = (
     rows,
     in_place,
     threads,
+    step_caches,
     dtypes,
     autoencoder,
     preview,

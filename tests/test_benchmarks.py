@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,18 @@ def test_live_bytes_are_those_of_tensors_that_are_still_there(monkeypatch: pytes
     whole, tiled = tiles.peaks(sample, network, 2048, 512)
     assert whole == 65 * one
     assert 64 * one / 16 < tiled < 64 * one / 16 + 4 * one
+
+
+@pytest.mark.slow
+def test_the_gpu_part_runs_whole_on_a_cpu(tmp_path: Path) -> None:
+    """With a tiny network: every way has a row with figures, and a backend that cannot serve has its reason."""
+    written = tmp_path / "gpu.json"
+    command = [sys.executable, str(FOLDER / "gpu.py"), "--size", "tiny", "--device", "cpu", "--repeats", "1"]
+    command += ["--backends", "native,sdpa,flash", "--no-compile", "--json", str(written)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {row["way"]: row for row in json.loads(written.read_text())["rows"]}
+    for way in ("diffusers, eager", "latentry, native, eager", "latentry, sdpa, eager"):
+        assert found[way]["evaluation_s"] > found[way]["floor_s"] > 0
+        assert found[way]["pictures_per_s"] > 0
+    assert "failed" in found["latentry, flash, eager"]

@@ -26,6 +26,7 @@ from latentry_shapes.networks import autoencoder as untrained_autoencoder
 from latentry_shapes.scenes import random_scene
 from latentry_shapes.text_training import train_text_encoder
 from latentry_shapes_inpainting import folder
+from latentry_shapes_sd3 import folder as shapes_sd3
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 """Autocast gives PyTorch's norms bfloat16 input with float32 weights, which warns once per process."""
@@ -310,3 +311,26 @@ def test_only_stable_diffusion_models_are_trained_further(tmp_path: Path, capsys
     with pytest.raises(SystemExit):
         train.main(["--out", str(tmp_path), "--model", "shapes-flux", "--start", "shapes-flux"])
     assert "--start does not work with --model shapes-flux" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_model_is_taught_by_a_shipped_one_from_the_command_line(tmp_path: Path) -> None:
+    """It has the teacher's autoencoder, and its denoiser differs from one that learnt from the drawings."""
+    weights = []
+    for given in (["--teacher", "shapes-sd3"], ["--autoencoder", "shapes-sd3"]):
+        out = tmp_path / given[0]
+        words = ["--model", "shapes-z-image", "--reader-steps", "1", "--denoiser-steps", "2", "--pictures", "4"]
+        assert train.main(["--out", str(out), *words, *given, "--partly-named", "2", "--batch", "2"]) == 0
+        assert (
+            next((out / "vae").glob("*.safetensors")).read_bytes()
+            == next((shapes_sd3() / "vae").glob("*.safetensors")).read_bytes()
+        )
+        weights.append(next((out / "transformer").glob("*.safetensors")).read_bytes())
+    assert weights[0] != weights[1]
+
+
+@pytest.mark.parametrize("teacher", ["shapes", "shapes-v"])
+def test_a_teacher_of_another_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], teacher: str) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--out", str(tmp_path), "--model", "shapes-z-image", "--teacher", teacher])
+    assert f"{teacher} cannot teach shapes-z-image" in capsys.readouterr().err

@@ -28,6 +28,7 @@ class Batch:
         target: what the denoiser should predict, (batch, channels, 16, 16).
         generator: the random stream of this step.
         chosen: which drawings they are of.
+        prompts: their captions.
         mask: for an inpainting model, (batch, 1, 16, 16), 1 where it draws and 0 where it keeps the picture.
     """
 
@@ -37,7 +38,15 @@ class Batch:
     target: Tensor
     generator: torch.Generator
     chosen: Sequence[int]
+    prompts: Sequence[str]
     mask: Tensor | None = None
+
+
+@torch.no_grad()
+def encode(design: Design, encoders: Mapping[str, nn.Module], prompts: Sequence[str]) -> list[States]:
+    """The output of each text encoder of a design for the prompts."""
+    known = {name: TEXT_ENCODERS[name] for name in design.encoders}
+    return [each.encode(encoders[name], each.ids(prompts)) for name, each in known.items()]
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,13 @@ class Batches:
     size: int
     seed: int
 
-    @torch.no_grad()
-    def encode(self, prompts: Sequence[str]) -> list[States]:
-        """The output of each text encoder for the prompts."""
-        known = {name: TEXT_ENCODERS[name] for name in self.design.encoders}
-        return [each.encode(self.encoders[name], each.ids(prompts)) for name, each in known.items()]
-
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
         rng, generator = random.Random(f"{self.seed} denoiser {step}"), torch.Generator().manual_seed(step)
         chosen = [rng.randrange(len(self.drawings.scenes)) for _ in range(self.size)]
         scenes = [self.drawings.scenes[i] for i in chosen]
-        states = self.encode(list(captions(scenes, rng, self.design.no_background)))
+        prompts = list(captions(scenes, rng, self.design.no_background))
+        states = encode(self.design, self.encoders, prompts)
         levels = self.objective.draw(self.size, generator)
         clean = self.drawings.latents[chosen]
         noise = torch.randn(clean.shape, generator=generator)
@@ -80,4 +84,5 @@ class Batches:
             masked = self.drawings.masked[chosen, [rng.randrange(MASKS) for _ in chosen]]
             inputs, mask = torch.cat([inputs, masked], dim=1), masked[:, :1]
         states = list(self.design.training_states(states, generator))
-        return Batch(inputs, levels, states, self.objective.target(clean, noise, levels), generator, chosen, mask)
+        target = self.objective.target(clean, noise, levels)
+        return Batch(inputs, levels, states, target, generator, chosen, prompts, mask)

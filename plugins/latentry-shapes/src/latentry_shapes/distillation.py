@@ -1,20 +1,24 @@
-"""Distils guidance into a denoiser that takes the guidance scale as an input.
+"""Targets that a trained denoiser computes, in place of the noise that was drawn.
 
-This is stage one of Meng et al. 2023, arXiv:2210.03142. At scale g the student learns to predict u + g·(c − u), where
-the teacher predicts c with the caption and u without.
+``Distillation`` puts guidance into a denoiser that takes the guidance scale as an input. This is stage one of Meng et
+al. 2023, arXiv:2210.03142. At scale g the student learns to predict u + g·(c − u), where the teacher predicts c with
+the caption and u without.
+
+``Teacher`` lets a network of another architecture learn what a finished model predicts. What the teacher predicts is
+close to the mean of what was drawn, so that the gradients are much less noisy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from latentry_shapes._batches import Batch
-from latentry_shapes.designs import Flux
+from latentry_shapes._batches import Batch, encode
+from latentry_shapes.designs import Design, Flux
 from latentry_shapes.encoders import States
 
 SCALES = (1.0, 5.0)
@@ -57,3 +61,24 @@ def _expanded(states: States, batch: int) -> States:
     tokens, *rest = states
     others = (part if part is None else part.expand(batch, *part.shape[1:]) for part in rest)
     return States(tokens.expand(batch, -1, -1), *others)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A finished model with the same autoencoder and the same kind of prediction.
+
+    Attributes:
+        design: of the model.
+        denoiser: its denoiser.
+        encoders: its text encoders, by name.
+    """
+
+    design: Design
+    denoiser: Any
+    encoders: Mapping[str, nn.Module]
+
+    @torch.no_grad()
+    def target(self, batch: Batch) -> Tensor:
+        """What it predicts for the batch, from the captions as its own text encoders read them."""
+        states = encode(self.design, self.encoders, batch.prompts)
+        return self.design.predict(self.denoiser, batch.inputs, batch.levels.times, states).float()

@@ -21,14 +21,14 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from latentry_shapes import networks
-from latentry_shapes._batches import Batches
+from latentry_shapes._batches import Batches, encode
 from latentry_shapes._latents import Drawings, encode_drawings, pictures
 from latentry_shapes._model_folder import export, load, load_autoencoder
 from latentry_shapes._progress import Show, progress
 from latentry_shapes._shipped import folder_of
 from latentry_shapes._stage import SAVE_EVERY, Stage
 from latentry_shapes.designs import DESIGNS, Design, Flux, StableDiffusion, adopt
-from latentry_shapes.distillation import Distillation
+from latentry_shapes.distillation import Distillation, Teacher
 from latentry_shapes.objectives import Objective
 from latentry_shapes.scenes import random_scene
 from latentry_shapes.text_training import train_text_encoder
@@ -85,6 +85,7 @@ def train_denoiser(
     batch: int,
     seed: int,
     start: nn.Module | None = None,
+    teacher: Teacher | None = None,
     compiled: bool = False,
     every: int = SAVE_EVERY,
     show: Show = progress,
@@ -100,6 +101,7 @@ def train_denoiser(
         batch: drawings in a step.
         seed: of all random choices.
         start: the denoiser to start from. A FLUX is distilled from it.
+        teacher: whose predictions it learns; None for the noise of the drawings.
         compiled: whether to compile the denoiser.
         every: steps between checkpoints.
         show: shows progress.
@@ -113,14 +115,16 @@ def train_denoiser(
     stage = Stage(network, folder / f"denoiser-{name}.pt", steps=steps, peak=1e-3, decay=0.999, muon=design.muon)
     objective = Objective(design.kind, networks.cumulative(), design.noisy)
     batches = Batches(design, encoders, drawings, objective, batch, seed)
-    distil = Distillation(design, start, batches.encode([""])) if isinstance(design, Flux) and start else None
+    distil = None
+    if isinstance(design, Flux) and start:
+        distil = Distillation(design, start, encode(design, encoders, [""]))
 
     def loss(step: int) -> Tensor:
         given = batches(step)
         with torch.autocast("cpu", torch.bfloat16):
             if distil is None:
                 predicted = design.predict(stage.network, given.inputs, given.levels.times, given.states)
-                target = given.target
+                target = teacher.target(given) if teacher else given.target
             else:
                 predicted, target = distil(stage.network, given)
         return objective.loss(predicted.float(), target, given.levels, given.mask)
@@ -138,12 +142,13 @@ class Training:
 
     def __init__(self, work: Path, args: argparse.Namespace) -> None:
         self.work, self.args = work, args
+        self.given: str | None = args.autoencoder or args.teacher
         self.shared: dict[str, Any] = {"batch": args.batch, "seed": args.seed, "every": args.save_every}
 
     def autoencoder(self, channels: int) -> AutoencoderKL:
         """The autoencoder: a finished model's, or trained; with 16 channels it starts from the one with 4."""
-        if self.args.autoencoder:
-            return load_autoencoder(folder_of(self.args.autoencoder), channels)
+        if self.given:
+            return load_autoencoder(folder_of(self.given), channels)
         start = None if channels == 4 else self.autoencoder(4).state_dict()
         steps = self.args.autoencoder_steps if channels == 4 else self.args.wider_steps
         return train_autoencoder(self.work, steps=steps, channels=channels, start=start, **self.shared)
@@ -158,7 +163,7 @@ class Training:
         count, seed = self.args.pictures, self.args.seed
         partly = self.args.partly_named if design.partly_named else 0
         sizes = {"count": count, "seed": seed, "partly": partly}
-        rescale = rescale and not self.args.autoencoder
+        rescale = rescale and not self.given
         return encode_drawings(vae, self.work, **sizes, masked=design.masked, rescale=rescale)
 
     def denoiser(self, name: str, encoders: Mapping[str, nn.Module], vae: AutoencoderKL) -> nn.Module:
@@ -169,8 +174,16 @@ class Training:
         start = None if other is None else self.denoiser(other, encoders, vae)
         steps = self.args.denoiser_steps if other is None else self.args.further_steps
         steps = design.steps if steps is None else steps
-        how = self.shared | {"compiled": self.args.compile}
+        how = self.shared | {"compiled": self.args.compile, "teacher": self.teacher(design)}
         return train_denoiser(self.work, name, encoders, drawings, steps=steps, start=start, **how)
+
+    def teacher(self, design: Design) -> Teacher | None:
+        """The model whose predictions a denoiser learns, if one was asked for."""
+        if not self.args.teacher:
+            return None
+        taught = DESIGNS[self.args.teacher]
+        _, encoders, denoiser = load(folder_of(self.args.teacher), taught)
+        return Teacher(taught, denoiser, encoders)
 
     def model(self, name: str, out: Path) -> None:
         """Trains what is not trained yet, and writes the diffusers folder."""
@@ -198,6 +211,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--start", help="train the denoiser of this model for --further-steps: a shipped model or a diffusers folder"
     )
+    parser.add_argument(
+        "--teacher", choices=tuple(DESIGNS), help="learn what this shipped model predicts; with its autoencoder"
+    )
     parser.add_argument("--autoencoder", help="that of this model, a shipped one or a diffusers folder, untrained")
     for name, steps, what in (
         ("autoencoder", 4000, "autoencoder with 4 channels"),
@@ -216,6 +232,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="steps between checkpoints")
     parser.add_argument("--compile", action="store_true", help="compile the denoiser; needs a C++ compiler")
     args = parser.parse_args(words)
+    design, teacher = DESIGNS[args.model], DESIGNS.get(args.teacher)
+    if teacher and (teacher.channels, teacher.kind) != (design.channels, design.kind):
+        parser.error(
+            f"{args.teacher} cannot teach {args.model}: their latents or what they predict are of another kind"
+        )
     if args.start and not isinstance(DESIGNS[args.model], StableDiffusion):
         parser.error(f"--start does not work with --model {args.model}, only with Stable Diffusion models")
     return args

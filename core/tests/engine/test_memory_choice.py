@@ -22,7 +22,7 @@ from latentry import (
 )
 from latentry._generate._kept._shared_setting import SharedSetting
 from latentry._memory._tiling import TILE, VALUES, choose_tile, memory_of
-from latentry._resolve._memory import choose_memory
+from latentry._resolve._memory import about_offload, choose_memory
 
 CPU = torch.device("cpu")
 PARTS = ("text_encoder", "unet", "vae")
@@ -116,6 +116,34 @@ def test_the_recipe_records_tiles_but_not_offload(host: PluginHost, model: str) 
     assert "offload" not in recipe.model_dump_json()
     again = Engine(host).prepare(type(recipe).model_validate_json(recipe.model_dump_json()).request)
     assert (again.memory.tile, again.memory.slicing) == (64, True)
+
+
+ANSWERS = {
+    ("none", False, "cpu"): None,
+    ("model", False, "cpu"): "offload",
+    ("blocks", False, "cpu"): "offload",
+    ("blocks", True, "cpu"): "offload",
+    ("blocks", False, "mps"): None,
+    ("blocks", True, "mps"): "prefetch",
+    ("model", False, "cuda"): None,
+    ("blocks", True, "cuda:1"): None,
+}
+"""What of a policy has no effect on a device."""
+
+
+@pytest.mark.parametrize("given", ANSWERS, ids=str)
+def test_an_offload_without_effect_on_the_device_is_told(given: tuple[Any, bool, str]) -> None:
+    offload, prefetch, device = given
+    told = list(about_offload(MemoryPolicy(offload=offload, prefetch=prefetch), torch.device(device)))
+    field = ANSWERS[given]
+    assert [note.partition(" has no effect here. ")[0] for note in told] == ([f"The option {field}"] if field else [])
+
+
+def test_it_is_told_with_the_picture(host: PluginHost, model: str) -> None:
+    wanted = GenerationRequest(prompt="a", model=model, seed=1, device="cpu")
+    engine = Engine(host, MemoryPolicy(offload="blocks", prefetch=True))
+    assert sum("offload has no effect here" in note for note in engine.generate(wanted).notes) == 1
+    assert not any("no effect" in note for note in Engine(host).prepare(wanted).notes)
 
 
 def test_a_thread_that_would_wait_for_itself_is_an_error() -> None:

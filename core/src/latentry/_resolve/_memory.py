@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ class ChosenMemory:
     """What the request and its host's policy come to.
 
     Attributes:
-        policy: the host's; ``offload`` and ``blocks_per_group`` are read from it.
+        policy: the host's; ``offload`` and what belongs to it are read from it.
         tile: side in pixels of the tiles in which larger pictures go through the autoencoder; None: whole.
         slicing: the pictures of a batch go through the autoencoder one after another.
         dtypes: of the parts that have a dtype of their own.
@@ -107,6 +107,16 @@ def _capture(capture: Capture, policy: MemoryPolicy, *, step_cache: bool) -> Cap
         remedy="Leave out one of the two.",
         field="capture",
     )
+
+
+def about_offload(policy: MemoryPolicy, device: torch.device) -> Iterator[str]:
+    """What of a policy has no effect on a device. It is told, not refused: a host has one policy for all requests."""
+    if policy.offload == "none" or device.type == "cuda":
+        return
+    if device.type == "cpu":
+        yield "The option offload has no effect here. The device is the CPU, whose memory is where weights wait."
+    elif policy.prefetch:
+        yield f"The option prefetch has no effect here. Only CUDA devices copy beside their work, not {device.type}."
 
 
 def parts_of(checkpoints: Iterable[Checkpoint]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale, size_note
-from latentry._resolve._memory import ChosenMemory, choose_memory, parts_of
+from latentry._resolve._memory import ChosenMemory, about_offload, choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
 from latentry._resolve._planning._plan_file import follow_plan_file
@@ -271,6 +271,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
             *embeddings.notes,
             *loras.notes,
             *_about_graphs(memory, loras),
+            *about_offload(memory.policy, device),
             *(note for control in controls for note in control.notes),
             *attention.notes,
         ),

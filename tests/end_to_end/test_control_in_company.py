@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -93,6 +94,31 @@ def test_masks(outline: str, masks: dict[str, str]) -> None:
         engine.prepare(asked(outline, masks["black"]))
     with pytest.raises(OptionError, match="no file"):
         engine.prepare(asked(outline, "nowhere.png"))
+
+
+@pytest.mark.parametrize(
+    ("size", "white", "left"),
+    [
+        ((400, 64), (0, 0, 40, 63), False),  # cropped off
+        ((400, 64), (0, 0, 200, 63), True),
+        ((640, 640), (100, 0, 100, 639), False),  # of every ten columns one is taken
+        ((640, 640), (100, 0, 109, 639), True),
+    ],
+)
+def test_a_mask_of_which_fitting_leaves_nothing_is_refused(
+    outline: str, tmp_path: Path, size: tuple[int, int], white: tuple[int, int, int, int], left: bool
+) -> None:
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).rectangle(white, fill=255)
+    mask.save(tmp_path / "part.png")
+    wanted, engine = asked(outline, str(tmp_path / "part.png")), Engine(PluginHost())
+    if not left:
+        with pytest.raises(OptionError, match=r"part\.png is black everywhere at 64×64 pixels"):
+            engine.prepare(wanted)
+        return
+    (control,) = engine.prepare(wanted).controls
+    assert control.mask is not None
+    assert control.mask.getextrema() == (0, 255)
 
 
 def test_beside_a_request_without_a_control(outline: str) -> None:

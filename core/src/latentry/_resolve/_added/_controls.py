@@ -105,7 +105,7 @@ def _chosen(
     if asked.mask is not None:
         given = _read_mask(asked.mask, notes, access.policy)
         notes += _fitting(asked.mask, given, size)
-        mask = given if given.size == size else ImageOps.fit(given, size, Image.Resampling.NEAREST)
+        mask = _fitted(asked.mask, given, size, notes)
         pinned, sums = {**pinned, "mask": _full(asked.mask)}, (digest(picture), digest(given))
     request = asked.model_copy(update=pinned)
     return ChosenControl(request, found, options, fitted, sums, tuple(notes), mask, spec.own_mask)
@@ -126,12 +126,29 @@ def _read_mask(file: str, notes: list[str], policy: Policy) -> Picture:
         opened = open_picture(FIELD, file, notes.append, policy)
         policy.check("input_pixels", opened.width * opened.height, FIELD)
         mask = read_mask(opened, lambda _: notes.append(from_alpha))
-    darkest, lightest = mask.getextrema()
-    if lightest == 0:
+    if mask.getextrema()[1] == 0:
         raise OptionError(
             f"The mask {Path(file).name} is black everywhere.",
             why="A control steers where its mask is white, which would be nowhere.",
             remedy="Paint white where it is to steer, or leave the control out.",
+            field=FIELD,
+        )
+    return mask
+
+
+def _fitted(file: str, given: Picture, size: tuple[int, int], notes: list[str]) -> Picture:
+    """A mask of the size of the result.
+
+    Raises:
+        OptionError: nothing that is white is left of it.
+    """
+    mask = given if given.size == size else ImageOps.fit(given, size, Image.Resampling.NEAREST)
+    darkest, lightest = mask.getextrema()
+    if lightest == 0:
+        raise OptionError(
+            f"The mask {Path(file).name} is black everywhere at {size[0]}×{size[1]} pixels.",
+            why="What is white in it is cropped off, or too thin to be left when it is scaled to the result's size.",
+            remedy="Give a mask of the result's size, or leave the mask out.",
             field=FIELD,
         )
     if darkest == 255:

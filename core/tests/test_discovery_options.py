@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from latentry._discovery._options import create
+from latentry._discovery._options import accepts, create, option_names
 from latentry._errors import OptionError
 
 
@@ -48,6 +48,30 @@ def test_a_value_out_of_range_says_the_range() -> None:
 
 def test_a_choice_says_the_choices() -> None:
     assert "kind: one of 'bh1', 'bh2', default 'bh2'" in refused(kind="bh3", seed=1).why
+
+
+class Open(BaseModel):
+    edges: Literal["canny", "lines"] | None = None
+    mode: str | int | None = None
+    level: float | None = Field(default=None, gt=0)
+    cut: Literal["fine"] | None = "fine"
+    needed: int | None
+
+
+def test_what_may_be_left_open_reads_as_words() -> None:
+    """None is among the values only where it is not what is meant without the option."""
+    assert {name: accepts(field) for name, field in Open.model_fields.items()} == {
+        "edges": "one of 'canny', 'lines'",
+        "mode": "str or int",
+        "level": "float, more than 0",
+        "cut": "one of 'fine' or none",
+        "needed": "int or none",
+    }
+
+
+def test_the_names_of_options() -> None:
+    assert option_names(Options) == ("order", "kind", "seed")
+    assert option_names(Plain) == ("size",)
 
 
 def test_an_unknown_option_says_the_nearest() -> None:

@@ -19,6 +19,7 @@ VALUES = {
     "skip_layer_scale": "3",
     "skip_layer_interval": "0,0.5",
     "lora_mode": "merged",
+    "control_preprocess": "canny",
     "strength": "0.5",
     "strength_mode": "full",
     "mask": "mask.png",

@@ -93,7 +93,12 @@ def test_every_option_that_needs_another_is_refused_without_it(host: PluginHost,
     }
     MASK.save(tmp_path / "mask.png")
     others |= {"mask_feather": 3, "switch": 0.5, "skip_layer_interval": (0.0, 0.5), "guidance_options": {"part": 0.2}}
-    others |= {"guidance_model": "weak", "upscale_mode": "latent", "upscale_strength": 0.4}
+    others |= {
+        "guidance_model": "weak",
+        "upscale_mode": "latent",
+        "upscale_strength": 0.4,
+        "control_preprocess": "canny",
+    }
     value = others.get(field, 2.0)
     model = str(write_toy(tmp_path / "model", variants=["layered"], layers=4, fails="loading"))
     with pytest.raises(OptionError):

@@ -144,7 +144,11 @@ def options_of(model: type[BaseModel], only: Container[str] | None = None) -> It
 
 
 def typed_fields(
-    context: click.Context, *, needing: bool = True, settings: Container[str] | None = None
+    context: click.Context,
+    *,
+    needing: bool = True,
+    settings: Container[str] | None = None,
+    elsewhere: Container[str] = frozenset(),
 ) -> dict[str, Any]:
     """The fields that were given, on the command line or as settings; all others keep their defaults.
 
@@ -152,6 +156,7 @@ def typed_fields(
         context: of the command.
         needing: refuse an option without the one that it needs, which may be set elsewhere.
         settings: fields that count where they are set and not typed; None for all.
+        elsewhere: fields that are set by what else is given, such as the lines of a file, and that options can need.
 
     Raises:
         OptionError: a text cannot be read, or an option has no effect without another.
@@ -165,7 +170,7 @@ def typed_fields(
     for option, typed in options:
         fields |= option.values(typed)
     for option, typed in options:
-        if needing and option.needs and option.needs not in fields:
+        if needing and option.needs and option.needs not in fields and option.needs not in elsewhere:
             raise OptionError(
                 f"{_said(context, option, typed)}: it has no effect without {spelled(context, option.needs)}."
             )

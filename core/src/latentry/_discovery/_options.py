@@ -6,7 +6,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from latentry._errors import OptionError
 
@@ -59,9 +60,15 @@ def create(label: str, target: Callable[..., Any], options: Mapping[str, Any]) -
         raise option_error(label, fields, cause) from cause
 
 
+def option_names(target: Callable[..., Any]) -> tuple[str, ...]:
+    """The options of a class, which is a pydantic model or has keyword arguments."""
+    fields: Mapping[str, FieldInfo] | None = getattr(target, "model_fields", None)
+    return tuple(inspect.signature(target).parameters if fields is None else fields)
+
+
 def accepts(field: FieldInfo) -> str:
     """The values of an option: type or choices, and range."""
-    words = [_type_name(field.annotation)]
+    words = [" or ".join(_kinds(field))]
     for bound, phrase in BOUNDS.items():
         words += [f"{phrase} {getattr(m, bound)}" for m in field.metadata if getattr(m, bound, None) is not None]
     return ", ".join(words)
@@ -108,6 +115,18 @@ def _check_signature(label: str, target: Callable[..., Any], options: Mapping[st
         raise OptionError(
             f"{label} cannot take these options: {error}.", remedy=" ".join(_remedy(near, names))
         ) from error
+
+
+def _kinds(field: FieldInfo) -> Iterator[str]:
+    """The types of a field in words; without None where that is the default, which is said beside them."""
+    annotation = field.annotation
+    union = get_origin(annotation) in (Union, UnionType)
+    unset = union and not field.is_required() and field.get_default(call_default_factory=True) is None
+    for kind in get_args(annotation) if union else (annotation,):
+        if kind is not NoneType:
+            yield _type_name(kind)
+        elif not unset:
+            yield "none"
 
 
 def _type_name(annotation: Any) -> str:

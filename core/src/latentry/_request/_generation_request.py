@@ -205,6 +205,10 @@ class GenerationRequest(BaseModel):
             read=_reading.controls,
         ),
     ] = Field(default=(), description="ControlNet or adapter and the picture it steers by, e.g. canny=edges.png:0.8.")
+    control_preprocess: Annotated[str | None, Option(Panel.CONTROL, metavar="NAME", needs="controls")] = Field(
+        default=None,
+        description="What to make of the pictures of controls that do not say it themselves and can, e.g. canny.",
+    )
     init_image: Annotated[str | None, Option(Panel.PICTURE, metavar="PATH")] = Field(
         default=None, description="Picture to start from."
     )

@@ -176,7 +176,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
     conditioning = choose_conditioning(host, located.family, request.conditioning, checkpoints)
     embeddings = choose_embeddings(request.embeddings, checkpoints)
     loras = choose_loras(request.loras, request.lora_mode, checkpoint)
-    controls = choose_controls(host, request.controls, located, checkpoint, canvas.size, second[-1])
+    controls = choose_controls(host, request, located, checkpoint, canvas.size, second[-1])
 
     if request.plan is None:
         laid_out = _lay_out(host, request, located, checkpoint, canvas, method, opening, found.known, strict=strict)
@@ -230,6 +230,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         "embeddings": embeddings.requests,
         "loras": loras.requests,
         "controls": tuple(control.request for control in controls),
+        "control_preprocess": None,  # each control has it by now
         "guidance": options.guidance,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
         "dtype": str(dtype).split(".")[-1],

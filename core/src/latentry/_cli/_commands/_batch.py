@@ -60,10 +60,10 @@ def batch(
     from latentry._cli._printing._progress import following
     from latentry._request._values._prompts import read_prompts
 
-    given = typed_fields(context)
+    lines = read_prompts(prompts)
+    given = typed_fields(context, elsewhere=frozenset().union(*lines))
     seed, memory = _seed(given.pop("seed", None)), take_policy(given)
     host = open_host(context)
-    lines = read_prompts(prompts)
     settings = batch_settings(context, memory=memory, suffix=f".{suffix}", workers=workers)
     folder = BatchFolder(output, resume=resume, seed=seed)
     with following(silent=quiet or as_json) as progress:

@@ -137,14 +137,19 @@ def generate(
     if source is None and (anyway or trust):
         raise OptionError(f"{'--anyway' if anyway else '--trust'}: it has no effect without --from.")
     # a picture is made again as it was, whatever the settings
-    given = typed_fields(context, needing=source is None, settings=None if source is None else POLICY)
+    lines = _lines(prompts, prompt)
+    given = typed_fields(
+        context,
+        needing=source is None,
+        settings=None if source is None else POLICY,
+        elsewhere=frozenset().union(*lines),
+    )
     policy = take_policy(given)
     if prompt is not None:
         given["prompt"] = prompt
     if options := given.get("attention_options"):
         given["attention_options"] = _by_backend(given.get("attention", "auto"), options)
     host = open_host(context)
-    lines = _lines(prompts, prompt)
     jobs = [
         typed_job(context, fields, notes) if source is None else picture_job(context, host, source, fields, notes)
         for fields, notes in expand(given, lines, _wildcards(alternatives, wildcards, wildcard_seed))

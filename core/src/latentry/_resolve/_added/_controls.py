@@ -12,17 +12,22 @@ from PIL import Image, ImageOps
 from latentry._conditioning._find import FoundConditioner, open_conditioner
 from latentry._contract._model import Checkpoint
 from latentry._discovery import PluginHost
-from latentry._discovery._options import create
+from latentry._discovery._options import create, option_names
 from latentry._errors import IncompatibleError, OptionError
 from latentry._files._finding._access import Access
 from latentry._files._finding._find import naming_field
 from latentry._files._finding._locate import Located
 from latentry._policy import Policy
+from latentry._request._generation_request import GenerationRequest
 from latentry._request._values._control import ControlRequest
 from latentry._resolve._shown._inputs import digest
 from latentry._resolve._shown._read_picture import Picture, open_picture, read_image, read_mask
 
 FIELD = "controls"
+PREPROCESS = "preprocess"
+"""The option of a conditioner that says what to make of a picture before it is shown."""
+PREPROCESS_FIELD = "control_preprocess"
+"""The field of a request with its value for all controls."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class ChosenControl:
 
 def choose_controls(
     host: PluginHost,
-    controls: Sequence[ControlRequest],
+    request: GenerationRequest,
     located: Located,
     checkpoint: Checkpoint,
     size: tuple[int, int],
@@ -62,7 +67,7 @@ def choose_controls(
 
     Args:
         host: what is installed.
-        controls: of the request.
+        request: with its controls, and what to make of their pictures.
         located: where the model is.
         checkpoint: its configuration.
         size: of the result in pixels.
@@ -70,8 +75,10 @@ def choose_controls(
 
     Raises:
         ModelError, IncompatibleError: see ``open_conditioner``; also a family without injection points.
-        OptionError: a picture is missing, or the conditioner does not know an option.
+        OptionError: a picture is missing, the conditioner does not know an option, or no control has a use for what is
+            to be made of their pictures.
     """
+    controls, preprocess = request.controls, request.control_preprocess
     if controls and not host.families[located.family].injection_points:
         raise IncompatibleError(
             f"{located.name} cannot be steered by a picture.",
@@ -79,18 +86,47 @@ def choose_controls(
             remedy="Leave the controls out.",
             field=FIELD,
         )
-    return tuple(_chosen(host, each, located, checkpoint, size, access) for each in controls)
+    found = [(each, open_conditioner(host, each.model, located, checkpoint, access)) for each in controls]
+    if preprocess is not None and found:
+        found = _preprocessing(host, found, preprocess)
+    return tuple(_chosen(host, asked, each, size, access) for asked, each in found)
+
+
+def _preprocessing(
+    host: PluginHost, controls: Sequence[tuple[ControlRequest, FoundConditioner]], preprocess: str
+) -> list[tuple[ControlRequest, FoundConditioner]]:
+    """The controls; those that have the option and do not say it themselves have it.
+
+    Raises:
+        OptionError: there is none of them, or one cannot have that value.
+    """
+    told: list[tuple[ControlRequest, FoundConditioner]] = []
+    reasons: list[str] = []
+    for asked, found in controls:
+        spec = host.conditioners[found.kind]
+        target = host.conditioners.load(found.kind, "options") if spec.options else None
+        if target is None or PREPROCESS not in option_names(target):
+            reasons.append(f"{spec.name} has no option {PREPROCESS}.")
+        elif PREPROCESS in asked.options:
+            reasons.append(f"The control with {Path(asked.picture).name} has its own {PREPROCESS}.")
+        else:
+            asked = asked.model_copy(update={"options": {**asked.options, PREPROCESS: preprocess}})
+            with naming_field(PREPROCESS_FIELD):
+                _options(host, found.kind, asked)
+        told.append((asked, found))
+    if len(reasons) == len(controls):
+        raise OptionError(
+            f"The option {PREPROCESS_FIELD} has no effect here.",
+            why=" ".join(dict.fromkeys(reasons)),
+            remedy="Leave it out.",
+            field=PREPROCESS_FIELD,
+        )
+    return told
 
 
 def _chosen(
-    host: PluginHost,
-    asked: ControlRequest,
-    located: Located,
-    checkpoint: Checkpoint,
-    size: tuple[int, int],
-    access: Access,
+    host: PluginHost, asked: ControlRequest, found: FoundConditioner, size: tuple[int, int], access: Access
 ) -> ChosenControl:
-    found = open_conditioner(host, asked.model, located, checkpoint, access)
     notes: list[str] = []
     opened = open_picture(FIELD, asked.picture, notes.append, access.policy)
     access.policy.check("input_pixels", opened.width * opened.height, FIELD)

@@ -42,25 +42,56 @@ HALVES: Mapping[str, tuple[Any, Mapping[str, Any], int]] = {
         {**SDXL, "num_control_type": 8, "conditioning_embedding_out_channels": (16, 32, 96, 256)},
         2_513_342_408,
     ),
-    "FLUX.1-dev-Controlnet-Union": (
+    "FLUX.1-dev-Controlnet-Union, and -Union-Pro": (
         diffusers.FluxControlNetModel,
         {"num_layers": 5, "num_single_layers": 10, "guidance_embeds": True, "num_mode": 10},
         6_603_953_920,
     ),
+    "flux-canny-controlnet-v3 of XLabs": (
+        diffusers.FluxControlNetModel,
+        {"num_layers": 2, "num_single_layers": 0, "guidance_embeds": True, "conditioning_embedding_channels": 16},
+        1_487_623_552,
+    ),
+    "SD3-Controlnet-Canny": (
+        diffusers.SD3ControlNetModel,
+        {"num_layers": 6, "num_attention_heads": 24, "caption_projection_dim": 1536, "pos_embed_max_size": 192},
+        1_190_879_768,
+    ),
 }
 """Networks, and the bytes of their published files, which hold two for each weight and a header."""
 HEADER = 400_000
+SD35_LARGE: Mapping[str, Any] = {
+    "num_layers": 19,
+    "num_attention_heads": 38,
+    "joint_attention_dim": None,
+    "caption_projection_dim": 2048,
+    "pos_embed_max_size": None,
+    "pos_embed_type": None,
+    "use_pos_embed": False,
+    "force_zeros_for_pooled_projection": False,
+}
+"""Of Stability's ControlNets for SD3.5 Large."""
+SD35_FILE = 8_654_590_644
+"""The bytes of sd3.5_large_controlnet_canny.safetensors, four for each weight."""
 
 
 def counted(kind: Any, config: Mapping[str, Any]) -> int:
+    """With tables of positions, which are in the files of SD3."""
     with torch.device("meta"):
-        return sum(weight.numel() for weight in kind(**config).parameters())
+        return sum(weight.numel() for weight in kind(**config).state_dict().values())
 
 
 @pytest.mark.parametrize("name", HALVES)
 def test_the_published_networks_have_the_size_of_their_files(name: str) -> None:
     kind, config, size = HALVES[name]
     assert 0 < size - 2 * counted(kind, config) < HEADER
+
+
+def test_those_for_sd35_leave_out_two_embeddings_of_their_files() -> None:
+    """Without text: there is room for embeddings of its tokens and of latents in the file, and for nothing else."""
+    width = 38 * 64
+    left_out = (4096 + 1) * width + (2 * 2 * 16 + 1) * width
+    assert 0 < SD35_FILE - 4 * (counted(diffusers.SD3ControlNetModel, SD35_LARGE) + left_out) < HEADER
 
 
 def test_that_of_stable_diffusion_is_a_copy_of_half_its_unet() -> None:

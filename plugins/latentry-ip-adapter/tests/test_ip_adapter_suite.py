@@ -128,6 +128,16 @@ PLAIN = {
 TOKENS, HEADER = 4, 20_000
 
 
+@pytest.mark.parametrize(
+    ("version", "tokens", "size", "unit"), [("v1", 4, 981_760_648, 1), ("v2", 16, 1_060_000_000, 10_000_000)]
+)
+def test_those_of_xlabs_have_the_size_of_their_files(version: str, tokens: int, size: int, unit: int) -> None:
+    """Of the second version three digits are told."""
+    with torch.device("meta"):
+        built = Projections(768, 4096, tokens, [3072] * 19, biased=True)
+    assert -unit / 2 < size - 2 * sum(weight.numel() for weight in built.parameters()) < HEADER + unit / 2
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_those_for_unets_have_the_size_of_their_files(name: str) -> None:
     size, inside, width, layers = PLAIN[name]

@@ -38,6 +38,14 @@ def new(folder: Path, kind: str, name: str, *more: object) -> Path:
     return project
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_that_a_command_reads_are_written_by_those_before_it(kind: str) -> None:
+    *before, last = KINDS[kind].commands("mine", "latentry_mine")
+    read = re.findall(r"[\w-]+\.(?:safetensors|png)", last)
+    assert all(any(command.endswith(f" {file}") for command in before) for file in read)
+    assert len(before) == len(read)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WITHOUT_MODEL)
 def test_a_project_is_whole(tmp_path: Path, kind: str) -> None:
@@ -52,6 +60,8 @@ def test_a_project_is_whole(tmp_path: Path, kind: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in project.rglob("*") if path.is_file()]
     assert not any("{{" in text.replace("${{ matrix.python }}", "") or "{%" in text for text in texts)
     assert not any("MODULE" in path or "NAME" in path for path in written)
+    page = (project / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(KINDS[kind].commands("my-own", "latentry_my_own")) in page
     record = (project / "src" / "latentry_my_own" / "__init__.py").read_text(encoding="utf-8")
     assert IMPORTS.findall(record) == []
 

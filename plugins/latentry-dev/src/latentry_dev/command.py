@@ -45,4 +45,5 @@ def new(host: PluginHost, kind: str, name: str, into: Path, loose: bool, model: 
         return
     folder = write_project(project, into, packaged_model(host, model) if model else None)
     click.echo(f"{folder} is written. Its README.md says how to install and test it. Then:")
-    click.echo(f"  {KINDS[kind].use.format(name=name)}")
+    for command in KINDS[kind].commands(name, project.module):
+        click.echo(f"  {command}")

@@ -15,11 +15,17 @@ class Kind:
         noun: what a sentence calls it.
         use: the command that uses one, with ``{name}``.
         needs: distributions that its project needs besides the core.
+        before: commands that make the files which ``use`` reads, with ``{name}`` and ``{module}``.
     """
 
     noun: str
     use: str
     needs: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+    def commands(self, name: str, module: str) -> list[str]:
+        """What uses one of this name, in order."""
+        return [command.format(name=name, module=module) for command in (*self.before, self.use)]
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -29,10 +35,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "guidance": Kind("guidance method", 'latentry generate "a red circle" --guidance-method {name}'),
         "conditioner": Kind(
             "conditioner",
-            'latentry generate "a red circle" --control {name}.safetensors=picture.png',
+            'latentry generate "a red circle" --control {name}.safetensors=square.png',
             ("latentry-sd", "latentry-shapes"),
+            (
+                "python -m {module}.example {name}.safetensors",
+                'latentry generate "a blue square" --output square.png',
+            ),
         ),
-        "family": Kind("model family", 'latentry generate "red" --model example.safetensors', ("latentry-euler",)),
+        "family": Kind(
+            "model family",
+            'latentry generate "red" --model example.safetensors',
+            ("latentry-euler",),
+            ("python -m {module}.example example.safetensors",),
+        ),
         "attention": Kind("attention backend", 'latentry generate "a red circle" --attention {name}'),
         "checkpoint": Kind("model", 'latentry generate "red" --model {name}'),
         "command": Kind("command", "latentry {name}"),

@@ -74,7 +74,6 @@ class Project:
         """The names that templates use."""
         kind = KINDS[self.kind]
         needs = [*kind.needs, *([model.family.partition(":")[0]] if model else [])]
-        use = kind.use.format(name=self.name)
         return {
             "name": self.name,
             "identifier": self.name.replace("-", "_"),
@@ -84,7 +83,7 @@ class Project:
             "noun": kind.noun,
             "kind": self.kind,
             "needs": needs,
-            "use": use,
+            "use": "\n".join(kind.commands(self.name, self.module)),
             "model": model,
         }
 

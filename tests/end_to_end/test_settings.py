@@ -64,7 +64,10 @@ def test_show_says_where_each_value_came_from(home: Home) -> None:
     assert rows["quiet"]["value"] is True
     assert (rows["batch"]["value"], rows["batch"]["from"]) == (4, "default")
     assert shown["file"] == str(home.file)
-    assert str(home.file) in home("config").out
+    told = home("config").out
+    assert str(home.file) in told
+    values = {words[0]: words[1] for line in told.splitlines()[2:] if len(words := line.split()) > 1}
+    assert (values["quiet"], values["prefetch"]) == ("true", "false")  # as they are written in the file
 
 
 def test_a_picture_is_made_again_as_it_was(home: Home) -> None:

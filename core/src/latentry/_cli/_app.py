@@ -49,7 +49,7 @@ COMMANDS = {
     "check": Core("_installation._check", "Check that plugins do what they declare."),
     "plugins": Core("_installation._plugins", "List the plugins, what each provides, and their problems."),
     "doctor": Core("_installation._doctor", "Look at the installation and say what mends it."),
-    "config": Core("_installation._config", "Show or begin the defaults of one's own."),
+    "config": Core("_installation._config", "Show your own defaults, or begin a file of them."),
     "completion": Core("_installation._completion", "Print the completion script of a shell."),
 }
 """The core's own commands by name."""

@@ -73,7 +73,7 @@ class Wildcards:
             near = sorted(each.stem for each in folder.glob("*.txt"))
             raise OptionError(
                 f"__{name}__: there is no file {name}.txt that can be read in {self._folder}.",
-                why=str(error),
+                why="" if isinstance(error, FileNotFoundError) else str(error),
                 remedy=f"There are: {', '.join(near[:20]) or 'none'}.",
                 field="prompt",
             ) from error

@@ -88,7 +88,7 @@ def better_note(host: PluginHost, located: Located, used: str, steps: int, guida
     if best.name == used:
         return ()
     name, better = used.rpartition(":")[2], best.name.rpartition(":")[2]
-    return (f"In so few steps {better} comes nearer than {name}: {best.why} The scheduler '{BEST}' stands for it.",)
+    return (f"In so few steps {better} comes nearer than {name}: {best.why} The scheduler '{BEST}' chooses this way.",)
 
 
 def _conditions(evidence: Iterable[Sequence[Evidence]], guidance: float) -> set[Condition]:

@@ -14,7 +14,7 @@ from latentry._cli._settings._file import VARIABLE, check_table, config_file
 from latentry._cli._settings._settable import GENERATE, origin, variable
 from latentry._errors import OptionError
 
-ABOUT = """# Defaults of one's own: a table for each command, and in it options without dashes in front.
+ABOUT = """# Your own defaults: a table for each command, and in it options without dashes in front.
 # What is typed comes first, then LATENTRY_NAME (e.g. LATENTRY_STEPS=20), then this file.
 
 [generate]
@@ -28,7 +28,7 @@ ABOUT = """# Defaults of one's own: a table for each command, and in it options 
 @json_option
 @click.pass_context
 def config(context: click.Context, show: bool, path: bool, init: bool, as_json: bool) -> None:
-    """Show or begin the defaults of one's own.
+    """Show your own defaults, or begin a file of them.
 
     They are options of `generate` in a TOML file, or variables such as LATENTRY_SCHEDULER. LATENTRY_CONFIG names
     another file; empty, none is read.
@@ -86,11 +86,18 @@ def _show(context: click.Context, *, as_json: bool) -> None:
     say("No file is read." if path is None else f"{path}{'' if path.exists() else ' (not there)'}\n")
     columns = (
         Column("setting", lambda row: row["setting"]),
-        Column("value", lambda row: "" if row["value"] is None else str(row["value"]), cut=True),
+        Column("value", lambda row: _as_written(row["value"]), cut=True),
         Column("from", lambda row: row["from"]),
         Column("variable", lambda row: row["variable"], rank=1),
     )
     print_records(columns, rows)
+
+
+def _as_written(value: object) -> str:
+    """A value as the file has it, but text without quotes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def _begin(path: Path) -> None:

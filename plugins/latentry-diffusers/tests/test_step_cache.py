@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.host_copies import HostCopies
 from torch import Tensor
 
 from latentry.models import CachedPass, CacheMemory, CachePart, StepCache
@@ -207,9 +208,13 @@ def test_rows_of_unlike_decisions_share_a_pass(build: Callable[[], Any], kind: s
     rows: list[int] = []
     inner.register_forward_hook(lambda module, args, kwargs, output: rows.append(_rows(args, kwargs)), with_kwargs=True)
     together = CachedPass([CachePart(seasoned, 1, t), CachePart(CacheMemory(cache), 2, t)])
-    with blocks.serving(together, 3):
+    with HostCopies() as plain:
+        call(network, torch.cat([x, fresh]), t)
+    rows.clear()
+    with blocks.serving(together, 3), HostCopies() as copies:
         found = call(network, torch.cat([x, fresh]), t)
     together.commit()
+    assert (copies.made, copies.lists) == (plain.made + 1, plain.lists), "which rows are chosen is copied once"
     assert seasoned.made_up
     assert rows == [2]
     assert torch.allclose(found, torch.cat(alone), atol=1e-5)

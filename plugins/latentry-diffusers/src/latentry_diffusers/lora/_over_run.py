@@ -13,6 +13,7 @@ from latentry import IncompatibleError
 from latentry_diffusers.lora._build import Change, together
 from latentry_diffusers.lora._layer_change import Layer, LayerChange
 from latentry_diffusers.lora._terms import ReadWeight
+from latentry_diffusers.model.on_device import on_device
 
 Weights = tuple[float, ...]
 
@@ -37,10 +38,7 @@ class RowWeights:
         """One of the weights in each row (rows), on the device and in the dtype of a tensor."""
         key = like.device, like.dtype
         if key not in self._columns:
-            host = torch.tensor(self.rows, dtype=like.dtype)
-            # from pinned memory the copy does not wait for the device
-            pinned = host.pin_memory() if like.device.type == "cuda" else host
-            self._columns[key] = pinned.to(like.device, non_blocking=True)
+            self._columns[key] = on_device(self.rows, like.device, like.dtype)
         return self._columns[key][:, index]
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry.models import CachedPass
+from latentry_diffusers.model.on_device import on_device
 
 Forward = Callable[..., Any]
 ROWLESS = frozenset({"image_rotary_emb", "joint_attention_kwargs", "cross_attention_kwargs"})
@@ -38,10 +39,12 @@ class _Pass:
     rows: int
     chosen: list[int] | None = None
     head: Tensor | None = None
+    _index: Tensor | None = None
 
     def choose(self, first: Tensor | None = None) -> None:
         """Decides which rows are computed."""
         self.chosen = [row for row, chosen in enumerate(self.cache.choose(first)) if chosen]
+        self._index = None
 
     @property
     def whole(self) -> bool:
@@ -49,8 +52,10 @@ class _Pass:
         return self.chosen is not None and len(self.chosen) == self.rows
 
     def index(self, like: Tensor) -> Tensor:
-        """The chosen rows for ``index_select``."""
-        return torch.tensor(self.chosen, device=like.device)
+        """The chosen rows for ``index_select``, made once for all arguments of all blocks."""
+        if self._index is None or self._index.device != like.device:
+            self._index = on_device(self.chosen or (), like.device, torch.int64)
+        return self._index
 
     def part(self, value: Any) -> Any:
         """The chosen rows of an argument, where it still has all of them."""

@@ -50,18 +50,38 @@ from latentry.conditioners import BaseConditioner
 def opened(files, family, base):
     return Grey(load_file(files.path)["gain"])
 
+class Gain(torch.nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.factor = torch.nn.Parameter(gain)
+
+    def forward(self, level):
+        return self.factor * level
+
+class Network(torch.nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList([Gain(gain)])
+
+    def forward(self, level):
+        for block in self.blocks:
+            level = block(level)
+        return level
+
 class Grey(BaseConditioner):
     def __init__(self, gain):
-        self.gain = gain
+        self.gain, self.network = 1.0, Network(gain)
+        self.networks = {"grey": self.network}
 
     def prepare(self, model, picture, options, number):
         channels = model.networks["unet"].config.block_out_channels[-1]
-        level = self.gain * picture.abs().mean() * torch.linspace(-3, 3, channels).view(1, -1, 1, 1)
+        level = self.network(picture.abs().mean()) * torch.linspace(-3, 3, channels).view(1, -1, 1, 1)
         def inject(query):
             push = level * query.x.abs().mean((1, 2, 3), keepdim=True)
             return {"mid": query.weight * push}
         return inject
 """
+BLOCK = "level = block(level)"
 PUSH, INJECTED = "push = level *", '{"mid": query.weight * push}'
 MEAN = "query.x.abs().mean((1, 2, 3), keepdim=True)"
 CONDITIONERS = {
@@ -98,6 +118,13 @@ CONDITIONERS = {
         "self.gain = self.gain + 1\n            push = self.gain * level *",
     ),
     "a draw from torch's global generator": ("repeatable", PUSH, "push = torch.rand(()) * level *"),
+    "a block's forward, called past the block": ("offload", BLOCK, "level = block.forward(level)"),
+    "a block's weight, read past the block": ("offload", BLOCK, "level = block.factor * level"),
+    "a weight, read past its network": (
+        "offload",
+        "self.network(picture.abs().mean())",
+        "self.network.blocks[0].factor * picture.abs().mean()",
+    ),
     "it writes into the samples": ("repeatable", PUSH, "query.x.mul_(0.5)\n            push = level *"),
 }
 CONTROL = 'conditioner="planted:grey",'

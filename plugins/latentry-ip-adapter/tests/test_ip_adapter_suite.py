@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,16 +13,20 @@ from diffusers.models.embeddings import IPAdapterTimeImageProjection
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from support.controlnets import write_flux_ip_adapter, write_ip_adapter, write_sd3_ip_adapter
+from support.host_copies import HostCopies
 from support.models import write_stable_diffusion
 from support.models_flux import write_flux
 from support.models_sd3 import write_stable_diffusion_3
 from support.models_sdxl import write_stable_diffusion_xl
+from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from latentry import ControlRequest, Engine, GenerationRequest, IncompatibleError, ModelFiles, PluginHost
+from latentry.conditioners import ControlQuery
+from latentry.models import Conditioning, Model
 from latentry.testing import ConditionerSuite, Pair
 from latentry_ip_adapter.adapter import Projections
 from latentry_ip_adapter.checkpoint import detect
-from latentry_ip_adapter.timed import networks_like, own_name
+from latentry_ip_adapter.timed import JointLayer, TimedAdapter, networks_like, own_name
 
 
 class TestAdapter(ConditionerSuite):
@@ -39,6 +43,52 @@ class TestAdapter(ConditionerSuite):
             Pair(write_flux_ip_adapter(folder / "c", flux), flux),
             Pair(write_sd3_ip_adapter(folder / "d", sd3), sd3),
         ]
+
+
+@pytest.mark.parametrize(
+    ("negative", "several", "made"),
+    [
+        ([False], False, 0),
+        ([False, True], False, 0),
+        ([False, False, True, True], False, 1),
+        ([True, False], False, 1),
+        ([True, False], True, 1),
+    ],
+)
+def test_an_evaluation_copies_rows_for_sd3_once(negative: list[bool], several: bool, made: int) -> None:
+    """And each row is injected what it is alone."""
+    adapter = timed()
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    times = [300.0 + 100 * row * several for row in range(len(negative))]
+    with torch.no_grad():
+        inject = adapter.prepare(cast(Model, None), picture, None, 0)
+
+        def given(timestep: float | torch.Tensor, negative: list[bool]) -> dict[str, torch.Tensor]:
+            x = torch.zeros(len(negative), 16, 8, 8)
+            return dict(inject(ControlQuery(x, timestep, Conditioning({}), 0.5, negative, None)))
+
+        timestep = torch.tensor(times) if several else times[0]
+        with HostCopies() as copies:
+            found = given(timestep, negative)
+        alone = [given(each, [side]) for each, side in zip(times, negative, strict=True)]
+    assert (copies.made, copies.lists) == (made, 0)
+    for name, tensor in found.items():
+        rows = tensor.expand(len(negative), *tensor.shape[1:])
+        for row, each in enumerate(alone):
+            assert torch.allclose(rows[row], each[name][0], atol=1e-5), name
+
+
+def timed() -> TimedAdapter:
+    """A tiny adapter for SD3."""
+    torch.manual_seed(0)
+    seen: Any = SiglipVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8
+    )
+    projection = IPAdapterTimeImageProjection(
+        embed_dim=32, output_dim=32, hidden_dim=64, heads=1, num_queries=4, timestep_in_dim=32
+    )
+    layers = torch.nn.ModuleList(JointLayer(32, 32, head=8, time=64) for _ in range(2))
+    return TimedAdapter(projection, layers, SiglipVisionModel(seen).eval())
 
 
 def test_the_picture_is_taken_as_it_was_given(tmp_path: Path) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
 from diffusers.models.embeddings import IPAdapterTimeImageProjection
+from diffusers.models.normalization import AdaLayerNorm, RMSNorm
 from torch import Tensor, nn
 
 from latentry.conditioners import BaseConditioner, ControlQuery, Inject
 from latentry.models import Model
 from latentry_diffusers.files.headers import Headers, count
 from latentry_diffusers.files.weight_files import WeightFiles
+from latentry_diffusers.model.on_device import on_device
 from latentry_ip_adapter.encoder import whole_pixels_of
 
 PROJECTION, LAYERS = "image_proj.", "ip_adapter."
@@ -32,6 +33,37 @@ RENAMED: Mapping[str, str] = {
     r"\.2\.1\.": ".adaln_proj.",
 }
 """InstantX's names within a block of the projection, after its number, as patterns, and diffusers'."""
+
+
+class JointLayer(nn.Module):
+    """Keys and values of the picture for one joint layer: the weights of diffusers' processor of that layer.
+
+    It is called, as the processor is not as a module, so that offload can bring its weights.
+
+    Args:
+        width: of the layer.
+        tokens: width of a token.
+        head: width of an attention head.
+        time: width of the time embedding.
+    """
+
+    def __init__(self, width: int, tokens: int, *, head: int, time: int) -> None:
+        super().__init__()
+        self.norm_ip = AdaLayerNorm(time, output_dim=2 * tokens, norm_eps=1e-6, chunk_dim=1)
+        self.to_k_ip, self.to_v_ip = (nn.Linear(tokens, width, bias=False) for _ in range(2))
+        self.norm_q, self.norm_k, self.norm_ip_k = (RMSNorm(head, 1e-6) for _ in range(3))
+
+    def forward(self, tokens: Tensor, time: Tensor) -> dict[str, Tensor]:
+        """Keys and values (rows, tokens, width), and weights of norms (1, head)."""
+        normed = self.norm_ip(tokens, temb=time)
+        keys = self.to_k_ip(normed)
+        heads: Tensor = self.norm_ip_k(keys.unflatten(-1, (-1, self.norm_ip_k.weight.shape[0])))
+        return {
+            "key": heads.flatten(-2),
+            "value": self.to_v_ip(normed),
+            "query-norm": self.norm_q.weight[None],
+            "key-norm": self.norm_k.weight[None],
+        }
 
 
 class TimedAdapter(BaseConditioner):
@@ -70,29 +102,30 @@ class _Seen:
 
     def __call__(self, asked: ControlQuery) -> Mapping[str, Tensor]:
         sides = [int(side) for side in asked.negative]
-        # at one noise level all rows of a side are alike
-        several = isinstance(asked.timestep, Tensor)
-        computed = sides if several else sorted(set(sides))
-        rows = list(range(len(sides))) if several else [computed.index(side) for side in sides]
-        times = torch.as_tensor(asked.timestep, device=self.states.device).expand(len(computed))
-        tokens, time = self.adapter.projection(self.states[computed], times)
+        tokens, time, rows = self._projected(sides, asked.timestep)
         weight = torch.full((1, 1, 1, 1), asked.weight, device=tokens.device)
         injected = {f"joint.weight.{self.number}": weight if asked.mask is None else weight * asked.mask}
         for number, layer in enumerate(self.adapter.layers):
-            for part, tensor in _parts(layer, tokens, time):
-                injected[f"joint.{number}.{part}.{self.number}"] = tensor if len(tensor) == 1 else tensor[rows]
+            for part, tensor in layer(tokens, time).items():
+                each = tensor if rows is None or len(tensor) == 1 else tensor.index_select(0, rows)
+                injected[f"joint.{number}.{part}.{self.number}"] = each
         return injected
 
+    def _projected(self, sides: list[int], timestep: float | Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Tokens and time embeddings, and which of them each row has; None: the one there is, or those in their order.
 
-def _parts(layer: Any, tokens: Tensor, time: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """What one layer is given: keys and values (rows, tokens, width), weights of norms (1, head size)."""
-    normed = layer.norm_ip(tokens, temb=time)
-    keys = layer.to_k_ip(normed)
-    heads = layer.norm_ip_k(keys.unflatten(-1, (-1, layer.norm_ip_k.weight.shape[0])))
-    yield "key", heads.flatten(-2)
-    yield "value", layer.to_v_ip(normed)
-    yield "query-norm", layer.norm_q.weight[None]
-    yield "key-norm", layer.norm_k.weight[None]
+        Nothing here may wait for the device: it is called at each evaluation.
+        """
+        device, project = self.states.device, self.adapter.projection
+        if isinstance(timestep, Tensor):
+            states = self.states.index_select(0, on_device(sides, device, torch.int64))
+            return *project(states, timestep.to(device).expand(len(sides))), None
+        # at one noise level all rows of a side are alike
+        first, last = min(sides), max(sides)
+        states = self.states[first : last + 1]
+        tokens, time = project(states, torch.full((len(states),), timestep, device=device))
+        in_order = first == last or sides == [first, last]
+        return tokens, time, None if in_order else on_device(sides, device, torch.int64)
 
 
 def networks_like(headers: Headers) -> tuple[Any, nn.ModuleList]:
@@ -117,11 +150,11 @@ def networks_like(headers: Headers) -> tuple[Any, nn.ModuleList]:
     )
     out, tokens = shape(f"{LAYERS}0.to_k_ip.weight")
     layers = [
-        SD3IPAdapterJointAttnProcessor2_0(
-            hidden_size=out,
-            ip_hidden_states_dim=tokens,
-            head_dim=shape(f"{LAYERS}0.norm_q.weight")[0],
-            timesteps_emb_dim=shape(f"{LAYERS}0.norm_ip.linear.weight")[1],
+        JointLayer(
+            out,
+            tokens,
+            head=shape(f"{LAYERS}0.norm_q.weight")[0],
+            time=shape(f"{LAYERS}0.norm_ip.linear.weight")[1],
         )
         for _ in range(count(headers, lambda layer: f"{LAYERS}{layer}.to_k_ip.weight"))
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -21,7 +23,10 @@ from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, LatentryError
 from latentry._files._finding._locate import locate
 from latentry._files._recognise import SURE
+from latentry._memory._offload import offloaded
+from latentry._memory._residency import Move
 from latentry._numerics._processes._point import Query
+from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._values._control import ControlRequest
 from latentry._specs import ConditionerSpec, ModelFiles
 from latentry.testing._kit._checked import Checks, Whole, load_target
@@ -53,6 +58,7 @@ class Steered(NamedTuple):
 
     model: Model
     conditioner: Conditioner
+    prepare: Callable[[], Inject]
     inject: Inject
     points: tuple[str, ...]
     x: Tensor
@@ -152,8 +158,9 @@ class ConditionerSubject(Whole):
             each.set_attention(EagerAttention())  # some inject into attention, which native layers do not allow
         side, generator = base.size, torch.Generator().manual_seed(0)
         picture = torch.rand((1, 3, side, side), generator=generator) * 2 - 1
+        prepare = partial(conditioner.prepare, model, picture, self.options(pair), 0)
         with torch.no_grad():
-            inject = conditioner.prepare(model, picture, self.options(pair), 0)
+            inject = prepare()
             prompts = [
                 model.encode_prompt([text], PromptSettings(side, side, negative, guidance=3.0))
                 for text, negative in (("a red circle", False), ("a blue square", True))
@@ -163,7 +170,7 @@ class ConditionerSubject(Whole):
         x = torch.randn((2, *base.latent_shape(side, side)), generator=generator) * point.scale
         points = self.host.families[family].injection_points
         query = Query(x, point, point.timestep)
-        return Steered(model, conditioner, inject, points, x, query, Conditioning.stacked(prompts))
+        return Steered(model, conditioner, prepare, inject, points, x, query, Conditioning.stacked(prompts))
 
 
 def _installed(host: PluginHost, kind: str) -> Iterator[Pair]:
@@ -291,6 +298,43 @@ def repeatable(subject: ConditionerSubject) -> Iterator[CheckResult]:
         yield summed("repeatable", "the same, nothing changed", faults, case=_case(pair))
 
 
+def offload(subject: ConditionerSubject) -> Iterator[CheckResult]:
+    """With weights that wait elsewhere, as a whole or block by block, it injects the same.
+
+    Troubleshooting: call modules; what reads a weight outside its module's ``forward``, or calls the items of a
+    ``ModuleList`` by other means than their ``forward``, finds it in main memory.
+    """
+    for pair in subject.pairs:
+        steered = subject.steered(pair)
+        expected = steered.injected()
+        for mode in ("model", "blocks"):
+            with ExitStack() as stack:
+                move = stack.enter_context(_away(steered.conditioner))
+                stack.enter_context(
+                    offloaded(steered.conditioner, device=CPU, policy=MemoryPolicy(offload=mode), move=move)
+                )
+                stack.enter_context(torch.no_grad())
+                found = steered._replace(inject=steered.prepare()).injected()
+            far = [name for name in expected if not _apart(found[name], expected[name]) <= NEAR]  # nor if it is NaN
+            faults = [f"{len(far)} tensors are made from weights that are not there"] * bool(far)
+            yield summed("offload", mode, faults, case=_case(pair))
+
+
+@contextmanager
+def _away(conditioner: Conditioner) -> Iterator[Move]:
+    """Weights that are NaN where they wait, as if no device could read them; gives what copies them to the device."""
+    networks = conditioner.networks.values()
+    weights = [each for network in networks for each in network.parameters() if each.is_floating_point()]
+    kept = {id(each): each.detach().clone() for each in weights}
+    try:
+        for each in weights:
+            each.data.fill_(torch.nan)
+        yield lambda tensor, device: kept.get(id(tensor), tensor).clone()
+    finally:
+        for each in weights:
+            each.data.copy_(kept[id(each)])
+
+
 def _case(pair: Pair) -> str:
     return Path(pair.conditioner).name
 
@@ -308,7 +352,7 @@ def networks(subject: ConditionerSubject) -> Iterator[CheckResult]:
         yield not_run("networks", "neither pairs of networks were given, nor is a control of this kind installed")
 
 
-_ALL: tuple[Check, ...] = (spec, listing, networks, detection, points, batch, masks, repeatable)
+_ALL: tuple[Check, ...] = (spec, listing, networks, detection, points, batch, masks, repeatable, offload)
 CHECKS: Checks[ConditionerSubject] = MappingProxyType({check.__name__: check for check in _ALL})
 
 

@@ -40,7 +40,7 @@ class StepCache:
         kinds: tuple[StepCacheKind, ...] = get_args(StepCacheKind)
         kind = next((kind for kind in kinds if kind == name), None)
         if kind is None:
-            raise ValueError(f"it must begin with {', '.join(kinds)}, and is {text[:40]!r}")
+            raise ValueError(f"it must begin with {', '.join(kinds[:-1])} or {kinds[-1]}, and is {text[:40]!r}")
         try:
             value = float(number) if separator else DEFAULTS[kind]
         except ValueError:
@@ -48,7 +48,7 @@ class StepCache:
         if kind == "first-block" and not 0.0 < value < 1.0:
             raise ValueError("the number of first-block must be between 0 and 1: the change that is tolerated")
         if kind != "first-block" and not (2 <= value <= MOST and value == int(value)):
-            raise ValueError(f"the number of {kind} must be a whole number from 2 on: one of so many is computed")
+            raise ValueError(f"the number of {kind} must be whole, from 2 to {MOST}: one of so many is computed")
         return cls(kind, value)
 
     @property

@@ -293,8 +293,8 @@ class GenerationRequest(BaseModel):
     step_cache: Annotated[str | None, Option(Panel.DEVICE, metavar="KIND[:NUMBER]"), AfterValidator(_step_cache)] = (
         Field(
             default=None,
-            description="Leave out a part of the network at some steps, faster and less exact: first-block:0.1 where "
-            "it would change little, taylor:3 or deep:3 at two of three.",
+            description="Leave out a part of the network at some steps, faster and less exact: first-block:SHARE where "
+            "it would change by less (0 to 1; 0.1), taylor:N or deep:N at all but one of N evaluations (2 to 1000; 3).",
         )
     )
     attention: Annotated[str, Option(Panel.DEVICE, names="attention_backends")] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -21,6 +22,9 @@ from latentry import (
     ProgressEvent,
     Run,
 )
+from latentry._guidance._run_caches import RunCaches
+from latentry.models import CachedPass, CacheMemory
+from latentry_diffusers.model import step_cache
 
 SIDE, STEPS = 32, 7
 SD, FLUX = "latentry-sd:sd", "latentry-flux:flux"
@@ -65,6 +69,26 @@ def test_made_up_answers_are_counted_and_marked(
     again = engine.generate(request(folders[family]))
     assert torch.equal(again.latents, plain.latents)
     assert again.made_up == 0
+
+
+@pytest.mark.parametrize("family", KIND)
+def test_without_one_nothing_of_it_runs(
+    engine: Engine, folders: dict[str, Path], family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what keeps values nor what stands in for blocks; families are not told of it."""
+    made: list[type] = []
+
+    def noting(self: Any, *args: Any, begin: Any, **kwargs: Any) -> None:
+        made.append(type(self))
+        begin(self, *args, **kwargs)
+
+    kinds: tuple[type, ...] = (RunCaches, CacheMemory, CachedPass, step_cache._Pass)
+    for kind in kinds:
+        monkeypatch.setattr(kind, "__init__", partialmethod(noting, begin=vars(kind)["__init__"]))
+    engine.generate(request(folders[family], guidance=2.0, steps=3))
+    assert made == []
+    engine.generate(request(folders[family], guidance=2.0, steps=3, step_cache=KIND[family]))
+    assert set(made) == set(kinds)
 
 
 @pytest.mark.parametrize("family", KIND)

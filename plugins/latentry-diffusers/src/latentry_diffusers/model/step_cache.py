@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock, local
@@ -77,17 +77,17 @@ class BlockCache(ABC):
         self._blocks, self._here = tuple(blocks), local()
         self._lock, self._users = Lock(), 0
 
-    @contextmanager
-    def serving(self, cache: CachedPass | None, rows: int) -> Iterator[None]:
+    def serving(self, cache: CachedPass | None, rows: int) -> AbstractContextManager[None]:
         """Around one evaluation in this thread; those of other threads are not touched.
 
         Args:
             cache: of the rows; None: all blocks run.
             rows: of the pass.
         """
-        if cache is None:
-            yield
-            return
+        return nullcontext() if cache is None else self._serving(cache, rows)
+
+    @contextmanager
+    def _serving(self, cache: CachedPass, rows: int) -> Iterator[None]:
         with self._installed():
             self._here.running = _Pass(cache, rows)
             try:

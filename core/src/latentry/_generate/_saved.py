@@ -67,8 +67,8 @@ class SavedJob:
         return save(tensors, {"latentry.job": json.dumps(about)})
 
     @classmethod
-    def from_bytes(cls, state: bytes, device: torch.device | None = None) -> SavedJob:
-        """Reads what ``to_bytes`` wrote.
+    def from_bytes(cls, state: bytes) -> SavedJob:
+        """Reads what ``to_bytes`` wrote; its tensors are in main memory.
 
         Raises:
             RecipeError: it is not a saved job, or one of a newer version.

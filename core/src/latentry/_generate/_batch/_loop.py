@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +71,15 @@ class Begun(NamedTuple):
     made_up: int = 0
     caches: RunState | None = None
 
+    def to(self, device: torch.device) -> Begun:
+        """With all tensors on a device."""
+        caches = None if self.caches is None else _moved(self.caches, device)
+        return self._replace(run=_moved(self.run, device), guidance=_moved(self.guidance, device), caches=caches)
+
+
+def _moved(state: RunState, device: torch.device) -> RunState:
+    return replace(state, tensors={name: tensor.to(device) for name, tensor in state.tensors.items()})
+
 
 class Halted(Leaving):
     """A batch was left to be continued elsewhere.
@@ -129,6 +138,7 @@ class Sampling:
         """
         progress("encode", 0, "Encoding the prompt")
         assert self.setup.request.seed is not None
+        begun = begun and begun.to(self.setup.device)
         check = FiniteCheck()
         caches = self._caches(begun)
         evaluate, keyed = self.evaluate(pictures, check, caches), KeyedNoise(self.setup.request.seed, pictures)

@@ -65,6 +65,23 @@ def test_a_name_is_as_good_as_its_path(server: Running, folder: Path) -> None:
     assert by_name != drawn()
 
 
+def test_a_relative_folder_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names in place of paths wherever something is told, and as what is dropped from memory."""
+    monkeypatch.chdir(folder.parent)
+    wanted = {"prompt": "a cat-toy", "steps": 2, "width": 64, "height": 64, "embeddings": [{"path": "cat-toy"}]}
+    with running(Path(folder.name), PluginHost()) as server:
+        told = server.ask("POST", "/latentry/v1/prepare", json={"request": wanted}).json()["request"]
+        job = server.job(**wanted)
+        assert server.events(job["id"])[-1]["state"] == "done"
+        recipe = server.ask("GET", f"/latentry/v1/jobs/{job['id']}/recipes/0").json()["request"]
+        for request in (told, recipe):
+            assert (request["model"], request["embeddings"][0]["path"]) == ("toy", "cat-toy")
+            assert str(folder) not in str(request)
+        assert [one["name"] for one in server.ask("GET", "/latentry/v1/models").json()["loaded"]] == ["toy"]
+        assert server.ask("DELETE", "/latentry/v1/models/toy").status_code == 200
+        assert server.ask("GET", "/latentry/v1/models").json()["loaded"] == []
+
+
 def test_a_word_of_a_prompt_is_one(server: Running) -> None:
     """In any case and with a weight; a file that no prompt has as a word is left alone, whatever model it is for."""
     for prompts in ({"prompt": "a (Cat-Toy:1.2)"}, {"prompt": "a", "negative_prompt": "cat-toy, blue"}):

@@ -16,10 +16,18 @@ import pytest
 from support.toy import PLUGIN, write_toy
 
 from latentry.testing import CommandSuite
+from latentry_server.command import serve
 
 
 class TestServe(CommandSuite):
     command = "serve"
+
+
+def test_folders_are_those_of_where_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor's engines run in folders of their own."""
+    (tmp_path / "learnt").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert serve.make_context("serve", ["--models", "learnt"]).params["roots"] == (tmp_path / "learnt",)
 
 
 @pytest.mark.slow

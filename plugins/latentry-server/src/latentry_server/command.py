@@ -35,7 +35,7 @@ def _limit(name: str, what: str) -> click.Option:
     "--models",
     "roots",
     multiple=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
     help="Folder of models, LoRAs and embeddings that clients may use; repeatable.",
 )
 @click.option("--source", "sources", multiple=True, metavar="OWNER/*", help="Names that may be downloaded; repeatable.")

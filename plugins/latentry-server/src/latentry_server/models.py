@@ -47,6 +47,7 @@ class Shelf:
 
     def __init__(self, host: PluginHost, policy: Policy) -> None:
         self._host, self._policy = host, policy
+        self._roots = [root.expanduser().resolve() for root in policy.roots or ()]  # as engines tell paths
         self._seen: dict[tuple[Path, float], Offered | None] = {}
 
     def models(self) -> dict[str, Offered]:
@@ -113,7 +114,7 @@ class Shelf:
         return {each.name: each for each in self._all() if each.kind == kind}
 
     def _all(self) -> list[Offered]:
-        entries = [entry for root in self._policy.roots or () if root.is_dir() for entry in sorted(root.iterdir())]
+        entries = [entry for root in self._roots if root.is_dir() for entry in sorted(root.iterdir())]
         seen = (self._look(entry) for entry in entries if entry.is_dir() or entry.suffix in SUFFIXES)
         return [each for each in seen if each is not None]
 

@@ -150,8 +150,9 @@ def own_router(service: Service) -> APIRouter:
         given = await asyncio.to_thread(wanted, body)
         request = service.with_model(given.request)
         setup = await asyncio.to_thread(service.engine.prepare, request, init_image=given.init_image, mask=given.mask)
+        named = await asyncio.to_thread(service.shelf.named, setup.request)
         return {
-            "request": setup.request.model_dump(mode="json"),
+            "request": named.model_dump(mode="json"),
             "evaluations": setup.plan.evaluations,
             "notes": list(setup.notes),
         }

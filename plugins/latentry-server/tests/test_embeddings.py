@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -21,13 +22,14 @@ webuiapi = pytest.importorskip("webuiapi")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Stable Diffusion, and two files of vectors; one is too wide for it."""
+    """A small Stable Diffusion, and files of vectors; one is too wide for it."""
     from support.models import write_stable_diffusion
 
     root = tmp_path_factory.mktemp("learnt")
     write_stable_diffusion(root / "toy")  # the name that the server draws with by default
     save_file({"emb_params": torch.randn(3, 32)}, root / "cat-toy.safetensors")
     save_file({"emb_params": torch.randn(1, 33)}, root / "wide.safetensors")
+    save_file({"emb_params": torch.randn(1, 32)}, root / "my style.safetensors")  # which is no word
     return root
 
 
@@ -90,7 +92,24 @@ def test_a_word_of_a_prompt_is_one(server: Running) -> None:
         assert answer.status_code == 200, answer.text
         recipe = read_recipe(BytesIO(base64.b64decode(answer.json()["images"][0])))
         assert [one.name for one in recipe.request.embeddings] == ["cat-toy"]
-    refused = server.ask("POST", "/sdapi/v1/txt2img", json={"prompt": "a wide cat", "width": 64, "height": 64})
-    assert refused.status_code == 422
-    assert refused.json()["field"] == "embeddings"
+
+
+def test_a_word_that_is_the_name_of_another_models_file_is_a_word(server: Running) -> None:
+    """AUTOMATIC1111 skips such files, and whoever writes a prompt cannot know what lies in the server's folder."""
+
+    def drawn(prompt: str) -> dict[str, Any]:
+        body: dict[str, Any] = {"prompt": prompt, "seed": 1, "steps": 2, "width": 64, "height": 64}
+        answer = server.ask("POST", "/sdapi/v1/txt2img", json=body)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    found = drawn("a wide cat-toy in my style")
+    assert json.loads(found["info"])["skipped_embeddings"] == ["wide"]
+    recipe = read_recipe(BytesIO(base64.b64decode(found["images"][0])))
+    assert [one.name for one in recipe.request.embeddings] == ["cat-toy"]
+    assert json.loads(drawn("a cat-toy")["info"])["skipped_embeddings"] == []
+    asked = {"prompt": "a wide cat", "width": 64, "height": 64, "embeddings": [{"path": "wide"}]}
+    refused = server.ask("POST", "/latentry/v1/jobs", json={"request": asked})  # by name it is refused
+    assert (refused.status_code, refused.json()["field"]) == (422, "embeddings")
     assert "learnt" not in refused.text  # the folder is the server's affair

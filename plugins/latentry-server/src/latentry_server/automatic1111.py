@@ -20,7 +20,7 @@ from latentry import JobCancelled, LatentryError, OptionError, PeerName, read_te
 from latentry_server.errors import Missing
 from latentry_server.pictures import from_base64, to_base64
 from latentry_server.record import Record
-from latentry_server.service import Service
+from latentry_server.service import Service, Wanted
 from latentry_server.waiting import drawn_for
 from latentry_server.webui_request import Drawing, FromPicture, FromText, model_name, to_wanted
 
@@ -72,10 +72,10 @@ class WebUI:
         return {
             "images": [to_base64(picture.data) for picture in pictures],
             "parameters": body.model_dump(mode="json", exclude={"init_images", "mask"}, exclude_none=True),
-            "info": json.dumps(self._info(body, record)),
+            "info": json.dumps(self._info(body, record, wanted)),
         }
 
-    def _info(self, body: Drawing, record: Record) -> dict[str, Any]:
+    def _info(self, body: Drawing, record: Record, wanted: Wanted) -> dict[str, Any]:
         pictures = [picture for _, picture in sorted(record.pictures.items())]
         request = pictures[0].recipe.request if pictures else record.request
         return {
@@ -96,6 +96,7 @@ class WebUI:
             "infotexts": [picture.parameters for picture in pictures],
             "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(record.created)),
             "ignored": body.ignored,
+            "skipped_embeddings": list(wanted.unfit),
         }
 
     def progress(self, *, skip_current_image: bool) -> dict[str, Any]:

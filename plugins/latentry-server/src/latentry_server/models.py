@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from latentry import FileKind, GenerationRequest, LatentryError, PluginHost, Policy, Recipe, inspect_model
+from pydantic import ValidationError
+
+from latentry import (
+    EmbeddingRequest,
+    FileKind,
+    GenerationRequest,
+    LatentryError,
+    PluginHost,
+    Policy,
+    Recipe,
+    inspect_model,
+)
 
 SUFFIXES = (".safetensors", ".gguf")
 FIELDS = ("model", "refiner", "guidance_model")
@@ -64,8 +75,8 @@ class Shelf:
         return self._files("lora")
 
     def embeddings(self) -> dict[str, Offered]:
-        """The textual inversions by name, which is the word of the prompts, too."""
-        return self._files("embedding")
+        """The textual inversions by name, which is the word of the prompts, too; other files' names are no word."""
+        return {name: each for name, each in self._files("embedding").items() if _is_word(each)}
 
     def path(self, name: str | None) -> str | None:
         """What the engine is given for a model's name; another text stays as it is."""
@@ -134,3 +145,11 @@ class Shelf:
             variants = found.found.variants
             return Offered(name, str(path), "model", found.family, variants[0] if len(variants) == 1 else "")
         return Offered(name, str(path), KINDS[found.found.kind]) if found.found.kind in KINDS else None
+
+
+def _is_word(embedding: Offered) -> bool:
+    try:
+        EmbeddingRequest(path=embedding.path, name=embedding.name)
+    except ValidationError:
+        return False
+    return True

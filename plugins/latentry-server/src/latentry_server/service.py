@@ -30,6 +30,7 @@ class Wanted:
         priority: see ``Engine.submit``.
         deadline: likewise, in seconds.
         previews: a preview after every so many steps; None for the server's setting.
+        unfit: names of embeddings that the model cannot take, and that were left out.
     """
 
     request: GenerationRequest
@@ -38,6 +39,7 @@ class Wanted:
     priority: float = 0.0
     deadline: float | None = None
     previews: int | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class Service:

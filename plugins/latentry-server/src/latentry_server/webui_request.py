@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latentry import GenerationRequest, OptionError, option_schema
+from latentry import EmbeddingRequest, GenerationRequest, LatentryError, OptionError, option_schema
 from latentry.models import split_at_names
 from latentry.names import prompt_syntax_of
 from latentry_server.errors import option_error
@@ -163,9 +164,10 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         fields |= {"mask_feather": body.mask_blur} if mask is not None and body.mask_blur else {}
     given = {name: value for name, value in fields.items() if value is not None}
     try:
-        return Wanted(GenerationRequest(**given), image, mask)
+        wanted = Wanted(GenerationRequest(**given), image, mask)
     except ValidationError as error:
         raise option_error(error) from error
+    return _with_fitting_embeddings(service, wanted)
 
 
 def _check_neutral(name: str, value: Any, neutral: tuple[Any, ...]) -> None:
@@ -242,6 +244,22 @@ def _embeddings(service: Service, *prompts: str) -> tuple[dict[str, Any], ...]:
     offered = service.shelf.embeddings()
     pieces = (piece for prompt in prompts for piece in split_at_names(prompt, offered))
     return tuple({"path": offered[name].path, "name": name} for name in dict.fromkeys(p.name for p in pieces) if name)
+
+
+def _with_fitting_embeddings(service: Service, wanted: Wanted) -> Wanted:
+    """Without the embeddings that are for other models, as that program skips them: their names may be plain words."""
+    fitting = tuple(one for one in wanted.request.embeddings if _fits(service, wanted, one))
+    unfit = tuple(one.name for one in wanted.request.embeddings if one not in fitting)
+    return replace(wanted, request=wanted.request.model_copy(update={"embeddings": fitting}), unfit=unfit)
+
+
+def _fits(service: Service, wanted: Wanted, embedding: EmbeddingRequest) -> bool:
+    request = service.with_model(wanted.request.model_copy(update={"embeddings": (embedding,)}))
+    try:
+        service.engine.prepare(request, init_image=wanted.init_image, mask=wanted.mask)
+    except LatentryError as error:
+        return error.field != "embeddings"  # what else is wrong is told where the request is submitted
+    return True
 
 
 def _pictures(service: Service, body: FromPicture) -> tuple[Image.Image, Image.Image | None]:

@@ -24,7 +24,8 @@ from latentry_server.webui_request import FromPicture, FromText, to_wanted
     ],
 )
 def test_webuis_words_change_over_the_steps(body: type[FromText | FromPicture], fields: Any, syntax: str) -> None:
-    service: Any = SimpleNamespace(settings=SimpleNamespace(policy=Policy()))
+    shelf = SimpleNamespace(embeddings=dict)
+    service: Any = SimpleNamespace(settings=SimpleNamespace(policy=Policy()), shelf=shelf)
     buffer = BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "PNG")
     pictures = {"init_images": [b64encode(buffer.getvalue()).decode()]} if body is FromPicture else {}

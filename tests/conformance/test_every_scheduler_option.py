@@ -19,6 +19,7 @@ BESIDE: dict[str, tuple[dict[str, Any], ...]] = {
     "guard": ({"guard_limit": TIGHT}, {"guard_limit": TIGHT, "longest_step": math.inf}),
     "guard_limit": ({"longest_step": math.inf},),
     "longest_step": ({"guard": False},),
+    "solver": ({"guard": False},),
 }
 """Options that make another one bind, where this network is too easy for it: here no step would ever be rejected, and
 what is drawn back to first order already is not there to be limited.

@@ -8,7 +8,7 @@ TRIES = 5
 
 def start_ray(*, cpus: int = 2, env_vars: dict[str, str]) -> None:
     """Starts one for this process, which ends it with ``ray.shutdown``."""
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]  # an extra
 
     for attempt in range(TRIES):
         try:

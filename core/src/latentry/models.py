@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from latentry._bases._model import BaseModel
     from latentry._bases._weights import load_weights
     from latentry._contract._attention_change import AttentionChange, ChangesAttention
-    from latentry._contract._cached_pass import CachedPass, CacheMemory, CachePart
+    from latentry._contract._caching._cached_pass import CachedPass, CacheMemory, CachePart
+    from latentry._contract._caching._step_cache import StepCache
     from latentry._contract._conditioning import Conditioning, PromptSettings
     from latentry._contract._conversion import Conversion
     from latentry._contract._embedding import Embedding, TakesEmbeddings, split_at_names
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
     from latentry._contract._reference import Reference
-    from latentry._contract._step_cache import StepCache
     from latentry._files._finding._repository import model_files, undescribed_weights
     from latentry._files._fingerprint import fingerprint
     from latentry._files._formats import WEIGHT_SUFFIXES
@@ -56,9 +56,9 @@ else:
             "safetensors_header": "_bases._header",
             "AttentionChange": "_contract._attention_change",
             "ChangesAttention": "_contract._attention_change",
-            "CachedPass": "_contract._cached_pass",
-            "CacheMemory": "_contract._cached_pass",
-            "CachePart": "_contract._cached_pass",
+            "CachedPass": "_contract._caching._cached_pass",
+            "CacheMemory": "_contract._caching._cached_pass",
+            "CachePart": "_contract._caching._cached_pass",
             "Conditioning": "_contract._conditioning",
             "PromptSettings": "_contract._conditioning",
             "Conversion": "_contract._conversion",
@@ -82,7 +82,7 @@ else:
             "Report": "_contract._model_source",
             "ResolvedPath": "_contract._model_source",
             "Reference": "_contract._reference",
-            "StepCache": "_contract._step_cache",
+            "StepCache": "_contract._caching._step_cache",
             "NoiseSettings": "_contract._noise_settings",
             "flow_settings": "_contract._noise_settings",
             "variance_preserving_settings": "_contract._noise_settings",

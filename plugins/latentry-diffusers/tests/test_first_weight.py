@@ -10,7 +10,7 @@ import torch
 from support.bare import BARE
 from torch import nn
 
-from latentry_diffusers.model.first_weight import FirstWeight
+from latentry_diffusers.loading.first_weight import FirstWeight
 
 DIFFUSERS = [name for name in BARE if BARE[name]().part]
 

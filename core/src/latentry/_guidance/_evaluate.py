@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentry._conditioning._controls import NO_CONTROLS, Controls
 from latentry._contract._attention_change import AttentionChange
-from latentry._contract._cached_pass import CachePart
+from latentry._contract._caching._cached_pass import CachePart
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
 from latentry._guidance._changing import UNCHANGING, Changing

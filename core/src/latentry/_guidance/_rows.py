@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentry._conditioning._controls import Steer
 from latentry._contract._attention_change import AttentionChange
-from latentry._contract._cached_pass import CachedPass, CachePart
+from latentry._contract._caching._cached_pass import CachedPass, CachePart
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model, VariesLoras, takes_rows_of_lora_weights, takes_rows_of_timesteps

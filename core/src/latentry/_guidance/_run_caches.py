@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from latentry._contract._cached_pass import CacheMemory, CacheState
-from latentry._contract._step_cache import StepCache
+from latentry._contract._caching._cached_pass import CacheMemory, CacheState
+from latentry._contract._caching._step_cache import StepCache
 from latentry._numerics._layout import Layout
 from latentry._numerics._running._state import RunState
 

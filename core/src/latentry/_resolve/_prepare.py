@@ -10,11 +10,11 @@ from pathlib import Path
 
 from latentry._attention._available import AvailableBackends
 from latentry._attention._choice import choose_attention
+from latentry._contract._caching._step_cache import StepCache
 from latentry._contract._curve import Curve, largest
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint, OpenCheckpoint, ShiftsBySteps, StatesGuidance
 from latentry._contract._progress import Progress, ProgressEvent
-from latentry._contract._step_cache import StepCache
 from latentry._discovery import PluginHost, plugin_call
 from latentry._errors import OptionError
 from latentry._files._finding._access import Access

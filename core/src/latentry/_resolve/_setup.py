@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from pydantic import BaseModel
 
+from latentry._contract._caching._step_cache import StepCache
 from latentry._contract._conditioner import ConditionerCheckpoint
 from latentry._contract._conditioning import PromptSettings
 from latentry._contract._curve import Curve
 from latentry._contract._lora import ChosenLoras
 from latentry._contract._model import Checkpoint
-from latentry._contract._step_cache import StepCache
 from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Fingerprints
 from latentry._guidance._guidance import Guidance

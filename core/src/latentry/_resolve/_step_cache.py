@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentry._contract._step_cache import StepCache
+from latentry._contract._caching._step_cache import StepCache
 from latentry._discovery import PluginHost
 from latentry._errors import IncompatibleError, OptionError
 from latentry._files._finding._locate import Located

@@ -11,7 +11,7 @@ In pytest::
 or ``latentry check mine``. ``KITS`` holds the checks by kind. A check is a function that yields what it found, and
 works from what the record declares; schedulers are checked on networks whose right answer is known.
 
-May use: ``_errors``, ``_specs``, ``_discovery``, ``_numerics``, ``_contract``, ``_request``, ``_files``,
+May use: ``_errors``, ``_specs``, ``_discovery``, ``_numerics``, ``_contract``, ``_request``, ``_files``, ``_memory``,
 ``_attention``, ``_conditioning``, ``_guidance``, ``_resolve``, ``_generate``, ``_batch``.
 """
 

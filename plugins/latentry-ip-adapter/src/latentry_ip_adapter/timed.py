@@ -16,7 +16,7 @@ from latentry.conditioners import BaseConditioner, ControlQuery, Inject
 from latentry.models import Model
 from latentry_diffusers.files.headers import Headers, count
 from latentry_diffusers.files.weight_files import WeightFiles
-from latentry_diffusers.model.on_device import on_device
+from latentry_diffusers.loading.on_device import on_device
 from latentry_ip_adapter.encoder import whole_pixels_of
 
 PROJECTION, LAYERS = "image_proj.", "ip_adapter."

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentry import OptionError
-from latentry_diffusers.model.first_weight import FirstWeight
+from latentry_diffusers.loading.first_weight import FirstWeight
 
 _TILING = (
     *("use_tiling", "use_slicing", "tile_sample_min_height", "tile_sample_min_width"),

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry._contract._cached_pass import CachedPass, CacheMemory, CachePart
+from latentry._contract._caching._cached_pass import CachedPass, CacheMemory, CachePart
+from latentry._contract._caching._step_cache import StepCache
 from latentry._contract._model import Model
-from latentry._contract._step_cache import StepCache
 from latentry._specs import StepCacheKind
 from latentry.testing._family._inputs import DIFFERENT, SAME, Given, apart, given, predicted
 from latentry.testing._family._subject import FamilySubject

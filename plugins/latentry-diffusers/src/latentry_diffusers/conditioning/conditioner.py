@@ -12,7 +12,7 @@ from torch import Tensor
 from latentry.attention import AttentionBackend
 from latentry.conditioners import BaseConditioner
 from latentry_diffusers.attention import Routing
-from latentry_diffusers.model.first_weight import FirstWeight
+from latentry_diffusers.loading.first_weight import FirstWeight
 
 
 class NetworkConditioner(BaseConditioner):

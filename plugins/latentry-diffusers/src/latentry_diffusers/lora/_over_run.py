@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from latentry import IncompatibleError
+from latentry_diffusers.loading.on_device import on_device
 from latentry_diffusers.lora._build import Change, together
 from latentry_diffusers.lora._layer_change import Layer, LayerChange
 from latentry_diffusers.lora._terms import ReadWeight
-from latentry_diffusers.model.on_device import on_device
 
 Weights = tuple[float, ...]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentry import OptionError
-from latentry_diffusers.model.first_weight import FirstWeight
+from latentry_diffusers.loading.first_weight import FirstWeight
 
 _TILING = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
 """Attributes in which an ``AutoencoderKL`` keeps its tiling."""

@@ -16,9 +16,9 @@ from latentry.attention import AttentionBackend
 from latentry.models import AttentionChange, BaseModel, LoadReport, PromptSettings
 from latentry_diffusers.attention import AttentionBlocks, Processors, Routing, Slot, cross_layers, shown_to
 from latentry_diffusers.layouts import Pair
+from latentry_diffusers.loading.first_weight import FirstWeight
 from latentry_diffusers.model.autoencoder import Autoencoder, PictureCoder
 from latentry_diffusers.model.checkpoint import BundledCheckpoint
-from latentry_diffusers.model.first_weight import FirstWeight
 from latentry_diffusers.text.embeddings import read_embeddings
 
 if TYPE_CHECKING:

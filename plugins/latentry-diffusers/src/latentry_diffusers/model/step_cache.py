@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry.models import CachedPass
-from latentry_diffusers.model.on_device import on_device
+from latentry_diffusers.loading.on_device import on_device
 
 Forward = Callable[..., Any]
 ROWLESS = frozenset({"image_rotary_emb", "joint_attention_kwargs", "cross_attention_kwargs"})

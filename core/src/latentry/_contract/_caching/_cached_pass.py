@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from latentry._contract._step_cache import StepCache
+from latentry._contract._caching._step_cache import StepCache
 from latentry._specs import StepCacheKind
 
 

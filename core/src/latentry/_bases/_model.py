@@ -47,11 +47,12 @@ class BaseModel(ABC):
 
     Class attributes:
         rows_of_timesteps: ``predict`` takes a timestep for each row.
-        rows_of_lora_weights: LoRAs may have other weights in each row, see ``VariesLoras``.
+        rows_of_lora_weights: LoRAs may have other weights in each row, see ``VariesLoras``. A model sets its own to
+            False where its denoiser repeats or mixes rows, so that a layer's are not those of ``predict``.
     """
 
     rows_of_timesteps: ClassVar[bool] = False
-    rows_of_lora_weights: ClassVar[bool] = False
+    rows_of_lora_weights: bool = False
 
     def __init__(self, checkpoint: _Opened, networks: Mapping[str, nn.Module], report: LoadReport) -> None:
         self.checkpoint, self.networks, self.report = checkpoint, networks, report

@@ -42,7 +42,6 @@ class QwenImage(NetworksInMemory):
     """
 
     rows_of_timesteps = True
-    rows_of_lora_weights = True
     checkpoint: BundledCheckpoint
 
     def __init__(self, checkpoint: BundledCheckpoint, loaded: Loaded) -> None:
@@ -55,6 +54,8 @@ class QwenImage(NetworksInMemory):
                 why="It sees its references at time 0 (zero_cond_t), which this version does not know.",
                 remedy="Install a newer diffusers.",
             )
+        # there the layers that modulate see each row twice, the second time at time 0
+        self.rows_of_lora_weights = not config.get("zero_cond_t")
         super().__init__(
             checkpoint,
             networks,

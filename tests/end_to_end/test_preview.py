@@ -122,9 +122,15 @@ ANSWERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_terminal_is_spoken_to_on_standard_error(tmp_path: Path, kind: str) -> None:
-    """With standard output in a pipe, the picture in its protocol is on the terminal, and none of it in the pipe."""
+    """With standard output in a pipe, the picture in its protocol is on the terminal, and none of it in the pipe.
+
+    textual-image waits a tenth of a second for each answer, which this process may not get on a busy machine: it waits
+    a minute here.
+    """
     pytest.importorskip("textual_image")
     code = (
+        "from textual_image import _terminal\nread = _terminal.read\n"
+        "_terminal.read = lambda file, length, timeout=None: read(file, length, 60.0)\n"
         "from types import SimpleNamespace as S\nfrom PIL import Image\nfrom latentry._cli._printing import _preview\n"
         f"picture = Image.open({str(tmp_path / 'a.png')!r})\n"
         "event = S(glimpse=S(images=lambda: [picture]), run=S(plan=[0] * 8, index=4))\n"

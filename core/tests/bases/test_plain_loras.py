@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from latentry import Curve, IncompatibleError, LoraMode, LoraRequest, ModelError
 from latentry._bases._loras import Loras
+from latentry._bases._peft import read_settings
 from latentry._contract._lora import ChosenLoras
 
 
@@ -113,6 +114,44 @@ def test_pefts_settings_beside_it_scale_it(
     expected = by_hand(*((0.1 * scale, {name: pairs[name]}) for name, scale in scales.items()))
     with loras.set([LoraRequest(path=str(path), weight=0.1)], "unmerged"):
         torch.testing.assert_close(ours(X), expected(X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The following alpha_pattern keys:RuntimeWarning")
+def test_the_scale_of_each_layer_is_that_of_peft(tmp_path: Path) -> None:
+    """Of patterns by name; PEFT is given the network, the settings and nothing else."""
+    peft = pytest.importorskip("peft")
+    layers = ("blocks.0.attn", "blocks.1.attn", "blocks.11.attn", "attn")
+    patterns: dict[str, float] = {r"^blocks\.0\.attn$": 3, "1.attn": 20, "^attn": 5, "tn": 7}
+    for root_scale in (False, True):
+        whole = nn.Module()
+        whole.blocks = nn.ModuleList(nn.ModuleDict({"attn": nn.Linear(4, 4)}) for _ in range(12))
+        whole.attn = nn.Linear(4, 4)
+        options = {"r": 8, "lora_alpha": 16, "alpha_pattern": patterns, "use_rslora": root_scale}
+        theirs = peft.inject_adapter_in_model(peft.LoraConfig(**options, target_modules=["attn"]), whole)
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"} | options))
+        settings = read_settings(tmp_path / "a.safetensors")
+        assert settings is not None
+        for layer in layers:
+            expected = theirs.get_submodule(layer).scaling["default"]
+            assert settings.scale(layer, 8) == pytest.approx(expected), layer
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"lora_alpha": 8, "alpha_pattern": {r"blocks\.[0-3]\.attn": 32}}, "not the name of a layer"),
+        ({"peft_type": "LOHA"}, "LOHA is not supported"),
+        ({"use_dora": True}, "DoRA is not supported"),
+    ],
+)
+def test_settings_that_would_be_applied_in_part_are_refused(
+    tmp_path: Path, settings: dict[str, object], says: str
+) -> None:
+    path = Path(written(tmp_path / "a.safetensors", factors(1), "PEFT"))
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=says):
+        Loras({"denoiser": network()}).match(path)
 
 
 @pytest.mark.parametrize("text", ["[", '"a"', '{"lora_alpha": "much"}', '{"lora_alpha": Infinity}'])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from latentry._errors import ModelError
 
@@ -18,16 +19,43 @@ class PeftSettings(BaseModel):
     """The fields of PEFT's configuration that scale a LoRA.
 
     Attributes:
+        peft_type: PEFT's name of the kind of adapter; only LoRAs are taken.
         lora_alpha: alpha; the rank where it is missing.
         alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
         use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
+        use_dora: whether it is DoRA, which is refused: its magnitudes would be lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
+    peft_type: str | None = None
     lora_alpha: float | None = None
     alpha_pattern: Mapping[str, float] | None = None
     use_rslora: bool = False
+    use_dora: bool = False
+
+    @field_validator("peft_type")
+    @classmethod
+    def _lora_only(cls, kind: str | None) -> str | None:
+        if kind is not None and kind.upper() != "LORA":
+            raise ValueError(f"{kind} is not supported here, LORA alone is")
+        return kind
+
+    @field_validator("use_dora")
+    @classmethod
+    def _no_magnitudes(cls, dora: bool) -> bool:
+        if dora:
+            raise ValueError("DoRA is not supported here")
+        return dora
+
+    @field_validator("alpha_pattern")
+    @classmethod
+    def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
+        """Refuses regular expressions, which PEFT accepts: one in an untrusted file could run for ever."""
+        for pattern in patterns or ():
+            if not re.fullmatch(r"[\w.]+", _plain(pattern)):
+                raise ValueError(f"{pattern} is not the name of a layer")
+        return patterns
 
     def scale(self, layer: str, rank: int) -> float:
         """What the product of the factors of a layer is multiplied by."""
@@ -37,8 +65,12 @@ class PeftSettings(BaseModel):
 
 
 def _matches(pattern: str, layer: str) -> bool:
-    name = pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
+    name = _plain(pattern)
     return layer == name or (not pattern.startswith("^") and layer.endswith(f".{name}"))
+
+
+def _plain(pattern: str) -> str:
+    return pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
 
 
 def settings_file(lora: Path) -> Path | None:
@@ -61,7 +93,7 @@ def read_settings(lora: Path) -> PeftSettings | None:
         raise ModelError(
             f"The settings of the LoRA {lora} cannot be read.",
             why=f"They are in {file}: {_reason(error)}.",
-            remedy="Download the LoRA again, with its settings.",
+            remedy="Use a LoRA with settings that can be read: its kind LORA, its layers by name, no DoRA.",
             field="loras",
         ) from error
 

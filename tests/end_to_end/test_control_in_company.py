@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any, Literal
 
 import pytest
@@ -17,6 +18,7 @@ from latentry import (
     MemoryPolicy,
     OptionError,
     PluginHost,
+    ProgressEvent,
     Recipe,
     RecipeDiffers,
 )
@@ -128,3 +130,21 @@ def test_beside_a_request_without_a_control(outline: str) -> None:
         both = list(pool.map(lambda each: engine.submit(asked(each)).result(), (outline, None)))
     for one, other in zip(both, alone, strict=True):
         assert apart(one, other) < 1e-4
+
+
+@pytest.mark.parametrize("meeting", [True, False], ids=["at the same time", "in turn"])
+def test_a_mask_is_that_of_its_own_request(outline: str, masks: dict[str, str], meeting: bool) -> None:
+    """Beside one without a mask and one without a control it draws what it draws alone, and so do they."""
+    engine = Engine(PluginHost())
+    wanted = [asked(outline, masks["left"]), asked(outline), asked(None, prompt="a blue ring", seed=5)]
+    alone = [Engine(engine.host).generate(each) for each in wanted]
+    barrier = Barrier(len(wanted))
+
+    def meet(event: ProgressEvent) -> None:
+        if meeting and event.stage == "encode" and event.done == 0:
+            barrier.wait(120)
+
+    jobs = [engine.submit(each, progress=meet) for each in wanted]
+    for job, other in zip(jobs, alone, strict=True):
+        assert apart(job.result(120), other) < 1e-4
+    assert apart(alone[0], alone[1]) > 0.1

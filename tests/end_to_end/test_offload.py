@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 from support.loras import diffusers, random_lora, write
 from support.peft_adapters import save, with_adapter
-from support.stand_in import Record, bytes_of
+from support.stand_in import Record, bytes_of, copied
 from torch import Tensor
 
 from latentry import (
@@ -25,6 +26,7 @@ from latentry import (
     PluginHost,
     ProgressEvent,
 )
+from latentry._memory._ahead import Pinned
 from latentry.models import Model, offloaded
 
 pytestmark = pytest.mark.slow
@@ -87,6 +89,43 @@ def test_pictures_are_the_same_and_little_is_on_the_device(
     whole = max(bytes_of(network) for network in record.networks.values())
     assert record.peak == whole if policy == "model" else record.peak < whole
     assert record.here == frozenset()
+
+
+class Copying:
+    """A stand-in for a device with a stream for copies, which come out of pinned memory."""
+
+    def __init__(self, pinned: Pinned) -> None:
+        self._pinned = pinned
+
+    def begin(self, tensor: Tensor) -> Tensor:
+        return copied(self._pinned.copy(tensor))
+
+    def wait(self, copies: Iterable[Tensor]) -> None:
+        """They are there."""
+
+
+def test_what_is_pinned_stays_from_request_to_request(
+    host: PluginHost, families: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Tensor] = []
+
+    def pin(tensor: Tensor) -> Tensor:
+        made.append(tensor)
+        return copied(tensor)
+
+    monkeypatch.setattr("latentry._generate._drawing.ahead_of", lambda device, pinned: Copying(pinned))
+    wanted = request(families["sd3"], device="cpu", dtype="float32")
+    engine, plain = (
+        Engine(host, MemoryPolicy(offload="blocks", prefetch=True), move=lambda t, d: copied(t)),
+        Engine(host),
+    )
+    engine._studio = replace(engine._studio, pinned=Pinned(pin))
+    expected = plain.generate(wanted).latents
+    assert torch.equal(engine.generate(wanted).latents, expected)
+    first = len(made)
+    assert first > 0
+    assert torch.equal(engine.generate(wanted).latents, expected)
+    assert len(made) == first
 
 
 @pytest.mark.parametrize("family", FAMILIES)

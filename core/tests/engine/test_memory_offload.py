@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from support.stand_in import Record, bytes_of, tensors
 from torch import Tensor, nn
 
 from latentry import MemoryPolicy
+from latentry._memory._ahead import Pinned
 from latentry.models import offloaded
 
 CPU = torch.device("cpu")
@@ -156,6 +158,26 @@ def test_the_next_blocks_are_copied_while_the_present_ones_run(trio: Any) -> Non
         begun, waited = ahead.told.index(("begin", weights[number])), ahead.told.index(("wait", weights[number]))
         before = ran[number - 2] if number > 1 else -1
         assert before < begun < ran[number - 1] < waited < ran[number]
+
+
+def test_a_pinned_copy_is_kept_as_long_as_its_weight() -> None:
+    """Until other LoRAs are worn, which may have changed it."""
+    made: list[Tensor] = []
+
+    def pin(tensor: Tensor) -> Tensor:
+        made.append(tensor.clone())
+        return made[-1]
+
+    pinned, weights = Pinned(pin), [nn.Parameter(torch.full((2,), float(number))) for number in range(2)]
+    for _ in range(2):
+        assert [pinned.under(None).copy(weight).tolist() for weight in weights] == [[0.0] * 2, [1.0] * 2]
+    assert len(made) == 2
+    weights[0].data = weights[0].data + 5.0
+    assert pinned.under("worn").copy(weights[0]).tolist() == [5.0] * 2
+    assert len(made) == 3
+    gone = weakref.ref(made.pop())
+    weights.clear()
+    assert gone() is None
 
 
 def test_nothing_is_copied_ahead_unless_asked_for(trio: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -39,6 +39,7 @@ from latentry._generate._kept._models import Models
 from latentry._generate._kept._shared_setting import SharedSetting
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
+from latentry._memory._ahead import Pinned, ahead_of
 from latentry._memory._offload import Owner, offloaded
 from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move
@@ -61,6 +62,7 @@ class Studio:
         move: copies weights to the device, with offload.
         device: held by the one drawing whose networks take turns there.
         conditioners: in memory.
+        pinned: copies of weights that wait there to be copied to the device ahead of use; they go with their models.
     """
 
     host: PluginHost
@@ -69,6 +71,7 @@ class Studio:
     move: Move
     device: SharedSetting[None] = field(default_factory=SharedSetting)
     conditioners: Conditioners = field(default_factory=Conditioners)
+    pinned: Pinned = field(default_factory=Pinned)
 
     @contextmanager
     def served(self, setup: Setup, loaded: Sequence[LoadedModel], company: Company) -> Iterator[list[AttentionGuard]]:
@@ -89,7 +92,12 @@ class Studio:
             if setup.memory.policy.offload != "none":
                 policy, owners = setup.memory.policy, list[Owner](each.model for each in loaded)
                 owners += [each.conditioner for each in steering]
-                moving = partial(offloaded, *owners, device=setup.device, policy=policy, move=self.move)
+
+                def moving() -> AbstractContextManager[None]:
+                    worn = setup.worn(shared=company.shared).key
+                    ahead = partial(ahead_of, pinned=self.pinned.under(worn))
+                    return offloaded(*owners, device=setup.device, policy=policy, move=self.move, ahead=ahead)
+
                 # equal to no other, so that no other thread is let in
                 stack.enter_context(self.device.hold(object(), moving, due=due, wait=wait))
             yield served

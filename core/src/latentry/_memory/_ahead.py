@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 
 class Ahead(Protocol):
@@ -21,24 +22,50 @@ class Ahead(Protocol):
         ...
 
 
+class Pinned:
+    """Copies of weights in pinned memory, each kept for as long as the weight itself: pinning takes seconds.
+
+    Args:
+        pin: makes such a copy.
+    """
+
+    def __init__(self, pin: Callable[[Tensor], Tensor] = Tensor.pin_memory) -> None:
+        self._pin = pin
+        self._copies = WeakTensorKeyDictionary()
+        self._worn: Hashable = None
+
+    def under(self, loras: Hashable) -> Pinned:
+        """Itself, emptied where other LoRAs were worn before: a merged one changes weights."""
+        if loras != self._worn:
+            self._copies.clear()
+        self._worn = loras
+        return self
+
+    def copy(self, tensor: Tensor) -> Tensor:
+        """The copy of a weight."""
+        if tensor not in self._copies:
+            self._copies[tensor] = self._pin(tensor.detach())
+        kept: Tensor = self._copies[tensor]
+        return kept
+
+
 class SideStream:
-    """Copies on a CUDA stream of its own, out of pinned memory, in which each weight is kept once it was copied.
+    """Copies on a CUDA stream of its own.
 
     Args:
         device: a CUDA device.
+        pinned: where copies come from; from memory that is not pinned, they would hold up the host.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, pinned: Pinned) -> None:
+        self._device, self._pinned = device, pinned
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._pinned: dict[int, tuple[Tensor, Tensor]] = {}
 
     def begin(self, tensor: Tensor) -> Tensor:
-        """See ``Ahead``. From memory that is not pinned, the copy would hold up the host."""
-        if id(tensor) not in self._pinned:  # the original is kept too, so that its id stays its own
-            self._pinned[id(tensor)] = tensor, tensor.detach().pin_memory()
+        """See ``Ahead``."""
+        pinned = self._pinned.copy(tensor)
         with torch.cuda.stream(self._stream):
-            return self._pinned[id(tensor)][1].to(self._device, non_blocking=True)
+            return pinned.to(self._device, non_blocking=True)
 
     def wait(self, copies: Iterable[Tensor]) -> None:
         """See ``Ahead``."""
@@ -48,6 +75,11 @@ class SideStream:
             copy.record_stream(current)
 
 
-def ahead_of(device: torch.device) -> Ahead | None:
-    """How weights are copied ahead to a device; None where copies cannot run beside its work."""
-    return SideStream(device) if device.type == "cuda" else None
+def ahead_of(device: torch.device, pinned: Pinned | None = None) -> Ahead | None:
+    """How weights are copied ahead to a device; None where copies cannot run beside its work.
+
+    Args:
+        device: where to.
+        pinned: copies from earlier; None: they are made anew.
+    """
+    return SideStream(device, pinned or Pinned()) if device.type == "cuda" else None

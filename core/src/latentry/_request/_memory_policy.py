@@ -26,8 +26,8 @@ class MemoryPolicy(BaseModel):
             ``blocks``: so does each group of a network's blocks, of which the device then never holds two.
         blocks_per_group: how many blocks following one another move together; only with ``blocks``.
         prefetch: the group that follows is copied while the present one is used, on a stream of its own out of pinned
-            memory, from the second evaluation on; the device then holds two groups, and main memory the weights twice:
-            each request copies them to pinned memory anew. Only with ``blocks``, and only CUDA devices can.
+            memory, from the second evaluation on; the device then holds two groups, and main memory the weights twice.
+            Only with ``blocks``, and only CUDA devices can.
         vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
             own), or where it would take more than half of the device's memory (``auto``).
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
@@ -48,7 +48,7 @@ class MemoryPolicy(BaseModel):
     )
     prefetch: Annotated[bool, Option(Panel.DEVICE, needs="offload")] = Field(
         default=False,
-        description="Copy the next blocks while the present ones are used: for long runs, with main memory for a copy.",
+        description="Copy the next blocks while the present ones are used: faster, with main memory for a copy.",
     )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import diffusers
@@ -47,8 +48,8 @@ def test_latents_of_vp_models_are_the_stock_schedulers(
 
 
 FLOWS = ("shapes-sd3", "shapes-flux")
-SEED = 8
-"""Not 7: from there shapes-sd3 without guidance makes 8e-5 of half a bit in the first step, whoever takes it."""
+NUDGES = 4
+"""In so many directions a first input is moved."""
 MULTISTEP = {"dpmpp-2m": "DPMSolverMultistepScheduler", "unipc": "UniPCMultistepScheduler"}
 
 
@@ -59,28 +60,67 @@ def _guided(model: str, guidance: float) -> dict[str, Any]:
     return {"guidance_scale": guidance}
 
 
-def _apart(draw: Any, pipe: Any, model: str, task: str, guidance: float, **ours: Any) -> float:
-    """The largest distance between latents of the pipeline's scheduler and of ours in its place."""
-    stock, drawn = pipe.scheduler, []
-    for made in (stock, scheduler(pipeline=pipe, sigmas="stock", **ours)):
-        pipe.scheduler = made
-        generator = torch.Generator().manual_seed(SEED)
-        drawn.append(draw(pipe, model, task, generator=generator, **_guided(model, guidance)))
+def _check(draw: Any, pipe: Any, model: str, task: str, guidance: float, tolerance: float, **ours: Any) -> None:
+    """Asserts that the latents of our scheduler are those of the pipeline's own within a tolerance.
+
+    Networks amplify the last bit of a float32, on some processors more than on others. So where they are further apart,
+    they may be twice as far as the stock is from itself when its network's first input is moved by that bit, the
+    furthest of ``NUDGES`` directions: twice, as later steps round as well. Our scheduler has no part in that measure,
+    and float64 has no such room.
+    """
+    stock = pipe.scheduler
+    arguments = _guided(model, guidance)
+    expected = draw(pipe, model, task, **arguments)
+    pipe.scheduler = scheduler(pipeline=pipe, sigmas="stock", **ours)
+    got = draw(pipe, model, task, **arguments)
     pipe.scheduler = stock
-    return float((drawn[0] - drawn[1]).abs().max())
+    if (apart := _distance(got, expected)) < tolerance:
+        return
+    assert expected.dtype == torch.float32, (guidance, apart)
+    nudged = [_nudged(pipe, seed, lambda: draw(pipe, model, task, **arguments)) for seed in range(NUDGES)]
+    assert apart <= 2 * max(_distance(other, expected) for other in nudged), (guidance, apart)
+
+
+def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max())
+
+
+def _nudged(pipe: Any, seed: int, run: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """What a run gives when each value of its network's first input is moved by its last bit, up or down."""
+
+    def move(network: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        handle.remove()
+        x = named["hidden_states"]
+        signs = torch.randint(2, x.shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
+        return arguments, named | {"hidden_states": torch.nextafter(x, signs.to(x.dtype) * torch.inf)}
+
+    handle = pipe.transformer.register_forward_pre_hook(move, with_kwargs=True)
+    try:
+        return run()
+    finally:
+        handle.remove()
+
+
+@pytest.mark.slow
+def test_the_measure_of_a_last_bit_is_small_and_moves_the_latents(pipeline: Any, draw: Any) -> None:
+    """It excuses no error: it is far below what another number of steps does."""
+    pipe, model = pipeline("shapes-sd3"), "shapes-sd3"
+    own = draw(pipe, model)
+    moved = _distance(_nudged(pipe, 0, lambda: draw(pipe, model)), own)
+    assert 0 < moved < _distance(draw(pipe, model, num_inference_steps=7), own) / 20
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("model", FLOWS)
 def test_latents_of_flow_models_are_the_stock_eulers(pipeline: Any, draw: Any, model: str, task: str) -> None:
+    """In float64 within 1e-5; in float32 within 1e-4, guided 1e-3, or a last bit's effect, see ``_check``."""
     for dtype, guidance, tolerance in (
+        (torch.float64, 1.0, 1e-5),
         (torch.float32, 1.0, 1e-4),
         (torch.float32, 5.0, 1e-3),
-        (torch.float64, 1.0, 1e-5),
     ):
-        apart = _apart(draw, pipeline(model, task, dtype), model, task, guidance, name="euler")
-        assert apart < tolerance, (dtype, guidance)
+        _check(draw, pipeline(model, task, dtype), model, task, guidance, tolerance, name="euler")
 
 
 def _on_flow(model: str, name: str) -> Any:
@@ -93,12 +133,11 @@ def _on_flow(model: str, name: str) -> Any:
 @pytest.mark.parametrize("name", MULTISTEP)
 @pytest.mark.parametrize("model", FLOWS)
 def test_latents_of_multistep_schedulers_on_flows(pipeline: Any, draw: Any, model: str, name: str) -> None:
-    """They show the network whole timesteps, and so do ours on their grid."""
+    """They show the network whole timesteps, and so do ours on their grid; within what ``_check`` says, in float32."""
     pipe = pipeline(model)
     pipe.scheduler = _on_flow(model, name)
     for guidance, tolerance in ((1.0, 1e-4), (5.0, 1e-3)):
-        apart = _apart(draw, pipe, model, "text-to-image", guidance, name=name, **UNGUARDED[name])
-        assert apart < tolerance, guidance
+        _check(draw, pipe, model, "text-to-image", guidance, tolerance, name=name, **UNGUARDED[name])
 
 
 @pytest.mark.slow
@@ -120,8 +159,7 @@ def test_late_flows_are_the_stock_scheduler_and_the_noise_it_lacks(
         return
     stock.scale_noise = lambda sample, timestep, noise: stock.add_noise(sample, noise, timestep.reshape(-1))
     for guidance, tolerance in ((1.0, 1e-4), (5.0, 1e-3)):
-        apart = _apart(draw, pipe, model, task, guidance, name=name, **UNGUARDED[name])
-        assert apart < tolerance, guidance
+        _check(draw, pipe, model, task, guidance, tolerance, name=name, **UNGUARDED[name])
 
 
 @pytest.mark.slow

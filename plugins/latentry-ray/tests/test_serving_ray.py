@@ -33,7 +33,9 @@ from latentry.batches import BatchSettings, ServingExecutor
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
-from latentry_ray.serving import RemoteEngine, RemoteJob  # noqa: E402
+from ray import serve  # noqa: E402
+
+from latentry_ray.serving import CONTROLLER, RemoteEngine, RemoteJob, replicas  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,6 +64,7 @@ def engine(models: Path) -> Iterator[RemoteEngine]:
         with executor.served(settings) as found:
             assert isinstance(found, RemoteEngine)
             yield found
+        assert CONTROLLER not in ray.util.list_named_actors(all_namespaces=True)  # started here, and left by all
     finally:
         ray.shutdown()
 
@@ -171,6 +174,30 @@ def test_a_replica_that_is_killed_fails_its_jobs_and_comes_back(engine: RemoteEn
     ended = followed(job, kill)[-1]
     assert (ended.state, type(ended.error)) == ("failed", ResourceError)
     assert followed(engine.submit(wanted(models)))[-1].state == "done"
+
+
+def test_others_of_the_cluster_go_on(engine: RemoteEngine, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program's application, and the replicas of another server, when one is left with Ctrl-C."""
+
+    class Idle:
+        def __init__(self, *given: Any) -> None:
+            pass
+
+    def applications() -> dict[str, str]:
+        return {name: found.status.value for name, found in serve.status().applications.items()}
+
+    monkeypatch.setattr("latentry_ray.serving.multiplexed", lambda kept: Idle)
+    monkeypatch.setattr("latentry_ray.serving.resources", lambda: {"num_cpus": 0})
+    serve.run(serve.deployment(Idle, ray_actor_options={"num_cpus": 0}).bind(), name="other", route_prefix=None)
+    try:
+        before = applications()
+        with pytest.raises(KeyboardInterrupt), replicas(BatchSettings(workers=1)):
+            assert len(applications()) == len(before) + 1
+            raise KeyboardInterrupt
+        assert applications() == before
+        assert set(before.values()) == {"RUNNING"}
+    finally:
+        serve.delete("other")
 
 
 @contextmanager

@@ -33,8 +33,8 @@ from latentry.batches import BatchSettings, saved_request
 from latentry_ray.cluster import connected, engines, resources
 from latentry_ray.replica import Saved, Taken, Told, Whole, Wish, multiplexed
 
-NAME = "latentry"
-"""Of the application."""
+CONTROLLER = {"name": "SERVE_CONTROLLER_ACTOR", "namespace": "serve"}
+"""Ray Serve's own actor, which is there where it runs; ``serve.status`` does not tell an idle one from none."""
 TOGETHER = 8
 """Jobs that a replica has in hand, whose evaluations share passes; where one has as many, another is asked."""
 CONTROL = 30.0
@@ -45,13 +45,15 @@ OF_THE_MACHINE = ("device", "dtype", "dtypes", "attention", "attention_options")
 
 @contextmanager
 def replicas(settings: BatchSettings) -> Iterator[RemoteEngine]:
-    """Starts replicas on a cluster, and ends them.
+    """Starts replicas on a cluster, and ends them; other applications of the cluster go on.
 
     Args:
         settings: see ``BatchSettings``; ``workers`` are the replicas, one for each GPU or machine where it is None.
     """
     with connected():
+        own = CONTROLLER not in ray.util.list_named_actors(all_namespaces=True)
         serve.start(proxy_location="Disabled")  # the server is the proxy
+        name = f"latentry-{uuid4().hex}"  # a second server of the name would replace these replicas
         kept = 1 if settings.budget is None else -1  # as many as the engine keeps
         deployment = serve.deployment(
             name="replica",
@@ -60,10 +62,12 @@ def replicas(settings: BatchSettings) -> Iterator[RemoteEngine]:
             ray_actor_options=resources(),
         )(multiplexed(kept))
         try:
-            handle = serve.run(deployment.bind(settings), name=NAME, route_prefix=None)
+            handle = serve.run(deployment.bind(settings), name=name, route_prefix=None)
             yield RemoteEngine(settings, handle)
         finally:
-            serve.shutdown()
+            serve.delete(name)
+            if own and not serve.status().applications:  # others may have come since
+                serve.shutdown()
 
 
 class RemoteEngine:

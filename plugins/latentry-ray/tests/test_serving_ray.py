@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from support.toy import PLUGIN, write_toy
 
 from latentry import (
     Drawn,
+    Ended,
     Engine,
     GenerationRequest,
+    IncompatibleError,
     JobCancelled,
     OptionError,
     PluginHost,
@@ -35,6 +38,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
 from ray import serve  # noqa: E402
 
+from latentry_ray.replica import Taken  # noqa: E402
 from latentry_ray.serving import CONTROLLER, RemoteEngine, RemoteJob, replicas  # noqa: E402
 
 pytestmark = [
@@ -161,6 +165,30 @@ def test_what_cannot_be_drawn_is_told(engine: RemoteEngine, models: Path) -> Non
     assert ended.state == "failed"
     assert isinstance(ended.error, ResourceError)
     assert ended.error.field == "device"
+
+
+def test_why_a_job_cannot_be_paused_is_told() -> None:
+    """As by a job of this process: the reason where it could not be saved, else what became of it."""
+
+    class Handle:
+        def broadcast(self, *given: Any) -> SimpleNamespace:
+            return SimpleNamespace(results=lambda timeout_s: [True])
+
+    def refused(last: Ended) -> IncompatibleError:
+        async def told() -> AsyncIterator[Any]:
+            yield Taken("one")
+            yield last
+
+        job = RemoteJob("job", GenerationRequest(prompt="a"), told(), Handle())
+        assert followed(job) == [last]
+        with pytest.raises(IncompatibleError) as raised:
+            job.pause(0)
+        return raised.value
+
+    reason = IncompatibleError("A job whose noise is the program's cannot be saved.")
+    assert refused(Ended("failed", reason)) is reason
+    assert "it is failed" in str(refused(Ended("failed", ResourceError("Memory ran out."))))
+    assert "it is done" in str(refused(Ended("done")))
 
 
 def test_a_replica_that_is_killed_fails_its_jobs_and_comes_back(engine: RemoteEngine, models: Path) -> None:

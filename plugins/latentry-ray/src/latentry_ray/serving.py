@@ -159,6 +159,7 @@ class RemoteJob:
         self._wishes: list[Wish] = []
         self._dropped = self._ended = False
         self._result: GenerationResult | None = None
+        self._last: Ended | None = None
         self._saved: Future[bytes] = Future()
 
     def result(self, timeout: float | None = None) -> GenerationResult:
@@ -190,14 +191,17 @@ class RemoteJob:
 
         Raises:
             TimeoutError: it is not left yet.
-            IncompatibleError: it has ended.
+            IncompatibleError: it has ended, or cannot be saved.
         """
         self._wish("pause")
         try:
             return self._saved.result(timeout)
         except CancelledError:
+            error, state = (None, "ended") if self._last is None else (self._last.error, self._last.state)
+            if isinstance(error, IncompatibleError):
+                raise error from None
             raise IncompatibleError(
-                "The job cannot be paused: it has ended.", remedy="Pause a job that is queued or running."
+                f"The job cannot be paused: it is {state}.", remedy="Pause a job that is queued or running."
             ) from None
 
     async def aevents(self) -> AsyncIterator[JobEvent]:
@@ -212,9 +216,11 @@ class RemoteJob:
         except asyncio.CancelledError:
             if not self._dropped:
                 raise
-            yield Ended("cancelled", JobCancelled("The job was cancelled."))
+            self._last = Ended("cancelled", JobCancelled("The job was cancelled."))
+            yield self._last
         except Exception as error:  # Ray's own are of many kinds
-            yield self._failed(error)
+            self._last = self._failed(error)
+            yield self._last
         finally:
             self._ended = True
             self._saved.cancel()
@@ -243,6 +249,7 @@ class RemoteJob:
             case Saved(state):
                 self._saved.set_result(state)
             case _:
+                self._last = told if isinstance(told, Ended) else None
                 return told
         return None
 

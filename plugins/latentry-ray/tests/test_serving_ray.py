@@ -46,6 +46,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of Ray
 ]
 LONG = 120.0
+TRIES = 20
+"""Of twelve requests each; where replicas are taken by chance, one in two thousand is right."""
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +108,19 @@ def test_pictures_are_those_of_one_process(engine: RemoteEngine, models: Path) -
 
 def test_requests_go_where_their_model_is(engine: RemoteEngine, models: Path) -> None:
     """One request after another, so that both replicas are always free."""
-    places: dict[str, list[str]] = {"toy": [], "other": []}
-    for number in range(12):
-        model = ("toy", "other")[number * number % 3 % 2]
+    order = [("toy", "other")[number * number % 3 % 2] for number in range(12)]
+
+    def place(model: str) -> str:
         job = engine.submit(wanted(models, model))
         followed(job)
-        places[model].append(job.replica)
-        if number < 2:
-            asyncio.run(asyncio.sleep(1.0))  # Ray tells its routers of models every tenth of a second
-    assert {model: len(set(replicas)) for model, replicas in places.items()} == {"toy": 1, "other": 1}
-    assert places["toy"][0] != places["other"][0]
+        return job.replica
+
+    for _ in range(TRIES):  # Ray's router learns from time to time which replica has which model
+        places = [(model, place(model)) for model in order]
+        if len(set(places)) == len({replica for _, replica in places}) == 2:
+            break
+    else:
+        pytest.fail(f"Requests for two models do not settle on a replica each: {places}")
     toy, other = (str(models / model) for model in ("toy", "other"))
     assert sorted(resident.name for resident in engine.loaded()) == sorted((toy, other))
     assert engine.unload(toy) >= 0

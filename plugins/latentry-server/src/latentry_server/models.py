@@ -75,7 +75,7 @@ class Shelf:
         return self._files("lora")
 
     def embeddings(self) -> dict[str, Offered]:
-        """The textual inversions by name, which is the word of the prompts, too; other files' names are no word."""
+        """The textual inversions by name, the word in prompts; those whose names are not words are left out."""
         return {name: each for name, each in self._files("embedding").items() if _is_word(each)}
 
     def path(self, name: str | None) -> str | None:

@@ -355,7 +355,7 @@ def test_a_recipe_holds_everything_that_was_decided(engine: Engine, model: str) 
     undecided = {name for name, value in recipe.request if value is None}
     to_begin_from, more_files = {"init_image", "mask", "strength"}, {"vae", "tokenizer", "config", "revision"}
     one_pass_in_one_piece = {"upscale", "upscale_steps", "denoise_tile", "denoise_overlap"}
-    plain = {"refiner", "guidance_method", "guidance_model", "plan", "step_cache"}
+    plain = {"refiner", "guidance_method", "guidance_model", "plan", "step_cache", "control_preprocess"}
     assert undecided == to_begin_from | more_files | one_pass_in_one_piece | plain
     assert recipe.index == 1
     assert set(recipe.plugins) == {"scheduler", "sigmas", "family", "attention"}

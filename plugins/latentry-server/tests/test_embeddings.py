@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_stable_diffusion(root / "toy")  # the name that the server draws with by default
     save_file({"emb_params": torch.randn(3, 32)}, root / "cat-toy.safetensors")
     save_file({"emb_params": torch.randn(1, 33)}, root / "wide.safetensors")
-    save_file({"emb_params": torch.randn(1, 32)}, root / "my style.safetensors")  # which is no word
+    save_file({"emb_params": torch.randn(1, 32)}, root / "my style.safetensors")  # not one word
     return root
 
 

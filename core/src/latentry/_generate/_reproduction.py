@@ -196,7 +196,7 @@ def _check_controls(recipe: Recipe, setup: Setup) -> None:
     pairs = zip(setup.controls, setup.control_digests, recipe.controls, strict=True)
     for control, now_sums, then_sums in pairs:
         asked = control.request
-        named = (asked.model, asked.picture, asked.mask)  # without a mask there is no sum of one
+        named = (asked.model, asked.picture, asked.mask)  # sha256 is None where there is no mask
         for what, now, before in zip(named, now_sums, then_sums, strict=False):
             if now != before:
                 raise RecipeDiffers(

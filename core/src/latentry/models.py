@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentry._bases._header import SafetensorsHeader, safetensors_header
     from latentry._bases._lora_state import LoraState
     from latentry._bases._model import BaseModel
+    from latentry._bases._peft import PeftScaling, value_for_layer
     from latentry._bases._weights import load_weights
     from latentry._contract._attention_change import AttentionChange, ChangesAttention
     from latentry._contract._caching._cached_pass import CachedPass, CacheMemory, CachePart
@@ -51,6 +52,8 @@ else:
             "BaseCheckpoint": "_bases._checkpoint",
             "BaseModel": "_bases._model",
             "LoraState": "_bases._lora_state",
+            "PeftScaling": "_bases._peft",
+            "value_for_layer": "_bases._peft",
             "SafetensorsHeader": "_bases._header",
             "load_weights": "_bases._weights",
             "safetensors_header": "_bases._header",
@@ -116,6 +119,7 @@ __all__ = [
     "Model",
     "ModelSource",
     "NoiseSettings",
+    "PeftScaling",
     "Previews",
     "PromptSettings",
     "ReadsConditioning",
@@ -138,5 +142,6 @@ __all__ = [
     "split_at_names",
     "timestep_rows",
     "undescribed_weights",
+    "value_for_layer",
     "variance_preserving_settings",
 ]

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -14,16 +15,18 @@ from latentry._errors import ModelError
 
 FILE = "adapter_config.json"
 
+Value = TypeVar("Value", int, float)
 
-class PeftSettings(BaseModel):
-    """The fields of PEFT's configuration that scale a LoRA.
+
+class PeftScaling(BaseModel):
+    """The fields of PEFT's configuration that scale an adapter.
 
     Attributes:
-        peft_type: PEFT's name of the kind of adapter; only LoRAs are taken.
+        peft_type: PEFT's name of the kind of adapter.
         lora_alpha: alpha; the rank where it is missing.
         alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
         use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
-        use_dora: whether it is DoRA, which is refused: its magnitudes would be lost.
+        use_dora: whether there is a magnitude for each output.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -33,6 +36,34 @@ class PeftSettings(BaseModel):
     alpha_pattern: Mapping[str, float] | None = None
     use_rslora: bool = False
     use_dora: bool = False
+
+    @field_validator("alpha_pattern", "rank_pattern", check_fields=False)
+    @classmethod
+    def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
+        """Refuses regular expressions, which PEFT accepts: one in an untrusted file could run for ever."""
+        for pattern in patterns or ():
+            if not re.fullmatch(r"[\w.]+", _plain(pattern)):
+                raise ValueError(f"{pattern} is not the name of a layer")
+        return patterns
+
+    def alpha_of(self, layer: str) -> float | None:
+        """Alpha of a layer; None leaves it at the rank."""
+        own = value_for_layer(self.alpha_pattern, layer)
+        return self.lora_alpha if own is None else own
+
+    def scale(self, layer: str, rank: int) -> float:
+        """What the product of a layer's factors is multiplied by: alpha / rank.
+
+        Args:
+            layer: its name, without PEFT's root.
+            rank: the rank of its factors.
+        """
+        alpha = self.alpha_of(layer)
+        return (rank if alpha is None else alpha) / (math.sqrt(rank) if self.use_rslora else rank)
+
+
+class PeftSettings(PeftScaling):
+    """Settings of a plain LoRA; those of other kinds are refused."""
 
     @field_validator("peft_type")
     @classmethod
@@ -48,20 +79,10 @@ class PeftSettings(BaseModel):
             raise ValueError("DoRA is not supported here")
         return dora
 
-    @field_validator("alpha_pattern")
-    @classmethod
-    def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
-        """Refuses regular expressions, which PEFT accepts: one in an untrusted file could run for ever."""
-        for pattern in patterns or ():
-            if not re.fullmatch(r"[\w.]+", _plain(pattern)):
-                raise ValueError(f"{pattern} is not the name of a layer")
-        return patterns
 
-    def scale(self, layer: str, rank: int) -> float:
-        """What the product of the factors of a layer is multiplied by."""
-        own = (alpha for name, alpha in (self.alpha_pattern or {}).items() if _matches(name, layer))
-        alpha = next(own, rank if self.lora_alpha is None else self.lora_alpha)
-        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+def value_for_layer(patterns: Mapping[str, Value] | None, layer: str) -> Value | None:
+    """The value of a layer among those that PEFT gives by names or last parts of names; None where it has none."""
+    return next((value for pattern, value in (patterns or {}).items() if _matches(pattern, layer)), None)
 
 
 def _matches(pattern: str, layer: str) -> bool:

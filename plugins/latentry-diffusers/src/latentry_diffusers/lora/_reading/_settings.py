@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from latentry import ModelError
+from latentry.models import PeftScaling, value_for_layer
 
 KEY = "lora_adapter_metadata"
 """The entry of a file's metadata in which diffusers keeps the settings, each under its part's name."""
@@ -23,74 +22,35 @@ TYPES = frozenset({"LORA", "LOHA", "LOKR", "OFT"})
 """PEFT's names of the kinds of adapter that run here."""
 
 
-Value = TypeVar("Value", int, float)
-
-
-class PartSettings(BaseModel):
+class PartSettings(PeftScaling):
     """The fields of PEFT's configuration that affect the result, for the adapter of one network.
 
     Attributes:
-        peft_type: PEFT's name of the kind of adapter.
         r: the rank.
-        lora_alpha: alpha; the rank where it is missing. LoHa and LoKr call it ``alpha``.
-        alpha_pattern: alpha of some layers, by their names after a ``^`` or by the last parts of their names.
-        rank_pattern: the rank of some layers, named in the same way.
-        use_rslora: the scale is alpha / √rank instead of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732).
-        use_dora: there is a magnitude for each output (see ``_magnitude``).
+        alpha: what LoHa and LoKr call ``lora_alpha``.
+        rank_pattern: the rank of some layers, named as in ``alpha_pattern``.
         coft: OFT's rotations are kept close to the identity, by ``eps``.
         use_cayley_neumann: OFT's inverse is replaced by ``num_cayley_neumann_terms`` terms of its series.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    peft_type: str | None = None
     r: int | None = None
-    lora_alpha: float | None = None
     alpha: float | None = None
-    alpha_pattern: Mapping[str, float] | None = None
     rank_pattern: Mapping[str, int] | None = None
-    use_rslora: bool = False
-    use_dora: bool = False
     coft: bool = False
     eps: float = Field(default=6e-5, gt=0)
     use_cayley_neumann: bool = True
     num_cayley_neumann_terms: int = Field(default=5, ge=1, le=64)
 
-    @field_validator("alpha_pattern", "rank_pattern")
-    @classmethod
-    def _names_only(cls, patterns: Mapping[str, float] | None) -> Mapping[str, float] | None:
-        """Refuses regular expressions, which PEFT accepts: one in an untrusted file could run for ever."""
-        for pattern in patterns or ():
-            if not re.fullmatch(r"[\w.]+", _plain(pattern)):
-                raise ValueError(f"{pattern} is not the name of a layer")
-        return patterns
+    def alpha_of(self, layer: str) -> float | None:
+        """See ``PeftScaling``."""
+        own = super().alpha_of(layer)
+        return self.alpha if own is None else own
 
     def scale(self, layer: str, rank: int | None) -> float:
-        """What the adapter's matrix is multiplied by: alpha / rank.
-
-        Args:
-            layer: its name, without PEFT's root.
-            rank: the rank of its tensors; None if they do not tell (LoKr with two full matrices).
-        """
+        """See ``PeftScaling``; the rank is None if the tensors do not tell it (LoKr with two full matrices)."""
         if rank is None:
-            rank = _of(self.rank_pattern, layer) or self.r or 1
-        alpha = _of(self.alpha_pattern, layer)
-        if alpha is None:
-            alpha = self.lora_alpha if self.lora_alpha is not None else self.alpha
-        return (rank if alpha is None else alpha) / (math.sqrt(rank) if self.use_rslora else rank)
-
-
-def _of(patterns: Mapping[str, Value] | None, layer: str) -> Value | None:
-    return next((value for pattern, value in (patterns or {}).items() if _matches(pattern, layer)), None)
-
-
-def _matches(pattern: str, layer: str) -> bool:
-    name = _plain(pattern)
-    return layer == name or (not pattern.startswith("^") and layer.endswith(f".{name}"))
-
-
-def _plain(pattern: str) -> str:
-    return pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
+            rank = value_for_layer(self.rank_pattern, layer) or self.r or 1
+        return super().scale(layer, rank)
 
 
 Settings = Mapping[str, PartSettings]

@@ -64,9 +64,9 @@ from latentry.hookspecs import hookimpl
 if TYPE_CHECKING:
     from latentry import attention, batches, commands, conditioners, guidance, models, names, sigmas, solvers, tables
     from latentry._contract._curve import Curve
-    from latentry._contract._embedding import EmbeddingRequest
     from latentry._contract._lora import LoraMode, LoraRequest
     from latentry._contract._progress import Glimpse, Progress, ProgressEvent
+    from latentry._contract._prompts._embedding import EmbeddingRequest
     from latentry._files._compatible import Compatibility, compatible
     from latentry._files._inspect import Inspection, inspect_model
     from latentry._generate._engine import Engine
@@ -165,7 +165,7 @@ else:
             "Evaluator": "_numerics._running._whole",
             "WholeScheduler": "_numerics._running._whole",
             "ControlRequest": "_request._values._control",
-            "EmbeddingRequest": "_contract._embedding",
+            "EmbeddingRequest": "_contract._prompts._embedding",
             "GenerationRequest": "_request._generation_request",
             "MemoryPolicy": "_request._memory_policy",
             "Recipe": "_request._recipe",

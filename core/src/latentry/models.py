@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from latentry._contract._caching._step_cache import StepCache
     from latentry._contract._conditioning import Conditioning, PromptSettings
     from latentry._contract._conversion import Conversion
-    from latentry._contract._embedding import Embedding, TakesEmbeddings, split_at_names
-    from latentry._contract._emphasis import parse_emphasis
     from latentry._contract._lora import LoraMatch
     from latentry._contract._model import (
         Checkpoint,
@@ -39,7 +37,9 @@ if TYPE_CHECKING:
     )
     from latentry._contract._model_source import FetchOptions, ModelSource, Report, ResolvedPath
     from latentry._contract._noise_settings import NoiseSettings, flow_settings, variance_preserving_settings
-    from latentry._contract._reference import Reference
+    from latentry._contract._prompts._embedding import Embedding, TakesEmbeddings, split_at_names
+    from latentry._contract._prompts._emphasis import parse_emphasis
+    from latentry._contract._prompts._reference import Reference
     from latentry._files._finding._repository import model_files, undescribed_weights
     from latentry._files._fingerprint import fingerprint
     from latentry._files._formats import WEIGHT_SUFFIXES
@@ -65,10 +65,10 @@ else:
             "Conditioning": "_contract._conditioning",
             "PromptSettings": "_contract._conditioning",
             "Conversion": "_contract._conversion",
-            "Embedding": "_contract._embedding",
-            "TakesEmbeddings": "_contract._embedding",
-            "split_at_names": "_contract._embedding",
-            "parse_emphasis": "_contract._emphasis",
+            "Embedding": "_contract._prompts._embedding",
+            "TakesEmbeddings": "_contract._prompts._embedding",
+            "split_at_names": "_contract._prompts._embedding",
+            "parse_emphasis": "_contract._prompts._emphasis",
             "LoraMatch": "_contract._lora",
             "Checkpoint": "_contract._model",
             "ChecksConditioning": "_contract._model",
@@ -84,7 +84,7 @@ else:
             "ModelSource": "_contract._model_source",
             "Report": "_contract._model_source",
             "ResolvedPath": "_contract._model_source",
-            "Reference": "_contract._reference",
+            "Reference": "_contract._prompts._reference",
             "StepCache": "_contract._caching._step_cache",
             "NoiseSettings": "_contract._noise_settings",
             "flow_settings": "_contract._noise_settings",

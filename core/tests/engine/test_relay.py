@@ -11,7 +11,7 @@ from support.toy import write_toy
 from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, KeyedNoise, ModelError, OptionError, RecipeError
-from latentry._guidance._refiner import SwitchToRefiner
+from latentry._guidance._second_models._refiner import SwitchToRefiner
 
 
 @pytest.fixture

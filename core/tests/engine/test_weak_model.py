@@ -24,7 +24,7 @@ from latentry import (
     VariancePreserving,
 )
 from latentry._guidance._evaluate import COND, UNCOND, Branch
-from latentry._guidance._weak_model import WithWeakModel
+from latentry._guidance._second_models._weak_model import WithWeakModel
 
 WEAK = Branch(weak_model=True)
 

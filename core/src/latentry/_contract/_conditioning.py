@@ -9,8 +9,8 @@ from warnings import warn
 import torch
 from torch import Tensor
 
-from latentry._contract._embedding import Embedding
-from latentry._contract._reference import Reference
+from latentry._contract._prompts._embedding import Embedding
+from latentry._contract._prompts._reference import Reference
 
 
 @dataclass(frozen=True)

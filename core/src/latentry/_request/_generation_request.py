@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from latentry._contract._caching._step_cache import StepCache
 from latentry._contract._curve import OverRun, bounded
-from latentry._contract._embedding import EmbeddingRequest
-from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._lora import LoraMode, LoraRequest
+from latentry._contract._prompts._embedding import EmbeddingRequest
+from latentry._contract._prompts._emphasis import parse_emphasis
 from latentry._request._memory_policy import Capture, DtypeName, Tiling
 from latentry._request._values import _reading
 from latentry._request._values._control import ControlRequest

@@ -24,8 +24,8 @@ from latentry._files._finding._parts import PartSources
 from latentry._files._opened import Asked, OpenedCheckpoints
 from latentry._guidance._guidance import Guidance
 from latentry._guidance._method import GuidanceMethod
-from latentry._guidance._refiner import choose_refiner
-from latentry._guidance._weak_model import choose_weak_model
+from latentry._guidance._second_models._refiner import choose_refiner
+from latentry._guidance._second_models._weak_model import choose_weak_model
 from latentry._numerics._plan import Plan
 from latentry._policy import ANYTHING, Policy
 from latentry._request._generation_request import GenerationRequest

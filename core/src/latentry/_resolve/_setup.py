@@ -17,9 +17,9 @@ from latentry._contract._model import Checkpoint
 from latentry._files._finding._locate import Located
 from latentry._files._fingerprint import Fingerprints
 from latentry._guidance._guidance import Guidance
-from latentry._guidance._refiner import Refiner
+from latentry._guidance._second_models._refiner import Refiner
+from latentry._guidance._second_models._weak_model import WeakModel
 from latentry._guidance._tiles import Tiles
-from latentry._guidance._weak_model import WeakModel
 from latentry._numerics._plan import Plan
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise

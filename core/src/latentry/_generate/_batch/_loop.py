@@ -24,9 +24,9 @@ from latentry._generate._kept._loaded_model import LoadedModel
 from latentry._guidance._changing import Changing
 from latentry._guidance._encoded_prompt import EncodedPrompt
 from latentry._guidance._evaluate import BatchEvaluate, Evaluate
-from latentry._guidance._refiner import SwitchToRefiner
 from latentry._guidance._run_caches import RunCaches
-from latentry._guidance._weak_model import WithWeakModel
+from latentry._guidance._second_models._refiner import SwitchToRefiner
+from latentry._guidance._second_models._weak_model import WithWeakModel
 from latentry._jobs._company import Alone, Company
 from latentry._jobs._course import Interrupted
 from latentry._numerics._running._noise import KeyedNoise, NoiseSource

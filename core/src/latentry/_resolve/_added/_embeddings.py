@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-from latentry._contract._embedding import Embedding, EmbeddingRequest, TakesEmbeddings, split_at_names
-from latentry._contract._emphasis import parse_emphasis
 from latentry._contract._model import Checkpoint
+from latentry._contract._prompts._embedding import Embedding, EmbeddingRequest, TakesEmbeddings, split_at_names
+from latentry._contract._prompts._emphasis import parse_emphasis
 from latentry._discovery import plugin_call
 from latentry._errors import IncompatibleError, OptionError
 from latentry._files._safety import check_weights

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from PIL import Image, ImageOps
 
-from latentry._contract._reference import Reference
+from latentry._contract._prompts._reference import Reference
 from latentry._errors import OptionError
 from latentry._policy import ANYTHING, Policy
 from latentry._resolve._shown._read_picture import Picture, open_picture, read_image, read_mask

@@ -7,8 +7,8 @@ from functools import wraps
 from types import MappingProxyType
 
 from latentry.testing._family._attention import attention, attention_roles, backends
-from latentry.testing._family._detection import detection, foreign
-from latentry.testing._family._loading import damage, opening, report, sizes, weights
+from latentry.testing._family._files._detection import detection, foreign
+from latentry.testing._family._files._loading import damage, opening, report, sizes, weights
 from latentry.testing._family._loras import loras
 from latentry.testing._family._pictures import autoencoder, preview, tiling
 from latentry.testing._family._prediction import (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentry._contract._conditioning import Conditioning
 from latentry._contract._model import Model
-from latentry._contract._reference import Reference
+from latentry._contract._prompts._reference import Reference
 from latentry._resolve._shown._inputs import digest
 from latentry._specs import VariantSpec
 from latentry.testing._family._subject import FamilySubject

@@ -12,7 +12,7 @@ from latentry._errors import IncompatibleError, OptionError
 from latentry._files._finding._access import Access
 from latentry._files._finding._locate import Located
 from latentry._guidance._evaluate import Branch, Evaluate
-from latentry._guidance._second_model import obstacles, open_second
+from latentry._guidance._second_models._second_model import obstacles, open_second
 from latentry._numerics._processes._point import Query
 
 

@@ -18,10 +18,12 @@ from latentry import AttentionBackendSpec, hookimpl
 def latentry_attention_backends():
     common = dict(summary="For a test.", devices=frozenset({"cpu"}), dtypes=frozenset({"float32"}))
     for rank, name in enumerate(("Raises", "Refuses", "Ready")):
-        yield AttentionBackendSpec(name=name.lower(), target=f"latentry_focus.code:{name}", rank=rank, **common)
+        extra = "latentry-focus[kernels]" if name == "Refuses" else ""
+        target = f"latentry_focus.code:{name}"
+        yield AttentionBackendSpec(name=name.lower(), target=target, rank=rank, extra=extra, **common)
     narrow = dict(masks=False, causal=False, scales=False, max_head_size=96, head_multiple=8, error=0.01)
     yield AttentionBackendSpec(name="narrow", target="latentry_focus.code:Ready", rank=-1, **common, **narrow)
-    yield AttentionBackendSpec(name="gone", target="latentry_focus.gone:Gone", **common)
+    yield AttentionBackendSpec(name="gone", target="latentry_focus.gone:Gone", extra="nowhere", **common)
 """
 PROBES = """
 class Ready:
@@ -33,7 +35,12 @@ class Raises:
     def probe(self): raise OSError("no driver")
 """
 
-FOCUS = Distribution("latentry-focus", ATTENTION, {"code.py": PROBES})
+FOCUS = Distribution(
+    "latentry-focus",
+    ATTENTION,
+    {"code.py": PROBES},
+    extras={"kernels": ("absent-kernels>=1", "latentry-sound"), "others": ("absent-too",)},
+)
 SOUND = Distribution("latentry-sound", scheduler("sound", more="aliases=('noise',), citation='Someone 2020'"))
 
 
@@ -72,7 +79,7 @@ def test_tables_say_what_and_from_where(sound: Site) -> None:
 
 
 def test_attention_says_why_not(sound: Site) -> None:
-    records = json.loads(sound.latentry("attention", "--json", **ONLY).stdout)
+    records = json.loads(sound.latentry("attention", "--probe", "--json", **ONLY).stdout)
     assert [(record["name"], record["available"]) for record in records] == [
         ("ready", True),
         ("refuses", False),
@@ -85,7 +92,22 @@ def test_attention_says_why_not(sound: Site) -> None:
     assert reasons["refuses"] == "needs a device of [another] kind"
     assert reasons["raises"] == "its probe fails: OSError: no driver"
     assert "No module named 'latentry_focus.gone'" in reasons["gone"]
-    assert "needs a device of [another] kind" in sound.latentry("attention", **ONLY).stdout
+    assert "needs a device of [another] kind" in sound.latentry("attention", "--probe", **ONLY).stdout
+
+
+def test_attention_asks_no_backend_unless_it_is_told_to(sound: Site) -> None:
+    """Targets raise and cannot be imported: nothing of that shows."""
+    done = sound.latentry("attention", "--json", **ONLY)
+    assert {(record["available"], record["reason"]) for record in json.loads(done.stdout)} == {(None, "")}
+    assert "latentry attention --probe" in sound.latentry("attention", **ONLY).stdout
+    (ready,) = json.loads(sound.latentry("attention", "ready", "--json", **ONLY).stdout)
+    assert ready["available"] is True
+
+
+def test_attention_says_which_packages_a_backend_lacks(sound: Site) -> None:
+    records = json.loads(sound.latentry("attention", "--json", **ONLY).stdout)
+    lacks = {record["name"]: record["lacks"] for record in records}
+    assert lacks == {"ready": [], "refuses": ["absent-kernels"], "gone": ["nowhere"], "raises": [], "narrow": []}
 
 
 def column(table: str, name: str, end: str) -> dict[str, str]:

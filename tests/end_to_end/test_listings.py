@@ -185,6 +185,6 @@ def test_an_unknown_name_is_one_message(latentry: CommandLine, tmp_path: Path) -
 def test_listings_need_no_torch(tmp_path: Path) -> None:
     """A module of that name that cannot be imported."""
     (tmp_path / "torch.py").write_text("raise ImportError('not here')")
-    for command in ("schedulers", "sigmas", "families", "models"):
+    for command in (*KINDS, "controls", "conditioners", "plugins"):
         done = fresh(command, folder=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
         assert done.code == 0, done.err

@@ -23,6 +23,7 @@ build-backend = "hatchling.build"
 name = "{name}"
 version = "{version}"
 dependencies = {requires}
+optional-dependencies = {{ {extras} }}
 
 [project.entry-points.latentry]
 {plugin} = "{module}"
@@ -52,6 +53,7 @@ class Distribution:
         files: further files of the module.
         plugin: the entry point's name; by default the name without ``latentry-``.
         requires: its ``Requires-Dist``.
+        extras: what each extra adds to them.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Distribution:
     files: Mapping[str, str] = field(default_factory=dict)
     plugin: str = ""
     requires: tuple[str, ...] = ("latentry>=0.1",)
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     version: str = "1.0"
 
     def write(self, folder: Path) -> Path:
@@ -68,6 +71,7 @@ class Distribution:
             "name": self.name,
             "version": self.version,
             "requires": json.dumps(self.requires),
+            "extras": ", ".join(f"{name} = {json.dumps(needs)}" for name, needs in self.extras.items()),
             "plugin": self.plugin or self.name.removeprefix("latentry-"),
             "module": module,
         }

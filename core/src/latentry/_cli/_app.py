@@ -43,7 +43,7 @@ COMMANDS = {
     "guidance": Core("_listings", "List the guidance methods."),
     "controls": Core("_listings", "List the installed networks that steer a model by a picture."),
     "conditioners": Core("_listings", "List the kinds of networks that steer a model."),
-    "attention": Core("_attention", "List the attention backends that can be used here."),
+    "attention": Core("_attention", "List the attention backends."),
     "matrix": Core("_matrix", "List the schedulers that fit each model, the best first."),
     "schema": Core("_installation._schema", "Print the JSON Schemas of requests and of all options."),
     "check": Core("_installation._check", "Check that plugins do what they declare."),

@@ -118,6 +118,7 @@ def print_attention(host: PluginHost, item: Record) -> None:
             "devices": ", ".join(sorted(spec.devices)),
             "dtypes": ", ".join(sorted(spec.dtypes)),
             "limits": item["limits"],
+            "lacks": ", ".join(item["lacks"]),
             "rank": f"{spec.rank}; auto takes the highest that can be used",
             "not checked": not_checked(spec),
             "install": f"pip install '{spec.extra}'" if spec.extra else "",

@@ -8,27 +8,16 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
-from latentry_diffusers.attention import FluxProcessor, Processors, joined
+from latentry_diffusers.attention import FluxProcessor, Processor, Processors, joined
 
 Rotary = tuple[Tensor, Tensor]
 """Cosines and sines, each (tokens, head size); every value is repeated twice in a row."""
 
 
-class ParallelProcessor:
-    """What diffusers' ``Flux2ParallelSelfAttention`` calls in place of its own processor.
-
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments; changes of the picture's attention to itself are for other blocks.
-        role: of its layers.
-    """
+class ParallelProcessor(Processor):
+    """What diffusers' ``Flux2ParallelSelfAttention`` calls in place of its own processor."""
 
     role = "joint"
-    takes = frozenset({"hidden_states", "attention_mask", "image_rotary_emb", "changes"})
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
 
     def __call__(
         self,
@@ -45,7 +34,7 @@ class ParallelProcessor:
             hidden_states: of text and picture together, (batch, tokens, width).
             attention_mask: mask of the attention scores.
             image_rotary_emb: positions of text and picture.
-            changes: has no effect here.
+            changes: of the picture's attention to itself, which is in other blocks: has no effect here.
         """
         both: Tensor = attn.to_qkv_mlp_proj(hidden_states)
         own = 3 * attn.inner_dim

@@ -7,27 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
-from latentry_diffusers.attention import joined, own_heads, text_heads, turned
+from latentry_diffusers.attention import Processor, joined, own_heads, text_heads, turned
 
 Heads = tuple[Tensor, Tensor, Tensor]
 """Queries, keys and values, (batch, heads, tokens, head size) each."""
 
 
-class DoubleStreamProcessor:
-    """What diffusers' layers call in place of ``QwenDoubleStreamAttnProcessor2_0``.
-
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments.
-        role: of its layers.
-    """
+class DoubleStreamProcessor(Processor):
+    """What diffusers' layers call in place of ``QwenDoubleStreamAttnProcessor2_0``."""
 
     role = "joint"
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "encoder_hidden_states_mask", "image_rotary_emb"})
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
 
     def __call__(
         self,

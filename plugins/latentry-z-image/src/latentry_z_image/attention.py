@@ -6,24 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
-from latentry_diffusers.attention import joined, own_heads, turned
+from latentry_diffusers.attention import Processor, joined, own_heads, turned
 
 
-class SingleStreamProcessor:
-    """What diffusers' layers call in place of ``ZSingleStreamAttnProcessor``.
+class SingleStreamProcessor(Processor):
+    """What diffusers' layers call in place of ``ZSingleStreamAttnProcessor``."""
 
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments.
-        role: of its layers; those of the refiners see the picture or the text alone.
-    """
-
-    role = "joint"
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "freqs_cis"})
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
+    role = "joint"  # those of the refiners see the picture or the text alone
 
     def __call__(
         self,

@@ -7,7 +7,8 @@ from latentry_diffusers.attention._flux import FluxProcessor
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads, turned
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
-from latentry_diffusers.attention._layer import Processor, Processors
+from latentry_diffusers.attention._layer import Processors
+from latentry_diffusers.attention._processor import Processor
 from latentry_diffusers.attention._routing import ROLES, Routing, Slot
 from latentry_diffusers.attention._shown import cross_layers, shown_to
 

@@ -8,31 +8,19 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, text_heads
+from latentry_diffusers.attention._processor import Processor
 from latentry_diffusers.attention._shown import Shown, shown_states
 
 Rotary = tuple[Tensor, Tensor]
 """Cosines and sines, each (tokens, head size); every value is repeated twice in a row."""
 
 
-class FluxProcessor:
-    """What diffusers' ``FluxAttention`` calls in place of its ``FluxAttnProcessor``, in double and in single blocks.
-
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments.
-        role: of its layers.
-    """
+class FluxProcessor(Processor):
+    """What diffusers' ``FluxAttention`` calls in place of its ``FluxAttnProcessor``, in double and in single blocks."""
 
     role = "joint"
-    takes = frozenset(
-        {"hidden_states", "encoder_hidden_states", "attention_mask", "image_rotary_emb", "changes", "shown"}
-    )
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
 
     def __call__(
         self,

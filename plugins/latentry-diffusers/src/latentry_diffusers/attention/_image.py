@@ -6,24 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, split
+from latentry_diffusers.attention._processor import Processor
 from latentry_diffusers.attention._shown import Shown, shown_states
 
 
-class BackendProcessor:
-    """What diffusers' ``Attention`` calls in place of its ``AttnProcessor2_0``.
-
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments.
-    """
-
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "temb", "changes", "shown"})
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
+class BackendProcessor(Processor):
+    """What diffusers' ``Attention`` calls in place of its ``AttnProcessor2_0``."""
 
     def __call__(
         self,

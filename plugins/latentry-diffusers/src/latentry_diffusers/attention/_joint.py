@@ -7,24 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentry.attention import AttentionBackend
 from latentry_diffusers.attention._change import Changes
 from latentry_diffusers.attention._heads import joined, own_heads, split, text_heads
+from latentry_diffusers.attention._processor import Processor
 from latentry_diffusers.attention._shown import Shown, beside
 
 
-class JointProcessor:
-    """What diffusers' ``Attention`` calls in place of its ``JointAttnProcessor2_0``, as in Stable Diffusion 3.
-
-    Attributes:
-        backend: computes softmax(q·kᵀ·scale + mask)·v.
-        takes: the names of its arguments.
-    """
-
-    takes = frozenset({"hidden_states", "encoder_hidden_states", "attention_mask", "changes", "shown"})
-
-    def __init__(self, backend: AttentionBackend) -> None:
-        self.backend = backend
+class JointProcessor(Processor):
+    """What diffusers' ``Attention`` calls in place of its ``JointAttnProcessor2_0``, as in Stable Diffusion 3."""
 
     def __call__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from latentry import IncompatibleError
 from latentry.attention import AttentionBackend, AttentionDemand
@@ -12,21 +12,7 @@ from latentry_diffusers.attention._direct import call_as_diffusers, call_directl
 from latentry_diffusers.attention._flux import FluxProcessor
 from latentry_diffusers.attention._image import BackendProcessor
 from latentry_diffusers.attention._joint import JointProcessor
-
-
-class Processor(Protocol):
-    """What diffusers' layers call, with themselves as the first argument, in place of their own processor.
-
-    A class whose layers are all of one role has it as the attribute ``role``.
-
-    Attributes:
-        takes: the names of its arguments.
-    """
-
-    takes: frozenset[str]
-
-    def __init__(self, backend: AttentionBackend) -> None: ...
-
+from latentry_diffusers.attention._processor import Processor
 
 Processors = Mapping[str, type[Processor]]
 """By the class of the processor that each replaces."""

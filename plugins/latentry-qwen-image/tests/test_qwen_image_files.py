@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_dimensions
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from support.float8 import scaled_float8
 from support.models import PROMPT, copied, edit, edit_weights
 from support.models_qwen_image import WIDTH, index, write_qwen_image
 from support.published import networks, single_file
@@ -35,7 +37,7 @@ from latentry import (
 from latentry.models import PromptSettings
 from latentry_qwen_image.checkpoint import open_checkpoint
 from latentry_qwen_image.detect import PARTS, detect
-from latentry_qwen_image.layout import QWEN_IMAGE_VAE
+from latentry_qwen_image.layout import QWEN_IMAGE_VAE, qwen_image_pairs
 from latentry_qwen_image.model import QwenImage
 from latentry_qwen_image.pictures import fitted
 from latentry_qwen_image.prompts import INSTRUCTIONS
@@ -145,6 +147,34 @@ def test_a_file_says_in_its_metadata_that_it_edits(tmp_path: Path, stated: str, 
     """Nothing else in it does."""
     file = write_sparse(tmp_path / "t.safetensors", shapes_of(built()["transformer"]), modelspec__architecture=stated)
     assert seen(file).variants == variants
+
+
+def test_the_transformer_is_published_under_diffusers_own_names() -> None:
+    """diffusers renames nothing either."""
+    names = set(built()["transformer"].state_dict())
+    renamed = SINGLE_FILE_LOADABLE_CLASSES["QwenImageTransformer2DModel"]["checkpoint_mapping_fn"]
+    assert renamed(checkpoint=dict.fromkeys(names)).keys() == names
+    pairs = qwen_image_pairs(built()["transformer"].config)
+    assert [pair.original for pair in pairs] == [pair.diffusers[0] for pair in pairs]
+    assert {pair.original for pair in pairs} == names
+
+
+@pytest.mark.parametrize("form", ["plain", "scaled_fp8", "comfy_quant"])
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_a_transformers_file_has_the_values_of_the_folder(
+    folder: Path, model: QwenImage, tmp_path: Path, prefix: str, form: Any
+) -> None:
+    held = {f"{prefix}{name}": tensor for name, tensor in model.transformer.state_dict().items()}
+    stored, values = (held, held) if form == "plain" else scaled_float8(held, form, prefix=prefix)
+    save_file(stored, tmp_path / "t.safetensors")
+    files = ModelFiles(
+        tmp_path / "t.safetensors", (("vae", folder / "vae"), ("text-encoder", folder / "text_encoder")), folder
+    )
+    loaded = open_checkpoint(files, "image").load(CPU, torch.float32)
+    assert (loaded.report.missing, loaded.report.unexpected) == ((), ())
+    found = loaded.transformer.state_dict()
+    assert found.keys() == model.transformer.state_dict().keys()
+    assert all(torch.equal(tensor, values[f"{prefix}{name}"]) for name, tensor in found.items())
 
 
 def test_the_table_of_the_autoencoders_own_file_is_diffusers() -> None:

@@ -188,6 +188,7 @@ def test_every_installed_model_goes_there_and_back(name: str, tmp_path: Path) ->
     found, began = tensors(tmp_path / "back"), tensors(source)
     assert found.keys() == began.keys()
     assert all(torch.equal(found[key], tensor) for key, tensor in began.items())
+    assert besides(source) <= besides(tmp_path / "back")
     engine, tasks = Engine(host), next(v.tasks for v in host.families[spec.family].variants if v.name == spec.variant)
     parts = {"vae": None, "text_encoders": ()} if not beside else _parts(beside)
     wanted = {"prompt": PROMPT, "steps": 2, "guidance": 2.0, "seed": 1, "width": spec.size, "height": spec.size}
@@ -200,6 +201,11 @@ def test_every_installed_model_goes_there_and_back(name: str, tmp_path: Path) ->
     )
     first, *others = (engine.generate(GenerationRequest(**wanted, **form), **given).latents for form in forms)
     assert all(torch.equal(first, other) for other in others)
+
+
+def besides(folder: Path) -> set[Path]:
+    """Files that hold no weights."""
+    return {file.relative_to(folder) for file in folder.rglob("*.*") if file.suffix != ".safetensors"}
 
 
 def _parts(beside: Sequence[tuple[str, Path]]) -> dict[str, Any]:

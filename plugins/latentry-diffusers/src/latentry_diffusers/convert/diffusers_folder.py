@@ -23,7 +23,7 @@ STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 """Stems of weight files, by the package of the network."""
 VOCABULARY = (
     *("tokenizer.json", "vocab.json", "merges.txt", "spiece.model"),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"),
 )
 SIZE = re.compile("0*[1-9][0-9]*[KMGT]B", re.IGNORECASE)
 Document = tuple[PurePath, Mapping[str, Any]]

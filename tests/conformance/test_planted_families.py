@@ -53,6 +53,14 @@ FAULTS = {
     "it ignores the prompt": Fault("self.word(word)[", "self.word(word * 0)[", "prompts", NETWORK),
     "it ignores the timestep": Fault("(timesteps / 1000)", "(timesteps * 0)", "timestep", NETWORK),
     "it rounds the timestep": Fault("(timesteps / 1000)", "(timesteps.long() / 1000)", "timestep", NETWORK),
+    "positions are kept by the number of pixels": Fault(
+        "        time = (timesteps / 1000)",
+        '        kept = self.__dict__.setdefault("kept", {}).setdefault(height * width, place[:1])\n'
+        "        place = kept.reshape(1, 2, height, width).expand_as(place)\n"
+        "        time = (timesteps / 1000)",
+        "denoise_tiles",
+        NETWORK,
+    ),
     "rows of a batch leak": Fault(
         "tokens = torch.cat([x, place, time], 1)",
         "tokens = torch.cat([x - x.mean(0), place, time], 1)",

@@ -7,6 +7,7 @@ from functools import wraps
 from types import MappingProxyType
 
 from latentry.testing._family._attention import attention, attention_roles, backends
+from latentry.testing._family._denoise_tiles import denoise_tiles
 from latentry.testing._family._files._detection import detection, foreign
 from latentry.testing._family._files._loading import damage, opening, report, sizes, weights
 from latentry.testing._family._loras import loras
@@ -77,6 +78,7 @@ _OF_A_MODEL: tuple[Check, ...] = (
     in_place,
     threads,
     step_caches,
+    denoise_tiles,
     dtypes,
     autoencoder,
     preview,

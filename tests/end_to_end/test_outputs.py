@@ -38,19 +38,22 @@ def test_default_names_are_numbered_and_nothing_is_overwritten(
         done = latentry(*command, *options, folder=tmp_path)
         assert done.code == 0, done.err
         printed += done.out.splitlines()
-    # one picture takes the plain name or the next number, several take the next numbers from their own on
-    assert printed == [
-        "picture.png",
-        "picture-001.png",
-        "picture-000.png",
-        "picture-002.png",
-        "picture-003.png",
-        "picture-004.png",
-        "picture-005.png",
-    ]
+    # each picture comes after those that were there, by its name too
+    assert printed == ["picture.png", *(f"picture-{number:03d}.png" for number in range(1, 7))]
     assert pictures(tmp_path) == sorted(printed)
     seeds = [read_recipe(tmp_path / name).request.seed for name in printed]
     assert len(set(seeds)) == 5
+
+
+def test_numbers_go_on_after_the_highest_that_is_there(
+    latentry: CommandLine, tmp_path: Path, command: tuple[object, ...]
+) -> None:
+    for name in ("picture-000.png", "picture-041.png", "picture-7.png", "picture-old.png", "picture-050.jpg"):
+        (tmp_path / name).write_bytes(b"mine")
+    assert latentry(*command, folder=tmp_path).out.splitlines() == ["picture-042.png"]
+    again = latentry(*command, "--overwrite", folder=tmp_path)
+    assert again.out.splitlines() == ["picture.png"]
+    assert (tmp_path / "picture-041.png").read_bytes() == b"mine"
 
 
 def test_a_named_file_that_exists_is_refused_before_drawing(

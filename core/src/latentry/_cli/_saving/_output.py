@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,8 @@ class Output:
     Attributes:
         text: a file's name, with or without fields; with the folder where one was given.
         format: of the files.
-        numbered: a name that is taken is followed by a number. A file that was named is refused in its place.
+        numbered: a name that is taken is followed by a number, the one after the highest that is there, so that later
+            pictures come later in the folder. A file that was named is refused in its place.
         total: number of pictures.
         streamed: the picture is written to standard output.
     """
@@ -48,7 +50,10 @@ class Output:
     def paths(self, values: Mapping[str, Any]) -> Iterator[Path]:
         """Names for a picture, the best first, without end."""
         path = Path(fill(self.text, values)) if has_fields(self.text) else Path(self.text)
-        if self.total == 1 or has_fields(self.text):
+        last = _last_number(path) if self.numbered else None
+        if last is not None:
+            numbers = count(last + 1)
+        elif self.total == 1 or has_fields(self.text):
             yield path
             numbers = count(1)
         else:
@@ -106,7 +111,8 @@ def read_output(text: str | None, total: int, *, overwrite: bool) -> Output:
     suffix = Path(re.sub(r"\{[^{}]*\}", "x", named)).suffix
     kind = _format(suffix or ".png", wanted)
     named += "" if suffix else ".png"
-    output = Output(named, kind, text is None or folder or has_fields(named), total)
+    numbered = not overwrite and (text is None or folder or has_fields(named))
+    output = Output(named, kind, numbered, total)
     if has_fields(named):
         fill(named, EXAMPLE)
     with writing(wanted):
@@ -141,6 +147,14 @@ def _format(suffix: str, output: str) -> Format:
         )
     check_writable(found)
     return found
+
+
+def _last_number(path: Path) -> int | None:
+    """The highest number behind a name in its folder, 0 where only the name itself is there; None without any."""
+    number = re.compile(rf"{re.escape(path.stem)}-(\d{{3,}}){re.escape(path.suffix)}")
+    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    found = [int(match[1]) for match in map(number.fullmatch, names) if match]
+    return max(found, default=0 if path.exists() else None)
 
 
 def _fixed_folder(named: str) -> Path:

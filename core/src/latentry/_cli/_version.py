@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from latentry._discovery._loading._installed import core_version, installed_sources
+from latentry._discovery._loading._metadata import metadata_of
 from latentry._discovery._problems import Ledger
 
 DRIVERS = {"cuda": ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"), "hip": ("/dev/kfd",)}
@@ -26,10 +27,10 @@ def version_lines() -> Iterator[str]:
 
 def torch_words() -> str:
     """Torch's version and device, from its files: importing it takes seconds."""
-    from importlib_metadata import PackageNotFoundError, version
+    from importlib_metadata import PackageNotFoundError, distribution
 
     try:
-        return f"torch {version('torch')}, device {_device()}"
+        return f"torch {metadata_of(distribution('torch')).version}, device {_device()}"
     except PackageNotFoundError:
         return "torch is not installed"
 

@@ -11,6 +11,8 @@ from latentry._discovery import Registry
 
 def plain(value: Any) -> Any:
     """A value as JSON has it: records become objects, sets sorted lists, infinite numbers words as in a request."""
+    if value is None or isinstance(value, (str, int)):
+        return value  # most are
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, (set, frozenset)):

@@ -6,8 +6,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, TypeGuard
 
 import pluggy
 
@@ -27,7 +27,7 @@ class HookSet:
 
     def __init__(self, plugin: object) -> None:
         found = vars(plugin) if isinstance(plugin, ModuleType) else _members(plugin)
-        routines = {name: value for name, value in found.items() if inspect.isroutine(value)}
+        routines = {name: value for name, value in found.items() if _is_routine(value)}
         self.marked = {name: value for name, value in routines.items() if _mark(value) is not None}
         self.unmarked = sorted(set(HOOKS) & (routines.keys() - self.marked.keys()))
         vars(self).update(self.marked)
@@ -100,6 +100,11 @@ def _members(plugin: object) -> dict[str, object]:
     return {name: getattr(plugin, name, None) for name in dir(plugin)}
 
 
+def _is_routine(value: object) -> TypeGuard[Callable[..., object]]:
+    # the cheap questions come first: most of what a module holds are values and classes
+    return callable(value) and not isinstance(value, type) and inspect.isroutine(value)
+
+
 def _mark(function: object) -> dict[str, Any] | None:
     mark = getattr(function, f"{hookspecs.GROUP}_impl", None)
     return mark if isinstance(mark, dict) else None
@@ -131,6 +136,8 @@ def _check_hook(name: str, function: Callable[..., object]) -> None:
             why=f"The hooks are {', '.join(HOOKS)}.",
             remedy=f"Is '{near[0]}' meant?" if near else "A newer version of latentry may have it.",
         )
+    if isinstance(function, FunctionType) and not (function.__code__.co_argcount or hasattr(function, "__wrapped__")):
+        return  # as nearly all are; a signature takes far longer than calling them
     asked = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()

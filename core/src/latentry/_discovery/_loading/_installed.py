@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import importlib_metadata
 
 from latentry._discovery._loading._contract import CORE, canonical
+from latentry._discovery._loading._metadata import Metadata, metadata_of
 from latentry._discovery._loading._sources import Provenance, Source
 from latentry._discovery._problems import Ledger
 from latentry._errors import PluginError
@@ -18,7 +21,7 @@ from latentry.hookspecs import GROUP
 def core_version() -> str:
     """The installed core's version; empty where the core runs from a folder nobody installed."""
     try:
-        return importlib_metadata.version(CORE)
+        return metadata_of(importlib_metadata.distribution(CORE)).version
     except importlib_metadata.PackageNotFoundError:
         return ""
 
@@ -26,21 +29,23 @@ def core_version() -> str:
 def installed_sources(ledger: Ledger) -> list[Source]:
     """Every entry point of the group, sorted, so that nothing depends on the order of folders."""
     found: dict[str, Source] = {}
-    for distribution in importlib_metadata.distributions():
+    # without entries that are not there: importlib_metadata takes python311.zip for an archive, for each search anew
+    path = [entry for entry in sys.path if not entry or os.path.exists(entry)]
+    for distribution in importlib_metadata.distributions(path=path):
         text = distribution.read_text("entry_points.txt")
         if not text or f"[{GROUP}]" not in text:
             continue  # most distributions; their metadata stays unread
         damaged = Source(Provenance(_folder(distribution), "", ""), "", lambda: None)
-        sources = ledger.attempt(damaged, "find", partial(_sources_of, distribution, text))
+        sources = ledger.attempt(damaged, "find", partial(_sources_of, distribution, text, path))
         for source in sources or ():
             found.setdefault(source.key, source)
     return [found[key] for key in sorted(found)]
 
 
-def _sources_of(distribution: Any, text: str) -> list[Source]:
+def _sources_of(distribution: Any, text: str, path: list[str]) -> list[Source]:
     try:
-        metadata = distribution.metadata  # parsed anew each time it is asked for
-        if importlib_metadata.distribution(metadata["Name"]).read_text("entry_points.txt") != text:
+        metadata = metadata_of(distribution)
+        if _first(metadata.name, path).read_text("entry_points.txt") != text:
             return []  # hidden by another copy that comes first on the path
         return list(_read(distribution, metadata))
     except Exception as error:
@@ -51,11 +56,18 @@ def _sources_of(distribution: Any, text: str) -> list[Source]:
         ) from error
 
 
-def _read(distribution: Any, metadata: Any) -> Iterator[Source]:
-    name, version = canonical(metadata["Name"]), metadata["Version"]
-    requires = tuple(metadata.get_all("Requires-Dist") or distribution.requires or ())  # the latter reads eggs, too
+def _first(name: str, path: list[str]) -> Any:
+    """The distribution of a name that imports find; what is left of one that was removed does not count."""
+    for copy in importlib_metadata.distributions(name=name, path=path):
+        if copy.read_text("METADATA") or copy.read_text("PKG-INFO"):
+            return copy
+    raise importlib_metadata.PackageNotFoundError(name)
+
+
+def _read(distribution: Any, metadata: Metadata) -> Iterator[Source]:
+    name, version = canonical(metadata.name), metadata.version
     for entry_point in distribution.entry_points.select(group=GROUP):
-        yield Source(Provenance(entry_point.name, name, version), name, entry_point.load, requires)
+        yield Source(Provenance(entry_point.name, name, version), name, entry_point.load, metadata.requires)
 
 
 def _folder(distribution: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import secrets
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,6 +39,8 @@ def _is_plugin(path: Path) -> bool:
 
 
 def _source(path: Path) -> Source:
+    import secrets  # on use: it imports OpenSSL
+
     path = path.resolve()
     # Another name on each load: two hosts share no module, and an edited file is read again.
     module = f"{PREFIX}{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}_{secrets.token_hex(4)}"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ReadsConditioning,
         ShiftsBySteps,
         StatesGuidance,
+        StoresWeights,
         VariesLoras,
         timestep_rows,
     )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from latentry._files._finding._repository import model_files, undescribed_weights
     from latentry._files._fingerprint import fingerprint
     from latentry._files._formats import WEIGHT_SUFFIXES
+    from latentry._memory._blocks import layers_in_blocks
     from latentry._memory._offload import offloaded
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -78,6 +80,7 @@ else:
             "ReadsConditioning": "_contract._model",
             "ShiftsBySteps": "_contract._model",
             "StatesGuidance": "_contract._model",
+            "StoresWeights": "_contract._model",
             "VariesLoras": "_contract._model",
             "timestep_rows": "_contract._model",
             "FetchOptions": "_contract._model_source",
@@ -93,6 +96,7 @@ else:
             "WEIGHT_SUFFIXES": "_files._formats",
             "model_files": "_files._finding._repository",
             "undescribed_weights": "_files._finding._repository",
+            "layers_in_blocks": "_memory._blocks",
             "offloaded": "_memory._offload",
         },
     )
@@ -130,10 +134,12 @@ __all__ = [
     "ShiftsBySteps",
     "StatesGuidance",
     "StepCache",
+    "StoresWeights",
     "TakesEmbeddings",
     "VariesLoras",
     "fingerprint",
     "flow_settings",
+    "layers_in_blocks",
     "load_weights",
     "model_files",
     "offloaded",

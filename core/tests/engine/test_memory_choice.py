@@ -67,6 +67,7 @@ def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: An
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
         capture=request.capture,
+        weights=request.weights,
         step_cache=False,
         size=(64, 64),
         latent_width=8,
@@ -77,10 +78,11 @@ def chosen(policy: MemoryPolicy, dtype: torch.dtype = torch.float32, **asked: An
 
 
 def test_the_request_comes_before_the_policy() -> None:
-    given: dict[str, Any] = {"vae_tiling": 64, "vae_slicing": True, "dtypes": {"vae": "float32"}, "capture": "script"}
+    given: dict[str, Any] = {"vae_tiling": 64, "vae_slicing": True, "dtypes": {"vae": "float32"}}
+    given |= {"capture": "script", "weights": "plain"}
     policy = MemoryPolicy(**given)
     assert chosen(policy).decided == given
-    own: dict[str, Any] = {"vae_tiling": False, "vae_slicing": False, "dtypes": {}, "capture": "off"}
+    own: dict[str, Any] = {"vae_tiling": False, "vae_slicing": False, "dtypes": {}, "capture": "off", "weights": "int8"}
     assert chosen(policy, **own).decided == own
     assert chosen(MemoryPolicy(), vae_tiling=32, dtypes={"unet": "bfloat16"}).dtypes == {"unet": torch.bfloat16}
 
@@ -90,6 +92,22 @@ def test_the_decided_fields_give_the_same_again() -> None:
     first = chosen(MemoryPolicy(vae_tiling=64, dtypes={"unet": "float16"}))
     again = chosen(MemoryPolicy(vae_slicing=True, dtypes={"vae": "bfloat16"}), **first.decided)
     assert again.decided == first.decided
+
+
+@pytest.mark.parametrize("capture", ["script", "compile"])
+def test_graphs_do_not_go_with_weights_in_fewer_bits(capture: Any) -> None:
+    with pytest.raises(OptionError, match=f"captured by {capture} with int4 weights"):
+        chosen(MemoryPolicy(capture=capture), weights="int4")
+    assert chosen(MemoryPolicy(capture="auto"), weights="int4").capture == "off"
+    assert chosen(MemoryPolicy(capture=capture, weights="int4"), weights="plain").capture == capture
+
+
+@pytest.mark.parametrize("where", ["request", "policy"])
+def test_a_family_that_cannot_keep_weights_in_fewer_bits_says_so(host: PluginHost, model: str, where: str) -> None:
+    policy, asked = (MemoryPolicy(weights="int8"), {}) if where == "policy" else (MemoryPolicy(), {"weights": "int8"})
+    with pytest.raises(OptionError, match="cannot be kept as int8") as caught:
+        Engine(host, policy).prepare(GenerationRequest(prompt="a", model=model, **asked))
+    assert caught.value.field == "weights"
 
 
 @pytest.mark.parametrize("where", ["request", "policy"])

@@ -166,6 +166,20 @@ class StatesGuidance(Protocol):
 
 
 @runtime_checkable
+class StoresWeights(Protocol):
+    """A checkpoint that can keep weights in fewer bits than they are computed with. Optional for a family."""
+
+    def storing(self, weights: str) -> Checkpoint:
+        """The same checkpoint, whose networks keep their weights so once they are loaded.
+
+        Args:
+            weights: ``float8``, ``int8`` or ``int4``, for the layers that ``latentry.models.layers_in_blocks`` names;
+                what a file holds in fewer bits already stays as it is.
+        """
+        ...
+
+
+@runtime_checkable
 class ChecksConditioning(Protocol):
     """A checkpoint that can refuse conditioning options before its weights are loaded. Optional for a family."""
 

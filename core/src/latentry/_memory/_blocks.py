@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -52,6 +52,33 @@ def _lists_of_blocks(module: nn.Module) -> Iterator[nn.ModuleList]:
             yield child
         else:
             yield from _lists_of_blocks(child)
+
+
+MODULATION = ("norm", "adaLN", "modulation", "img_mod", "txt_mod", "time_emb_proj")
+"""What layers that scale and shift activations are called: their names have one of these in them."""
+
+
+def layers_in_blocks(network: nn.Module, whole: Collection[str] | None = None) -> tuple[str, ...]:
+    """The linear layers and convolutions that hold most of a network, and bear being rounded.
+
+    They are those in its blocks. Embeddings, the first and the last layers lie outside, and norms are neither: every
+    block sees what they get wrong.
+
+    Args:
+        network: may be on the meta device.
+        whole: layers with one of these in their names are left out; ``MODULATION`` where None.
+    """
+    left_out = MODULATION if whole is None else whole
+    modules = dict(network.named_modules())
+    inside = {id(module) for blocks in _lists_of_blocks(network) for module in blocks.modules()}
+    return tuple(
+        name
+        for name, module in modules.items()
+        # a subclass may compute something else
+        if type(module) in (nn.Linear, nn.Conv2d)
+        and id(module) in inside
+        and not any(word in name for word in left_out)
+    )
 
 
 def slots_of(modules: Iterable[nn.Module]) -> Iterator[Slot]:

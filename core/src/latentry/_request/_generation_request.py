@@ -14,7 +14,7 @@ from latentry._contract._curve import OverRun, bounded
 from latentry._contract._lora import LoraMode, LoraRequest
 from latentry._contract._prompts._embedding import EmbeddingRequest
 from latentry._contract._prompts._emphasis import parse_emphasis
-from latentry._request._memory_policy import Capture, DtypeName, Tiling
+from latentry._request._memory_policy import Capture, DtypeName, Tiling, WeightStorage
 from latentry._request._values import _reading
 from latentry._request._values._control import ControlRequest
 from latentry._request._values._option import Option, Panel
@@ -266,6 +266,11 @@ class GenerationRequest(BaseModel):
     )
     dtypes: Annotated[dict[str, DtypeName] | None, Option(Panel.DEVICE, spelling="--dtype")] = Field(
         default=None, description="Data types of single parts of the model, e.g. float32 for vae."
+    )
+    weights: Annotated[WeightStorage | None, Option(Panel.DEVICE)] = Field(
+        default=None,
+        description="Keep the weights of the model's blocks in fewer bits than they are computed with, in less memory "
+        "and less exact: float8, int8 or int4.",
     )
     without: Annotated[tuple[str, ...], Option(Panel.DEVICE, metavar="PART", repeatable=True)] = Field(
         default=(), description="Optional part of the model to leave out, e.g. text_encoder_3."

@@ -11,6 +11,8 @@ from latentry._request._values._option import Option, Panel
 DtypeName = Literal["float32", "float16", "bfloat16"]
 Capture = Literal["off", "auto", "script", "compile"]
 """Whether and how networks are captured as graphs."""
+WeightStorage = Literal["plain", "float8", "int8", "int4"]
+"""What the weights of a network's blocks are kept in: what they are computed with, or fewer bits."""
 Tiling = bool | int | Literal["auto"]
 """Whether pictures go through the autoencoder in tiles; a number is their side in pixels."""
 
@@ -34,6 +36,9 @@ class MemoryPolicy(BaseModel):
         capture: the denoiser runs as a graph, without the Python around its operations: never (``off``), as TorchScript
             (``script``), which gives the same bits, from the third generation of a kind on (``auto``), or through
             ``torch.compile``, whose last bits differ. Capturing takes seconds, compiling minutes.
+        weights: what the weights of the blocks of denoiser and text encoders are kept in. ``plain`` is what they are
+            computed with. The others are made while they load and multiplied out where they are used: ``float8``
+            (e4m3, a scale for each row), ``int8`` and ``int4`` (a scale for each 32: 8.5 and 4.5 bits).
         dtypes: dtypes of parts that are not to run in the request's, e.g. ``{"vae": "float32"}``.
     """
 
@@ -53,6 +58,7 @@ class MemoryPolicy(BaseModel):
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
     capture: Capture = "off"
+    weights: WeightStorage = "plain"
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)
 
     @field_validator("blocks_per_group", "prefetch")

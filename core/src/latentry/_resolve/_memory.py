@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from latentry._contract._model import Checkpoint
+from latentry._contract._lora import ChosenLoras
+from latentry._contract._model import Checkpoint, StoresWeights
 from latentry._errors import OptionError
 from latentry._memory._tiling import choose_tile, memory_of
-from latentry._request._memory_policy import Capture, MemoryPolicy, Tiling
+from latentry._request._memory_policy import Capture, MemoryPolicy, Tiling, WeightStorage
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ChosenMemory:
         slicing: the pictures of a batch go through the autoencoder one after another.
         dtypes: of the parts that have a dtype of their own.
         capture: whether and how the networks are captured as graphs.
+        weights: what weights are kept in.
     """
 
     policy: MemoryPolicy
@@ -31,6 +33,7 @@ class ChosenMemory:
     slicing: bool
     dtypes: Mapping[str, torch.dtype]
     capture: Capture
+    weights: WeightStorage = "plain"
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -39,6 +42,7 @@ class ChosenMemory:
             "vae_tiling": self.tile or False,
             "vae_slicing": self.slicing,
             "capture": self.capture,
+            "weights": self.weights,
             "dtypes": {part: str(dtype).split(".")[-1] for part, dtype in self.dtypes.items()},
         }
 
@@ -51,6 +55,7 @@ def choose_memory(
     tiling: Tiling | None,
     slicing: bool | None,
     capture: Capture | None,
+    weights: WeightStorage | None,
     step_cache: bool,
     size: tuple[int, int],
     latent_width: int,
@@ -67,6 +72,7 @@ def choose_memory(
         tiling: whether pictures go through the autoencoder in tiles.
         slicing: whether pictures go through it one by one.
         capture: whether and how networks are captured as graphs.
+        weights: what weights are kept in.
         step_cache: parts of the network are left out at some evaluations.
         size: width and height of the result in pixels.
         latent_width: width of its latents.
@@ -75,8 +81,8 @@ def choose_memory(
         dtype: what they run in where ``dtypes`` says nothing.
 
     Raises:
-        OptionError: there is no such part, tiles of that side are not possible, or graphs do not go with the offload
-            or the step cache.
+        OptionError: there is no such part, tiles of that side are not possible, or graphs do not go with the offload,
+            the step cache or the kept weights.
     """
     chosen = _dtypes(policy.dtypes if dtypes is None else dtypes, tuple(dict.fromkeys(parts)))
     width, height = size
@@ -89,24 +95,52 @@ def choose_memory(
         size=chosen.get("vae", torch.float32 if dtype == torch.float16 else dtype).itemsize,
         memory=memory_of(device),
     )
-    graphs = _capture(policy.capture if capture is None else capture, policy, step_cache=step_cache)
-    return ChosenMemory(policy, tile, one_by_one, chosen, graphs)
+    kept = policy.weights if weights is None else weights
+    graphs = _capture(policy.capture if capture is None else capture, policy, kept, step_cache=step_cache)
+    return ChosenMemory(policy, tile, one_by_one, chosen, graphs, kept)
 
 
-def _capture(capture: Capture, policy: MemoryPolicy, *, step_cache: bool) -> Capture:
-    if capture == "off" or (policy.offload == "none" and not step_cache):
-        return capture
-    if capture == "auto":
-        return "off"
-    beside, why = f"offload {policy.offload}", "A graph holds its weights where they were when it was captured."
-    if policy.offload == "none":
+def _capture(capture: Capture, policy: MemoryPolicy, weights: WeightStorage, *, step_cache: bool) -> Capture:
+    if policy.offload != "none":
+        beside, why = f"offload {policy.offload}", "A graph holds its weights where they were when it was captured."
+    elif step_cache:
         beside, why = "a step cache", "A graph is the whole network, of which a step cache leaves out a part."
+    elif weights != "plain":
+        beside, why = f"{weights} weights", "A graph holds its weights as they are computed with."
+    else:
+        return capture
+    if capture in ("off", "auto"):
+        return "off"
     raise OptionError(
         f"The networks cannot be captured by {capture} with {beside}.",
         why=why,
         remedy="Leave out one of the two.",
         field="capture",
     )
+
+
+def check_weights(weights: WeightStorage, checkpoints: Iterable[Checkpoint], loras: ChosenLoras) -> None:
+    """Refuses weights in fewer bits for what cannot have them.
+
+    Raises:
+        OptionError: the family of a model cannot keep them so, or LoRAs are merged into them.
+    """
+    if weights == "plain":
+        return
+    if not all(isinstance(checkpoint, StoresWeights) for checkpoint in checkpoints):
+        raise OptionError(
+            f"This model's weights cannot be kept as {weights}.",
+            why="Its family loads them as they are computed with.",
+            remedy="Leave out weights, or give --dtype bfloat16, which halves those of float32.",
+            field="weights",
+        )
+    if loras.requests and loras.mode == "merged":
+        raise OptionError(
+            f"LoRAs cannot be merged into {weights} weights.",
+            why="A changed weight would have to be rounded again.",
+            remedy="Use the LoRAs unmerged, which is the default.",
+            field="lora_mode",
+        )
 
 
 def about_offload(policy: MemoryPolicy, device: torch.device) -> Iterator[str]:

@@ -40,7 +40,7 @@ from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
 from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale, size_note
-from latentry._resolve._memory import ChosenMemory, about_offload, choose_memory, parts_of
+from latentry._resolve._memory import ChosenMemory, about_offload, check_weights, choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
 from latentry._resolve._planning._best import BEST, best_scheduler, better_note
 from latentry._resolve._planning._plan_file import follow_plan_file
@@ -206,6 +206,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         tiling=request.vae_tiling,
         slicing=request.vae_slicing,
         capture=request.capture,
+        weights=request.weights,
         step_cache=step_cache is not None,
         size=canvas.size,
         latent_width=canvas.latent_shape[-1],
@@ -213,6 +214,7 @@ def _decide(found: _Found, request: GenerationRequest, inputs: Inputs, *, strict
         device=device,
         dtype=dtype,
     )
+    check_weights(memory.weights, checkpoints, loras)
     attention = choose_attention(found.backends, request.attention, request.attention_options, device, dtype)
     check_attention(method, checkpoint, attention.text, located.variant)
     decided = {

@@ -130,7 +130,7 @@ class Setup:
         return {self._key(located): located.name for located in (*others, self.located)}
 
     def _key(self, located: Located) -> tuple[Hashable, ...]:
-        where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()))
+        where = (self.home, self.dtype, frozenset(self.memory.dtypes.items()), self.memory.weights)
         return (located.files, located.variant.name, *where)
 
     @property

@@ -39,7 +39,7 @@ def specs() -> tuple[PartSpec, ...]:
             "text-encoder",
             TokenizerSpec("tokenizer_2", "t5"),
         ),
-        PartSpec("transformer", FLUX, transformer, ("model.diffusion_model.",)),
+        PartSpec("transformer", FLUX, transformer, ("model.diffusion_model.",), whole=()),  # a quarter modulates
         PartSpec("vae", VAE, vae, ("vae.", "first_stage_model."), "vae"),
     )
 

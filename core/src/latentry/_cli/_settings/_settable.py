@@ -15,7 +15,7 @@ GENERATE = frozenset(
     {
         *("model", "negative", "offline", "scheduler", "sigmas", "steps", "guidance", "width", "height"),
         *("device", "dtype", "batch", "offload", "blocks_per_group", "prefetch", "vae_tiling"),
-        *("vae_slicing", "capture", "attention", "output", "quiet"),
+        *("vae_slicing", "capture", "weights", "attention", "output", "quiet"),
     }
 )
 """Settings of ``generate``: what holds for any picture. A seed, a mask or a prompt belongs to one."""

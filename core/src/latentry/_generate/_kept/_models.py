@@ -10,7 +10,7 @@ from threading import Lock
 
 from torch import nn
 
-from latentry._contract._model import Checkpoint, Model
+from latentry._contract._model import Checkpoint, Model, StoresWeights
 from latentry._discovery import plugin_call
 from latentry._errors import UnknownName
 from latentry._generate._kept._loaded_model import LoadedModel
@@ -98,6 +98,8 @@ class Models:
 
     def _loaded(self, setup: Setup, key: Key, checkpoint: Checkpoint) -> _Kept:
         with reporting_out_of_memory("loading the model"), plugin_call(checkpoint):
+            if setup.memory.weights != "plain" and isinstance(checkpoint, StoresWeights):
+                checkpoint = checkpoint.storing(setup.memory.weights)
             model = checkpoint.load(setup.home, setup.dtype, setup.memory.dtypes)
         self._sizes[key] = size_of(model)
         return _Kept(LoadedModel(model), setup.names[key], self._sizes[key])

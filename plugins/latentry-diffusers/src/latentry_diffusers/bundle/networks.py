@@ -68,6 +68,8 @@ class PartSpec:
         tokenizer: the tokenizer of a text encoder.
         optional: whether the model runs without it.
         identities: matrices that single files leave out because they are the identity.
+        whole: words in the names of layers that are always kept as they are computed with; None for those of
+            ``latentry.models.layers_in_blocks``.
         within: the key of ``config.json`` under which it is described, where it is part of a larger model there.
     """
 
@@ -80,6 +82,7 @@ class PartSpec:
     optional: bool = False
     identities: tuple[str, ...] = ()
     within: str = ""
+    whole: tuple[str, ...] | None = None
 
 
 def common_name(name: str) -> str:

@@ -42,6 +42,7 @@ class Bundle:
         index: ``model_index.json``; for a single file, the one in its configuration folder; empty where there is none.
         tokenizers: by the name of the text encoder.
         replaced: prefixes of the tensors in ``files`` that separately given parts replace.
+        weights: what the weights of blocks are kept in, as in ``latentry.models.StoresWeights``.
     """
 
     files: ModelFiles
@@ -50,6 +51,7 @@ class Bundle:
     index: Config
     tokenizers: Mapping[str, Tokenizer]
     replaced: tuple[str, ...]
+    weights: str = "plain"
 
     def config(self, part: str) -> Config:
         """A network's configuration."""

@@ -72,6 +72,24 @@ class Source(NamedTuple):
             tensor = dequantised(tensor).reshape(shape)
         return self._piece(name, tensor)
 
+    def read_float8(self, name: str) -> tuple[Tensor, Tensor] | None:
+        """The values and their scales, as they are in the file; None where it does not hold them as float8 (e4m3).
+
+        Or where several tensors of the network are one in the file, which has a scale for each row.
+        """
+        if self.dtype != "F8_E4M3":
+            return None
+        import torch
+
+        whole = self._is_whole(self.weights.tensors[self.key].shape)
+        scale = self.weights.read(self.weights.scales[self.key]) if self.is_scaled else torch.ones(1)
+        if not whole and scale.numel() > 1:
+            return None
+        values = self.weights.stored(self.key)
+        if not whole:  # pieces are taken of bytes, since torch does not do it with float8
+            values = self._piece(name, values.view(torch.uint8)).view(torch.float8_e4m3fn)
+        return values, scale
+
     def _is_whole(self, shape: Sequence[int]) -> bool:
         """Whether the file's tensor is the network's; some files hold 1×1 convolutions as linear layers already."""
         pair = self.pair

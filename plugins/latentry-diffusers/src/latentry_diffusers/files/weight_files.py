@@ -63,18 +63,22 @@ class WeightFiles:
         Raises:
             ModelError: the file has changed since its header was read.
         """
+        tensor = self.stored(name)
+        return scaled(tensor, self.read(self.scales[name])) if name in self.scales else tensor
+
+    def stored(self, name: str) -> Tensor:
+        """The same without the scale."""
         place = self.places[name]
         mapped, done = self._mappings.get(place, (None, 0))
         try:
             if mapped is None or done > MAPPED:
                 mapped, done = self.open(place), 0
             self._mappings[place] = mapped, done + self.tensors[name].size
-            tensor = mapped.get_tensor(name)
+            return mapped.get_tensor(name)
         except ModelError:
             raise
         except Exception as error:  # safetensors raises its own errors, and torch whatever a mapping runs into
             raise damaged(place, error) from error
-        return scaled(tensor, self.read(self.scales[name])) if name in self.scales else tensor
 
     def close(self) -> None:
         """Drops the mappings; tensors that were read keep theirs alive."""

@@ -14,8 +14,10 @@ from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import common_name
 from latentry_diffusers.bundle.open import Bundle
 from latentry_diffusers.bundle.sources import Part, Source
+from latentry_diffusers.files.gguf.file import PLAIN
 from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.loading.build import build
+from latentry_diffusers.loading.packed import kept_smaller, packed
 
 Dtypes = Mapping[str, torch.dtype]
 ALIGNMENT = 64
@@ -41,7 +43,7 @@ def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[d
     for name, part in bundle.parts.items():
         check_fit(part, networks[name], remedy=_remedy(bundle, part))
     for name, part in bundle.parts.items():
-        fill(networks[name], part, device, dtypes[name])
+        fill(networks[name], part, device, dtypes[name], bundle.weights)
     return networks, load_report(bundle, networks)
 
 
@@ -83,15 +85,26 @@ def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
     return found == shape
 
 
-def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype) -> None:
-    """Fills a network on the meta device with its tensors."""
-    blocks = _blocks(network, part, dtype)
+def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype, weights: str = "plain") -> None:
+    """Fills a network on the meta device with its tensors.
+
+    Args:
+        network: to fill.
+        part: where they lie.
+        device: where they go.
+        dtype: to compute in.
+        weights: what those of its blocks are kept in, as in ``latentry.models.StoresWeights``.
+    """
+    rounded = kept_smaller(network, part, weights)
+    blocks = _blocks(network, part, dtype, rounded)
     given: dict[str, Tensor] = {}  # T5 holds one tensor under two names
     for name, empty in network.state_dict(keep_vars=True).items():
         common = common_name(name)
         if common not in given:
             implied = common in part.implied
-            tensor = torch.eye(*empty.shape) if implied else part.sources[common].read(common)
+            tensor = (
+                torch.eye(*empty.shape) if implied else _read(part, common, weights if name in rounded else "plain")
+            )
             keep = name in blocks and is_quantised(tensor)
             moved = _moved(tensor, device, _dtype(network, name, dtype), keep=keep)
             given[common] = moved if keep else moved.reshape(empty.shape)
@@ -103,15 +116,24 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
     _fill_tables(network, device)
 
 
-def _blocks(network: nn.Module, part: Part, dtype: torch.dtype) -> Collection[str]:
-    """Makes the layers of quantised weights keep them packed, and returns the names of those weights."""
-    if part.weights.format != "gguf":
+def _read(part: Part, name: str, weights: str) -> Tensor:
+    """Reads a tensor, and rounds it if it is to be kept smaller and is not packed in the file already."""
+    source = part.sources[name]
+    if weights == "plain" or (part.weights.format == "gguf" and source.dtype not in PLAIN):
+        return source.read(name)
+    return packed(source, name, weights)
+
+
+def _blocks(network: nn.Module, part: Part, dtype: torch.dtype, rounded: Collection[str]) -> Collection[str]:
+    """Makes the layers of packed weights keep them so, and returns the names of those weights."""
+    if part.weights.format != "gguf" and not rounded:
         return ()
-    from latentry_diffusers.files.gguf.file import PLAIN
     from latentry_diffusers.loading.quantised import with_quantised
 
-    held = {name: part.sources[common_name(name)].dtype for name in network.state_dict()}
-    return with_quantised(network, {name: _dtype(network, name, dtype) for name in held if held[name] not in PLAIN})
+    held = set(rounded)
+    if part.weights.format == "gguf":
+        held |= {name for name in network.state_dict() if part.sources[common_name(name)].dtype not in PLAIN}
+    return with_quantised(network, {name: _dtype(network, name, dtype) for name in held})
 
 
 def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers that keep their weights as GGUF's packed blocks and dequantise them when they run."""
+"""Layers that keep their weights packed, as GGUF's blocks or rows of float8, and dequantise them when they run."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from latentry.models import LoraMatch, NoiseSettings
 from latentry_diffusers.bundle.open import Bundle
@@ -65,6 +65,10 @@ class BundledCheckpoint(ABC):
     def parts(self) -> tuple[str, ...]:
         """Names of the networks, in the order of their use."""
         return tuple(self.bundle.parts)
+
+    def storing(self, weights: str) -> Self:
+        """See ``latentry.models.StoresWeights``."""
+        return replace(self, bundle=replace(self.bundle, weights=weights))
 
     def match_loras(self, paths: Sequence[Path]) -> tuple[LoraMatch, ...]:
         """What LoRAs would do to the model, by file; see ``latentry.models.Checkpoint``."""

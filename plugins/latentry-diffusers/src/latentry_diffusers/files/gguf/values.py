@@ -1,4 +1,4 @@
-"""The values of GGUF's packed blocks."""
+"""The values of packed weights: GGUF's blocks, and rows of float8."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def is_quantised(tensor: Tensor) -> bool:
-    """Whether it holds GGUF's packed blocks instead of values."""
+    """Whether it holds packed bytes instead of values."""
     return hasattr(tensor, "quant_type")
 
 
 def dequantised(blocks: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """The values of diffusers' ``GGUFParameter`` in the shape of its rows, computed in float32 and then cast.
+    """The values of diffusers' ``GGUFParameter`` or of ``Float8Rows`` in rows, computed in float32 and then cast.
 
     A tensor that is not quantised is cast alone. Without a dtype the result stays in float32.
     """
@@ -25,6 +25,10 @@ def dequantised(blocks: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     dtype = dtype or torch.float32
     if not is_quantised(blocks):
         return blocks.to(dtype)
+    from latentry_diffusers.files.float8 import Float8Rows, float8_values
+
+    if isinstance(blocks, Float8Rows):
+        return float8_values(blocks).to(dtype)
     from diffusers.quantizers.gguf.utils import GGML_QUANT_SIZES, dequantize_functions
 
     held = cast("GGUFParameter", blocks)

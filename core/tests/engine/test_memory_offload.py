@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from support.stand_in import Record, bytes_of, tensors
 from torch import Tensor, nn
 
 from latentry import MemoryPolicy
-from latentry._memory._ahead import Pinned
+from latentry._memory._ahead import Pinned, SideStream
 from latentry.models import offloaded
 
 CPU = torch.device("cpu")
@@ -127,6 +128,10 @@ class Later:
         self.told: list[tuple[str, str]] = []
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}
 
+    @property
+    def on_the_way(self) -> int:
+        return len(self._copies)
+
     def begin(self, tensor: Tensor) -> Tensor:
         copy = torch.full_like(tensor, torch.nan)
         self._copies[id(copy)] = copy, tensor
@@ -158,6 +163,85 @@ def test_the_next_blocks_are_copied_while_the_present_ones_run(trio: Any) -> Non
         begun, waited = ahead.told.index(("begin", weights[number])), ahead.told.index(("wait", weights[number]))
         before = ran[number - 2] if number > 1 else -1
         assert before < begun < ran[number - 1] < waited < ran[number]
+
+
+def test_no_copy_is_dropped_while_it_is_on_its_way(trio: Any) -> None:
+    """The memory of one would be used again while the other stream still writes into it."""
+    ahead, policy = Later(trio.networks), MemoryPolicy(offload="blocks", prefetch=True)
+    blocks = list(trio.networks["unet"].body["blocks"])
+    with offloaded(trio, device=CPU, policy=policy, move=lambda t, d: t.clone(), ahead=lambda device: ahead):
+        for _ in range(2):
+            for number in (0, 1, 2):
+                blocks[number](torch.ones(1, 2))
+        blocks[0](torch.ones(1, 2))
+        assert ahead.on_the_way == len(list(blocks[0].parameters()))
+        blocks[3](torch.ones(1, 2))  # the second was expected
+        assert ahead.on_the_way == 0
+        blocks[0](torch.ones(1, 2))
+        assert ahead.on_the_way > 0
+    assert ahead.on_the_way == 0
+
+
+def test_copies_that_fail_halfway_are_waited_for(trio: Any) -> None:
+    class Full(Later):
+        room = 100
+        waits = 0
+
+        def begin(self, tensor: Tensor) -> Tensor:
+            if self.room == 0:
+                raise torch.OutOfMemoryError("full")
+            self.room -= 1
+            return super().begin(tensor)
+
+        def wait(self, copies: Iterable[Tensor]) -> None:
+            self.waits += 1
+            super().wait(copies)
+
+    ahead, policy = Full(trio.networks), MemoryPolicy(offload="blocks", prefetch=True)
+    blocks = list(trio.networks["unet"].body["blocks"])
+    before = {part: traces(network) for part, network in trio.networks.items()}
+    with offloaded(trio, device=CPU, policy=policy, move=lambda t, d: t.clone(), ahead=lambda device: ahead):
+        for number in (0, 1, 0):
+            blocks[number](torch.ones(1, 2))
+        ahead.room, ahead.waits = 1, 0  # the weight, and not the bias
+        with pytest.raises(torch.OutOfMemoryError):
+            blocks[1](torch.ones(1, 2))
+        assert ahead.waits > 1, "the expected one, and the half"
+    assert {part: traces(network) for part, network in trio.networks.items()} == before
+
+
+def test_a_copy_waits_for_what_may_still_use_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``SideStream`` with recorded streams: its copies run on its own stream, after all that was queued before."""
+    told: list[str] = []
+
+    class Stream:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wait_stream(self, other: Stream) -> None:
+            told.append(f"{self.name} waits for {other.name}")
+
+    streams = [Stream("main")]
+
+    @contextmanager
+    def on(stream: Stream) -> Iterator[None]:
+        streams.append(stream)
+        yield
+        streams.pop()
+
+    empty_like, copy_ = torch.empty_like, Tensor.copy_
+    monkeypatch.setattr("torch.cuda.Stream", lambda device: Stream("side"))
+    monkeypatch.setattr("torch.cuda.current_stream", lambda device: streams[-1])
+    monkeypatch.setattr("torch.cuda.stream", on)
+    monkeypatch.setattr(
+        "torch.empty_like", lambda *a, **k: told.append(f"{streams[-1].name} has room") or empty_like(*a, **k)
+    )
+    monkeypatch.setattr(Tensor, "copy_", lambda *a, **k: told.append(f"{streams[-1].name} copies") or copy_(*a, **k))
+    side, weight = SideStream(CPU, Pinned(Tensor.clone)), nn.Parameter(torch.arange(3.0))
+    copy = side.begin(weight)
+    side.wait([copy])
+    assert torch.equal(copy, weight)
+    assert told == ["main has room", "side waits for main", "side copies", "main waits for side"]
 
 
 def test_a_pinned_copy_is_kept_as_long_as_its_weight() -> None:

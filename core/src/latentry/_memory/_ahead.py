@@ -14,7 +14,7 @@ class Ahead(Protocol):
     """Copies weights before they are needed."""
 
     def begin(self, tensor: Tensor) -> Tensor:
-        """Begins a copy to the device. It may be used after ``wait``."""
+        """Begins a copy to the device. It may be used, or dropped, after ``wait``."""
         ...
 
     def wait(self, copies: Iterable[Tensor]) -> None:
@@ -50,7 +50,11 @@ class Pinned:
 
 
 class SideStream:
-    """Copies on a CUDA stream of its own.
+    """Copies on a CUDA stream of its own, into memory of the stream that uses them.
+
+    A copy begins once all work that was queued before it is done: its memory may be that of weights which this work
+    uses, and which were dropped since. So a host that runs ahead of the device takes no more of its memory. With memory of the
+    copying stream, as ``record_stream`` keeps it, each group would take new memory until the device catches up.
 
     Args:
         device: a CUDA device.
@@ -64,15 +68,14 @@ class SideStream:
     def begin(self, tensor: Tensor) -> Tensor:
         """See ``Ahead``."""
         pinned = self._pinned.copy(tensor)
+        copy = torch.empty_like(pinned, device=self._device)
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
-            return pinned.to(self._device, non_blocking=True)
+            return copy.copy_(pinned, non_blocking=True)
 
     def wait(self, copies: Iterable[Tensor]) -> None:
         """See ``Ahead``."""
-        current = torch.cuda.current_stream(self._device)
-        current.wait_stream(self._stream)
-        for copy in copies:  # its memory must not be given away while the current stream uses it
-            copy.record_stream(current)
+        torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
 
 def ahead_of(device: torch.device, pinned: Pinned | None = None) -> Ahead | None:

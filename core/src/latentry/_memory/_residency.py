@@ -106,12 +106,18 @@ class Residency:
             raise
 
     def _load(self, group: Group) -> None:
-        coming, self._coming = self._coming, None  # what was expected and is not needed is let go
-        if self._ahead is None or coming is None or coming[0] is not group:
+        coming = self._arrived()
+        if coming is not None and coming[0] is group:
+            group.place(coming[1])
+        else:  # what was expected and is not needed is let go
             group.load(self.device, self._move)
-            return
-        self._ahead.wait(coming[1].values())
-        group.place(coming[1])
+
+    def _arrived(self) -> tuple[Group, Copies] | None:
+        """What was expected, once the device waits for it: its memory may be used for something else from then on."""
+        coming, self._coming = self._coming, None
+        if self._ahead is not None:
+            self._ahead.wait(() if coming is None else coming[1].values())
+        return coming
 
     def _look_ahead(self) -> None:
         following = self._followers.get(self._here[-1])
@@ -122,4 +128,5 @@ class Residency:
         """Unloads all groups."""
         for group in self._here:
             group.unload()
-        self._here, self._coming = (), None
+        self._here = ()
+        self._arrived()  # also where copies failed halfway

@@ -53,8 +53,8 @@ class SideStream:
     """Copies on a CUDA stream of its own, into memory of the stream that uses them.
 
     A copy begins once all work that was queued before it is done: its memory may be that of weights which this work
-    uses, and which were dropped since. So a host that runs ahead of the device takes no more of its memory. With memory of the
-    copying stream, as ``record_stream`` keeps it, each group would take new memory until the device catches up.
+    uses, and which were dropped since. So a host that runs ahead of the device takes no more of its memory. With memory
+    of the copying stream, as ``record_stream`` keeps it, each group would take new memory until the device catches up.
 
     Args:
         device: a CUDA device.

@@ -6,6 +6,7 @@ models; on a machine that does nothing else it takes five minutes::
     python benchmarks                      # or: tox -e bench
     python benchmarks warm --rounds 20 --json
     python benchmarks warm --capture script
+    python benchmarks warm --fast
     python benchmarks --write              # renews the tables of docs/speed.md
 """
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--same-prompt", action="store_true", help="so that our encoded prompts are used again")
     parser.add_argument("--capture", choices=("off", "script", "compile"), default="off", help="of the warm part")
+    parser.add_argument("--fast", action="store_true", help="additions in another order, in the warm part")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     given = parser.parse_args()
@@ -61,7 +63,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     if "warm" in parts:
         policy = MemoryPolicy(capture=given.capture)
         names = tuple(given.model or _warm.MODELS)
-        found["warm"] = list(_warm.measure(names, given.rounds, same_prompt=given.same_prompt, policy=policy))
+        how = {"same_prompt": given.same_prompt, "fast": given.fast, "policy": policy}
+        found["warm"] = list(_warm.measure(names, given.rounds, **how))
     if "first" in parts:
         found["first"] = [_first.measure("shapes", max(given.rounds // 3, 3), given.threads)]
     return found

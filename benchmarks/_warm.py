@@ -30,7 +30,12 @@ def prompts() -> Iterator[str]:
 
 
 def measure(
-    names: tuple[str, ...], rounds: int, *, same_prompt: bool = False, policy: MemoryPolicy | None = None
+    names: tuple[str, ...],
+    rounds: int,
+    *,
+    same_prompt: bool = False,
+    fast: bool = False,
+    policy: MemoryPolicy | None = None,
 ) -> Iterator[dict[str, Any]]:
     """A row for each model: the times of both, and how far their latents are apart.
 
@@ -38,12 +43,13 @@ def measure(
         names: of shipped models.
         rounds: pairs of pictures.
         same_prompt: draw one prompt all the time.
+        fast: our side may add up in another order.
         policy: of the engine.
     """
     host = PluginHost()
     for name in names:
         engine = Engine(host, policy)
-        ours, theirs = sides(engine, host, name)
+        ours, theirs = sides(engine, host, name, fast=fast)
         drawn = prompts()
         once = next(drawn)
         given = {ours: iter(drawn), theirs: iter(prompts())}
@@ -56,11 +62,13 @@ def measure(
         yield {"name": name, "latents_apart": apart, **found.row()}
 
 
-def sides(engine: Engine, host: PluginHost, name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def sides(
+    engine: Engine, host: PluginHost, name: str, *, fast: bool = False
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Both ways to draw a prompt, from the same noise and by the same method: DDIM, on flows Euler."""
     spec, folder = host.checkpoints[name], Path(host.checkpoints.load(name)())
     flow = host.families[spec.family].process == "flow"
-    settings = {} if flow else {"scheduler": "ddim"}
+    settings: dict[str, Any] = {"fast": fast} if flow else {"fast": fast, "scheduler": "ddim"}
     noise = torch.randn((1, 16 if flow else 4, 16, 16), generator=torch.Generator().manual_seed(7))
     pipeline = _pipeline(folder, flow)
     variant = next(each for each in host.families[spec.family].variants if each.name == spec.variant)

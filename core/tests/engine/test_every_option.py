@@ -42,6 +42,7 @@ KINDS = ("vp", "flow")
 HARMLESS = {
     "prompt": "is always given",
     "offline": "is a promise that nothing is contacted, which is kept for files on this machine as well",
+    "fast": "allows another order of additions, which is compared in its own tests",
     "capture": "says how the network's operations are run, and gives the same bits or is compared in its own tests",
 }
 """Fields that may be given without an effect, and why."""

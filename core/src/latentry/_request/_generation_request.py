@@ -295,6 +295,10 @@ class GenerationRequest(BaseModel):
         description="Run the denoiser as a graph: as TorchScript, made in seconds, of the same bits; so from the third "
         "time on (auto); or by torch.compile, made in minutes.",
     )
+    fast: Annotated[bool, Option(Panel.DEVICE)] = Field(
+        default=False,
+        description="Add up in another order where that is faster: last bits differ, about 1e-5 of the latents.",
+    )
     step_cache: Annotated[str | None, Option(Panel.DEVICE, metavar="KIND[:NUMBER]"), AfterValidator(_step_cache)] = (
         Field(
             default=None,

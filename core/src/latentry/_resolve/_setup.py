@@ -99,7 +99,7 @@ class Setup:
     def serving(self) -> Hashable:
         """Equal for setups that can use the networks at the same time."""
         memory = self.memory
-        return self.attention, memory.tile, memory.slicing, memory.capture, self.float32_autoencoder
+        return self.attention, memory.tile, memory.slicing, memory.capture, self.request.fast, self.float32_autoencoder
 
     def worn(self, *, shared: bool) -> ChosenLoras:
         """The LoRAs as they are set on the model: in shared passes without weights, which then come with each row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -170,9 +170,10 @@ class Sampling:
 
     def _run(self, initial: Tensor, noise: NoiseSource, begun: Begun | None) -> Run:
         """The run from its start, or from where it was left."""
+        table: bool | Literal["fused"] = "fused" if self.setup.request.fast else True
         if begun is None:
-            return self.start.plan.start(self.start.sample(initial), noise=noise)
-        return self.start.plan.resume(begun.run, noise=noise)
+            return self.start.plan.start(self.start.sample(initial), noise=noise, table=table)
+        return self.start.plan.resume(begun.run, noise=noise, table=table)
 
     def _solve(self, batch: _Batch, begun: Begun | None) -> tuple[int, int]:
         """Takes a run to its end and returns the number of its evaluations, and of those that were made up."""

@@ -61,6 +61,8 @@ def _summed(combination: Combine) -> Make:
     if factor == 1.0 and rest:
         (alpha, second), rest = rest[0], rest[1:]
         return _then(lambda tensors, x, noise: tensors[first].add(tensors[second], alpha=alpha), rest)
+    if factor == 1.0:  # a copy has the bits of a product with 1
+        return lambda tensors, x, noise: tensors[first].clone()
     single = _scalar(factor)
 
     def scaled(tensors: dict[str, Tensor], x: Tensor, noise: NoiseSource) -> Tensor:

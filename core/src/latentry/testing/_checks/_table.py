@@ -31,7 +31,8 @@ ROUNDING = {torch.float64: 1e-13, torch.float32: 2e-6}
 def table(subject: Subject) -> Iterator[CheckResult]:
     """Where a plan is a table, a run that walks it and one of the generators give the same bits: each query, preview,
     sample and state, also when the sample is replaced between steps and when they exchange states after any
-    evaluation, within a step too. With the fewest terms (``fused``) they differ by rounding alone.
+    evaluation, within a step too. With the fewest terms (``fused``) they differ by rounding alone, and a run goes on
+    from any of its states with the same bits.
 
     A scheduler that is not linear in its tensors has no table. That is not a fault, and the finding says why.
 
@@ -88,14 +89,23 @@ def _difference(plan: Plan, x: Tensor) -> str:
 def _fused_difference(plan: Plan, x: Tensor) -> str:
     """By how much fused steps differ, if that is more than rounding."""
     fused, generated = (plan.start(x, seed=SEED, table=table) for table in ("fused", False))
-    size, off = float(x.abs().max()), 0.0
+    size, off, outputs, states = float(x.abs().max()), 0.0, list[Tensor](), list[RunState]()
     while (query := generated.query) is not None:
-        output = ORACLE.answer(query, plan)
+        outputs.append(ORACLE.answer(query, plan))
         for run in (fused, generated):
-            answer(run, output)
+            answer(run, outputs[-1])
+        states.append(fused.state())
         size = max(size, float(generated.sample.abs().max()))
         off = max(off, float((fused.sample - generated.sample).abs().max()))
-    return "" if off <= ROUNDING[x.dtype] * size else f"fused steps are off by {off / size:.1e}"
+    if off > ROUNDING[x.dtype] * size:
+        return f"fused steps are off by {off / size:.1e}"
+    for number, state in enumerate(states, 1):
+        resumed = plan.resume(state, seed=SEED, table="fused")
+        for output in outputs[number:]:
+            answer(resumed, output)
+        if not torch.equal(resumed.sample, fused.sample):
+            return f"the result of fused steps after the state was saved after evaluation {number}"
+    return ""
 
 
 def _evaluated(by_table: Run, by_generators: Run, plan: Plan) -> str:

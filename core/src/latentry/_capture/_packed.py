@@ -1,0 +1,88 @@
+"""Convolutions whose weights lie ready in the order in which oneDNN reads them.
+
+torch keeps the weights of a convolution as they came and puts them into that order at every call. For a network's
+deepest levels, with many channels and few pixels, that takes as long as the products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OWN = "forward"
+"""The instance attribute that overrides the ``forward`` of a layer's class."""
+
+
+class PackedConvolution:
+    """Takes the place of a convolution's ``forward``; the last bits differ, the layer's weight stays as it is.
+
+    Args:
+        layer: one that ``can_be_packed``.
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        self._layer, self._weight, self._ready = layer, -1, layer.weight
+        # the operators that torch.compile makes of convolutions on processors
+        self._order, self._convolve = (
+            torch.ops.mkldnn._reorder_convolution_weight.default,
+            torch.ops.mkldnn._convolution_pointwise.default,
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """What the layer makes of (batch, channels, height, width)."""
+        layer = self._layer
+        weight = layer.weight
+        if not (x.dtype is weight.dtype is torch.float32 and x.is_cpu) or torch.is_grad_enabled() or x.dim() != 4:
+            return type(layer).forward(layer, x)
+        ways = (layer.padding, layer.stride, layer.dilation, layer.groups)
+        if weight.data_ptr() != self._weight:  # at the first call, and where a LoRA was merged since
+            with torch.inference_mode(False):
+                self._ready = self._order(weight.detach(), *ways, x.shape)
+            self._weight = weight.data_ptr()
+        made: Tensor = self._convolve(x, self._ready, layer.bias, *ways, "none", [], "")
+        return made
+
+
+def can_be_packed(layer: nn.Module) -> bool:
+    """Whether a layer is a plain convolution that gains by it: one of 1×1 is a product of matrices."""
+    return (
+        type(layer) is nn.Conv2d
+        and type(layer.weight) is nn.Parameter
+        and layer.weight.dtype is torch.float32
+        and layer.weight.is_cpu
+        and layer.kernel_size != (1, 1)
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+        and OWN not in vars(layer)
+    )
+
+
+def is_available() -> bool:
+    """Whether this torch has the operators; they are its own, and may change."""
+    names = ("_reorder_convolution_weight", "_convolution_pointwise")
+    mkldnn: Any = torch.backends.mkldnn
+    return bool(mkldnn.is_available()) and all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+@contextmanager
+def packed(network: nn.Module, kept: dict[nn.Module, PackedConvolution]) -> Iterator[None]:
+    """Runs the network's convolutions with weights in order until the end of the context.
+
+    Args:
+        network: its weights must not be changed in place meanwhile.
+        kept: what is ready already, by layer; what is made is added.
+    """
+    layers: list[Any] = [layer for layer in network.modules() if can_be_packed(layer)] if is_available() else []
+    for layer in layers:
+        if layer not in kept:
+            kept[layer] = PackedConvolution(layer)
+        layer.__dict__[OWN] = kept[layer]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__[OWN]

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from latentry._numerics._table._table import Combine, Evaluate, Guard, Operation, TableStep, Term, needed
 
+ROUNDING = 1e-15
+"""Relative; less than coefficients in float64 are exact to."""
 Shares = Mapping[str, float]
 """A combination: the coefficient of each tensor."""
 
@@ -15,7 +17,7 @@ def fused(step: TableStep, kept: frozenset[str]) -> TableStep:
     """The step with only those combinations that a query, a guard, the next sample or the memory needs.
 
     Each is written in what it comes to in the sample, the outputs, the draws and older tensors, or in another one of
-    them where that has fewer terms. Coefficients are put together in float64.
+    them where that takes fewer kernels. Coefficients are put together in float64.
 
     Args:
         step: the step.
@@ -38,6 +40,7 @@ def fused(step: TableStep, kept: frozenset[str]) -> TableStep:
         for name in [name for name in shares if name in found]:
             shorter = _put_in(_terms(shares), {name: found[name]})
             shares = shorter if name in shares and len(shorter) < len(shares) else shares
+        shares = min([shares, *(_upon(name, other, shares) for name, other in found.items())], key=_kernels)
         found[operation.into] = shares
         operations.append(Combine(operation.into, tuple(_terms(shares))))
     return replace(step, operations=tuple(operations))
@@ -50,6 +53,19 @@ def _put_in(terms: Iterable[Term], known: Mapping[str, Shares]) -> Shares:
         for other, share in known.get(name, {name: 1.0}).items():
             total[other] = total.get(other, 0.0) + coefficient * share
     return {name: share for name, share in total.items() if share != 0.0}
+
+
+def _upon(name: str, other: Shares, shares: Shares) -> Shares:
+    """The combination as another one and what it lacks: Heun's corrected step upon its predicted one."""
+    rest = {key: shares.get(key, 0.0) - other.get(key, 0.0) for key in (*shares, *other)}
+    # sums of the same numbers in another order
+    gone = {key for key in rest if abs(rest[key]) <= ROUNDING * abs(shares.get(key, 0.0))}
+    return {name: 1.0, **{key: share for key, share in rest.items() if key not in gone}}
+
+
+def _kernels(shares: Shares) -> int:
+    """What the combination takes: one for each term, but for the first where its coefficient is 1."""
+    return len(shares) - (len(shares) > 1 and 1.0 in shares.values())
 
 
 def _terms(shares: Shares) -> list[Term]:

@@ -1,8 +1,10 @@
 """Sixteen unlike requests at once: jobs that share passes, against one after another here and in diffusers.
 
-All three ways are timed in turn in one process, around the same networks and weights::
+All three ways are timed in turn in one process, around the same networks and weights; and beside them what the network
+alone would gain, where each pass has the rows that jobs can share at that step::
 
     python benchmarks/together.py --rounds 3
+    python benchmarks/together.py --threads 2         # then wall time is what counts, on a machine that is idle
     python benchmarks/together.py --sizes --json      # by the size of the latents, jobs against one after another
 """
 
@@ -82,7 +84,12 @@ def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
         wanted = requests(model, tuple(peers))
         engine, pipelines = Engine(host), _pipelines(Path(host.checkpoints.load(model)()), peers, spec.size)
         ways = _ours(engine) | {"diffusers": lambda some, draw=pipelines: [draw(each) for each in some]}
-        yield {"name": model, **_timed(ways, wanted, rounds), **_apart(engine, wanted)}
+        yield {
+            "name": model,
+            **_timed(ways, wanted, rounds),
+            "network": _network_alone(engine, wanted, rounds),
+            **_apart(engine, wanted),
+        }
 
 
 def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
@@ -95,7 +102,9 @@ def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
         engine = Engine(host)
         wanted = [each.model_copy(update={"steps": 4 + each.steps % 3}) for each in wanted]
         height = engine.prepare(wanted[0]).latent_shape[1]
-        yield {"name": f"{side}² pixels, {height}² latents", **_timed(_ours(engine), wanted, rounds)}
+        yield {"name": f"{side}² pixels, {height}² latents", **_timed(_ours(engine), wanted, rounds)} | {
+            "network": _network_alone(engine, wanted, rounds)
+        }
 
 
 def _ours(engine: Any) -> dict[str, Way]:
@@ -103,6 +112,30 @@ def _ours(engine: Any) -> dict[str, Way]:
         "jobs": lambda wanted: [job.result() for job in [engine.submit(each) for each in wanted]],
         "serial": lambda wanted: [engine.generate(each) for each in wanted],
     }
+
+
+def _network_alone(engine: Any, wanted: Sequence[Any], rounds: int) -> dict[str, float]:
+    """How many times less the network takes in company: all that sharing passes can bring.
+
+    Each of the requests evaluates once a step, so that as many share a pass as have that step. A pass of several is
+    that of as many pictures of one request.
+    """
+    from _paired import timed
+
+    steps = [each.steps for each in wanted]
+    company = [sum(each > step for each in steps) for step in range(max(steps))]
+    one = wanted[0].model_copy(update={"count": len(wanted), "batch": len(wanted)})
+    least: dict[int, tuple[float, float]] = {}
+    with engine.network(engine.prepare(one)) as network:
+        for size in {1, *company} - {0}:
+            pictures = range(size)
+            query = network.setup.plan.start(network.noise(pictures), seed=0).query
+            ask = partial(network, query, pictures)
+            ask()
+            taken = [timed(ask) for _ in range(max(3, rounds))]
+            least[size] = min(wall for wall, _ in taken), min(cpu for _, cpu in taken)
+    alone, shared = ([sum(least[size][i] for size in sizes) for i in (0, 1)] for sizes in ([1] * sum(steps), company))
+    return {"wall": alone[0] / shared[0], "processor": alone[1] / shared[1]}
 
 
 def _apart(engine: Any, wanted: Sequence[Any]) -> dict[str, float]:
@@ -144,10 +177,7 @@ def _pipelines(folder: Path, peers: Mapping[str, tuple[str, dict[str, Any]]], si
 
 
 def _timed(ways: Mapping[str, Way], wanted: Sequence[Any], rounds: int) -> dict[str, Any]:
-    """The times of each way in seconds, one after the other in every round, and the ratios to the jobs.
-
-    The ratios are of the smallest processor times: on a busy machine wall time says little.
-    """
+    """The times of each way in seconds, one after the other in every round, and ratios of the least."""
     from _paired import timed
 
     for way in ways.values():
@@ -158,22 +188,26 @@ def _timed(ways: Mapping[str, Way], wanted: Sequence[Any], rounds: int) -> dict[
         for name in sorted(ways, reverse=bool(number % 2)):
             for taken, seconds in zip((times, cpu), timed(partial(ways[name], wanted)), strict=True):
                 taken[name].append(seconds)
-    ratios = {f"{name}/jobs": min(cpu[name]) / min(cpu["jobs"]) for name in ways if name != "jobs"}
-    return {"times": times, "processor": cpu, **ratios}
+    found: dict[str, Any] = {"wall": times, "processor": cpu}
+    for kind, taken in list(found.items()):
+        ratios = {name: min(seconds) / min(taken["jobs"]) for name, seconds in taken.items() if name != "jobs"}
+        found[f"{kind}, ratios"] = ratios
+    return found
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """The figures as Markdown."""
-    lines = [", ".join(f"{name} {value}" for name, value in found["machine"].items() if value is not None), ""]
-    ways = list(found["rows"][0]["times"])
-    ratios = [name for name in found["rows"][0] if name.endswith("/jobs")]
-    lines += [
-        f"| 16 unlike requests, processor time | {' | '.join(f'{way}, s' for way in ways)} | {' | '.join(ratios)} |"
-    ]
-    lines += ["|---" * (1 + len(ways) + len(ratios)) + "|"]
-    for row in found["rows"]:
-        least = " | ".join(f"{min(row['processor'][way]):.1f}" for way in ways)
-        lines.append(f"| {row['name']} | {least} | {' | '.join(f'{row[name]:.2f}' for name in ratios)} |")
+    """The figures as Markdown: processor time, which a busy machine changes little, and wall time."""
+    lines = [", ".join(f"{name} {value}" for name, value in found["machine"].items() if value is not None)]
+    for kind in ("processor", "wall"):
+        ways = list(found["rows"][0][kind])
+        ratios = [name for name in ways if name != "jobs"]
+        heads = [f"{REQUESTS} unlike requests, {kind} time", *(f"{way}, s" for way in ways)]
+        heads += [f"{name} / jobs" for name in ratios] + ["the network's own"]
+        lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for row in found["rows"]:
+            cells = [row["name"], *(f"{min(row[kind][way]):.1f}" for way in ways)]
+            cells += [f"{row[f'{kind}, ratios'][name]:.2f}" for name in ratios] + [f"{row['network'][kind]:.2f}"]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

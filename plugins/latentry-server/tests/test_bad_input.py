@@ -187,3 +187,37 @@ def test_the_description_is_strict_json(server: Running) -> None:
     constants: list[str] = []
     json.loads(server.ask("GET", "/openapi.json").text, parse_constant=constants.append)
     assert constants == []
+
+
+def test_what_is_wrong_is_said_in_words_of_who_sent_it(server: Running) -> None:
+    """The field of the interface, what was sent, and where to look; nothing of the server's insides."""
+    text = encoded(b"hello")
+    calls: list[tuple[dict[str, Any], str | None, str]] = [
+        ({"path": "/sdapi/v1/img2img", "json": {"init_images": [text]}}, "init_images", "not a picture"),
+        ({"path": "/sdapi/v1/img2img", "json": {"init_images": [""]}}, "init_images", "empty"),
+        ({"path": "/sdapi/v1/img2img", "json": {"init_images": ["$$$$"]}}, "init_images", "base64"),
+        ({"path": "/sdapi/v1/img2img", "json": {"init_images": ["http://x/y.png"]}}, "init_images", "not fetched"),
+        ({"path": "/sdapi/v1/png-info", "json": {"image": text}}, None, "read as a picture"),
+        ({"path": "/v1/images/edits", "data": {"prompt": "a"}, "files": {"image": b"hello"}}, "image", "not a picture"),
+        ({"path": "/sdapi/v1/txt2img", "json": {"sampler_name": "Eular a"}}, "sampler_name", "/sdapi/v1/samplers"),
+        ({"path": "/sdapi/v1/txt2img", "json": {"scheduler": "Karas"}}, "scheduler", "/sdapi/v1/schedulers"),
+        ({"path": "/v1/images/generations", "data": {"prompt": "a"}}, None, "Content-Type: application/json"),
+        ({"path": "/sdapi/v1/options", "json": None, "content": b"3"}, None, "Content-Type: application/json"),
+    ]
+    for call, field, words in calls:
+        answer = server.ask("POST", **call)
+        assert answer.status_code == 422, (call, answer.text)
+        assert (answer.json()["field"], words in answer.json()["detail"]) == (field, True), answer.text
+        assert "object at 0x" not in answer.text
+
+
+def test_base64_may_be_wrapped_into_lines(server: Running) -> None:
+    wrapped = base64.encodebytes(png(64, 64)).decode()
+    assert "\n" in wrapped.strip()
+    assert server.ask("POST", "/sdapi/v1/png-info", json={"image": wrapped}).status_code == 200
+
+
+def test_routes_of_other_programs_that_are_not_here_are_missing(server: Running) -> None:
+    """With any method, and not called the wrong one."""
+    for method in ("GET", "POST"):
+        assert server.ask(method, "/sdapi/v1/extra-single-image", json={}).status_code == 404

@@ -51,7 +51,7 @@ def read_texts(file: Path | IO[bytes], policy: Policy = ANYTHING) -> PictureText
         NotAllowed: the policy does not allow it.
         RecipeError: it is not a regular file, or not a picture.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(file, Path):
         policy.check_path(str(file))
@@ -65,8 +65,9 @@ def read_texts(file: Path | IO[bytes], policy: Policy = ANYTHING) -> PictureText
     except NotAllowed:
         raise
     except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
+        why = "" if isinstance(error, UnidentifiedImageError) else str(error)  # its words name an object in memory
         raise RecipeError(
-            f"{named(file)} cannot be read as a picture.", why=str(error), remedy="Give a picture made by Latentry."
+            f"{named(file)} cannot be read as a picture.", why=why, remedy="Give a picture made by Latentry."
         ) from error
 
 

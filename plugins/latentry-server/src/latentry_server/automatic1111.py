@@ -282,6 +282,11 @@ def _list_routes(router: APIRouter, service: Service) -> None:
             raise Missing("There is no such route.")
         return []
 
+    @router.post("/{name}", include_in_schema=False)
+    async def not_served(name: str) -> None:
+        """Else the route above would answer that the method is wrong."""
+        raise Missing("There is no such route.")
+
 
 def _sampler(name: str, service: Service) -> dict[str, Any]:
     spec = service.host.schedulers[name]

@@ -16,6 +16,9 @@ from latentry import LatentryError, OptionError
 STATUS = {"not_allowed": 403, "plugin": 500, "resource": 503, "deadline": 504, "cancelled": 409}
 """By an error's code; all others are faults of the request, 422."""
 
+NOT_AN_OBJECT = ("model_attributes_type", "dict_type")
+AS_JSON = "Send one, with the header Content-Type: application/json."
+
 
 class Full(Exception):
     """The queue is full."""
@@ -91,6 +94,8 @@ def handle_errors(app: FastAPI, shown: Callable[[dict[str, Any]], dict[str, Any]
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if tuple(first["loc"]) == ("body",) and first["type"] in NOT_AN_OBJECT:
+            return answer(422, plain("option", "The body is not a JSON object.", AS_JSON))
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
         words = str(first["msg"]).removeprefix("Value error, ")
         return answer(422, plain("option", f"{where or 'The request'}: {words}."[:500], field=where[:100] or None))

@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from latentry import NotAllowed, OptionError, Policy, Recipe
 
@@ -59,6 +59,12 @@ def read_picture(data: bytes, policy: Policy, field: str) -> Image.Image:
             return picture.copy()
     except NotAllowed:
         raise
+    except UnidentifiedImageError as error:  # its own words name an object in memory
+        raise OptionError(
+            "This is not a picture." if data else "The picture is empty.",
+            remedy=f"Send one of {', '.join(READ)}.",
+            field=field,
+        ) from error
     except Exception as error:  # Pillow's decoders raise errors of a dozen kinds on damaged files
         raise OptionError(
             "The picture cannot be read.", why=str(error)[:200], remedy=f"Send one of {', '.join(READ)}.", field=field
@@ -81,9 +87,11 @@ def from_base64(text: str, field: str) -> bytes:
         OptionError: it is none.
     """
     try:
-        return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text)
+        letters = text.partition(",")[2] if text.startswith("data:") else text
+        return base64.b64decode("".join(letters.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise OptionError("This is not valid base64.", why=str(error), field=field) from error
+        remedy = "Send the file itself; addresses are not fetched." if "://" in text[:16] else ""
+        raise OptionError("This is not valid base64.", why=str(error), remedy=remedy, field=field) from error
 
 
 def to_base64(data: bytes) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latentry import EmbeddingRequest, GenerationRequest, LatentryError, OptionError, option_schema
+from latentry import EmbeddingRequest, GenerationRequest, LatentryError, OptionError, UnknownName, option_schema
 from latentry.models import split_at_names
-from latentry.names import prompt_syntax_of
+from latentry.names import prompt_syntax_of, understand, understand_sigmas
 from latentry_server.errors import option_error
 from latentry_server.pictures import read_base64
 from latentry_server.service import Service, Wanted
@@ -151,6 +151,7 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
         **_sigmas(body.scheduler),
         **_conditioning(settings),
     }
+    _check_names(service, body)
     if fields["scheduler"]:
         fields["scheduler_options"] = _options(service, fields["scheduler"], body)
         if service.host.schedulers[fields["scheduler"]].adaptive:
@@ -168,6 +169,27 @@ def to_wanted(service: Service, body: Drawing, model: str | None) -> Wanted:
     except ValidationError as error:
         raise option_error(error) from error
     return _with_fitting_embeddings(service, wanted)
+
+
+def _check_names(service: Service, body: Drawing) -> None:
+    """That there are its sampler and its scheduler.
+
+    Raises:
+        UnknownName: with the field of that program, and where the names are.
+    """
+    sampler = "sampler_name" if body.sampler_name else "sampler_index"
+    schedule: str | None = _sigmas(body.scheduler).get("sigmas")
+    known: tuple[tuple[str, str | None, Callable[..., object], str], ...] = (
+        (sampler, body.sampler_name or body.sampler_index, understand, "samplers"),
+        ("scheduler", schedule, understand_sigmas, "schedulers"),
+    )
+    for field, name, meaning, listed in known:
+        try:
+            if name:
+                meaning(service.host, name)
+        except UnknownName as error:
+            remedy = f"{error.remedy} See /sdapi/v1/{listed}.".strip()
+            raise UnknownName(error.what, remedy=remedy, field=field) from error
 
 
 def _check_neutral(name: str, value: Any, neutral: tuple[Any, ...]) -> None:

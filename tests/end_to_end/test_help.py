@@ -17,6 +17,7 @@ from latentry import GenerationRequest, PluginHost
 from latentry._cli._app import COMMANDS, PANELS, app
 from latentry._cli._completion import NAMED
 from latentry._cli._field_options import spelling
+from latentry._cli._printing._other_options import OURS
 from latentry._request._values._option import declared_options
 
 SCRIPT = "import sys; from latentry_main import main; sys.exit(main())"
@@ -164,3 +165,19 @@ def test_help_and_versions_import_nothing_heavy(tmp_path: Path) -> None:
         done = run("-c", COMPLETE, *arguments, folder=tmp_path)
         assert done.returncode == 0
         assert not HEAVY & set(done.stderr.split()), arguments
+
+
+def test_options_by_the_names_of_other_programs_lead_to_ours(latentry: CommandLine, tmp_path: Path) -> None:
+    generate = app.get_command(click.Context(app), "generate")
+    assert generate is not None
+    parameters = generate.get_params(click.Context(generate))
+    own = {name for each in parameters for name in (*each.opts, each.human_readable_name)}
+    names = [name for others in OURS.values() for name in others]
+    assert set(OURS) <= own
+    assert not own & set(names)
+    assert len(names) == len(set(names))
+    for typed, ours in {"--cfg-scale": "--guidance", "--num_inference_steps": "--steps", "--prompt": "PROMPT"}.items():
+        done = latentry("generate", "a", typed, 7, folder=tmp_path)
+        assert (done.code, done.err) == (2, f"error: There is no option {typed}.\n  It is {ours} here.\n")
+    elsewhere = latentry("show", "a.png", "--cfg-scale", 7, folder=tmp_path)
+    assert "--guidance" not in elsewhere.err

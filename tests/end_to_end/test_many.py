@@ -292,3 +292,11 @@ def contains(large: np.ndarray, small: np.ndarray) -> bool:  # type: ignore[type
     high, wide = small.shape[:2]
     windows = np.lib.stride_tricks.sliding_window_view(large[..., 0], (high, wide))
     return bool((windows == small[..., 0]).all(axis=(2, 3)).any())
+
+
+def test_what_holds_for_every_seed_is_said_once(latentry: CommandLine, tmp_path: Path, shapes: Path) -> None:
+    options = ("--model", shapes, "--steps", 2, "--seed", "1..3")
+    done = latentry("generate", "a red circle", *options, folder=tmp_path)
+    assert len(recipes(done, tmp_path)) == 3
+    assert done.err.count("In so few steps") == 1
+    assert done.err.count("seed ") == 3

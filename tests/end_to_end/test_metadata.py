@@ -175,6 +175,7 @@ def test_their_pictures_are_made_again_as_far_as_they_can_be(
     assert "draws other noise" in done.err
     expected = {"AUTOMATIC1111": "Lora hashes", "ComfyUI": "ink.safetensors:0.8", "InvokeAI": "cfg_rescale_multiplier"}
     assert expected.get(program, "") in done.err
+    assert ("--lora PATH:0.8" in done.err) == (program in ("ComfyUI", "InvokeAI"))
 
 
 def test_comfyuis_graph_in_exif_is_read(latentry: CommandLine, tmp_path: Path) -> None:
@@ -315,3 +316,22 @@ def test_what_is_not_changed_is_still_checked(latentry: CommandLine, tmp_path: P
     assert (strange.code, "may not be opened here" in strange.err) == (2, True), strange.err
     many = latentry(*command, "--count", 2, folder=tmp_path)
     assert (many.code, "--seed 1..4" in many.err) == (2, True)
+
+
+def test_show_says_what_is_not_at_its_default(latentry: CommandLine, tmp_path: Path, drawn: list[object]) -> None:
+    show = ("show", "picture-002.png")
+    written, everything = (latentry(*show, *more, folder=tmp_path).out for more in ([], ["--verbose"]))
+    lines = [line for line in written.splitlines() if line.startswith(" ")]
+    assert set(lines) < set(everything.splitlines())
+    names = {line.split(":")[0].strip() for line in lines}
+    assert {"prompt", "scheduler", "steps", "seed", "model"} <= names
+    assert not {"skip_layer_scale", "upscale_mode", "mask_feather", "offline"} & names
+    assert "skip_layer_scale: 2.8" in everything
+    assert "Infinity" not in written + everything
+    assert "--verbose" in written.splitlines()[-1]
+
+
+def test_show_has_words_for_what_has_no_end(latentry: CommandLine, tmp_path: Path, toy: list[object]) -> None:
+    options = ("--scheduler", "dpmpp-2m-sde", "--set", "longest_step=inf", "--output", "a.png")
+    assert latentry("generate", "a", *toy, *options, folder=tmp_path).code == 0
+    assert "longest_step=no limit" in latentry("show", "a.png", folder=tmp_path).out

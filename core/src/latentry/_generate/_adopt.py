@@ -137,9 +137,11 @@ def _model(host: PluginHost, settings: ForeignSettings, given: Mapping[str, Any]
 
 def _left_out(settings: ForeignSettings, given: Mapping[str, Any]) -> Iterator[str]:
     if settings.strength is not None and settings.upscale is None and "init_image" not in given:
-        yield f"It started from another picture, at a strength of {settings.strength:g}; give it as init_image."
+        began = f"It started from another picture, at a strength of {settings.strength:g}"
+        yield f"{began}; give it as init_image (--init-image)."
     if settings.loras and "loras" not in given:
         names = ", ".join(f"{name}:{weight:g}" for name, weight in settings.loras)
-        yield f"LoRAs are not taken over: {names}; give their files as loras."
+        weight = settings.loras[0][1]
+        yield f"LoRAs are not taken over: {names}. Give their files as loras (--lora PATH:{weight:g})."
     if settings.rest:
         yield f"Not taken over: {', '.join(f'{name} ({value})' for name, value in settings.rest.items())}."

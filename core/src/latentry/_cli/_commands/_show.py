@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,17 @@ from latentry._cli._listing._details import print_facts, print_section
 from latentry._cli._printing._output import print_block, print_json, print_prose
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from latentry._pictures._settings import ForeignSettings
 
 
 @click.command()
 @click.argument("picture", type=Path, shell_complete=complete_files)
 @json_option
-def show(picture: Path, as_json: bool) -> None:
-    """Print the recipe in PICTURE.
+@click.option("--verbose", is_flag=True, help="Print what is at its default too.")
+def show(picture: Path, as_json: bool, verbose: bool) -> None:
+    """Print the recipe in PICTURE, but for what is at its default.
 
     Of pictures by AUTOMATIC1111, ComfyUI, InvokeAI and scripts around diffusers it prints their settings.
     """
@@ -34,14 +37,36 @@ def show(picture: Path, as_json: bool) -> None:
     if foreign is not None:
         _show_foreign(picture, foreign, as_json=as_json)
         return
-    recipe = json.loads(read_recipe(picture).model_dump_json())
+    recipe = read_recipe(picture)
     if as_json:
-        print_json(recipe)
+        print_json(json.loads(recipe.model_dump_json()))
         return
-    request = recipe.pop("request")
-    print_block(str(picture), {name: value for name, value in request.items() if value not in (None, "", [], {})})
-    print_block("made with", {role: _ingredient(used) for role, used in recipe.pop("plugins").items()})
-    print_block("further", {name: value for name, value in recipe.items() if value not in (None, "", [], {})})
+    print_block(str(picture), _said(recipe.request, all_of_it=verbose))
+    further = _said(recipe, all_of_it=verbose)
+    del further["request"]
+    print_block("made with", {role: _ingredient(used) for role, used in further.pop("plugins", {}).items()})
+    print_block("further", further)
+    if not verbose:
+        print_prose("All else is at its default; --verbose prints that too.")
+
+
+def _said(record: BaseModel, *, all_of_it: bool) -> dict[str, Any]:
+    """The fields that say something: those that differ from their defaults, or all that are not empty."""
+    plain = json.loads(record.model_dump_json())
+    fields = type(record).model_fields
+    return {
+        name: _worded(value)
+        for name, value in plain.items()
+        if value not in (None, "", [], {})
+        and (all_of_it or getattr(record, name) != fields[name].get_default(call_default_factory=True))
+    }
+
+
+def _worded(value: Any) -> Any:
+    """A value as ``print_block`` takes it, with words for what has no end."""
+    if isinstance(value, dict):
+        return {name: _worded(each) for name, each in value.items()}
+    return "no limit" if value == "Infinity" else value
 
 
 def _show_foreign(picture: Path, settings: ForeignSettings, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from latentry._cli._printing._other_options import ours_for
 from latentry._errors import LatentryError, visible
 
 
@@ -16,6 +17,8 @@ def message(error: Exception) -> str:
 def _parts(error: Exception) -> tuple[str, ...]:
     if isinstance(error, LatentryError):
         return error.what, error.why, error.remedy
+    if isinstance(error, click.NoSuchOption) and (name := ours_for(error)):
+        return f"There is no option {error.option_name}.", f"It is {name} here."
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "latentry"
         return error.format_message(), f"`{command} --help` lists the options and arguments."

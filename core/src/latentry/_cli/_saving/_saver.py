@@ -46,6 +46,7 @@ class Saver:
         self._output, self._overwrite, self._quiet, self._as_json = output, overwrite, quiet, as_json
         self._entries: list[dict[str, Any]] = []
         self._written: set[Path] = set()
+        self._told: set[str] = set()
         self._drawn = 0
         self._sheet_path, self._sheet = sheet, ContactSheet()
         self._derived: Derived | None = None
@@ -95,8 +96,11 @@ class Saver:
         self._tell(result.notes)
 
     def _tell(self, notes: Iterable[str]) -> None:
+        """Say what was not said yet: most holds for every seed and prompt of the command."""
         for note in () if self._quiet or self._as_json else notes:
-            print_message(visible(f"note: {note}"))
+            if note not in self._told:
+                print_message(visible(f"note: {note}"))
+            self._told.add(note)
 
     def close(self) -> None:
         """Write the sheet, and print the JSON document of what was written, be it all or not."""

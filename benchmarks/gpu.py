@@ -10,7 +10,8 @@ For each size: the time of an evaluation with guidance (FLUX.1: one row) against
 take at the speed of one large product on this device, by torch's own count of operations; pictures a second in 20 steps
 (without text encoders and autoencoder) of Latentry's loop with each attention backend, and of diffusers' scheduler
 around its own network; both again with the repeated blocks compiled; and peak memory. What a backend or the compiler
-refuses is a row with the reason.
+refuses is a row with the reason. ``--offload`` adds the same with blocks that wait in main memory, copied as they are
+needed and ahead (``prefetch``): whether copies hide behind the work, and what is on the device.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from latentry import Flow, Prediction, VariancePreserving, sample
+from latentry import Flow, MemoryPolicy, Prediction, VariancePreserving, sample
 from latentry.attention import attention_backend
+from latentry.models import offloaded
 from latentry_diffusers.attention import Routing
 
 STEPS, TEXT = 20, {"sd15": 77, "sdxl": 77, "sd35-large": 333, "flux1": 512, "tiny": 7}
@@ -240,6 +244,23 @@ def _timed(
     return {"evaluation_s": step, "pictures_per_s": 1 / picture, "peak_gib": peak}
 
 
+def offload_rows(which: Subject, device: torch.device, repeats: int) -> Iterator[dict[str, Any]]:
+    """One row for blocks that are copied as they are needed, and one for copies ahead; weights are in main memory."""
+    with torch.device("meta"):
+        network = which.build()
+    network, told = filled(network, device).to("cpu"), which.told(device)
+    x = torch.randn(1, which.channels, which.side, which.side, device=device)
+    owner = SimpleNamespace(networks={which.part: network})
+    for prefetch in (False, True):
+        policy = MemoryPolicy(offload="blocks", prefetch=prefetch)
+        row = {"size": which.size, "way": f"latentry, offload blocks{', prefetch' if prefetch else ''}"}
+        try:
+            with offloaded(owner, device=device, policy=policy):  # the first evaluations pin memory and learn the order
+                yield {**row, **_timed(which, network, told, x, ours, None, device, repeats)}
+        except Exception as error:
+            yield {**row, "failed": f"{type(error).__name__}: {str(error).partition(chr(10))[0][:120]}"}
+
+
 def _compile(network: Any) -> None:
     if network._repeated_blocks:
         network.compile_repeated_blocks()
@@ -255,6 +276,7 @@ def main() -> None:
     parser.add_argument("--backends", default="native,sdpa", help="attention backends, by commas")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--offload", action="store_true", help="blocks in main memory as well, some minutes more")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     device = torch.device(given.device)
@@ -266,7 +288,8 @@ def main() -> None:
     for size in given.size or list(SIZES):
         which = subject(size)
         floor = operations(which) / speed
-        for row in rows(which, device, given.backends.split(","), given.repeats, compiled=not given.no_compile):
+        found_here = rows(which, device, given.backends.split(","), given.repeats, compiled=not given.no_compile)
+        for row in chain(found_here, offload_rows(which, device, given.repeats) if given.offload else ()):
             found.append({**row, "floor_s": floor})
             print(_line(found[-1]), flush=True)
         if device.type == "cuda":

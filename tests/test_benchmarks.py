@@ -78,11 +78,12 @@ def test_the_gpu_part_runs_whole_on_a_cpu(tmp_path: Path) -> None:
     """With a tiny network: every way has a row with figures, and a backend that cannot serve has its reason."""
     written = tmp_path / "gpu.json"
     command = [sys.executable, str(FOLDER / "gpu.py"), "--size", "tiny", "--device", "cpu", "--repeats", "1"]
-    command += ["--backends", "native,sdpa,flash", "--no-compile", "--json", str(written)]
+    command += ["--backends", "native,sdpa,flash", "--no-compile", "--offload", "--json", str(written)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = {row["way"]: row for row in json.loads(written.read_text())["rows"]}
-    for way in ("diffusers, eager", "latentry, native, eager", "latentry, sdpa, eager"):
+    offloaded = ("latentry, offload blocks", "latentry, offload blocks, prefetch")
+    for way in ("diffusers, eager", "latentry, native, eager", "latentry, sdpa, eager", *offloaded):
         assert min(found[way]["evaluation_s"], found[way]["floor_s"]) > 0
         assert found[way]["pictures_per_s"] > 0
     assert "failed" in found["latentry, flash, eager"]

@@ -28,7 +28,13 @@ from latentry_diffusers.model import step_cache
 
 SIDE, STEPS = 32, 7
 SD, FLUX = "latentry-sd:sd", "latentry-flux:flux"
-KIND = {SD: "deep:2", FLUX: "first-block:0.8"}
+KIND = {
+    SD: "deep:2",
+    FLUX: "first-block:0.8",
+    "latentry-flux2:flux2": "taylor:2",
+    "latentry-qwen-image:qwen-image": "taylor:2",
+    "latentry-z-image:z-image": "taylor:2",
+}
 
 
 @pytest.fixture(scope="module")

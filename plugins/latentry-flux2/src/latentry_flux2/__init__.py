@@ -21,6 +21,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         summary="FLUX.2: dev, and klein in two sizes, distilled and base",
         citation="Black Forest Labs 2025, FLUX.2; Esser et al. 2024, arXiv:2403.03206",
         process="flow",
+        step_caches=frozenset({"first-block", "taylor"}),
         branches=frozenset({"perturbed-attention"}),
         variants=(
             VariantSpec(

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentry.models import AttentionChange, Conditioning, PromptSettings, Reference, timestep_rows
+from latentry.models import AttentionChange, CachedPass, Conditioning, PromptSettings, Reference, timestep_rows
 from latentry_diffusers.model.autoencoder import Autoencoder
 from latentry_diffusers.model.distilled_guidance import guidance_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.model.rotary import Rotary, RotaryTables, Size
+from latentry_diffusers.model.step_cache import TransformerCache
 from latentry_diffusers.text.language import Turns, read_window
 from latentry_flux2.attention import PROCESSORS
 from latentry_flux2.latents import Patches, pack, picture_positions, text_positions, unpack
@@ -66,6 +67,8 @@ class Flux2(NetworksInMemory):
         super().__init__(checkpoint, networks, loaded.report, lambda: flux2_pairs(config), PROCESSORS, autoencoder)
         self._rotary = self.transformer.pos_embed = Rotary(self.transformer.pos_embed)
         self._tables = RotaryTables(self._rotary, text_positions, picture_positions)
+        blocks = [*self.transformer.transformer_blocks, *self.transformer.single_transformer_blocks]
+        self.step_cache = TransformerCache(blocks)
 
     def encode_prompt(self, prompts: Sequence[str], settings: PromptSettings) -> Conditioning:
         """``text`` (batch, tokens, width), ``guidance`` (batch,) where the network takes it, and of references.
@@ -112,6 +115,7 @@ class Flux2(NetworksInMemory):
         *,
         skip_layers: tuple[int, ...] = (),
         attention: AttentionChange | None = None,
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The transformer's output for the picture's own tokens; those of references follow them."""
         text, (height, width) = conditioning["text"], x.shape[-2:]
@@ -119,14 +123,16 @@ class Flux2(NetworksInMemory):
         if "shown" in conditioning:
             tokens = torch.cat([tokens, conditioning["shown"]], dim=1)
             at = torch.cat([at, conditioning["shown_at"][0]])
-        output: Tensor = self.transformer(
-            tokens,
-            timestep=timestep_rows(timestep, x) / TIMESTEPS,
-            guidance=conditioning.tensors.get("guidance"),
-            encoder_hidden_states=text,
-            txt_ids=text_at,
-            img_ids=at,
-            joint_attention_kwargs=self.attention_options(attention, (height, width)),
-            return_dict=False,
-        )[0]
+        output: Tensor
+        with self.step_cache.serving(cache, len(x)):
+            output = self.transformer(
+                tokens,
+                timestep=timestep_rows(timestep, x) / TIMESTEPS,
+                guidance=conditioning.tensors.get("guidance"),
+                encoder_hidden_states=text,
+                txt_ids=text_at,
+                img_ids=at,
+                joint_attention_kwargs=self.attention_options(attention, (height, width)),
+                return_dict=False,
+            )[0]
         return unpack(output[:, : height * width], height, width)

@@ -34,6 +34,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         summary="Qwen-Image and Qwen-Image-Edit",
         citation=_CITATION,
         process="flow",
+        step_caches=frozenset({"first-block", "taylor"}),
         variants=(
             _variant("image", "Qwen-Image: draws from a prompt, with classifier-free guidance", 1328),
             _variant("edit", "Qwen-Image-Edit: changes a picture as the prompt says", 1024, references=1),

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from latentry import ModelError
-from latentry.models import Conditioning, PromptSettings, Reference, timestep_rows
+from latentry.models import CachedPass, Conditioning, PromptSettings, Reference, timestep_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
 from latentry_diffusers.model.packing import PATCH, pack, unpack
+from latentry_diffusers.model.step_cache import TransformerCache
 from latentry_diffusers.text.language import read_prompts
 from latentry_diffusers.text.seeing import PICTURE, Seeing
 from latentry_qwen_image.attention import DoubleStreamProcessor
@@ -65,6 +66,7 @@ class QwenImage(NetworksInMemory):
             autoencoder=FrameAutoencoder(self.vae),
             slots=frame_attention(self.vae),
         )
+        self.step_cache = TransformerCache(self.transformer.transformer_blocks)
         rotary = self.transformer.pos_embed  # its tables are no buffers, and stayed on the meta device
         with torch.inference_mode(False):
             self.transformer.pos_embed = type(rotary)(rotary.theta, rotary.axes_dim, rotary.scale_rope)
@@ -93,7 +95,13 @@ class QwenImage(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self,
+        x: Tensor,
+        timestep: float | Tensor,
+        conditioning: Conditioning,
+        *,
+        skip_layers: tuple[int, ...] = (),
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The transformer's output for the picture's own tokens, unpacked; those of references follow them."""
         text, counts, (height, width) = conditioning["text"], conditioning["tokens"], x.shape[-2:]
@@ -106,12 +114,14 @@ class QwenImage(NetworksInMemory):
             tokens = torch.cat([tokens, conditioning["shown"]], dim=1)
             sides = conditioning["shown_sizes"].shape[2:]
             sizes += [(1, rows, columns) for rows, columns in zip(sides[::2], sides[1::2], strict=True)]
-        output: Tensor = self.transformer(
-            tokens,
-            timestep=timestep_rows(timestep, x) / TIMESTEPS,
-            encoder_hidden_states=text,
-            encoder_hidden_states_mask=real,
-            img_shapes=[sizes] * len(x),
-            return_dict=False,
-        )[0]
+        output: Tensor
+        with self.step_cache.serving(cache, len(x)):
+            output = self.transformer(
+                tokens,
+                timestep=timestep_rows(timestep, x) / TIMESTEPS,
+                encoder_hidden_states=text,
+                encoder_hidden_states_mask=real,
+                img_shapes=[sizes] * len(x),
+                return_dict=False,
+            )[0]
         return unpack(output[:, :count], height, width)

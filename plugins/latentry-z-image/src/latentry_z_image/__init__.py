@@ -22,6 +22,7 @@ def latentry_model_families() -> Iterable[ModelFamilySpec]:
         summary="Z-Image: the foundation model and Turbo",
         citation=_CITATION,
         process="flow",
+        step_caches=frozenset({"first-block", "taylor"}),
         variants=(
             VariantSpec(
                 name="turbo",

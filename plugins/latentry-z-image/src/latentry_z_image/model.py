@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from latentry.models import Conditioning, PromptSettings, timestep_rows
+from latentry.models import CachedPass, Conditioning, PromptSettings, timestep_rows
 from latentry_diffusers.model.networks_in_memory import NetworksInMemory
+from latentry_diffusers.model.packing import PATCH
+from latentry_diffusers.model.step_cache import StreamCache
 from latentry_diffusers.text.language import Turns, read_prompts, split
 from latentry_z_image.attention import SingleStreamProcessor
 from latentry_z_image.layout import z_image_pairs
@@ -25,7 +27,7 @@ TOKENS = 512
 LAYER = -2
 """Which of the text encoder's hidden states the transformer attends to: those before its last layer."""
 MULTIPLE = 32
-"""Of which the transformer makes the number of a text's tokens, with a token of its own."""
+"""Of which the transformer makes the numbers of a text's and a picture's tokens, with tokens of its own."""
 TIMESTEPS = 1000.0
 
 
@@ -48,6 +50,7 @@ class ZImage(NetworksInMemory):
         config = checkpoint.bundle.config("transformer")
         processors = {"ZSingleStreamAttnProcessor": SingleStreamProcessor}
         super().__init__(checkpoint, networks, loaded.report, lambda: z_image_pairs(config), processors)
+        self.step_cache = StreamCache(self.transformer.layers)
         rotary = self.transformer.rope_embedder  # it would keep tables made in inference mode
         with torch.inference_mode(False):
             rotary.freqs_cis = rotary.precompute_freqs_cis(rotary.axes_dims, rotary.axes_lens, theta=rotary.theta)
@@ -60,13 +63,22 @@ class ZImage(NetworksInMemory):
 
     @torch.no_grad()
     def predict(
-        self, x: Tensor, timestep: float | Tensor, conditioning: Conditioning, *, skip_layers: tuple[int, ...] = ()
+        self,
+        x: Tensor,
+        timestep: float | Tensor,
+        conditioning: Conditioning,
+        *,
+        skip_layers: tuple[int, ...] = (),
+        cache: CachedPass | None = None,
     ) -> Tensor:
         """The transformer's output, negated: it predicts x₀ − ε, and its clock runs from 0 at pure noise to 1."""
-        outputs: list[Tensor] = self.transformer(
-            list(x.to(self.dtype)[:, :, None].unbind()),  # (channels, time, height, width) each
-            (TIMESTEPS - timestep_rows(timestep, x)) / TIMESTEPS,
-            split(conditioning),
-            return_dict=False,
-        )[0]
+        tokens = (x.shape[-2] // PATCH) * (x.shape[-1] // PATCH)
+        outputs: list[Tensor]
+        with self.step_cache.serving(cache, len(x), picture=-(-tokens // MULTIPLE) * MULTIPLE):
+            outputs = self.transformer(
+                list(x.to(self.dtype)[:, :, None].unbind()),  # (channels, time, height, width) each
+                (TIMESTEPS - timestep_rows(timestep, x)) / TIMESTEPS,
+                split(conditioning),
+                return_dict=False,
+            )[0]
         return -torch.stack(outputs)[:, :, 0]

@@ -33,12 +33,16 @@ class _Pass:
         rows: how many there are.
         chosen: those that are computed; None as long as it is not decided.
         head: what the part that is left out begins from, (rows, …), where the value is a difference from it.
+        text: of all rows after the first block, where later ones take it in one stream with the picture.
+        picture: how many tokens of a stream are the picture's, where all blocks take one.
     """
 
     cache: CachedPass
     rows: int
+    picture: int = 0
     chosen: list[int] | None = None
     head: Tensor | None = None
+    text: Tensor | None = None
     _index: Tensor | None = None
 
     def choose(self, first: Tensor | None = None) -> None:
@@ -61,6 +65,8 @@ class _Pass:
         """The chosen rows of an argument, where it still has all of them."""
         if isinstance(value, Tensor) and value.ndim and len(value) == self.rows:
             return value.index_select(0, self.index(value))
+        if isinstance(value, Tensor) and value.ndim and len(value) == 2 * self.rows:  # once more at another time
+            return torch.cat([half.index_select(0, self.index(value)) for half in value.chunk(2)])
         if isinstance(value, tuple):
             return tuple(self.part(item) for item in value)
         return value
@@ -77,19 +83,20 @@ class BlockCache(ABC):
         self._blocks, self._here = tuple(blocks), local()
         self._lock, self._users = Lock(), 0
 
-    def serving(self, cache: CachedPass | None, rows: int) -> AbstractContextManager[None]:
+    def serving(self, cache: CachedPass | None, rows: int, picture: int = 0) -> AbstractContextManager[None]:
         """Around one evaluation in this thread; those of other threads are not touched.
 
         Args:
             cache: of the rows; None: all blocks run.
             rows: of the pass.
+            picture: how many tokens are the picture's, for a ``StreamCache``.
         """
-        return nullcontext() if cache is None else self._serving(cache, rows)
+        return nullcontext() if cache is None else self._serving(_Pass(cache, rows, picture))
 
     @contextmanager
-    def _serving(self, cache: CachedPass, rows: int) -> Iterator[None]:
+    def _serving(self, running: _Pass) -> Iterator[None]:
         with self._installed():
-            self._here.running = _Pass(cache, rows)
+            self._here.running = running
             try:
                 yield
             finally:
@@ -132,7 +139,8 @@ class BlockCache(ABC):
 class TransformerCache(BlockCache):
     """Leaves out all blocks but the first of a transformer. What is kept is what they add to the picture's tokens.
 
-    For blocks that take ``hidden_states`` and ``encoder_hidden_states`` and give both, the latter first.
+    For blocks that take ``hidden_states`` and ``encoder_hidden_states`` and give both, the latter first. Those after
+    them may take and give the text and the picture in one stream, as FLUX.2's do.
     """
 
     def call(self, running: _Pass, position: int, forward: Forward, *args: Any, **kwargs: Any) -> Any:
@@ -140,28 +148,59 @@ class TransformerCache(BlockCache):
         if position == 0:
             text, tokens = forward(*args, **kwargs)
             running.choose(tokens - kwargs["hidden_states"] if running.cache.kind == "first-block" else None)
-            running.head = tokens
+            running.head, running.text = tokens, text
             return text, tokens
         last = position == len(self._blocks) - 1
+        if kwargs["encoder_hidden_states"] is None:
+            return self._in_one_stream(running, forward, *args, last=last, **kwargs)
         if not running.chosen:
             text, tokens = kwargs["encoder_hidden_states"], kwargs["hidden_states"]
-            return text, self._ended(running, None) if last else tokens
+            return text, _ended(running, None) if last else tokens
         text, tokens = self.computed(running, forward, *args, **kwargs)
-        return text, self._ended(running, tokens) if last else tokens
+        return text, _ended(running, tokens) if last else tokens
 
-    @staticmethod
-    def _ended(running: _Pass, tokens: Tensor | None) -> Tensor:
-        """The tokens of all rows after the last block; those that were computed keep their bits."""
-        head = running.head
-        assert head is not None
-        if tokens is None:
-            return head + running.cache.complete(None)
-        if running.whole:
-            running.cache.complete(tokens - head)
-            return tokens
-        index = running.index(tokens)
-        every = head + running.cache.complete(tokens - head.index_select(0, index))
-        return every.index_copy(0, index, tokens)
+    def _in_one_stream(self, running: _Pass, forward: Forward, *args: Any, last: bool, **kwargs: Any) -> Tensor:
+        text = running.text
+        assert text is not None
+        stream: Tensor = self.computed(running, forward, *args, **kwargs) if running.chosen else kwargs["hidden_states"]
+        if not last:
+            return stream
+        tokens = _ended(running, stream[:, text.shape[1] :] if running.chosen else None)
+        return stream if running.whole else torch.cat([text, tokens], dim=1)
+
+
+class StreamCache(BlockCache):
+    """Leaves out all blocks but the first of a transformer whose blocks take one stream, the picture's tokens first."""
+
+    def call(self, running: _Pass, position: int, forward: Forward, *args: Any, **kwargs: Any) -> Any:
+        """See ``BlockCache``."""
+        picture, given = running.picture, args[0]
+        if position == 0:
+            stream: Tensor = forward(*args, **kwargs)
+            tokens = stream[:, :picture]
+            running.choose(tokens - given[:, :picture] if running.cache.kind == "first-block" else None)
+            running.head, running.text = tokens, stream[:, picture:]
+            return stream
+        stream = self.computed(running, forward, *args, **kwargs) if running.chosen else given
+        if position < len(self._blocks) - 1:
+            return stream
+        tokens = _ended(running, stream[:, :picture] if running.chosen else None)
+        assert running.text is not None
+        return stream if running.whole else torch.cat([tokens, running.text], dim=1)
+
+
+def _ended(running: _Pass, tokens: Tensor | None) -> Tensor:
+    """The picture's tokens of all rows after the last block; those that were computed keep their bits."""
+    head = running.head
+    assert head is not None
+    if tokens is None:
+        return head + running.cache.complete(None)
+    if running.whole:
+        running.cache.complete(tokens - head)
+        return tokens
+    index = running.index(tokens)
+    every = head + running.cache.complete(tokens - head.index_select(0, index))
+    return every.index_copy(0, index, tokens)
 
 
 class UNetCache(BlockCache):

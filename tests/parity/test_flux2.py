@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 KINDS: tuple[Kind, ...] = ("dev", "klein-4b", "klein-base-4b")
 PIPELINES = {"dev": Flux2Pipeline, "klein-4b": Flux2KleinPipeline, "klein-base-4b": Flux2KleinPipeline}
-STEPS = {"dev": 20, "klein-4b": 4, "klein-base-4b": 20}
+STEPS = 20
 OTHER = "a green star on a white background"
 PICTURE, MASK = drawing()
 Side = Callable[..., Recording]
@@ -61,7 +61,7 @@ def theirs(folders: Mapping[Kind, Path], peers: Peers) -> Side:
     def side(kind: Kind, *prompts: str, pipeline: Any = None, **options: Any) -> Recording:
         guidance = 4.0 if kind == "dev" else 1.0
         size = {"height": 64, "width": 64, "max_sequence_length": WINDOW[kind == "dev"]}
-        given = {"num_inference_steps": STEPS[kind], "guidance_scale": guidance, **size, **options}
+        given = {"num_inference_steps": STEPS, "guidance_scale": guidance, **size, **options}
         return both_pipelines.theirs(peers(folders[kind], pipeline or PIPELINES[kind]), prompts, **given)
 
     return side
@@ -74,7 +74,7 @@ def ours(folders: Mapping[Kind, Path], engine: Engine) -> Side:
     def side(kind: Kind, *prompts: str, latents: Tensor | None = None, **settings: Any) -> Recording:
         noise = start(len(prompts)) if latents is None else latents
         height, width = (4 * side for side in noise.shape[2:])
-        chosen = {"steps": STEPS[kind], "guidance": 4.0 if kind == "dev" else 1.0, "height": height, "width": width}
+        chosen = {"steps": STEPS, "guidance": 4.0 if kind == "dev" else 1.0, "height": height, "width": width}
         return both_pipelines.ours(
             engine, folders[kind], prompts, noise, **{"attention": "native", **chosen, **settings}
         )
@@ -87,7 +87,7 @@ def ours(folders: Mapping[Kind, Path], engine: Engine) -> Side:
 def test_both_pipelines_agree(ours: Side, theirs: Side, kind: Kind, attention: str) -> None:
     mine = ours(kind, PROMPT, attention=attention)
     assert first_difference(mine, theirs(kind, PROMPT, latents=start())) == ""
-    assert len(mine.inputs) == STEPS[kind]
+    assert len(mine.inputs) == STEPS
     assert ("guidance" in mine.conditioning) == (kind == "dev")
 
 
@@ -128,7 +128,7 @@ def test_both_pipelines_agree_from_a_picture(ours: Side, theirs: Side, pictures:
     given = {"image": PICTURE, "mask_image": white, "strength": strength, "generator": seeded()}
     peer = theirs("klein-base-4b", PROMPT, pipeline=Flux2KleinInpaintPipeline, **given)
     assert first_difference(mine, peer) == ""
-    assert len(mine.inputs) == round(STEPS["klein-base-4b"] * strength)
+    assert len(mine.inputs) == round(STEPS * strength)
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])

@@ -50,7 +50,20 @@ def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
     assert not guards(planned(name, LONG, guard=False))
     slack = HOST.schedulers.load(name).guard_slack
     assert slack == (INNER if (HOST.schedulers[name].evaluations > 1 and name != "pndm") or name == "dpm-fast" else 1.0)
-    assert {guard.kappa for guard in guards(planned(name, LONG, guard_limit=0.3))} == {slack * 0.3}
+    even = guards(planned(name, LONG, guard_limit=0.3, guard_noise=False))
+    assert {guard.kappa for guard in even} == {slack * 0.3}
+    wider = guards(planned(name, LONG, guard_limit=0.3))
+    assert len(wider) == len(even)
+    assert min(guard.kappa for guard in wider) == slack * 0.3 < max(guard.kappa for guard in wider)
+
+
+def test_the_limit_is_wider_where_more_noise_is_left() -> None:
+    """By its size beside the signal, σ/α, where that is over 1."""
+    plan = planned("dpmpp-2m", LONG, guard_limit=0.3)
+    found = {round(guard.kappa, 9) for guard in guards(plan)}
+    ends = [point.sigma / point.alpha for point in plan.points[2:-1]]  # the first step has nothing to extrapolate from
+    assert found == {round(0.3 * max(1.0, s), 9) for s in ends}
+    assert len(found) > 3
 
 
 DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
@@ -98,16 +111,33 @@ def request(model: str, **given: object) -> GenerationRequest:
 
 def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path: Path) -> None:
     model = str(write_toy(tmp_path / "model"))
-    for scale, limit in ((1.0, 0.5), (3.0, 0.5), (3.1, 0.3), (7.5, 0.3)):
+    for scale, limit in ((1.0, 1.0), (3.0, 1.0), (3.1, 0.3), (7.5, 0.3)):
         assert limit_for(scale) == limit
         setup = engine.prepare(request(model, scheduler="unipc", guidance=scale))
         assert setup.request.scheduler_options["guard_limit"] == limit
-        assert {guard.kappa for guard in guards(setup.plan)} == {limit}
+        assert min(guard.kappa for guard in guards(setup.plan)) == limit
         again = engine.prepare(setup.request.model_copy(update={"guidance": 1.0}))
         assert again.request.scheduler_options["guard_limit"] == limit
     setup = engine.prepare(request(model, scheduler="unipc", guidance=9.0, scheduler_options={"guard_limit": 0.4}))
-    assert {guard.kappa for guard in guards(setup.plan)} == {0.4}
+    assert min(guard.kappa for guard in guards(setup.plan)) == 0.4
     assert not guards(engine.prepare(request(model, scheduler="uni_pc_bh2", guidance=9.0)).plan)
+
+
+def test_a_recipe_from_before_the_wider_limits_draws_as_it_did(engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "model"))
+    given = {"scheduler": "dpmpp-2m", "guidance": 9.0, "sigmas": "karras"}
+    even, wide = (
+        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, "guard_noise": noise}))
+        for noise in (False, True)
+    )
+    assert not torch.equal(even.latents, wide.latents)
+    (recipe,) = even.recipes
+    options = {k: v for k, v in recipe.request.scheduler_options.items() if k != "guard_noise"}
+    old = recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
+    again = engine.reproduce(old)
+    assert torch.equal(again.latents, even.latents)
+    assert again.recipes[0].request.scheduler_options["guard_noise"] is False
+    assert torch.equal(engine.reproduce(wide.recipes[0]).latents, wide.latents)
 
 
 def test_a_recipe_from_before_the_guard_draws_as_it_did(engine: Engine, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from latentry._generate._job_drawing import JobDrawing
 from latentry._generate._kept._models import Models, Resident
 from latentry._generate._kept._plans import KeptPlans
 from latentry._generate._network import GuidedNetwork
-from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same, without_guard
+from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same, with_its_guard
 from latentry._generate._saved import SavedJob
 from latentry._jobs._company import Alone, InJob
 from latentry._jobs._course import Course
@@ -336,7 +336,7 @@ class Engine:
         check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
         policy = self.policy if policy is None else policy
         check_request(policy, recipe.request)
-        recipe = without_guard(recipe, self.host)
+        recipe = with_its_guard(recipe, self.host)
         if not anyway:
             check_plugins(recipe, self.host)
         setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)

@@ -31,17 +31,20 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         )
 
 
-def without_guard(recipe: Recipe, host: PluginHost) -> Recipe:
-    """The recipe of a scheduler from before it had a guard (``SchedulerSpec.guard_since``), with the guard off: so it
-    draws as it did then. Any other is given back as it is.
+def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
+    """The recipe with the guard of its time, so that it draws as it did then: none if its scheduler had none yet
+    (``SchedulerSpec.guard_since``), and one of an even limit if it has no ``guard_noise`` among its options.
     """
     used = recipe.plugins.get("scheduler")
     if used is None or used.revision is None or used.name not in host.schedulers:
         return recipe
-    since = host.schedulers[used.name].guard_since
+    since, options = host.schedulers[used.name].guard_since, recipe.request.scheduler_options
+    if since is not None and options.get("guard") and "guard_noise" not in options:  # a recipe names every option
+        options = {"guard_noise": False, **options}
+        return recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
     if since is None or used.revision != since - 1:
         return recipe
-    options = {"guard": False, **recipe.request.scheduler_options}
+    options = {"guard": False, **options}
     request = recipe.request.model_copy(update={"scheduler_options": options})
     plugins = {**recipe.plugins, "scheduler": used.model_copy(update={"revision": since})}
     return recipe.model_copy(update={"request": request, "plugins": plugins})

@@ -18,6 +18,7 @@ __all__ = ["Euler"]
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
 """diffusers' grid on Stable Diffusion."""
 _TIMES = SigmaPreference("latentry:beta", options=(("alpha", 0.6), ("beta", 0.8)), processes=frozenset({"vp"}))
+_EDM = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 
 
 @hookimpl
@@ -49,7 +50,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 name="Euler", peer="AUTOMATIC1111", others=("k_euler",), sigmas=SigmaPreference("latentry:normal")
             ),
         ),
-        sigmas=(_TIMES, SigmaPreference("latentry:trailing")),
+        sigmas=(_TIMES, _EDM, SigmaPreference("latentry:trailing")),
         revision=2,
         cases=(SchedulerCase(options=(("churn", 4.0),), order=1, stochastic=True),),
     )

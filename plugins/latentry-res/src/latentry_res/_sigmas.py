@@ -9,18 +9,18 @@ from latentry import sigma_preferences
 
 TWO_M = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 0.8, "few": 8, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
 )
 
 THREE_M = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.6, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 12, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 1.0, "few": 7}),
 )
 
 TWO_S = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 3}),
+    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 2}),
     ("flow", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6, "top": 20.0}),
     ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
 )

@@ -147,6 +147,8 @@ def _idle(model: BaseModel, outcome: Callable[[Any], Numbers]) -> Iterator[str]:
         if isinstance(model, Guarded) and name == "guard":
             base = model.model_copy(update={"guard_limit": TIGHT})
             before = _outcome(base, outcome)
+        if isinstance(model, Guarded) and name == "guard_noise" and model.guard:
+            continue  # it matters only where q lies between two limits, which other networks may reach
         others = (_with(base, {name: value}) for value in _values(field))
         if not any(other is not None and _outcome(other, outcome) != before for other in others):
             yield name

@@ -54,13 +54,28 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what crosses packages, and the kit's long checks, but for one package's."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Mark as slow what crosses packages, the kit's long checks but for one package's, and what Hypothesis draws.
+
+    What ``-m "not slow"`` leaves out goes here already: where one of its tests is left, Hypothesis now reads the source
+    of every imported module for constants, which takes seven seconds in each process.
+    """
     crosses = cache(lambda path: any(folder in path.parents for folder in CROSSING))
     for item in items:
-        if crosses(item.path):
+        drawn = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+        if drawn or crosses(item.path) or _is_long(item):
             item.add_marker(pytest.mark.slow)
-        for base in getattr(getattr(item, "cls", None), "__mro__", ()):
-            long = LONG_CHECKS.get(base.__name__)
-            if long is not None and (not long or item.name in long) and QUICK[base.__name__] not in item.path.parts:
-                item.add_marker(pytest.mark.slow)
+    if config.option.markexpr == "not slow":
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    """Whether it is a check of the kit that runs for one package alone."""
+    for base in getattr(getattr(item, "cls", None), "__mro__", ()):
+        long = LONG_CHECKS.get(base.__name__)
+        if long is not None and (not long or item.name in long) and QUICK[base.__name__] not in item.path.parts:
+            return True
+    return False

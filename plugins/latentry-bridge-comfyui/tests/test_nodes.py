@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,17 @@ LEVELS = {"EPS": (14.6, 4.0, 1.0, 0.3, 0.0), "CONST": (1.0, 0.8, 0.5, 0.2, 0.0)}
 PLAIN = [name for name in HOST.schedulers if not (HOST.schedulers[name].needs or HOST.schedulers[name].adaptive)]
 
 
-@pytest.fixture(autouse=True)
-def comfy(monkeypatch: pytest.MonkeyPatch) -> None:
-    comfyui.install(monkeypatch)
+@pytest.fixture(autouse=True, scope="module")
+def comfy() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        comfyui.install(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def nodes(comfy: None) -> dict[str, Any]:
+    """All nodes by their names; making them takes longer than drawing with one."""
+    return _nodes()
 
 
 def _nodes() -> dict[str, Any]:
@@ -82,9 +91,9 @@ def _drawn(sampler: Any, kind: str, *, latent: Tensor | None = None, levels: Any
 
 @pytest.mark.parametrize("kind", SAMPLINGS)
 @pytest.mark.parametrize("name", ["euler", "unipc", "heun", "dpmpp-2m-sde", "tcd"])
-def test_a_node_draws_what_the_schedulers_own_run_draws(name: str, kind: str) -> None:
+def test_a_node_draws_what_the_schedulers_own_run_draws(nodes: dict[str, Any], name: str, kind: str) -> None:
     _, process = SAMPLINGS[kind]
-    sampler = _nodes()["LatentrySampler"].execute(name).args[0]
+    sampler = nodes["LatentrySampler"].execute(name).args[0]
     got = _drawn(sampler, kind)
     levels = LEVELS["CONST" if kind == "CONST" else "EPS"]
     on = VP if name == "tcd" and kind != "CONST" else process
@@ -99,9 +108,9 @@ def test_a_node_draws_what_the_schedulers_own_run_draws(name: str, kind: str) ->
 
 @pytest.mark.parametrize("kind", ["EPS", "CONST"])
 @pytest.mark.parametrize("name", PLAIN)
-def test_every_scheduler_draws_in_every_mode(name: str, kind: str) -> None:
+def test_every_scheduler_draws_in_every_mode(nodes: dict[str, Any], name: str, kind: str) -> None:
     """From noise, from a picture, and with a mask, which is kept exactly."""
-    sampler = _nodes()["LatentrySampler"].execute(name).args[0]
+    sampler = nodes["LatentrySampler"].execute(name).args[0]
     latent, mask = _noise() * 0.3, torch.zeros(1, 1, 3, 3)
     mask[..., :2] = 1.0
     levels = LEVELS["CONST" if kind == "CONST" else "EPS"]
@@ -112,8 +121,7 @@ def test_every_scheduler_draws_in_every_mode(name: str, kind: str) -> None:
     assert stochastic or torch.allclose(got[..., 2:], latent[..., 2:], atol=1e-3)
 
 
-def test_the_fields_of_a_node_are_the_options_and_reach_the_scheduler() -> None:
-    nodes = _nodes()
+def test_the_fields_of_a_node_are_the_options_and_reach_the_scheduler(nodes: dict[str, Any]) -> None:
     assert len(nodes) == len(HOST.schedulers) + 2
     node = nodes["LatentrySampler_unipc"]
     fields = {field.id: field for field in node.define_schema().inputs}
@@ -129,25 +137,25 @@ def test_the_fields_of_a_node_are_the_options_and_reach_the_scheduler() -> None:
     assert not torch.equal(by_fields, _drawn(node.execute(**given).args[0], "EPS"))
 
 
-def test_every_nodes_defaults_are_taken() -> None:
-    for name, node in _nodes().items():
+def test_every_nodes_defaults_are_taken(nodes: dict[str, Any]) -> None:
+    for name, node in nodes.items():
         schema = node.define_schema()
         assert schema.category.startswith("sampling/latentry") and schema.display_name
         if name.startswith("LatentrySampler_"):
             node.execute(**{field.id: field.default for field in schema.inputs})
 
 
-def test_cfg_pp_gets_the_unguided_answer_even_at_scale_one() -> None:
-    sampler = _nodes()["LatentrySampler"].execute("ddim-cfgpp").args[0]
+def test_cfg_pp_gets_the_unguided_answer_even_at_scale_one(nodes: dict[str, Any]) -> None:
+    sampler = nodes["LatentrySampler"].execute("ddim-cfgpp").args[0]
     for scale in (1.0, 0.6):
         got = _drawn(sampler, "EPS", scale=scale)
         assert got.isfinite().all()
     assert not torch.allclose(_drawn(sampler, "EPS", scale=1.0), got)
 
 
-def test_previews_and_interrupts() -> None:
+def test_previews_and_interrupts(nodes: dict[str, Any]) -> None:
     seen: list[tuple[int, int]] = []
-    sampler = _nodes()["LatentrySampler"].execute("heun").args[0]
+    sampler = nodes["LatentrySampler"].execute("heun").args[0]
     _drawn(sampler, "EPS", callback=lambda step, x0, x, total: seen.append((step, total)))
     assert seen == [(i, 4) for i in range(4)]
 
@@ -161,9 +169,9 @@ def test_previews_and_interrupts() -> None:
         _drawn(sampler, "EPS", callback=stop)
 
 
-def test_each_picture_of_a_batch_has_noise_of_its_own() -> None:
+def test_each_picture_of_a_batch_has_noise_of_its_own(nodes: dict[str, Any]) -> None:
     """The first of two is what it is alone."""
-    sampler = _nodes()["LatentrySampler"].execute("euler-ancestral").args[0]
+    sampler = nodes["LatentrySampler"].execute("euler-ancestral").args[0]
     both = _drawn(sampler, "EPS")
     assert torch.allclose(both[:1], _drawn(sampler, "EPS", noise=_noise()[:1]), atol=1e-5)
     same = _drawn(sampler, "EPS", noise=_noise()[:1].repeat(2, 1, 1, 1))
@@ -172,13 +180,13 @@ def test_each_picture_of_a_batch_has_noise_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", sorted(HOST.sigma_schedules))
 @pytest.mark.parametrize("kind", ["EPS", "CONST"])
-def test_sigmas_are_the_schedules_own_levels(name: str, kind: str) -> None:
+def test_sigmas_are_the_schedules_own_levels(nodes: dict[str, Any], name: str, kind: str) -> None:
     sampling, process = SAMPLINGS[kind]
     process = VP if kind == "EPS" else process
     if process.kind not in HOST.sigma_schedules[name].processes:
         pytest.skip(f"{name} is not for {process.kind}")
     model = type("Patcher", (), {"get_model_object": staticmethod(lambda _: sampling)})
-    node = _nodes()["LatentrySigmas"]
+    node = nodes["LatentrySigmas"]
     got = node.execute(model, name, 6, 1.0).args[0]
     absolute = HOST.sigma_schedules.load(name).absolute
     options = {"shift": 3.0} if kind == "CONST" and not absolute else {}
@@ -191,6 +199,7 @@ def test_sigmas_are_the_schedules_own_levels(name: str, kind: str) -> None:
 
 
 def test_the_opt_in_adds_them_to_ksamplers_lists_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    comfyui.install(monkeypatch)  # lists of its own, which it changes
     import comfy.k_diffusion.sampling as functions
     from comfy import samplers
 
@@ -210,8 +219,8 @@ def test_the_opt_in_adds_them_to_ksamplers_lists_once(monkeypatch: pytest.Monkey
     assert "latentry_karras" in samplers.KSampler.SCHEDULERS
 
 
-def test_what_cannot_be_done_is_refused() -> None:
-    node = _nodes()["LatentrySampler"]
+def test_what_cannot_be_done_is_refused(nodes: dict[str, Any]) -> None:
+    node = nodes["LatentrySampler"]
     with pytest.raises(OptionError):
         node.execute("unipc", '{"no_such": 1}')
     with pytest.raises(OptionError, match="JSON"):

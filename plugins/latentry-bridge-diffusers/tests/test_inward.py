@@ -72,7 +72,11 @@ def test_every_class_of_the_installed_diffusers_is_listed() -> None:
     assert HOST.schedulers["ddim"].target.startswith("latentry_ddim")
 
 
-@pytest.mark.parametrize(("name", "kind"), USABLE)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    # each of these two takes twice as long as all others together
+    [pytest.param(*each, marks=pytest.mark.slow if each[0].startswith("kdpm2") else ()) for each in USABLE],
+)
 def test_a_class_runs_as_its_record_says(name: str, kind: str) -> None:
     """On an exact network it arrives at the data: two narrow bumps."""
     spec, plan = RECORDS[name], _plan(_peer(name), kind)

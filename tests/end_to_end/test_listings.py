@@ -17,6 +17,7 @@ if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
 
 from support.terminal import on_terminal
+from support.toy import PLUGIN, write_toy
 
 KINDS = {
     "schedulers": "schedulers",
@@ -46,6 +47,35 @@ def test_a_listing_fits_80_columns_with_a_line_for_each(command: str, host: Plug
     assert header.startswith("name ")
     # bold alone, which is legible on light and on dark
     assert screen.styles <= {"\x1b[1m", "\x1b[0m"}
+
+
+def luminance(red: int, green: int, blue: int) -> float:
+    """Relative luminance by the formula of WCAG 2.2."""
+    scaled = (value / 255 for value in (red, green, blue))
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in scaled]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def shade(number: int) -> tuple[int, int, int]:
+    """A colour of the 256 whose first 16 are the terminal's own: the cube, then the greys."""
+    assert number >= 16, "another colour in every terminal"
+    if number >= 232:
+        return (8 + 10 * (number - 232),) * 3
+    red, green, blue = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
+    return tuple(55 + 40 * level if level else 0 for level in (red, green, blue))  # type: ignore[return-value]
+
+
+def test_the_bars_colours_stand_out_from_white_and_from_black(tmp_path: Path) -> None:
+    model = ("--model", str(write_toy(tmp_path / "model")), "--plugin-dir", str(PLUGIN))
+    screen = on_terminal("generate", "a", *model, "--steps", "2", folder=tmp_path, TERM="xterm-256color")
+    assert screen.code == 0, screen.raw
+    colours = {style for style in screen.styles if not re.fullmatch(r"\x1b\[[01]?m", style)}
+    assert len(colours) >= 2
+    for style in colours:
+        found = re.fullmatch(r"\x1b\[38;5;(\d+)m", style)
+        assert found, style
+        light = luminance(*shade(int(found[1])))
+        assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) >= 3, style  # what WCAG asks of graphics
 
 
 def test_each_schedulers_line_says_what_counts(host: PluginHost, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_an_option_that_words_of_a_later_line_do_not_need_is_refused_before_the_
 def test_a_bad_variable_is_named(home: Home) -> None:
     done = home(*DRAW, STEPS="many")
     assert done.code == 2
-    assert "LATENTRY_STEPS=many: " in done.err
+    assert done.err == "error: LATENTRY_STEPS=many: it must be a whole number.\n"
 
 
 def test_a_file_is_begun_and_never_overwritten(home: Home) -> None:

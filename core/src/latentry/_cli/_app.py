@@ -35,7 +35,7 @@ COMMANDS = {
     "show": Core("_show", "Print the recipe in PICTURE."),
     "inspect": Core("_inspect", "Say what a model file or folder is and what it lacks."),
     "convert": Core("_convert", "Write a model in another layout."),
-    "plan": Core("_plan", "Show a scheduler's plan as formulas, or export it as a plan file."),
+    "plan": Core("_plan", "Show a scheduler's plan as formulas, or export it."),
     "schedulers": Core("_schedulers", "List the schedulers, or describe some in full."),
     "sigmas": Core("_listings", "List the sigma schedules: the noise levels of the steps."),
     "families": Core("_listings", "List the model families, their variants and schedulers."),

@@ -115,7 +115,7 @@ class FieldCommand(click.Command):
             return super().invoke(ctx)
         except LatentryError as error:
             said = {name: _said(ctx, option, text) for option, text in _typed_options(ctx) for name in option.fields}
-            if (option := said.get(error.field or "")) and not error.what.startswith("--"):
+            if (option := said.get(error.field or "")) and not error.what.startswith(("--", option)):
                 error.what = f"{option}: {error.what}"
             raise
 

@@ -34,7 +34,7 @@ OF_A_MODEL = ("variant", "revision", "offline", "width", "height")
 
 @click.group()
 def plan() -> None:
-    """Show a scheduler's plan as formulas, or export it as a plan file."""
+    """Show a scheduler's plan as formulas, or export it."""
 
 
 def _fields() -> Iterator[FieldOption]:

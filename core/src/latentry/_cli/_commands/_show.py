@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--verbose", is_flag=True, help="Print what is at its default too.")
 def show(picture: Path, as_json: bool, verbose: bool) -> None:
-    """Print the recipe in PICTURE, but for what is at its default.
+    """Print the recipe in PICTURE.
 
-    Of pictures by AUTOMATIC1111, ComfyUI, InvokeAI and scripts around diffusers it prints their settings.
+    What is at its default is left out. Of pictures by AUTOMATIC1111, ComfyUI, InvokeAI and scripts around diffusers it
+    prints their settings.
     """
     from latentry._pictures._foreign import read_foreign
     from latentry._pictures._reading import read_texts

@@ -85,7 +85,7 @@ def _attention(host: PluginHost) -> Iterator[Finding]:
     yield Finding("attention", "ok", f"{', '.join(usable) or 'plain arithmetic'} can be used")
     for reason in dict.fromkeys(reason for reason in reasons.values() if reason is not None):
         those = ", ".join(name for name in reasons if reasons[name] == reason)
-        yield Finding("attention", "note", f"{those} cannot be used: {reason}", "latentry attention NAME")
+        yield Finding("attention", "note", f"{those} cannot be used: {reason}", "latentry attention --probe")
 
 
 def _memory() -> Iterator[Finding]:

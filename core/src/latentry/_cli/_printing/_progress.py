@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from latentry._contract._progress import Progress, ProgressEvent
 
 
+RED = "rgb(249,38,114)"
+
+
 @contextmanager
 def following(*, silent: bool) -> Iterator[Progress | None]:
     """What to give to the engine as ``progress``; warnings of the library go to standard error meanwhile."""
@@ -37,14 +40,18 @@ def following(*, silent: bool) -> Iterator[Progress | None]:
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """Words in the terminal's own colour, and a grey track: green and cyan words are hard to read on white."""
+    """Words in the terminal's own colour, since green and cyan ones are hard to read on white.
+
+    The bar's colours are not of the terminal's palette, and stand out from white and from black.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
     from rich.theme import Theme
 
-    theme = Theme({"progress.download": "none", "progress.remaining": "none", "bar.back": "bright_black"})
+    bar_styles = {"bar.back": "grey50", "bar.complete": RED, "bar.finished": RED, "bar.pulse": RED}
+    theme = Theme({"progress.download": "none", "progress.remaining": "none", **bar_styles})
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True, theme=theme), transient=True) as bar:
         task = bar.add_task("Starting", total=None)

@@ -93,12 +93,17 @@ def _print_targets(targets: Sequence[TargetCheck]) -> None:
 
 
 def _row(host: PluginHost, plugin: Plugin) -> tuple[str, ...]:
-    provides = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in plugin.provides.items() if names)
+    provides = "; ".join(f"{_called(kind)}: {', '.join(names)}" for kind, names in plugin.provides.items() if names)
     own = [p for p in host.problems if (p.plugin, p.distribution) == (plugin.plugin, plugin.distribution)]
     state = [f"{len(own)} problem{'s' * (len(own) > 1)}"] if own else []
     state += [f"slow: its import pulls in {', '.join(plugin.heavy)}"] if plugin.heavy else []
     took = f"{1000 * plugin.import_seconds:.1f} ms"
     return (plugin.plugin, plugin.distribution, plugin.version, took, words(provides), "; ".join(state) or "ok")
+
+
+def _called(kind: str) -> str:
+    """Records of a kind as the other listings call them."""
+    return "models" if kind == "checkpoints" else kind.replace("_", " ")
 
 
 def _quarantined(host: PluginHost) -> list[tuple[str, ...]]:

@@ -8,31 +8,53 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ray_cluster import start_ray
 from support.toy import PLUGIN, write_toy
 
 from latentry import PluginHost
-from latentry.batches import BatchFolder, BatchSettings, run_batch
+from latentry.batches import BatchFolder, BatchSettings, DrawnLine, Line, run_batch
 from latentry.testing import ExecutorSuite
 
 ray = pytest.importorskip("ray")
-from latentry_ray.cluster import Drawer  # noqa: E402
+from latentry_ray.cluster import Drawer, start  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
 TESTS = str(PLUGIN.parents[2])
+MORTAL = """
+import os, signal, sys
+from latentry._cli import main
+from latentry.batches import BatchFolder
+
+write, written = BatchFolder.write, []
+
+def mortal(*given):
+    write(*given)
+    written.append(given)
+    if len(written) == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+BatchFolder.write = mortal
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command, whose process is killed when it has written twelve lines."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """Two workers' worth of this machine."""
-    start_ray(env_vars={"PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"})
+    start(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}},
+    )
     yield
     ray.shutdown()
 
@@ -46,31 +68,43 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 100 prompts; the process of one worker is killed when ten are drawn."""
-    workers = tmp_path / "workers"
+    """Of 100 prompts; one worker ends itself, line in hand, and all others wait until there is one in its place."""
+    workers, killed = tmp_path / "workers", tmp_path / "killed"
     workers.mkdir()
 
-    class Telling(Drawer):
+    class Mortal(Drawer):
         def __init__(self, settings: BatchSettings) -> None:
             super().__init__(settings)
+            self.drawn = 0
             (workers / str(os.getpid())).touch()
 
-    monkeypatch.setattr("latentry_ray.cluster.Drawer", Telling)
+        def draw(self, line: Line) -> DrawnLine:
+            if self.drawn == 5:
+                with suppress(FileExistsError):  # only the first of the workers
+                    killed.mkdir()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            while killed.exists() and len(list(workers.iterdir())) < 3:
+                time.sleep(0.01)
+            self.drawn += 1
+            return super().draw(line)
+
+    monkeypatch.setattr("latentry_ray.cluster.Drawer", Mortal)
     prompts = [{"prompt": f"prompt {number}"} for number in range(100)]
     common = {"model": str(write_toy(tmp_path / "toy")), "steps": 20}
     host = PluginHost(plugin_dirs=[PLUGIN])
     settings = BatchSettings(plugin_dirs=(PLUGIN,), workers=2)
-    killed: list[int] = []
-
-    def kill(done: int, lines: int, drawn: Any) -> None:
-        if done >= 10 and not killed:
-            killed.append(int(min(workers.iterdir()).name))
-            os.kill(killed[0], signal.SIGKILL)
-
+    told: list[int] = []
     failed = run_batch(
-        host, BatchFolder(tmp_path / "ray", seed=1), prompts, common, executor="ray", settings=settings, told=kill
+        host,
+        BatchFolder(tmp_path / "ray", seed=1),
+        prompts,
+        common,
+        executor="ray",
+        settings=settings,
+        told=lambda done, lines, drawn: told.append(done),
     )
-    assert (failed, len(killed)) == (0, 1)
+    assert (failed, told) == (0, [*range(101)])
+    assert killed.exists()
     assert len(list(workers.iterdir())) == 3  # two, and the one in the place of the killed
     alone = BatchSettings(plugin_dirs=(PLUGIN,))
     run_batch(host, BatchFolder(tmp_path / "local", seed=1), prompts, common, settings=alone)
@@ -82,23 +116,14 @@ def test_a_command_that_is_killed_is_resumed_to_the_same_folder(tmp_path: Path) 
     model, prompts, out = write_toy(tmp_path / "toy"), tmp_path / "prompts.txt", tmp_path / "ray"
     prompts.write_text("".join(f"prompt {number}\n" for number in range(100)))
     options = ["--model", str(model), "--steps", "20", "--seed", "1", "--plugin-dir", str(PLUGIN), "--quiet"]
-    command = [sys.executable, "-m", "latentry", "batch", str(prompts), "--output", str(out), *options]
+    batch = ["batch", str(prompts), "--output", str(out), *options, "--executor", "ray", "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_ADDRESS", None)
     finished = []
-    for resume in ([], ["--resume"]):
-        with subprocess.Popen(
-            [*command, "--executor", "ray", "--workers", "2", *resume], env=environment, start_new_session=True
-        ) as process:
-            while not resume and process.poll() is None:
-                if (out / "manifest.jsonl").exists() and len((out / "manifest.jsonl").read_text().splitlines()) > 10:
-                    process.send_signal(signal.SIGKILL)
-                    break
-                time.sleep(0.01)
-        finished.append((process.returncode, len(list(out.glob("*.png")))))
-    assert finished[0][0] == -signal.SIGKILL
-    assert 10 <= finished[0][1] < 100
-    assert finished[1] == (0, 100)
+    for command in (["-c", MORTAL, *batch], ["-m", "latentry", *batch, "--resume"]):
+        ended = subprocess.run([sys.executable, *command], env=environment, start_new_session=True, check=False)
+        finished.append((ended.returncode, len(list(out.glob("*.png")))))
+    assert finished == [(-signal.SIGKILL, 12), (0, 100)]
     fields: list[dict[str, Any]] = [{"prompt": f"prompt {number}"} for number in range(100)]
     common, settings = {"model": str(model), "steps": 20}, BatchSettings(plugin_dirs=(PLUGIN,))
     host = PluginHost(plugin_dirs=[PLUGIN])

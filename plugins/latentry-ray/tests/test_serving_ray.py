@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from support.ray_cluster import start_ray
 from support.toy import PLUGIN, write_toy
 
 from latentry import (
@@ -38,6 +37,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
 from ray import serve  # noqa: E402
 
+from latentry_ray.cluster import start  # noqa: E402
 from latentry_ray.replica import Taken  # noqa: E402
 from latentry_ray.serving import CONTROLLER, RemoteEngine, RemoteJob, replicas  # noqa: E402
 
@@ -65,7 +65,12 @@ def engine(models: Path) -> Iterator[RemoteEngine]:
     settings = BatchSettings(plugin_dirs=(PLUGIN,), workers=2, policy=policy)
     executor = PluginHost().executors.create("ray")
     assert isinstance(executor, ServingExecutor)
-    start_ray(env_vars={"PYTHONPATH": str(PLUGIN.parents[2]), "OMP_NUM_THREADS": "1"})
+    start(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(PLUGIN.parents[2]), "OMP_NUM_THREADS": "1"}},
+    )
     try:
         with executor.served(settings) as found:
             assert isinstance(found, RemoteEngine)

@@ -8,10 +8,13 @@ from typing import Any
 
 import ray
 
+from latentry import ResourceError
 from latentry.batches import BatchSettings, DrawnLine, Line, draw_line
 
 AHEAD = 2
 """Lines that an actor has in hand, so that it does not wait for the next."""
+TRIES = 5
+"""On a busy machine a later one finds more of Ray in memory."""
 
 
 class Drawer:
@@ -46,12 +49,36 @@ def connected() -> Iterator[None]:
     """With a cluster: the one that this process uses already, or else one for as long as the context lasts."""
     own = not ray.is_initialized()
     if own:
-        ray.init(log_to_driver=False, include_dashboard=False)
+        start(log_to_driver=False, include_dashboard=False)
     try:
         yield
     finally:
         if own:
             ray.shutdown()
+
+
+def start(**settings: Any) -> None:
+    """Starts Ray for this process, or joins a cluster, see ``ray.init``.
+
+    Raises:
+        ResourceError: the machine is too busy.
+    """
+    late: Exception | None = None
+    for _ in range(TRIES):
+        try:
+            ray.init(**settings)
+        except Exception as error:  # Ray's has no kind of its own
+            ray.shutdown()
+            if "timed out during startup" not in str(error):
+                raise
+            late = error
+        else:
+            return
+    raise ResourceError(
+        "Ray did not start.",
+        why=f"Its node was not there in the half a minute that Ray allows, {TRIES} times in a row.",
+        remedy="Try again when the machine is less busy.",
+    ) from late
 
 
 def _by(actors: Sequence[Any], lines: Sequence[Line]) -> Iterator[DrawnLine]:

@@ -150,10 +150,14 @@ def _cut(text: str, limit: int) -> str:
 
 
 def print_block(title: str, values: Mapping[str, Any]) -> None:
-    """Print every field of one record."""
+    """Print every field of one record: a line each in a pipe, and on a terminal lines that fit."""
     say(title)
     for name, value in values.items():
-        say(f"  {name}: {visible(words(value))}")
+        text = f"{name}: {visible(words(value))}"
+        if is_terminal(sys.stdout):
+            print_prose(text, indent=2, hanging=4)
+        else:
+            say(f"  {text}")
 
 
 def words(value: Any) -> str:

@@ -27,6 +27,7 @@ from latentry import (
     UnknownName,
 )
 
+SHIPPED = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux", "shapes-z-image")
 THREADS, LONG = 32, 600.0
 SECONDS = float(os.environ.get("STRESS_SECONDS", "4"))
 MIXED: tuple[dict[str, Any], ...] = (
@@ -143,7 +144,7 @@ def _memory() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux"])
+@pytest.mark.parametrize("model", SHIPPED)
 def test_company_changes_latents_by_less_than_the_page_says(host: PluginHost, model: str) -> None:
     """1e-4 after 20 steps at a guidance of 5, at the model's own size; where a picture is more sensitive, at most four
     times what a change of its noise in the last digits does to it alone.
@@ -173,7 +174,7 @@ def test_company_changes_latents_by_less_than_the_page_says(host: PluginHost, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux"])
+@pytest.mark.parametrize("model", SHIPPED)
 def test_batch_invariant_jobs_have_the_bits_of_each_alone(host: PluginHost, model: str) -> None:
     """Whatever they are drawn beside: other schedulers, steps, guidance, lengths of prompts, and a batch of two."""
     engine, draw = Engine(host, batch_invariant=True), random.Random(f"bits of {model}")

@@ -26,7 +26,7 @@ from support.toy import PLUGIN, toy_host, write_toy
 from latentry import Engine, GenerationRequest, PluginHost, ProgressEvent
 from latentry._cli._printing import _preview
 
-MODELS = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux")
+MODELS = ("shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux", "shapes-z-image")
 
 
 @pytest.mark.slow

@@ -29,6 +29,8 @@ STEPS = 20
 LAID_OUT, STRENGTH = 25, 0.8
 """From a picture: with this strength, 20 of 25 steps are taken."""
 PICTURE, MASK = drawing()
+COUNTED_FROM_0 = {"latentry-z-image:z-image"}
+"""Families whose pipelines in diffusers count the guidance scale from 0; ours is one more."""
 PIPELINES: Mapping[Task, Any] = {
     "text-to-image": AutoPipelineForText2Image,
     "image-to-image": AutoPipelineForImage2Image,
@@ -97,7 +99,7 @@ def mine(engine: Engine, model: Shipped, task: Task, guidance: float | None, **s
 
 
 def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **options: Any) -> Recording:
-    """What diffusers does. Not every pipeline takes the size, sigmas or the length of T5's sequence."""
+    """What diffusers does. Not every pipeline takes the size, sigmas or the length of its text encoder's sequence."""
     pipeline = peers(model.folder, PIPELINES[task], "own" if model.flow else "ddim")
     steps = LAID_OUT if task == "image-to-image" else STEPS
     given = {
@@ -106,14 +108,16 @@ def peer(peers: Peers, model: Shipped, task: Task, guidance: float | None, **opt
         "strength": STRENGTH if task == "image-to-image" else 1.0,
         "height": model.spec.size,
         "width": model.spec.size,
-        **({"sigmas": np.linspace(1, 1 / steps, steps), "max_sequence_length": TOKENS} if model.flow else {}),
+        **({"sigmas": np.linspace(1, 1 / steps, steps)} if model.flow else {}),
+        **({"max_sequence_length": TOKENS} if (model.folder / "text_encoder_2").exists() else {}),
     }
     taken = signature(pipeline.__call__).parameters
+    scale = model.guidance if guidance is None else guidance
     return theirs(
         pipeline,
         (PROMPT,),
         num_inference_steps=steps,
-        guidance_scale=model.guidance if guidance is None else guidance,
+        guidance_scale=scale - 1 if model.spec.family in COUNTED_FROM_0 else scale,
         generator=seeded(),
         **{name: value for name, value in given.items() if name in taken},
         **options,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from support.recording import Recording
 
@@ -78,7 +79,8 @@ class _Denoiser:
         """Samples and times are given by place or by name; samples are latents, tokens with channels last, or lists."""
         recorded, named = self.recorded, dict(options)
         if given and isinstance(given[0], list):
-            named["text"] = torch.cat(given[2])  # states of the prompts, which may be of different lengths
+            # states of the prompts, of different lengths; the sides have guided and unguided ones in different orders
+            named["encoder_hidden_states"] = pad_sequence(sorted(given[2], key=torch.sum), batch_first=True)
             given = (torch.cat(given[0], dim=1).transpose(0, 1), given[1])
         if skipped := named.get("skip_layers"):
             recorded.skipped.append(tuple(skipped))

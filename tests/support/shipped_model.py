@@ -20,6 +20,8 @@ class ShippedModel:
     """Subclass it as ``Test…`` and name the package's module."""
 
     module: ModuleType
+    moved: bool = True
+    """Whether ``latentry-shapes`` had it once."""
 
     @property
     def spec(self) -> CheckpointSpec:
@@ -38,7 +40,9 @@ class ShippedModel:
         assert self.spec.default == (self.spec.name == "shapes")
 
     def test_a_name_from_when_one_package_had_all_models_still_resolves(self) -> None:
-        assert PluginHost().checkpoints["latentry-shapes:" + self.spec.name] == self.spec
+        assert self.spec.moved_from == (("latentry-shapes",) if self.moved and not self.spec.default else ())
+        for distribution in self.spec.moved_from:
+            assert PluginHost().checkpoints[f"{distribution}:{self.spec.name}"] == self.spec
 
     def test_registration_imports_nothing_heavy(self) -> None:
         heavy = "{'torch', 'diffusers', 'transformers', 'numpy', 'scipy', 'PIL'}"
@@ -51,7 +55,7 @@ class ShippedModel:
         assert self.folder / "model_index.json" in files
         assert Path(str(self.module.__file__)).parent in self.folder.parents
         assert sum(file.stat().st_size for file in files) <= MEGABYTES * 1_000_000
-        assert {file.suffix for file in files} <= {".json", ".safetensors", ".txt"}
+        assert {file.suffix for file in files} <= {".json", ".safetensors", ".txt", ".jinja"}
 
     def test_its_family_loads_it_whole_as_the_record_says(self) -> None:
         opened = PluginHost().families.load(self.spec.family)(ModelFiles(self.folder), self.spec.variant)

@@ -23,7 +23,7 @@ class ZImage(Design):
     kind: Kind = "flow"
     muon = True
     partly_named = True
-    steps = 12000
+    steps = 20000
     pipeline = "ZImagePipeline"
 
     def denoiser(self) -> ZImageTransformer2DModel:

@@ -22,6 +22,7 @@ PROMPTS = {
     "shapes-sdxl": "an orange diamond right of a cyan triangle on a gray background",
     "shapes-sd3": "a green square below a pink circle on a white background",
     "shapes-flux": "a blue triangle left of a yellow diamond on a black background",
+    "shapes-z-image": "a purple square left of an orange ring on a gray background",
 }
 STEPS, SEED = 16, 5
 SIDE, GAP, HEAD, MOST = 96, 6, 52, 13

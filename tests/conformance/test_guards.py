@@ -58,11 +58,11 @@ def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
 
 
 def test_the_limit_is_wider_where_more_noise_is_left() -> None:
-    """By its size beside the signal, σ/α, where that is over 1."""
+    """By the root of its size beside the signal, √(σ/α), where that is over 1."""
     plan = planned("dpmpp-2m", LONG, guard_limit=0.3)
     found = {round(guard.kappa, 9) for guard in guards(plan)}
     ends = [point.sigma / point.alpha for point in plan.points[2:-1]]  # the first step has nothing to extrapolate from
-    assert found == {round(0.3 * max(1.0, s), 9) for s in ends}
+    assert found == {round(0.3 * max(1.0, s) ** 0.5, 9) for s in ends}
     assert len(found) > 3
 
 

@@ -28,6 +28,7 @@ from latentry import (
     Step,
 )
 from latentry._numerics._table._compile import segments
+from latentry._numerics._table._fuse import fused
 from latentry._numerics._table._table import TableStep, Term
 from latentry.solvers import DynamicThreshold, combine
 from latentry.tables import Combine, Draw, Evaluate, Guard, NoTable, Table
@@ -204,6 +205,31 @@ def test_draws_carry_their_number_and_their_clock() -> None:
     assert [(draw.number, draw.clock) for draw in drawn] == [(0, (0.0, 0.5)), (1, (0.5, 1.0))]
     assert table_of(plan(Late())).stochastic
     assert not table_of(plan(Heun())).stochastic
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kept", [frozenset({"g"}), frozenset()], ids=["kept", "inner"])
+def test_a_sum_that_holds_a_kept_one_is_fused_to_the_same_sum(kept: frozenset[str], seed: int) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    values = dict(
+        zip(("x", "m0", "m1", "out"), torch.randn(4, generator=drawn, dtype=torch.float64).tolist(), strict=True)
+    )
+    older = (Term(0.3, "x"), Term(0.7, "m0"))
+    # g for x and m0 as well would take fewer terms, but must not lose the half of g that is there already
+    operations = (
+        Combine("g", (*older, Term(1.3, "m1"))),
+        Combine("r", (*older, Term(0.5, "g"), Term(2.1, "out"))),
+    )
+    step = fused(TableStep(0, "x", operations, "r"), kept)
+    plain, fewest = (summed(each, values) for each in (operations, step.operations))
+    assert all(fewest[name] == pytest.approx(plain[name], rel=1e-12, abs=1e-12) for name in ("r", *kept))
+
+
+def summed(operations: tuple[Any, ...], values: dict[str, float]) -> dict[str, float]:
+    known = dict(values)
+    for operation in operations:
+        known[operation.into] = sum(term.coefficient * known[term.tensor] for term in operation.terms)
+    return known
 
 
 def test_empty_intervals_have_no_step() -> None:

@@ -40,7 +40,9 @@ def fused(step: TableStep, kept: frozenset[str]) -> TableStep:
         for name in [name for name in shares if name in found]:
             shorter = _put_in(_terms(shares), {name: found[name]})
             shares = shorter if name in shares and len(shorter) < len(shares) else shares
-        shares = min([shares, *(_upon(name, other, shares) for name, other in found.items())], key=_kernels)
+        shares = min(
+            [shares, *(_upon(name, other, shares) for name, other in found.items() if name not in shares)], key=_kernels
+        )
         found[operation.into] = shares
         operations.append(Combine(operation.into, tuple(_terms(shares))))
     return replace(step, operations=tuple(operations))

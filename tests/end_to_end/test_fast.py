@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.loras import diffusers, random_lora, write
 from torch import Tensor, nn
 
 from latentry import Engine, GenerationRequest, LoraRequest, PluginHost, Recipe
+from latentry._capture._packed import packed
 
 SIDE = 32
 TOLERANCE = 1e-4
@@ -43,19 +45,58 @@ def test_latents_are_close_and_the_model_is_left_as_it_was(host: PluginHost, fam
     assert not any("forward" in vars(layer) for layer in denoiser(engine, folder).modules() if type(layer) is nn.Conv2d)
 
 
-def test_weights_are_put_in_order_once(host: PluginHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_put_in_order_once_a_request_and_go_with_it(
+    host: PluginHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, engine = TINY["latentry-sd:sd"].write(tmp_path / "model"), Engine(host)
-    made: list[object] = []
+    made: list[weakref.ref[Tensor]] = []
     order = torch.ops.mkldnn._reorder_convolution_weight
-    counting = type("Counting", (), {"default": staticmethod(lambda *given: made.append(1) or order.default(*given))})
+
+    def counted(*given: Any) -> Tensor:
+        ready: Tensor = order.default(*given)
+        made.append(weakref.ref(ready))
+        return ready
+
+    counting = type("Counting", (), {"default": staticmethod(counted)})
     monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", counting)
     engine.generate(request(folder))
     assert not made
     engine.generate(request(folder, fast=True))
     convolutions = [each for each in denoiser(engine, folder).modules() if type(each) is nn.Conv2d]
-    assert len(made) == sum(each.kernel_size != (1, 1) for each in convolutions) > 0
+    once = sum(each.kernel_size != (1, 1) for each in convolutions)
+    assert len(made) == once > 0
+    assert not any(ready() is not None for ready in made)
     engine.generate(request(folder, fast=True, steps=6))
-    assert len(made) == sum(each.kernel_size != (1, 1) for each in convolutions)
+    assert len(made) == 2 * once
+
+
+def test_weights_that_the_host_changed_between_requests_are_seen(host: PluginHost, tmp_path: Path) -> None:
+    folder, engine = TINY["latentry-sd:sd"].write(tmp_path / "model"), Engine(host)
+    before = engine.generate(request(folder, fast=True)).latents
+    with torch.no_grad():
+        for layer in denoiser(engine, folder).modules():
+            if type(layer) is nn.Conv2d:
+                layer.weight.mul_(0.9)
+    after = engine.generate(request(folder)).latents
+    assert not close(after, before)
+    assert close(engine.generate(request(folder, fast=True)).latents, after)
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_a_weight_that_changes_between_two_calls_is_seen(inference: bool) -> None:
+    torch.manual_seed(5)
+    with torch.inference_mode(inference):
+        layer = nn.Conv2d(4, 8, 3)
+    x = torch.randn(2, 4, 6, 6)
+    with torch.inference_mode(), packed(layer):
+        assert "forward" in vars(layer)
+        for _ in range(2):
+            assert close(layer(x), nn.functional.conv2d(x, layer.weight, layer.bias))
+            if inference:  # these count no versions: another tensor is seen
+                layer.weight = nn.Parameter(layer.weight * 0.5, requires_grad=False)
+            else:
+                layer.weight.mul_(0.5)
+    assert "forward" not in vars(layer)
 
 
 @pytest.mark.parametrize("mode", ["merged", "unmerged"])

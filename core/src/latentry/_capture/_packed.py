@@ -25,7 +25,8 @@ class PackedConvolution:
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
-        self._layer, self._weight, self._ready = layer, -1, layer.weight
+        self._layer, self._ready = layer, layer.weight
+        self._of: tuple[int, int] | None = None
         # the operators that torch.compile makes of convolutions on processors
         self._order, self._convolve = (
             torch.ops.mkldnn._reorder_convolution_weight.default,
@@ -39,10 +40,11 @@ class PackedConvolution:
         if not (x.dtype is weight.dtype is torch.float32 and x.is_cpu) or torch.is_grad_enabled() or x.dim() != 4:
             return type(layer).forward(layer, x)
         ways = (layer.padding, layer.stride, layer.dilation, layer.groups)
-        if weight.data_ptr() != self._weight:  # at the first call, and where a LoRA was merged since
+        of = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)  # inference tensors count no versions
+        if of != self._of:  # at the first call, and where the weight was changed since
             with torch.inference_mode(False):
                 self._ready = self._order(weight.detach(), *ways, x.shape)
-            self._weight = weight.data_ptr()
+            self._of = of
         made: Tensor = self._convolve(x, self._ready, layer.bias, *ways, "none", [], "")
         return made
 
@@ -69,18 +71,14 @@ def is_available() -> bool:
 
 
 @contextmanager
-def packed(network: nn.Module, kept: dict[nn.Module, PackedConvolution]) -> Iterator[None]:
-    """Runs the network's convolutions with weights in order until the end of the context.
+def packed(network: nn.Module) -> Iterator[None]:
+    """Runs the network's convolutions with weights in order until the end of the context, when these copies go.
 
-    Args:
-        network: its weights must not be changed in place meanwhile.
-        kept: what is ready already, by layer; what is made is added.
+    Weights may be changed meanwhile, but not through ``Tensor.data``, which autograd does not count.
     """
     layers: list[Any] = [layer for layer in network.modules() if can_be_packed(layer)] if is_available() else []
     for layer in layers:
-        if layer not in kept:
-            kept[layer] = PackedConvolution(layer)
-        layer.__dict__[OWN] = kept[layer]
+        layer.__dict__[OWN] = PackedConvolution(layer)
     try:
         yield
     finally:

@@ -307,7 +307,7 @@ def _set(
         if setup.float32_autoencoder and "vae" in model.networks:
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
         if request.fast and memory.capture == "off":
-            stack.enter_context(loaded.packing((loras.key, loras.mode)))
+            stack.enter_context(loaded.packing())
         # a graph holds the weights of its LoRAs
         stack.enter_context(loaded.capturing("off" if loras.varying else memory.capture, (setup.attention, loras.key)))
         yield guards

@@ -7,10 +7,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from torch import nn
-
 from latentry._capture._captured import Captures, captured
-from latentry._capture._packed import PackedConvolution, packed
+from latentry._capture._packed import packed
 from latentry._contract._model import Model
 from latentry._generate._batch._finite import denoiser_of
 from latentry._generate._kept._prompt_cache import PromptCache
@@ -34,14 +32,12 @@ class LoadedModel:
         prompts: their encoded prompts.
         setting: the LoRAs, attention and tiling that are set on them at present.
         captures: graphs of the networks, by setting and part.
-        packed: convolutions whose weights lie ready, with the LoRAs that are merged into them.
     """
 
     def __init__(self, model: Model) -> None:
         self.model, self.prompts = model, PromptCache(model)
         self.setting: SharedSetting[Any] = SharedSetting()
         self.captures: dict[Hashable, Captures] = {}
-        self.packed: tuple[Hashable, dict[nn.Module, PackedConvolution]] = (None, {})
         if unexpected := model.report.unexpected:
             more = f" and {len(unexpected) - NAMED} more" if len(unexpected) > NAMED else ""
             log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)
@@ -72,15 +68,13 @@ class LoadedModel:
             yield
 
     @contextmanager
-    def packing(self, loras: Hashable) -> Iterator[None]:
+    def packing(self) -> Iterator[None]:
         """Runs the denoiser's convolutions with their weights in order, which differs in the last bits.
 
-        Args:
-            loras: equal for equal LoRAs, which may be merged into the weights.
+        The copies are made anew for each request, in about the time of one call without them: what stays in memory is
+        the weights alone, and host code may change those in between.
         """
-        before, kept = self.packed
-        self.packed = (loras, kept if loras == before else {})
         with ExitStack() as stack:
             for part in denoiser_of(self.model).parts:
-                stack.enter_context(packed(self.model.networks[part], self.packed[1]))
+                stack.enter_context(packed(self.model.networks[part]))
             yield

@@ -32,15 +32,16 @@ CONDITIONS = (
 )
 """Models, each at its own guidance scale."""
 PROMPTS = (
-    "a red circle",
-    "a blue square on a green background",
+    "a red circle on a white background",
+    "a blue square on a gray background",
     "a yellow triangle on a black background",
-    "a red circle left of a blue square",
-    "a purple circle above a yellow square",
-    "a white triangle on a blue background",
-    "a blue triangle right of a green circle",
-    "a black star on a white background",
+    "a red circle left of a blue square on a white background",
+    "a purple circle above a yellow square on a gray background",
+    "an orange ring on a black background",
+    "a cyan triangle right of a green circle on a white background",
+    "a pink diamond below a green cross on a black background",
 )
+"""Of words that the models were trained on: for others a run has several ends, and the median jumps between them."""
 HEAD = '''"""How near {title} comes to the exact result on the shipped networks: made by ``scripts/evidence.py``."""
 
 from __future__ import annotations

@@ -333,5 +333,7 @@ def test_show_says_what_is_not_at_its_default(latentry: CommandLine, tmp_path: P
 
 def test_show_has_words_for_what_has_no_end(latentry: CommandLine, tmp_path: Path, toy: list[object]) -> None:
     options = ("--scheduler", "dpmpp-2m-sde", "--set", "longest_step=inf", "--output", "a.png")
-    assert latentry("generate", "a", *toy, *options, folder=tmp_path).code == 0
-    assert "longest_step=no limit" in latentry("show", "a.png", folder=tmp_path).out
+    assert latentry("generate", "Infinity", *toy, *options, folder=tmp_path).code == 0
+    written = latentry("show", "a.png", folder=tmp_path).out
+    assert "longest_step=no limit" in written
+    assert "prompt: Infinity" in written

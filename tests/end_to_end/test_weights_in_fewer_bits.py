@@ -209,3 +209,14 @@ def test_the_recipe_says_it(folders: dict[str, Path], host: PluginHost) -> None:
     recipe = Recipe.model_validate_json(result.recipes[0].model_dump_json())
     assert recipe.request.weights == "int8"
     assert torch.equal(Engine(host).generate(recipe.request).latents, result.latents)
+
+
+def test_recipes_from_before_there_was_a_choice_are_made_with_whole_weights(
+    folders: dict[str, Path], host: PluginHost
+) -> None:
+    """Whatever the host that makes them again keeps weights in."""
+    first = Engine(host).generate(request(folders["sd"]))
+    recipe = first.recipes[0]
+    older = recipe.model_copy(update={"request": recipe.request.model_copy(update={"weights": None})})
+    again = Engine(host, MemoryPolicy(weights="int4")).reproduce(older)
+    assert torch.equal(again.latents, first.latents)

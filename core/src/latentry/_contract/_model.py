@@ -174,7 +174,7 @@ class StoresWeights(Protocol):
 
         Args:
             weights: ``float8``, ``int8`` or ``int4``, for the layers that ``latentry.models.layers_in_blocks`` names;
-                what a file holds in fewer bits already stays as it is.
+                what a GGUF file holds in fewer bits already stays as it is.
         """
         ...
 

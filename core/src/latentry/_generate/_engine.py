@@ -24,7 +24,14 @@ from latentry._generate._job_drawing import JobDrawing
 from latentry._generate._kept._models import Models, Resident
 from latentry._generate._kept._plans import KeptPlans
 from latentry._generate._network import GuidedNetwork
-from latentry._generate._reproduction import check_inputs, check_plugins, check_revision, check_same, with_its_guard
+from latentry._generate._reproduction import (
+    check_inputs,
+    check_plugins,
+    check_revision,
+    check_same,
+    with_its_guard,
+    with_its_weights,
+)
 from latentry._generate._saved import SavedJob
 from latentry._jobs._company import Alone, InJob
 from latentry._jobs._course import Course
@@ -339,7 +346,8 @@ class Engine:
         recipe = with_its_guard(recipe, self.host)
         if not anyway:
             check_plugins(recipe, self.host)
-        setup = self._prepare(recipe.request, pictures, progress, strict=False, opening=policy)
+        request = with_its_weights(recipe.request)
+        setup = self._prepare(request, pictures, progress, strict=False, opening=policy)
         given.check((len(recipe.request.prompts), *setup.latent_shape))
         if not anyway:
             check_revision(recipe, setup)

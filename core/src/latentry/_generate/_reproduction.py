@@ -8,6 +8,7 @@ from typing import NamedTuple
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeDiffers, RecipeError
 from latentry._files._finding._locate import Located
+from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, Recipe
 from latentry._request._values._strength import count_steps
@@ -48,6 +49,11 @@ def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
     request = recipe.request.model_copy(update={"scheduler_options": options})
     plugins = {**recipe.plugins, "scheduler": used.model_copy(update={"revision": since})}
     return recipe.model_copy(update={"request": request, "plugins": plugins})
+
+
+def with_its_weights(request: GenerationRequest) -> GenerationRequest:
+    """The request of a recipe with its weights as they were: whole, if it is of a time before there was a choice."""
+    return request if request.weights else request.model_copy(update={"weights": "plain"})
 
 
 class Change(NamedTuple):

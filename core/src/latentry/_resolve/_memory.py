@@ -128,12 +128,14 @@ def check_weights(weights: WeightStorage, checkpoints: Iterable[Checkpoint], lor
     if weights == "plain":
         return
     if not all(isinstance(checkpoint, StoresWeights) for checkpoint in checkpoints):
-        raise OptionError(
+        error = OptionError(
             f"This model's weights cannot be kept as {weights}.",
             why="Its family loads them as they are computed with.",
-            remedy="Leave out weights, or give --dtype bfloat16, which halves those of float32.",
+            remedy="Leave out weights, or compute in bfloat16, whose weights take half of float32.",
             field="weights",
         )
+        error.idle = frozenset({"weights"})  # a setting for all models is left out for this one
+        raise error
     if loras.requests and loras.mode == "merged":
         raise OptionError(
             f"LoRAs cannot be merged into {weights} weights.",

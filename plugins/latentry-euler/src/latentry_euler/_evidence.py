@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentry import Evidence
 
 EVIDENCE = (
-    Evidence("flow", "shapes-flux", 3.0, ((5, 0.67), (8, 0.63), (12, 0.19), (20, 0.076))),
-    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.27), (8, 0.13), (12, 0.079), (20, 0.045))),
-    Evidence("vp", "shapes", 1.5, ((5, 0.14), (8, 0.093), (12, 0.06), (20, 0.039))),
+    Evidence("flow", "shapes-flux", 3.0, ((5, 0.36), (8, 0.3), (12, 0.17), (20, 0.094))),
+    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.17), (8, 0.11), (12, 0.078), (20, 0.054))),
+    Evidence("vp", "shapes", 1.5, ((5, 0.15), (8, 0.093), (12, 0.061), (20, 0.036))),
 )

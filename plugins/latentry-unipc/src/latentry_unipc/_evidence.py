@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentry import Evidence
 
 EVIDENCE = (
-    Evidence("flow", "shapes-flux", 3.0, ((5, 0.64), (8, 0.14), (12, 0.047), (20, 0.014))),
-    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.18), (8, 0.05), (12, 0.032), (20, 0.014))),
-    Evidence("vp", "shapes", 1.5, ((5, 0.11), (8, 0.025), (12, 0.0077), (20, 0.0034))),
+    Evidence("flow", "shapes-flux", 3.0, ((5, 0.34), (8, 0.09), (12, 0.037), (20, 0.0095))),
+    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.11), (8, 0.049), (12, 0.031), (20, 0.013))),
+    Evidence("vp", "shapes", 1.5, ((5, 0.096), (8, 0.02), (12, 0.0096), (20, 0.0022))),
 )

@@ -56,7 +56,7 @@ def _said(record: BaseModel, *, all_of_it: bool) -> dict[str, Any]:
     plain = json.loads(record.model_dump_json())
     fields = type(record).model_fields
     return {
-        name: _worded(value)
+        name: value if isinstance(getattr(record, name), str) else _worded(value)
         for name, value in plain.items()
         if value not in (None, "", [], {})
         and (all_of_it or getattr(record, name) != fields[name].get_default(call_default_factory=True))

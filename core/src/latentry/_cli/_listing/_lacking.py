@@ -10,7 +10,9 @@ import importlib_metadata
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 WANTED = re.compile(rf"({NAME})\s*(?:\[([^\]]*)\])?")
 NEED = re.compile(rf"""({NAME})[^;]*;\s*extra\s*==\s*["']({NAME})["']\s*""")
-"""A requirement of an extra, whatever the platform. ``packaging`` reads all, but takes as long as the listing."""
+"""A requirement of an extra on any platform; others are left out. ``packaging`` reads all, but takes as long as the
+listing.
+"""
 
 
 def lacking(extra: str) -> Iterator[str]:

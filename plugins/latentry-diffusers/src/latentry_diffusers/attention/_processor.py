@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from inspect import signature
 from typing import Any, ClassVar
 
 from latentry.attention import AttentionBackend
 
 
-class Processor:
+class Processor(ABC):
     """What diffusers' layers call, with themselves as the first argument, in place of their own processor.
 
     A class whose layers are all of one role has it as the attribute ``role``.
@@ -30,6 +31,6 @@ class Processor:
     def __init__(self, backend: AttentionBackend) -> None:
         self.backend = backend
 
+    @abstractmethod
     def __call__(self, *given: Any, **options: Any) -> Any:
         """Runs one attention layer, which is the first argument."""
-        raise NotImplementedError

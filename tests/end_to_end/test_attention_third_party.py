@@ -200,7 +200,13 @@ def test_the_command_line_draws_and_says_what_is_broken(site: Site, models: dict
     for name in ("torn", "driverless", "falling"):
         assert done.stderr.count(f"note: The attention backend '{name}' is not used.") == 1
     assert done.stderr.count("is not used") == 3
-    records = json.loads(site.latentry("attention", "--json").stdout)
+    listed = json.loads(site.latentry("attention", "--json").stdout)
+    assert {"torn", "driverless", "falling", "mine", "sdpa"} <= {record["name"] for record in listed}
+    assert {(record["available"], record["reason"]) for record in listed} == {(None, "")}  # none has been asked
+    records = json.loads(site.latentry("attention", "--probe", "--json").stdout)
+    available = {record["name"]: record["available"] for record in records}
+    assert [available[name] for name in ("torn", "driverless")] == [False] * 2  # "falling" fails only when it is used
+    assert [available[name] for name in ("mine", "sdpa")] == [True] * 2
     reasons = {record["name"]: record["reason"] for record in records}
     assert "undefined symbol" in reasons["torn"]
     assert "libcudart.so.12" in reasons["driverless"]

@@ -264,7 +264,7 @@ def test_an_installed_model_is_found_by_its_name() -> None:
 
 def test_a_shipped_model_is_recognised_as_what_its_record_says(host: PluginHost) -> None:
     records = [(name, host.checkpoints[name]) for name in host.checkpoints]
-    assert {spec.family.partition(":")[2] for _, spec in records} == {"sd", "sdxl", "sd3", "flux"}
+    assert {spec.family.partition(":")[2] for _, spec in records} == {"sd", "sdxl", "sd3", "flux", "z-image"}
     for name, spec in records:
         found = locate(host, str(host.checkpoints.load(name)()), None)
         assert (found.family, found.variant.name) == (spec.family, spec.variant)

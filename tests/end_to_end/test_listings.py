@@ -60,9 +60,11 @@ def shade(number: int) -> tuple[int, int, int]:
     """A colour of the 256 whose first 16 are the terminal's own: the cube, then the greys."""
     assert number >= 16, "another colour in every terminal"
     if number >= 232:
-        return (8 + 10 * (number - 232),) * 3
-    red, green, blue = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
-    return tuple(55 + 40 * level if level else 0 for level in (red, green, blue))  # type: ignore[return-value]
+        grey = 8 + 10 * (number - 232)
+        return grey, grey, grey
+    levels = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
+    red, green, blue = (55 + 40 * level if level else 0 for level in levels)
+    return red, green, blue
 
 
 def test_the_bars_colours_stand_out_from_white_and_from_black(tmp_path: Path) -> None:

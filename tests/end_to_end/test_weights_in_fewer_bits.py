@@ -75,13 +75,13 @@ def by_rows(values: Tensor) -> Tensor:
     return ((rows / scale).float().to(torch.float8_e4m3fn).double() * scale).reshape(values.shape)
 
 
-def chosen(model: Any, family: str) -> Iterator[tuple[str, str, nn.Module]]:
+def chosen(model: Any, family: str) -> Iterator[tuple[str, str, nn.Linear | nn.Conv2d]]:
     """The layers that the page says are rounded: part, name and layer; FLUX's modulation too."""
     for part, network in model.networks.items():
         whole = () if family == "flux" and part == "transformer" else MODULATION
         inside = ((name, layer) for name, layer in network.named_modules() if name.startswith(BLOCKS))
         for name, layer in inside if part != "vae" else ():
-            if type(layer) in (nn.Linear, nn.Conv2d) and not any(word in name for word in whole):
+            if (type(layer) is nn.Linear or type(layer) is nn.Conv2d) and not any(word in name for word in whole):
                 yield part, name, layer
 
 
@@ -128,12 +128,13 @@ def test_latents_are_those_of_rounded_weights(
 
 
 def test_the_rest_of_a_network_is_what_it_was(folders: dict[str, Path], host: PluginHost) -> None:
-    engines = {kind: Engine(host) for kind in ("plain", "int8")}
-    states = {}
-    for kind, engine in engines.items():
+    states, layers = {}, {}
+    for kind in ("plain", "int8"):
+        engine = Engine(host)
         model = engine.load(engine.prepare(request(folders["sd"], weights=kind)))
         states[kind] = {f"{part}.{n}": t for part, net in model.networks.items() for n, t in net.state_dict().items()}
-        changed = {f"{part}.{name}.weight" for part, name in packed(model)}
+        layers[kind] = {f"{part}.{name}.weight" for part, name in packed(model)}
+    changed = layers["int8"]
     rest = states["plain"].keys() - changed
     assert changed
     assert all(torch.equal(states["plain"][name], states["int8"][name]) for name in rest)
@@ -177,7 +178,7 @@ def test_loras_are_computed_beside_them(folders: dict[str, Path], host: PluginHo
     ours = engine.generate(small.model_copy(update={"loras": (LoraRequest(path=str(file)),)})).latents
     small_model = engine.load(engine.prepare(small))
     for (part, name), layer in packed(small_model).items():
-        weight = model.networks[part].get_submodule(name).weight
+        weight = model.networks[part].get_parameter(f"{name}.weight")
         weight.data = dequantised(layer.weight).reshape(weight.shape)
     expected = plain.generate(request(folders["sd"], loras=(LoraRequest(path=str(file)),))).latents
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))

@@ -113,6 +113,8 @@ def test_a_paused_job_goes_on_to_the_same_pictures(server: Running) -> None:
 def test_a_finished_job_is_forgotten_when_asked(server: Running) -> None:
     job = server.job()
     server.events(job["id"])
+    assert server.ask("DELETE", f"/latentry/v1/jobs/{job['id']}?forget=false").status_code == 200
+    assert server.ask("GET", f"/latentry/v1/jobs/{job['id']}").status_code == 200
     assert server.ask("DELETE", f"/latentry/v1/jobs/{job['id']}").status_code == 200
     assert server.ask("GET", f"/latentry/v1/jobs/{job['id']}").status_code == 404
 

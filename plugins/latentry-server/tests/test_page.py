@@ -202,6 +202,26 @@ def test_the_history_is_there_when_the_page_is_opened_again(browser: Any, server
     again.until(lambda: [card for card in again.finished() if "kept for later" in card.text])
 
 
+def test_cancelling_leaves_the_history_while_it_is_still_read(browser: Any, server: Running) -> None:
+    job = server.job(prompt="an old picture")["id"]
+    server.events(job)
+    held = """
+        const ask = window.fetch;
+        const held = new Promise((go) => { window.letGo = go; });
+        window.fetch = async (...given) => { if (given[0].endsWith("/events")) await held; return ask(...given); };
+    """
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": held})["identifier"]
+    try:
+        page = opened(browser, server)
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+    page.until(lambda: page.all(f".card[data-job='{job}']"))
+    page.one("#stop").click()
+    page.browser.execute_script("window.letGo()")
+    page.until(lambda: [card for card in page.finished() if card.get_attribute("data-job") == job])
+    assert server.ask("GET", f"/latentry/v1/jobs/{job}").status_code == 200
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_a_phone_and_a_desk_in_light_and_dark(browser: Any, server: Running, width: int, scheme: str) -> None:

@@ -93,13 +93,13 @@ def own_router(service: Service) -> APIRouter:
         return service.record(job).summary()
 
     @router.delete("/jobs/{job}")
-    async def cancel(job: str, keep: bool = False) -> dict[str, Any]:
-        """Cancels a job, or ends it with the pictures that are finished; a finished one is forgotten."""
+    async def cancel(job: str, keep: bool = False, forget: bool = True) -> dict[str, Any]:
+        """Cancels a job, or ends it with the pictures that are finished; forgets a finished one, if it may."""
         record = service.record(job)
-        if record.job is None:
-            service.forget(job)
-        else:
+        if record.job is not None:
             record.job.cancel(keep=keep)
+        elif forget:
+            service.forget(job)
         return record.summary()
 
     @router.post("/jobs/{job}/skip")

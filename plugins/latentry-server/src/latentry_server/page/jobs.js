@@ -16,7 +16,9 @@ function button(text, action) {
   return element;
 }
 
-export const cancelAll = () => Promise.allSettled([...live.keys()].map((id) => send("DELETE", `/jobs/${id}`)));
+// one that has ended meanwhile, or whose events are still being read, keeps its pictures
+const cancel = (id) => send("DELETE", `/jobs/${id}?forget=false`);
+export const cancelAll = () => Promise.allSettled([...live.keys()].map(cancel));
 
 /** Shows a job, and follows it to its end. */
 export async function show(job, { use, first = true }) {
@@ -33,7 +35,7 @@ export async function show(job, { use, first = true }) {
   const tools = made("div", "", { className: "tools" });
   card.append(title, pictures, bar, state, about, tools);
   results[first ? "prepend" : "append"](card);
-  tools.append(button("Cancel", () => send("DELETE", `/jobs/${job.id}`)));
+  tools.append(button("Cancel", () => cancel(job.id)));
   live.set(job.id, card);
   try {
     for await (const event of events(job.id)) await happened(event, { job, card, pictures, bar, state });

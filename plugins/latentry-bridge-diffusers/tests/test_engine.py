@@ -85,6 +85,8 @@ def test_a_pipeline_gives_what_the_engine_gives(
         prompt=PROMPT, model=model, scheduler=name, sigmas="trailing", seed=SEED, guidance=guidance, dtype="float32"
     )
     request = request.model_copy(update={"steps": STEPS, **({"strength": STRENGTH} if late else {})})
+    if name != "euler-ancestral":  # a pipeline does not say its guidance: the guard's limit is that of an unknown one
+        request = request.model_copy(update={"scheduler_options": {"guard_limit": 0.5}})
     shown = {"init_image": picture} if late else {}
     shown |= {"mask": mask} if task == "inpainting" else {}
     made = Engine(PluginHost()).generate(request, latents=latents, noise=_Draws(model, generator), **shown)

@@ -10,14 +10,23 @@ from latentry import sigma_preferences
 
 TWO_M = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
+    ("flow", 4, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
+    ("flow", 7, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.15, "sigma_max": 30.0}),
+    ("flow", 10, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1, "sigma_max": 40.0}),
+    ("flow", 25, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.07, "sigma_max": 60.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.6, "beta": 0.8}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
 )
 
 THREE_M = sigma_preferences(
     ("vp", 8, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
     ("vp", None, "latentry:exponential", {}),
-    ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
+    ("flow", 3, "latentry:beta", {"alpha": 0.6, "beta": 0.4}),
+    ("flow", 4, "latentry:beta", {"alpha": 1.0, "beta": 1.5}),
+    ("flow", 5, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.15, "sigma_max": 20.0}),
+    ("flow", 8, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.15, "sigma_max": 40.0}),
+    ("flow", 10, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1, "sigma_max": 40.0}),
+    ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.03, "sigma_max": 60.0}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 1.0, "few": 7}),
 )
 

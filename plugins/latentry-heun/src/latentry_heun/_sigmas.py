@@ -11,6 +11,6 @@ from latentry import sigma_preferences
 SIGMAS = sigma_preferences(
     ("vp", 3, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 3}),
-    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
 )

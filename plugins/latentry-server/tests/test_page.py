@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.serving import Running
+from support.serving import Running, running
+
+from latentry import PluginHost
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402
@@ -69,6 +71,13 @@ class Page:
             height = self.browser.execute_script("return document.documentElement.scrollHeight")
             self.browser.set_window_size(self.browser.get_window_size()["width"], min(max(height, 700), 2600))
             self.browser.save_screenshot(str(Path(SCREENSHOTS) / f"{name}.png"))
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, host: PluginHost) -> Iterator[Running]:
+    """One of its own: the common one forgets its oldest jobs when it has many, also while the page reads them."""
+    with running(models, host) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

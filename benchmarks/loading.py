@@ -6,7 +6,7 @@ single file; SDXL 7 GB, the folder alone), and loads it in a process of its own 
     python benchmarks/loading.py
     python benchmarks/loading.py --stored float32 --dtype float32
     python benchmarks/loading.py --dtype float32 --device cuda
-    python benchmarks/loading.py --size sdxl --repeats 1
+    python benchmarks/loading.py --size sdxl --repeats 1 --checkpoint /tmp/sdxl    # written there once, and kept
 
 Memory is the highest resident size above that of the process when everything is imported: pages of the memory-mapped
 file count once they are touched. ``loaded`` ends when the networks are there, ``used`` when every weight has been read
@@ -36,6 +36,7 @@ WAYS = {
 }
 SIZES = {"sd15": ("latentry_sd", "sd15"), "sdxl": ("latentry_sdxl", "base")}
 """The package of the family and the variant."""
+ENDS = ("loaded", "used")
 INDEX = {
     "feature_extractor": [None, None],
     "requires_safety_checker": False,
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float16", help="to load in")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--checkpoint", type=Path, help="folder to write it to, or where it was written")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -68,11 +70,13 @@ def main() -> None:
     ways = {name: way for name, way in WAYS.items() if given.size == "sd15" or way[0] == "folder"}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as temporary:
-        words = [sys.executable, __file__, "--child", "write", "", temporary]
-        subprocess.run([*words, "--size", given.size, "--stored", given.stored], check=True)
+        checkpoint = given.checkpoint or Path(temporary)
+        if not (checkpoint / "model_index.json").exists():  # which is written last
+            words = [sys.executable, __file__, "--child", "write", "", str(checkpoint)]
+            subprocess.run([*words, "--size", given.size, "--stored", given.stored], check=True)
         for _ in range(given.repeats + 1):  # in turn, so that what else the machine does meets all alike
             for name, (form, way) in ways.items():
-                runs[name].append(_run(way, form, Path(temporary), given))
+                runs[name].append(_run(way, form, checkpoint, given))
     rows: list[dict[str, Any]] = []
     for name, found in runs.items():  # the first of each warms caches
         rows.append({"way": name, **{key: statistics.median(run[key] for run in found[1:]) for key in found[0]}})
@@ -80,13 +84,10 @@ def main() -> None:
         about = {"size": given.size, "stored": given.stored, "dtype": given.dtype}
         print(json.dumps({**about, "device": given.device, "rows": rows}, indent=2))
         return
-    print(f"{'':<30}{'loaded':>10}{'peak':>10}{'used':>10}{'processor':>12}{'peak':>10}")
+    print(f"{'':<30}{'loaded':>10}{'processor':>12}{'peak':>10}{'used':>10}{'processor':>12}{'peak':>10}")
     for row in rows:
-        cells = (
-            f"{row['loaded_s']:>8.2f} s{row['loaded_mb']:>7,.0f} MB{row['used_s']:>8.2f} s"
-            f"{row['used_cpu_s']:>10.2f} s{row['used_mb']:>7,.0f} MB"
-        )
-        print(f"{row['way']:<30}{cells}")
+        cells = (f"{row[f'{end}_s']:>8.2f} s{row[f'{end}_cpu_s']:>10.2f} s{row[f'{end}_mb']:>7,.0f} MB" for end in ENDS)
+        print(f"{row['way']:<30}{''.join(cells)}")
 
 
 def _run(way: str, form: str, checkpoint: Path, given: argparse.Namespace) -> dict[str, float]:
@@ -107,7 +108,7 @@ def measure(way: str, form: str, checkpoint: str, dtype: str, device: str, size:
     networks = load_now()
     if device != "cpu":
         torch.cuda.synchronize()
-    loaded, peak = time.perf_counter() - start, _resident("VmHWM")
+    loaded, loaded_cpu, peak = time.perf_counter() - start, time.process_time() - begun, _resident("VmHWM")
     with torch.no_grad():
         for network in networks:
             for tensor in network.state_dict().values():
@@ -117,6 +118,7 @@ def measure(way: str, form: str, checkpoint: str, dtype: str, device: str, size:
     used = time.perf_counter() - start
     return {
         "loaded_s": loaded,
+        "loaded_cpu_s": loaded_cpu,
         "loaded_mb": (peak - before) / 1024,
         "used_s": used,
         "used_cpu_s": time.process_time() - begun,

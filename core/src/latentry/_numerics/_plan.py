@@ -75,6 +75,7 @@ class Plan(Layout):
             noise: the caller's own source of noise instead.
             table: False runs the scheduler's generators where the plan is a table too; the result is the same.
                 ``fused`` walks the table with the fewest terms: faster, and the same but for rounding (see ``table``).
+                It keeps outputs for later steps as they are given: the host must not write into them afterwards.
 
         Raises:
             IncompatibleError: an adaptive scheduler was given more than one sample.

@@ -240,14 +240,15 @@ class Run:
             self._walk = Walk.begin(recording, self.index, self._memory, self._source)
 
     def _walk_on(self, walk: Walk, output: Tensor, uncond: Tensor | None) -> None:
-        self._answers.append(Answer(output, uncond))
         with self._calling:
-            self._query = walk.answer(output, uncond)
-        if self._query is None:
-            sample = walk.close()
-            check_sample(self.plan.scheduler, sample, self._like)
-            self.sample, self._answers = sample, []
-            self._reach(self._points[self.index + 1])
+            self._query = query = walk.answer(output, uncond)
+        if query is not None:
+            self._answers.append(Answer(output, uncond))
+            return
+        sample = walk.close()
+        check_sample(self.plan.scheduler, sample, self._like)
+        self.sample, self._answers = sample, []
+        self._reach(self._points[self.index + 1])
 
     def _leave_table(self) -> None:
         """Goes on with the generators, in the middle of a step too: what was answered there is answered again."""

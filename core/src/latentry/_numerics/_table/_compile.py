@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentry._numerics._running._noise import NoiseSource
 from latentry._numerics._solvers._guard import guarded
-from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, TableStep, Term
+from latentry._numerics._table._table import Combine, Draw, Evaluate, Guard, Operation, TableStep, Term
 
 Make = Callable[[dict[str, Tensor], Tensor, NoiseSource], Tensor]
 """A tensor from those that there are, the step's sample, and the noise."""
@@ -28,8 +28,13 @@ class Segment(NamedTuple):
     evaluation: Evaluate | None
 
 
-def segments(step: TableStep) -> tuple[Segment, ...]:
-    """A step, cut at its evaluations."""
+def segments(step: TableStep, shared: frozenset[str] = frozenset()) -> tuple[Segment, ...]:
+    """A step, cut at its evaluations.
+
+    Args:
+        step: the step.
+        shared: names that may be an output itself where they are once that.
+    """
     found: list[Segment] = []
     makes: list[tuple[str, Make]] = []
     for operation in step.operations:
@@ -37,8 +42,21 @@ def segments(step: TableStep) -> tuple[Segment, ...]:
             found.append(Segment(tuple(makes), operation))
             makes = []
         else:
-            makes.append((operation.into, _made(operation, step.index)))
+            output = _output(operation, step) if operation.into in shared else None
+            makes.append((operation.into, _made(operation, step.index) if output is None else _same(output)))
     return (*found, Segment(tuple(makes), None))
+
+
+def _output(operation: Operation, step: TableStep) -> str | None:
+    """The output of the step that a combination is a copy of; None where it is something else."""
+    if not isinstance(operation, Combine) or len(operation.terms) != 1:
+        return None
+    ((factor, name),) = operation.terms
+    return name if factor == 1.0 and any(name == each.into for each in step.evaluations) else None
+
+
+def _same(output: str) -> Make:
+    return lambda tensors, x, noise: tensors[output]
 
 
 def _made(operation: Combine | Draw | Guard, index: int) -> Make:

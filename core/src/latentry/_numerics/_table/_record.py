@@ -57,7 +57,8 @@ def with_fewest_terms(recording: Recording) -> Recording:
     steps = {}
     for index, recorded in recording.steps.items():
         (step,) = without_unused([fused(recorded.step, recorded.kept)], recorded.kept)
-        steps[index] = recorded._replace(step=step, segments=segments(step))
+        made = segments(step, recorded.kept - {step.result})
+        steps[index] = recorded._replace(step=step, segments=made)
     lean = without_unused([recorded.step for recorded in steps.values()])
     return Recording(steps, replace(recording.table, steps=lean))
 

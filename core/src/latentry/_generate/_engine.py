@@ -48,9 +48,9 @@ from latentry._request._memory_policy import MemoryPolicy
 from latentry._request._recipe import Recipe
 from latentry._request._result import GenerationResult
 from latentry._request._values._limits import check_request
+from latentry._resolve._known import Known
 from latentry._resolve._prepare import prepare
 from latentry._resolve._setup import Setup
-from latentry._resolve._useless._known_idle import KnownIdle
 
 
 class Engine:
@@ -83,7 +83,7 @@ class Engine:
     ) -> None:
         self.host, self.memory, self.policy = host, memory or MemoryPolicy(), policy
         self._fingerprints, self._opened, self._plans = Fingerprints(), OpenedCheckpoints(), KeptPlans()
-        self._idle = KnownIdle()
+        self._known = Known()
         self._studio = Studio(host, AvailableBackends(host), Models(budget), move)
         self._queue, self._device = JobQueue(), Device(batch_invariant=batch_invariant)
 
@@ -324,7 +324,7 @@ class Engine:
             strict=strict,
             opening=self.policy if opening is None else opening,
             opened=self._opened,
-            known=self._idle,
+            known=self._known,
         )
         larger = setup.larger and replace(setup.larger, plan=self._plans(setup.larger.plan))
         return replace(setup, plan=self._plans(setup.plan), larger=larger, fingerprints=self._fingerprints)

@@ -39,6 +39,7 @@ from latentry._resolve._device import choose_device, choose_dtype
 from latentry._resolve._guiding._guard import guarded_for
 from latentry._resolve._guiding._guidance import GuidanceOptions, choose_guidance
 from latentry._resolve._guiding._guidance_method import ChosenMethod, check_attention, choose_method
+from latentry._resolve._known import Known
 from latentry._resolve._larger import check_larger, larger_inputs, larger_request, naming_upscale, size_note
 from latentry._resolve._memory import ChosenMemory, about_offload, check_weights, choose_memory, parts_of
 from latentry._resolve._plan import LaidOut, choose_part, choose_steps, lay_out
@@ -55,7 +56,6 @@ from latentry._resolve._shown._task import check_references
 from latentry._resolve._sigmas import choose_sigmas
 from latentry._resolve._step_cache import choose_step_cache
 from latentry._resolve._useless._idle_options import Idle, find_idle, find_idle_of_guidance
-from latentry._resolve._useless._known_idle import KnownIdle
 from latentry._resolve._useless._refusals import not_read, refuse, without_effect, without_effect_on
 from latentry._specs import VariantSpec
 
@@ -71,7 +71,7 @@ def prepare(
     strict: bool = True,
     opening: Policy = ANYTHING,
     opened: OpenedCheckpoints | None = None,
-    known: KnownIdle | None = None,
+    known: Known | None = None,
 ) -> Setup:
     """Everything that does not fit is refused here, in one error.
 
@@ -85,7 +85,7 @@ def prepare(
         strict: refuse options without effect; recipes of earlier versions may have them.
         opening: what may be opened and asked for.
         opened: checkpoints of earlier requests.
-        known: their idle options.
+        known: what they found out.
 
     Raises:
         LatentryError: see the choosers.
@@ -98,7 +98,7 @@ def prepare(
     check_references(located.variant, len(request.references))
     files = {"init_image": request.init_image, "mask": request.mask}
     inputs = read_inputs(pictures, files, opening, request.references)
-    found = _Found(host, located, checkpoint, backends, policy, access, known or KnownIdle())
+    found = _Found(host, located, checkpoint, backends, policy, access, known or Known())
     setup = _decide(found, request, inputs, strict=strict)
     return setup if request.upscale is None else _with_larger(found, request, setup, inputs)
 
@@ -114,7 +114,7 @@ class _Found:
         backends: for attention.
         policy: how the host saves memory.
         access: what may be opened, and how.
-        known: idle options of earlier requests.
+        known: what earlier requests found out.
     """
 
     host: PluginHost
@@ -123,7 +123,7 @@ class _Found:
     backends: AvailableBackends
     policy: MemoryPolicy
     access: Access
-    known: KnownIdle
+    known: Known
 
 
 def _with_larger(found: _Found, request: GenerationRequest, setup: Setup, given: Inputs) -> Setup:
@@ -356,7 +356,7 @@ def _lay_out(
     canvas: Canvas,
     method: ChosenMethod,
     opening: Policy,
-    known: KnownIdle,
+    known: Known,
     *,
     strict: bool,
 ) -> LaidOut:
@@ -392,7 +392,9 @@ def _lay_out(
         final=request.final,
         shift=shift,
     )
-    plan = lay_out(scheduler, sigmas, checkpoint.noise, counts, located)
+    making = partial(lay_out, scheduler, sigmas, checkpoint.noise, counts, located)
+    on_grid = located.variant.on_grid
+    plan = known.plans(scheduler.scheduler, sigmas, checkpoint.noise, counts, on_grid=on_grid, lay_out=making)
     if not strict:
         return LaidOut(plan, steps, scheduler, sigmas, notes=scheduler.notes)
     if request.scheduler is None:
@@ -402,7 +404,7 @@ def _lay_out(
     def find() -> Idle:
         return find_idle(scheduler, sigmas, lambda made, grid: lay_out(made, grid, checkpoint.noise, counts, located))
 
-    idle = known(plan, sigmas, counts, on_grid=located.variant.on_grid, find=find)
+    idle = known.idle(plan, sigmas, counts, on_grid=on_grid, find=find)
     return LaidOut(plan, steps, *idle.reset(scheduler, sigmas), idle=idle, notes=(*notes, *scheduler.notes))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
+from support.controlnets import outlines, write_ip_adapter
 from support.families import TINY
 from support.loras import diffusers, random_lora, write
+from support.stand_in import copied
 from torch import Tensor, nn
 
-from latentry import Engine, GenerationRequest, LoraRequest, PluginHost, Recipe
+from latentry import ControlRequest, Engine, GenerationRequest, LoraRequest, MemoryPolicy, PluginHost, Recipe
 from latentry._capture._packed import packed
 
 SIDE = 32
@@ -111,6 +113,39 @@ def test_loras_on_convolutions(host: PluginHost, mode: str, tmp_path: Path) -> N
     for number in (0, 1, 2, 1, 0):
         given = ({}, *worn)[number]
         assert close(engine.generate(request(folder, fast=True, **given)).latents, plain[number]), number
+
+
+@pytest.mark.parametrize("offload", ["model", "blocks"])
+def test_networks_that_wait_elsewhere(
+    host: PluginHost, offload: Literal["model", "blocks"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy for each call: what has come to the device is another tensor each time."""
+    folder = TINY["latentry-sd:sd"].write(tmp_path / "model")
+    calls = []
+    order = torch.ops.mkldnn._reorder_convolution_weight
+    counting = type("Counting", (), {"default": staticmethod(lambda *given: calls.append(1) or order.default(*given))})
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", counting)
+    before = Engine(host).generate(request(folder)).latents
+    engine = Engine(host, MemoryPolicy(offload=offload), move=lambda tensor, device: copied(tensor))
+    home = [(weight, weight.clone()) for weight in denoiser(engine, folder).parameters()]
+    fast = engine.generate(request(folder, fast=True)).latents
+    assert calls
+    assert not torch.equal(fast, before) and close(fast, before)
+    assert torch.equal(engine.generate(request(folder)).latents, before)
+    assert all(weight is now for (weight, _), now in zip(home, denoiser(engine, folder).parameters(), strict=True))
+    assert all(torch.equal(weight, was) for weight, was in home)
+
+
+def test_a_picture_that_is_attended_to_beside_the_prompt(host: PluginHost, tmp_path: Path) -> None:
+    folder, engine = TINY["latentry-sd:sd"].write(tmp_path / "model"), Engine(host)
+    adapter = write_ip_adapter(tmp_path / "adapter", folder)
+    outlines().save(tmp_path / "shown.png")
+    plain = engine.generate(request(folder)).latents
+    shown = {"controls": (ControlRequest(model=str(adapter), picture=str(tmp_path / "shown.png")),)}
+    before = engine.generate(request(folder, **shown)).latents
+    assert not close(before, plain)
+    fast = engine.generate(request(folder, fast=True, **shown)).latents
+    assert not torch.equal(fast, before) and close(fast, before)
 
 
 def test_steps_are_those_with_the_fewest_terms(host: PluginHost, tmp_path: Path) -> None:

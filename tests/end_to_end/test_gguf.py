@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -201,6 +201,23 @@ def test_blocks_can_be_moved_to_a_device_one_after_another(case: Case) -> None:
     moved = Engine(PluginHost(), MemoryPolicy(offload="blocks"), move=lambda tensor, device: tensor.clone())
     ours, theirs = (engine.generate(files).latents for engine in (moved, Engine(PluginHost())))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", Q8_0, indirect=True, ids="-".join)
+@pytest.mark.parametrize("how", ["script", "auto"])
+def test_it_is_not_captured_and_says_so_where_that_was_asked_for(
+    case: Case, how: Literal["script", "auto"], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, files = requests(case)
+    engine = Engine(PluginHost(), MemoryPolicy(capture=how))
+    for _ in range(3):
+        ours = engine.generate(files).latents
+    assert torch.equal(ours, Engine(PluginHost()).generate(files).latents)
+    (loaded,) = engine._studio.models.load(engine.prepare(files))
+    assert not loaded.captures
+    told = [record.getMessage() for record in caplog.records if "captured" in record.getMessage()]
+    wanted = "the transformer keeps its weights in fewer bits than it computes with, and is not captured"
+    assert told == ([wanted] if how == "script" else [])
 
 
 def requests(case: Case) -> tuple[GenerationRequest, GenerationRequest]:

@@ -25,7 +25,7 @@ SPECS: Mapping[str, PartSpec] = {
     "clip": PartSpec("text_encoder", CLIP, {"hidden_size": int}, ()),
     "projected": PartSpec("text_encoder_2", CLIP_PROJECTED, {"hidden_size": int}, ()),
     "t5": PartSpec("text_encoder_3", T5, {"d_model": int}, ()),
-    "vae": PartSpec("vae", VAE, {"block_out_channels": list}, ("first_stage_model.",)),
+    "vae": PartSpec("vae", VAE, {"block_out_channels": list}, ("first_stage_model.",), "vae"),
 }
 
 
@@ -49,11 +49,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(folder: Path, *names: str, dtype: torch.dtype = torch.float32) -> tuple[dict[str, Any], LoadReport]:
-    """Some of the parts."""
+def load(
+    folder: Path, *names: str, dtype: torch.dtype = torch.float32, vae: torch.dtype | None = None
+) -> tuple[dict[str, Any], LoadReport]:
+    """Some of the parts; the autoencoder may have a dtype of its own."""
     specs = [SPECS[name] for name in names]
     bundle = open_bundle(ModelFiles(folder), specs, {"scheduler": {}})
-    return load_bundle(bundle, CPU, {spec.name: dtype for spec in specs})
+    return load_bundle(bundle, CPU, {spec.name: vae or dtype if spec.name == "vae" else dtype for spec in specs})
 
 
 def weights(folder: Path, name: str) -> Path:
@@ -149,6 +151,33 @@ def test_a_tensor_that_keeps_its_dtype_stays_in_the_file(folder: Path, copy: Pat
         stream.seek(start)
         stream.write(bytes(len(content) - start))
     assert not any(tensor.any() for tensor in network.state_dict().values())
+
+
+@pytest.mark.parametrize("saved", [torch.float16, torch.bfloat16])
+def test_an_autoencoder_in_float32_beside_float16_keeps_the_halves_of_its_file(
+    folder: Path, copy: Path, saved: torch.dtype
+) -> None:
+    tensors = {key: tensor.to(saved) for key, tensor in load_file(weights(folder, "vae")).items()}
+    save_file(tensors, weights(copy, "vae"), metadata={"format": "pt"})
+    wide, narrow = (
+        load(copy, "clip", "vae", dtype=dtype, vae=torch.float32)[0]["vae"] for dtype in (torch.float32, torch.float16)
+    )
+    assert {tensor.dtype for tensor in wide.state_dict().values()} == {torch.float32}
+    kept = {name for name, tensor in narrow.state_dict().items() if tensor.dtype == saved}
+    assert {"decoder.up_blocks.0.resnets.0.conv1.weight", "decoder.mid_block.attentions.0.to_q.weight"} <= kept
+    assert all(torch.equal(tensor.float(), tensors[name].float()) for name, tensor in narrow.state_dict().items())
+    outside = ("encoder.conv_in", "encoder.conv_out", "decoder.conv_in", "decoder.conv_out", "quant_conv")
+    assert not any(name.startswith(outside) or "norm" in name or name.endswith("bias") for name in kept)
+    pixels = torch.randn((1, 3, 32, 32), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        latents = [network.encode(pixels).latent_dist.mode() for network in (wide, narrow)]
+        assert torch.equal(*latents)
+        assert torch.equal(*(network.decode(latents[0]).sample for network in (wide, narrow)))
+
+
+def test_an_autoencoder_whose_file_holds_float32_stays_so_beside_float16(folder: Path) -> None:
+    found = load(folder, "clip", "vae", dtype=torch.float16, vae=torch.float32)[0]["vae"]
+    assert {tensor.dtype for tensor in found.state_dict().values()} == {torch.float32}
 
 
 def test_float32_begins_where_results_do_not_depend_on_it(copy: Path) -> None:

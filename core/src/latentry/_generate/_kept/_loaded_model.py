@@ -38,6 +38,7 @@ class LoadedModel:
         self.model, self.prompts = model, PromptCache(model)
         self.setting: SharedSetting[Any] = SharedSetting()
         self.captures: dict[Hashable, Captures] = {}
+        self._packed: set[str] | None = None
         if unexpected := model.report.unexpected:
             more = f" and {len(unexpected) - NAMED} more" if len(unexpected) > NAMED else ""
             log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)
@@ -51,8 +52,7 @@ class LoadedModel:
             setting: equal for equal LoRAs and attention, which a graph holds.
         """
         with ExitStack() as stack:
-            parts = () if how == "off" else denoiser_of(self.model).parts
-            for part in parts:
+            for part in () if how == "off" else self._capturable(how):
                 key = (how, setting, part)
                 captures = self.captures.pop(key, None)
                 if captures is None:
@@ -66,6 +66,21 @@ class LoadedModel:
             while len(self.captures) > SETTINGS:
                 del self.captures[next(iter(self.captures))]
             yield
+
+    def _capturable(self, how: Capture) -> tuple[str, ...]:
+        """The parts of the denoiser with plain weights: a graph would hold packed ones as they are computed with."""
+        if self._packed is None:
+            self._packed = {
+                part
+                for part in denoiser_of(self.model).parts
+                if any(not weight.is_floating_point() for weight in self.model.networks[part].parameters())
+            }
+            if self._packed and how != "auto":
+                log.warning(
+                    "the %s keeps its weights in fewer bits than it computes with, and is not captured",
+                    " and the ".join(sorted(self._packed)),
+                )
+        return tuple(part for part in denoiser_of(self.model).parts if part not in self._packed)
 
     @contextmanager
     def packing(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from latentry_diffusers.bundle.sources import Part, Source
 from latentry_diffusers.files.gguf.file import PLAIN
 from latentry_diffusers.files.gguf.values import dequantised, is_quantised
 from latentry_diffusers.loading.build import build
+from latentry_diffusers.loading.narrow import with_narrow
 from latentry_diffusers.loading.packed import kept_smaller, packed
 
 Dtypes = Mapping[str, torch.dtype]
@@ -30,6 +31,8 @@ def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[d
     All are built and checked against the headers before the first tensor is read, and at most one tensor is in memory
     twice at any time. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32
     and not aligned there: the same weights give the same numbers, bit for bit, whatever file they come from.
+    The layers of an autoencoder in float32 beside networks in float16 keep what the file holds in half precision, and
+    cast it when they run.
 
     Args:
         bundle: the parts.
@@ -42,8 +45,11 @@ def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[d
     networks = {name: build(part) for name, part in bundle.parts.items()}
     for name, part in bundle.parts.items():
         check_fit(part, networks[name], remedy=_remedy(bundle, part))
+    half = torch.float16 in dtypes.values()
     for name, part in bundle.parts.items():
-        fill(networks[name], part, device, dtypes[name], bundle.weights)
+        # an autoencoder that only computes in float32 because float16 would overflow
+        narrow = half and part.spec.role == "vae" and dtypes[name] == torch.float32
+        fill(networks[name], part, device, dtypes[name], bundle.weights, narrow=narrow)
     return networks, load_report(bundle, networks)
 
 
@@ -85,7 +91,15 @@ def _fits(source: Source, name: str, shape: tuple[int, ...]) -> bool:
     return found == shape
 
 
-def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtype, weights: str = "plain") -> None:
+def fill(
+    network: nn.Module,
+    part: Part,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: str = "plain",
+    *,
+    narrow: bool = False,
+) -> None:
     """Fills a network on the meta device with its tensors.
 
     Args:
@@ -94,7 +108,9 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
         device: where they go.
         dtype: to compute in.
         weights: what those of its blocks are kept in, as in ``latentry.models.StoresWeights``.
+        narrow: those of its blocks that the files hold in half precision stay so.
     """
+    held = with_narrow(network, part) if narrow else frozenset()
     rounded = kept_smaller(network, part, weights)
     blocks = _blocks(network, part, dtype, rounded)
     given: dict[str, Tensor] = {}  # T5 holds one tensor under two names
@@ -106,7 +122,8 @@ def fill(network: nn.Module, part: Part, device: torch.device, dtype: torch.dtyp
                 torch.eye(*empty.shape) if implied else _read(part, common, weights if name in rounded else "plain")
             )
             keep = name in blocks and is_quantised(tensor)
-            moved = _moved(tensor, device, _dtype(network, name, dtype), keep=keep)
+            own = tensor.dtype if name in held else _dtype(network, name, dtype)
+            moved = _moved(tensor, device, own, keep=keep)
             given[common] = moved if keep else moved.reshape(empty.shape)
             if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
                 given[common] = nn.Parameter(given[common], requires_grad=False)

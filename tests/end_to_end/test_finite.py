@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from support.commandline import CommandLine
 from support.models import write_stable_diffusion
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, GenerationResult, MemoryPolicy, NonFiniteError, PluginHost, read_recipe
+from latentry import (
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    MemoryPolicy,
+    NonFiniteError,
+    PluginHost,
+    ProgressEvent,
+    read_recipe,
+)
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
@@ -133,6 +143,36 @@ def test_only_the_batch_that_overflows_is_decoded_in_float32(host: PluginHost, t
     assert same[::2] == [True, True]
     for index in range(3):
         assert engine.reproduce(found.recipes[index]).images[0].tobytes() == found.images[index].tobytes()
+
+
+def test_of_jobs_that_are_decoded_together_one_overflows(host: PluginHost, tmp_path: Path) -> None:
+    """It is decoded again in float32, when the others are out; theirs stay in half."""
+    model, engine = write_stable_diffusion(tmp_path / "sd"), Engine(host)
+    half: dict[str, Any] = {"dtype": "float16", "dtypes": {"unet": "float32", "text_encoder": "float32"}, "steps": 2}
+    wanted = [
+        GenerationRequest(prompt="a", model=str(model), attention="native", seed=seed, **half) for seed in range(3)
+    ]
+    loaded: Any = engine.load(engine.prepare(wanted[0]))
+    spoilt, original = engine.generate(wanted[1]).latents, loaded.decode
+
+    def overflowing(latents: Tensor) -> Tensor:
+        pixels: Tensor = original(latents)
+        if next(loaded.networks["vae"].parameters()).dtype == torch.float16:
+            near = (latents - spoilt).abs().flatten(1).amax(1) < 1e-3
+            pixels = torch.where(near.view(-1, 1, 1, 1), float("inf"), pixels)
+        return pixels
+
+    loaded.decode, barrier = overflowing, Barrier(3)
+
+    def meet(event: ProgressEvent) -> None:
+        if event.stage == "encode":
+            barrier.wait(60)
+
+    jobs = [engine.submit(each, progress=meet) for each in wanted]
+    found = [job.result(60) for job in jobs]
+    note = "The autoencoder overflowed in float16 and was run again in float32."
+    assert [note in each.notes for each in found] == [False, True, False]
+    assert all(each.images for each in found)
 
 
 SECOND_IS_NAN = """

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost, ProgressEvent
 from latentry._guidance._rows import Rows
-from latentry._jobs import _device
+from latentry._jobs import _shared
 from latentry._jobs._device import Device
+from latentry._jobs._shared import Evaluation, Shared
 from latentry.models import Conditioning
 
 LONG = 60.0
@@ -104,19 +105,19 @@ class Network:
         return 2 * x
 
 
-def asked(network: Any, *values: float, timestep: float = 1.0, length: int = 1) -> Rows:
+def asked(network: Any, *values: float, timestep: float = 1.0, length: int = 1) -> Evaluation:
     x = torch.tensor(values).view(-1, 1, 1, 1)
-    return Rows(network, x, timestep, Conditioning({"text": torch.zeros(len(values), length)}))
+    return Evaluation(Rows(network, x, timestep, Conditioning({"text": torch.zeros(len(values), length)})))
 
 
-def answers(device: Device, several: Sequence[Rows]) -> list[Any]:
+def answers(device: Device, several: Sequence[Shared]) -> list[Any]:
     """What each gets, where all are members before the first asks."""
     together = Barrier(len(several))
 
-    def ask(rows: Rows) -> Any:
+    def ask(rows: Shared) -> Any:
         with device.sampling():
             together.wait(LONG)
-            return device.predict(rows).exception(LONG) or device.predict(rows).result(LONG).flatten().tolist()
+            return device.share(rows).exception(LONG) or device.share(rows).result(LONG).flatten().tolist()
 
     with ThreadPoolExecutor(len(several)) as pool:
         return list(pool.map(ask, several))
@@ -149,7 +150,7 @@ def test_where_memory_runs_out_the_pass_is_halved_and_stays_so() -> None:
 
 def test_with_more_rows_than_fit_every_run_is_in_each_third_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven runs of one row, three rows to a pass: nobody is overtaken."""
-    monkeypatch.setattr(_device, "MOST_ROWS", 3)
+    monkeypatch.setattr(_shared, "MOST_ROWS", 3)
     network, device = Network(), Device()
     barrier = Barrier(7)
 
@@ -157,7 +158,7 @@ def test_with_more_rows_than_fit_every_run_is_in_each_third_pass(monkeypatch: py
         with device.sampling():
             barrier.wait(LONG)
             for _ in range(6):
-                device.predict(asked(network, value)).result(LONG)
+                device.share(asked(network, value)).result(LONG)
 
     with ThreadPoolExecutor(7) as pool:
         list(pool.map(run, range(7)))
@@ -172,11 +173,11 @@ def test_a_run_that_is_away_or_gone_is_not_waited_for() -> None:
     network, device = Network(), Device()
     with device.sampling():
         with device.sampling():
-            asking = device.predict(asked(network, 1))
+            asking = device.share(asked(network, 1))
             assert not wait([asking], 0.05).done
         assert asking.result(LONG).item() == 2
         with device.sampling():
-            asking = device.predict(asked(network, 1))
+            asking = device.share(asked(network, 1))
             assert not wait([asking], 0.05).done
             with device.away():
                 assert asking.result(LONG).item() == 2
@@ -190,7 +191,7 @@ def test_a_pass_fits_into_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 12 * gib)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10 * gib)
     x = SimpleNamespace(device=torch.device("cuda"), shape=(1, 4, side, side), element_size=lambda: 2)
-    assert min(_device._fitting(x), _device.MOST_ROWS) == rows  # type: ignore[arg-type]
+    assert min(_shared.fitting(x), _shared.MOST_ROWS) == rows  # type: ignore[arg-type]
 
 
 def test_work_is_done_while_runs_are_waited_for() -> None:
@@ -204,7 +205,7 @@ def test_work_is_done_while_runs_are_waited_for() -> None:
 def test_what_is_given_up_is_not_computed() -> None:
     network, device = Network(), Device()
     with device.sampling(), device.sampling():
-        assert device.predict(asked(network, 1)).cancel()
-        one, other = device.predict(asked(network, 2)), device.predict(asked(network, 3))
+        assert device.share(asked(network, 1)).cancel()
+        one, other = device.share(asked(network, 2)), device.share(asked(network, 3))
         assert one.result(LONG).tolist() + other.result(LONG).tolist() == [[[[4.0]]], [[[6.0]]]]
     assert network.passes == [[2, 3]]

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import torch
+from torch import Tensor
 
 from latentry._attention._available import AvailableBackends
 from latentry._attention._guard import AttentionGuard
@@ -27,6 +28,7 @@ from latentry._generate._batch._decode import (
     hand_out,
     ignore,
     in_float32,
+    to_drawn,
     to_result,
 )
 from latentry._generate._batch._finite import non_finite
@@ -187,11 +189,13 @@ class Drawing:
                     reporting = BatchProgress(self.progress, number, len(batches), setup.steps)
                     served.setup = setup
                     with self._left_out():
-                        enlarge = partial(served.autoencoded, partial(enlarged, model, setup))
-                        sampled = passes(pictures, reporting, done.begun, enlarge)
-                        reporting("decode", setup.steps, "Decoding")
-                        found = served.autoencoded(partial(decode, model, pictures), sampled)
+                        enlarge = partial(served.autoencoded, self._enlarged(model))
+                        with self.company.sampling():
+                            sampled = passes(pictures, reporting, done.begun, enlarge)
+                            reporting("decode", setup.steps, "Decoding")
+                            pixels = served.autoencoded(partial(decode, model, self.company), sampled)
                         self.company.check(batch=True)
+                        found = to_drawn(pictures, sampled, pixels)
                         done.drawn.append(found)
                         notes |= dict.fromkeys(served.setup.notes)
                         hand_out(self.studio.host, found, served.setup, self.given, model, self.finished)
@@ -214,6 +218,9 @@ class Drawing:
         total = len(batches) * setup.steps
         self.progress(ProgressEvent("done", total, total, "Done"))
         return result
+
+    def _enlarged(self, model: Model) -> Callable[[Sampled], Tensor | None]:
+        return lambda sampled: self.company.run(partial(enlarged, model, self.setup, sampled))
 
     def _passes(self, loaded: Sequence[LoadedModel]) -> Passes:
         setup, model = self.setup, loaded[0].model
@@ -266,16 +273,17 @@ class _Served:
             NonFiniteError: the values are not finite in float32 either.
         """
         drawing, model = self._drawing, self._loaded[0].model
-        if (found := drawing.company.run(partial(work, sampled))) is not None:
+        if (found := work(sampled)) is not None:
             return found
         self.setup = in_float32(drawing.setup, model)
         self._stack.close()  # the networks are shared with other threads
-        with ExitStack() as other:
-            self._serve(other, self.setup)
-            found = drawing.company.run(partial(work, sampled))
-        if found is None:
-            raise non_finite(autoencoder_of(model))
-        self._serve(self._stack, drawing.setup)
+        with drawing.company.outside():  # those finish before it is its turn
+            with ExitStack() as other:
+                self._serve(other, self.setup)
+                found = work(sampled)
+            if found is None:
+                raise non_finite(autoencoder_of(model))
+            self._serve(self._stack, drawing.setup)
         return found
 
     def _serve(self, stack: ExitStack, setup: Setup) -> None:

@@ -11,10 +11,12 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from latentry._contract._model import Model
 from latentry._guidance._rows import Rows
 from latentry._jobs._course import OF_THE_JOB, WISHES, Course, Wish
 from latentry._jobs._device import Device
 from latentry._jobs._queue import Due
+from latentry._jobs._shared import Decoding, Evaluation
 
 T = TypeVar("T")
 
@@ -36,12 +38,16 @@ class Company(Protocol):
         """The network's output for rows."""
         ...
 
+    def decode(self, model: Model, latents: Tensor) -> Tensor:
+        """The pixels of latents, (batch, 3, height, width) in −1..1."""
+        ...
+
     def run(self, work: Callable[[], T]) -> T:
-        """Work that takes a network for itself: encoding, decoding."""
+        """Work that takes a network for itself: encoding."""
         ...
 
     def sampling(self) -> AbstractContextManager[None]:
-        """Around the evaluations of a batch."""
+        """Around the evaluations of a batch and the decoding of its pictures."""
         ...
 
     def outside(self) -> AbstractContextManager[None]:
@@ -66,6 +72,10 @@ class Alone:
     def predict(self, rows: Rows) -> Tensor:
         """In its own pass."""
         return rows.predict()
+
+    def decode(self, model: Model, latents: Tensor) -> Tensor:
+        """By themselves."""
+        return Decoding(model, latents).together([Decoding(model, latents)])[0]
 
     def run(self, work: Callable[[], T]) -> T:
         """At once."""
@@ -106,7 +116,12 @@ class InJob:
         self.check(batch=True)
         if torch.is_grad_enabled():
             return rows.predict()
-        return self._answer(self._device.predict(rows), WISHES)
+        return self._answer(self._device.share(Evaluation(rows)), WISHES)
+
+    def decode(self, model: Model, latents: Tensor) -> Tensor:
+        """With those of other jobs that are finished at the same time."""
+        self.check()
+        return self._answer(self._device.share(Decoding(model, latents)), OF_THE_JOB)
 
     def run(self, work: Callable[[], T]) -> T:
         """Between passes."""

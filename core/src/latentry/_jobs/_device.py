@@ -8,48 +8,41 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from latentry._discovery import is_out_of_memory
-from latentry._guidance._rows import Rows, predict_together
+from latentry._jobs._shared import Shared
 
 T = TypeVar("T")
-MOST_ROWS = 32
-"""Rows of one pass, where memory allows them."""
-VALUES = 16_384
-"""Values that a denoiser holds at once for each position of a latent, with room: counted on meta tensors, without the
-scores that fused attention does not make, they are 3,500 of SD 1.5, 3,100 of SD3 and 10,600 of FLUX."""
-SHARE = 0.5
-"""Of the free memory of a GPU, for the values of one pass."""
 IDLE = 1.0
 """Seconds after which a thread without work ends; the next work starts another."""
 
 
 @dataclass(eq=False)
 class _Asked:
-    """An evaluation that waits for its pass."""
+    """What waits for its pass."""
 
-    rows: Rows
+    work: Shared
     kind: Hashable = field(init=False)
     answer: Future[Tensor] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
-        self.kind = self.rows.kind
+        self.kind = self.work.kind
 
 
 class Device:
     """Runs networks for jobs. A pass begins when all that sample wait for one, so that they go through together.
 
-    The evaluation that has waited longest chooses the network, and takes along those that can share its pass, in the
-    order of their arrival. Where there are more rows than fit, the others are first in the next pass, so that a long
-    run cannot hold up a short one. A pass that fails is repeated in halves, so that a request fails by its
+    What has waited longest chooses the network, decoding before evaluations, and takes along those that can share its
+    pass, in the order of their arrival. Where there are more rows than fit, the others are first in the next pass, so
+    that a long run cannot hold up a short one. A pass that fails is repeated in halves, so that a request fails by its
     own fault alone, and where memory ran out the halves stay the limit.
 
     Attributes:
-        batch_invariant: each evaluation has a pass of its own, and gives the bits that it gives alone.
+        batch_invariant: each has a pass of its own, and gives the bits that it gives alone.
     """
 
     def __init__(self, *, batch_invariant: bool = False) -> None:
@@ -79,16 +72,16 @@ class Device:
         finally:
             self._count(1)
 
-    def predict(self, rows: Rows) -> Future[Tensor]:
-        """Has rows go through their network, in company."""
-        asked = _Asked(rows)
+    def share(self, work: Shared) -> Future[Tensor]:
+        """Has work go through its network, in company."""
+        asked = _Asked(work)
         with self._changed:
             self._asked.append(asked)
             self._wake()
         return asked.answer
 
     def run(self, work: Callable[[], T]) -> Future[T]:
-        """Has work done between two passes: encoding, decoding."""
+        """Has work done between two passes, which takes a network for itself: encoding."""
         done: Future[T] = Future()
 
         def settle() -> None:
@@ -135,29 +128,30 @@ class Device:
 
     def _choose(self) -> list[_Asked]:
         """The evaluations of the next pass, which no longer wait."""
-        first, chosen, rows = self._asked[0], list[_Asked](), 0
+        first = next((asked for asked in self._asked if asked.work.urgent), self._asked[0])
+        chosen, rows, most = [first], first.work.size, self._limit(first.work)
         for asked in self._asked:
-            size = len(asked.rows.x)
-            if asked.kind == first.kind and (not chosen or rows + size <= self._limit(first)):
+            if asked is not first and asked.kind == first.kind and rows + asked.work.size <= most:
                 chosen.append(asked)
-                rows += size
+                rows += asked.work.size
         self._asked = [asked for asked in self._asked if asked not in chosen]
         return [asked for asked in chosen if asked.answer.set_running_or_notify_cancel()]
 
-    def _limit(self, asked: _Asked) -> int:
-        return 0 if self.batch_invariant else min(self._most.get(_place(asked.rows), MOST_ROWS), _fitting(asked.rows.x))
+    def _limit(self, work: Shared) -> int:
+        return 0 if self.batch_invariant else min(self._most.get(work.place, work.most), work.most)
 
     def _make(self, several: Sequence[_Asked]) -> None:
         if not several:
             return
+        first = several[0].work
         try:
-            outputs = predict_together([asked.rows for asked in several])
+            outputs = first.together([asked.work for asked in several])
         except BaseException as error:
             if len(several) == 1:
                 several[0].answer.set_exception(error)
                 return
             if is_out_of_memory(error):
-                self._most[_place(several[0].rows)] = max(1, sum(len(asked.rows.x) for asked in several) // 2)
+                self._most[first.place] = max(1, sum(asked.work.size for asked in several) // 2)
         else:
             for asked, output in zip(several, outputs, strict=True):
                 asked.answer.set_result(output)
@@ -165,17 +159,3 @@ class Device:
         half = len(several) // 2
         self._make(several[:half])
         self._make(several[half:])
-
-
-def _fitting(x: Tensor) -> int:
-    """How many rows of this kind fit into the memory that is free; on a CPU that is the host's matter."""
-    if x.device.type != "cuda":
-        return MOST_ROWS
-    free, _ = torch.cuda.mem_get_info(x.device)
-    free += torch.cuda.memory_reserved(x.device) - torch.cuda.memory_allocated(x.device)
-    return max(1, int(SHARE * free / (VALUES * x.shape[-2] * x.shape[-1] * x.element_size())))
-
-
-def _place(rows: Rows) -> tuple[Any, ...]:
-    """What the memory of a pass depends on besides the number of rows."""
-    return id(rows.model), tuple(rows.x.shape[1:])

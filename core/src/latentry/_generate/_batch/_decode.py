@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import torch
 from PIL.Image import Image
+from torch import Tensor
 
-from latentry._contract._inference import inference
 from latentry._contract._model import Model
-from latentry._discovery import PluginHost, plugin_call
+from latentry._discovery import PluginHost
 from latentry._generate._batch._finite import Source, all_finite, dtype_of, non_finite
 from latentry._generate._batch._images import to_pictures
 from latentry._generate._batch._loop import Sampled
 from latentry._generate._batch._paste import paste_kept
 from latentry._generate._parameters import parameters
+from latentry._jobs._company import Company
 from latentry._request._given_noise import GivenNoise
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup
@@ -44,11 +45,15 @@ class Drawn(NamedTuple):
     pictures: list[Image]
 
 
-def decode(model: Model, indices: Sequence[int], sampled: Sampled) -> Drawn | None:
-    """Decodes one batch. None where the autoencoder gave values that are not finite."""
-    with plugin_call(model), inference():
-        pixels = model.decode(sampled.latents)
-    return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels)) if all_finite((pixels,)) else None
+def decode(model: Model, company: Company, sampled: Sampled) -> Tensor | None:
+    """The pixels of one batch. None where the autoencoder gave values that are not finite."""
+    pixels = company.decode(model, sampled.latents)
+    return pixels if all_finite((pixels,)) else None
+
+
+def to_drawn(indices: Sequence[int], sampled: Sampled, pixels: Tensor) -> Drawn:
+    """One batch, with its pictures."""
+    return Drawn(indices, sampled.to(torch.device("cpu")), to_pictures(pixels))
 
 
 def in_float32(setup: Setup, model: Model) -> Setup:

@@ -211,6 +211,30 @@ def test_what_is_wrong_is_said_in_words_of_who_sent_it(server: Running) -> None:
         assert "object at 0x" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"size": "0x64"}, "size"),
+        ({"size": "65x64"}, "size"),
+        ({"size": "64x65"}, "size"),
+        ({"size": "99999x99999"}, "size"),
+        ({"size": "large"}, "size"),
+        ({"latentry": {"width": 65, "height": 64}}, "width"),
+    ],
+)
+def test_a_size_is_refused_by_the_field_that_it_came_in(server: Running, body: dict[str, Any], field: str) -> None:
+    for path, sent in (
+        ("generations", {"json": {"prompt": "a", **body}}),
+        ("edits", {"data": {"prompt": "a", "size": body.get("size", "")}, "files": {"image": png(64, 64)}}),
+    ):
+        if path == "edits" and field != "size":
+            continue
+        answer = server.ask("POST", f"/v1/images/{path}", **sent)
+        assert answer.status_code in (403, 422), answer.text
+        assert (answer.json()["field"], answer.json()["error"]["param"]) == (field, field), answer.text
+        assert "width" not in answer.json()["what"], answer.text
+
+
 def test_base64_may_be_wrapped_into_lines(server: Running) -> None:
     wrapped = base64.encodebytes(png(64, 64)).decode()
     assert "\n" in wrapped.strip()

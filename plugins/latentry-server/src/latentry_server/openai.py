@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image, ImageChops
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latentry import GenerationRequest, OptionError
+from latentry import GenerationRequest, LatentryError, OptionError
 from latentry_server.errors import Missing, option_error
 from latentry_server.pictures import read_picture, to_base64
 from latentry_server.record import Record
@@ -72,11 +73,28 @@ class Asked(BaseModel):
                 raise OptionError(f"The size cannot be {self.size!r}.", remedy="Give auto or 512x512.", field="size")
             fields |= {"width": int(match[1]), "height": int(match[2])}
         try:
-            return GenerationRequest(**{**fields, **self.latentry})
-        except ValidationError as error:
-            raise option_error(error) from error
+            with self.naming_size():
+                return _request({**fields, **self.latentry})
         except TypeError as error:
             raise OptionError("The name of an extra field is not valid.", why=str(error), field="latentry") from error
+
+    @contextmanager
+    def naming_size(self) -> Iterator[None]:
+        """An error inside about the width or the height names the field that they came from."""
+        try:
+            yield
+        except LatentryError as error:
+            if error.field in {"width", "height"} - self.latentry.keys():
+                error.what = error.what.replace(f"{error.field}: ", "size: ", 1)
+                error.field = "size"
+            raise
+
+
+def _request(fields: dict[str, Any]) -> GenerationRequest:
+    try:
+        return GenerationRequest(**fields)
+    except ValidationError as error:
+        raise option_error(error) from error
 
 
 def openai_router(service: Service) -> APIRouter:
@@ -132,10 +150,11 @@ def openai_router(service: Service) -> APIRouter:
 async def _answer(
     service: Service, client: Request, body: Asked, wanted: Wanted, operation: Operation = "image_generation"
 ) -> Response:
-    record = await service.submit(wanted, "openai")
-    if body.stream:
-        return event_stream(followed_by_owner(record, _events(record, body, operation)))
-    await drawn_for(record, client)
+    with body.naming_size():
+        record = await service.submit(wanted, "openai")
+        if body.stream:
+            return event_stream(followed_by_owner(record, _events(record, body, operation)))
+        await drawn_for(record, client)
     suffix = SUFFIX[body.output_format or "png"]
     files = [await asyncio.to_thread(one.encoded, suffix) for _, one in sorted(record.pictures.items())]
     about = {"output_format": body.output_format or "png", "size": _size(record), "usage": NO_TOKENS}

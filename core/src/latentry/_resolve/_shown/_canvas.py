@@ -86,8 +86,12 @@ def choose_canvas(
     else:
         size = drawable(inputs.image.size, checkpoint, width, height)
     policy.check("pixels", size[0] * size[1], "width")
-    with plugin_call(checkpoint):
-        latent_shape = checkpoint.latent_shape(*size)
+    try:
+        with plugin_call(checkpoint):
+            latent_shape = checkpoint.latent_shape(*size)
+    except OptionError as error:
+        error.field = error.field or "width"
+        raise
     return Canvas(size, latent_shape, inputs.fitted(*size), chosen, tuple(inputs.notes(size)))
 
 

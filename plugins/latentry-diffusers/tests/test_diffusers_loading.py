@@ -180,13 +180,26 @@ def test_an_autoencoder_whose_file_holds_float32_stays_so_beside_float16(folder:
     assert {tensor.dtype for tensor in found.state_dict().values()} == {torch.float32}
 
 
-def test_float32_begins_where_results_do_not_depend_on_it(copy: Path) -> None:
-    """Whatever lies before it in the file."""
+def test_float32_is_copied_only_where_results_depend_on_where_it_lies(folder: Path, copy: Path) -> None:
+    """Whatever lies before it in the file: what a single row is multiplied with is aligned, the rest stays there."""
+    wanted, ids = load(folder, "projected")[0]["text_encoder_2"], torch.arange(24)[None] * 2
+    before = {key: tensor.clone() for key, tensor in load_file(weights(copy, "projected")).items()}
     for more in range(4):
-        tensors = {key: tensor.clone() for key, tensor in load_file(weights(copy, "clip")).items()}
-        save_file({**tensors, "a": torch.zeros(more)}, weights(copy, "clip"), metadata={"format": "pt"})
-        found = load(copy, "clip")[0]["text_encoder"].state_dict()
-        assert not any(tensor.data_ptr() % 64 for tensor in found.values())
+        save_file({**before, "a": torch.zeros(more)}, weights(copy, "projected"), metadata={"format": "pt"})
+        network = load(copy, "projected")[0]["text_encoder_2"]
+        with torch.inference_mode():
+            assert torch.equal(network(ids).text_embeds, wanted(ids).text_embeds)
+        content = weights(copy, "projected").read_bytes()
+        start = 8 + int.from_bytes(content[:8], "little")
+        with weights(copy, "projected").open("r+b") as stream:
+            stream.seek(start)
+            stream.write(bytes(len(content) - start))
+        found = network.state_dict()
+        inside = {name for name in found if ".layers." in name and name.endswith("weight") and "norm" not in name}
+        inside |= {name for name in found if "embedding.weight" in name}
+        assert len(inside) == 3 * 6 + 2
+        assert not any(found[name].any() for name in inside)  # what is written to the file shows in them
+        assert not any(found[name].data_ptr() % 64 for name in found.keys() - inside)
 
 
 SPOILT: dict[str, tuple[str, Callable[[Path], object], str]] = {

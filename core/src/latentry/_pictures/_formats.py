@@ -50,7 +50,9 @@ def check_writable(wanted: Format) -> None:
     """
     from PIL import Image
 
-    Image.init()
+    Image.preinit()
+    if wanted.name not in Image.SAVE:
+        Image.init()  # fifty modules, of which PNG and JPEG need none
     if wanted.name not in Image.SAVE:
         raise OptionError(
             f"The installed Pillow cannot write {wanted.name} files.",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry import ModelError
-from latentry.models import LoadReport
+from latentry.models import LoadReport, layers_in_blocks
 from latentry_diffusers.bundle.known_tensors import is_useless
 from latentry_diffusers.bundle.networks import common_name
 from latentry_diffusers.bundle.open import Bundle
@@ -29,10 +29,10 @@ def load_bundle(bundle: Bundle, device: torch.device, dtypes: Dtypes) -> tuple[d
     """Loads the networks onto the device, by part, with a report on their tensors.
 
     All are built and checked against the headers before the first tensor is read, and at most one tensor is in memory
-    twice at any time. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32
-    and not aligned there: the same weights give the same numbers, bit for bit, whatever file they come from.
-    The layers of an autoencoder in float32 beside networks in float16 keep what the file holds in half precision, and
-    cast it when they run.
+    twice at any time. On the CPU a tensor that keeps its dtype stays in the memory-mapped file, unless it is float32,
+    not aligned there, and may be multiplied with a single row: the same weights give the same numbers, bit for bit,
+    whatever file they come from, for pictures of more than one token. The layers of an autoencoder in float32 beside
+    networks in float16 keep what the file holds in half precision, and cast it when they run.
 
     Args:
         bundle: the parts.
@@ -113,24 +113,37 @@ def fill(
     held = with_narrow(network, part) if narrow else frozenset()
     rounded = kept_smaller(network, part, weights)
     blocks = _blocks(network, part, dtype, rounded)
+    anywhere = _anywhere(network)
     given: dict[str, Tensor] = {}  # T5 holds one tensor under two names
-    for name, empty in network.state_dict(keep_vars=True).items():
-        common = common_name(name)
-        if common not in given:
-            implied = common in part.implied
-            tensor = (
-                torch.eye(*empty.shape) if implied else _read(part, common, weights if name in rounded else "plain")
-            )
-            keep = name in blocks and is_quantised(tensor)
-            own = tensor.dtype if name in held else _dtype(network, name, dtype)
-            moved = _moved(tensor, device, own, keep=keep)
-            given[common] = moved if keep else moved.reshape(empty.shape)
-            if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
-                given[common] = nn.Parameter(given[common], requires_grad=False)
-        owner, _, leaf = name.rpartition(".")
-        setattr(network.get_submodule(owner), leaf, given[common])
-    part.weights.close()
+    tensors = network.state_dict(keep_vars=True)
+    # what may be copied comes first, out of a mapping that goes with its pages
+    for chosen in ([name for name in tensors if (name in anywhere) is stays] for stays in (False, True)):
+        for name in chosen:
+            empty, common = tensors[name], common_name(name)
+            if common not in given:
+                implied = common in part.implied
+                tensor = (
+                    torch.eye(*empty.shape) if implied else _read(part, common, weights if name in rounded else "plain")
+                )
+                keep = name in blocks and is_quantised(tensor)
+                own = tensor.dtype if name in held else _dtype(network, name, dtype)
+                moved = _moved(tensor, device, own, keep=keep)
+                moved = moved.clone() if name not in anywhere and _is_misaligned(moved) else moved
+                given[common] = moved if keep else moved.reshape(empty.shape)
+                if isinstance(empty, nn.Parameter) and not isinstance(given[common], nn.Parameter):
+                    given[common] = nn.Parameter(given[common], requires_grad=False)
+            owner, _, leaf = name.rpartition(".")
+            setattr(network.get_submodule(owner), leaf, given[common])
+        part.weights.close()
     _fill_tables(network, device)
+
+
+def _anywhere(network: nn.Module) -> frozenset[str]:
+    """The weights that may lie anywhere in memory: of embeddings, which are looked up, and of layers in blocks, which
+    multiply one row for each token. A product with a single row, as of times and pooled texts, depends on it.
+    """
+    embeddings = (name for name, module in network.named_modules() if type(module) is nn.Embedding)
+    return frozenset(f"{layer}.weight" for layer in (*layers_in_blocks(network), *embeddings))
 
 
 def _read(part: Part, name: str, weights: str) -> Tensor:
@@ -161,8 +174,7 @@ def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype, *, keep: bo
         return as_blocks(tensor).to(device)
     if is_quantised(tensor):
         tensor = dequantised(tensor, dtype)
-    moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-    return moved.clone() if _is_misaligned(moved) else moved
+    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
 
 
 def _is_misaligned(tensor: Tensor) -> bool:

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ WAYS = {
 }
 SIZES = {"sd15": ("latentry_sd", "sd15"), "sdxl": ("latentry_sdxl", "base")}
 """The package of the family and the variant."""
-ENDS = ("loaded", "used")
+ENDS, KINDS = ("loaded", "used"), (("s", 2, "s"), ("cpu_s", 2, "s"), ("mb", 0, "MB"))
 INDEX = {
     "feature_extractor": [None, None],
     "requires_safety_checker": False,
@@ -51,6 +51,19 @@ INDEX = {
 
 def main() -> None:
     """Measures every way, and prints a table or JSON."""
+    given = parser().parse_args()
+    if given.child and given.child[0] == "write":
+        write(Path(given.child[2]), given.size, getattr(importlib.import_module("torch"), given.stored))
+        return
+    if given.child:
+        print(json.dumps(measure(*given.child, given.dtype, given.device, given.size)))
+        return
+    found = measured(given)
+    print(json.dumps(found, indent=2) if given.json else table(found))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of what can be asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", default="sd15", choices=SIZES)
     parser.add_argument("--stored", default="float16", help="dtype of the files")
@@ -60,13 +73,11 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="folder to write it to, or where it was written")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child and given.child[0] == "write":
-        write(Path(given.child[2]), given.size, getattr(importlib.import_module("torch"), given.stored))
-        return
-    if given.child:
-        print(json.dumps(measure(*given.child, given.dtype, given.device, given.size)))
-        return
+    return parser
+
+
+def measured(given: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for, and a row for each way: medians of the runs after the first."""
     ways = {name: way for name, way in WAYS.items() if given.size == "sd15" or way[0] == "folder"}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as temporary:
@@ -80,14 +91,20 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name, found in runs.items():  # the first of each warms caches
         rows.append({"way": name, **{key: statistics.median(run[key] for run in found[1:]) for key in found[0]}})
-    if given.json:
-        about = {"size": given.size, "stored": given.stored, "dtype": given.dtype}
-        print(json.dumps({**about, "device": given.device, "rows": rows}, indent=2))
-        return
-    print(f"{'':<30}{'loaded':>10}{'processor':>12}{'peak':>10}{'used':>10}{'processor':>12}{'peak':>10}")
-    for row in rows:
-        cells = (f"{row[f'{end}_s']:>8.2f} s{row[f'{end}_cpu_s']:>10.2f} s{row[f'{end}_mb']:>7,.0f} MB" for end in ENDS)
-        print(f"{row['way']:<30}{''.join(cells)}")
+    about = {name: getattr(given, name) for name in ("size", "stored", "dtype", "device")}
+    return {**about, "rows": rows}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    about = f"{found['size']}, {found['stored']} files run in {found['dtype']}"
+    heads = [about, *("loaded", "processor", "peak") * 2]
+    heads[4] = "every weight used, two evaluations"
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for row in found["rows"]:
+        cells = [f"{row[f'{end}_{kind}']:,.{digits}f} {unit}" for end in ENDS for kind, digits, unit in KINDS]
+        lines.append(f"| {' | '.join([row['way'], *cells])} |")
+    return "\n".join(lines)
 
 
 def _run(way: str, form: str, checkpoint: Path, given: argparse.Namespace) -> dict[str, float]:

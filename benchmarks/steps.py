@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any, Literal
@@ -70,11 +70,15 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = list(measured(given.names or list(PEERS), given.repeats))
-    if given.json:
-        print(json.dumps(rows, indent=2))
-        return
-    print(f"| scheduler | {' | '.join(WAYS)} | diffusers | exact / diffusers | fused / diffusers | goal |")
-    print(f"|{'---|' * (len(WAYS) + 5)}")
+    print(json.dumps(rows, indent=2) if given.json else table(rows))
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        f"| scheduler | {' | '.join(WAYS)} | diffusers | exact / diffusers | fused / diffusers | goal |",
+        f"|{'---|' * (len(WAYS) + 5)}",
+    ]
     for row in rows:
         peer, name = row["diffusers"], row["scheduler"]
         own = [f"{row[way]:.0f}" if way in row else "" for way in WAYS]
@@ -82,7 +86,8 @@ def main() -> None:
         lone = [row.get(f"{way}, no guard", row[way]) for way in ("exact", "fused")]
         goal = "50 µs" if name in MICROSECONDS else f"{GOALS.get(name, GOAL):.2f}"
         last = ["–"] * 3 if peer is None else [f"{peer:.0f}", *(f"{time / peer:.2f}" for time in lone)]
-        print(f"| {' | '.join([name, *own, *last, goal])} |")
+        lines.append(f"| {' | '.join([name, *own, *last, goal])} |")
+    return "\n".join(lines)
 
 
 def measured(names: list[str], repeats: int) -> Iterator[dict[str, Any]]:

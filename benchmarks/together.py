@@ -197,7 +197,7 @@ def _timed(ways: Mapping[str, Way], wanted: Sequence[Any], rounds: int) -> dict[
 
 def table(found: Mapping[str, Any]) -> str:
     """The figures as Markdown: processor time, which a busy machine changes little, and wall time."""
-    lines = [", ".join(f"{name} {value}" for name, value in found["machine"].items() if value is not None)]
+    lines = [", ".join(f"{name} {value}" for name, value in found.get("machine", {}).items() if value is not None)]
     for kind in ("processor", "wall"):
         ways = list(found["rows"][0][kind])
         ratios = [name for name in ways if name != "jobs"]
@@ -208,7 +208,7 @@ def table(found: Mapping[str, Any]) -> str:
             cells = [row["name"], *(f"{min(row[kind][way]):.1f}" for way in ways)]
             cells += [f"{row[f'{kind}, ratios'][name]:.2f}" for name in ratios] + [f"{row['network'][kind]:.2f}"]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join(lines).lstrip()
 
 
 if __name__ == "__main__":

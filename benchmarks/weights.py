@@ -8,8 +8,10 @@ apart from those in float32, as a share of their spread, over all pictures.
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,27 +51,44 @@ def drawn(host: PluginHost, model: str, kind: str, dtype: str) -> Drawn:
     return Drawn(latents, time.process_time() - begun, engine.loaded()[0].bytes)
 
 
+def measured(models: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """A row for each model, arithmetic and storage."""
+    host = PluginHost()
+    for model in models:
+        exact = drawn(host, model, "plain", "float32")
+        for dtype, kinds in KINDS.items():
+            plain = exact if dtype == "float32" else drawn(host, model, "plain", dtype)
+            for kind in kinds:
+                found = plain if kind == "plain" else drawn(host, model, kind, dtype)
+                yield {
+                    "model": model,
+                    "arithmetic": dtype,
+                    "weights": kind,
+                    "MB": found.bytes / 1e6,
+                    "of plain": found.bytes / plain.bytes,
+                    "processor time": found.seconds / plain.seconds,
+                    "error": float((found.latents - exact.latents).square().mean().sqrt() / exact.latents.std()),
+                }
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The figures as Markdown."""
+    lines = ["| model | arithmetic | weights | MB | of plain | processor time | error |", f"|{'---|' * 7}"]
+    for row in rows:
+        sizes = f"{row['MB']:.1f} | {row['of plain']:.2f} | {row['processor time']:.2f} | {row['error']:.3f}"
+        lines.append(f"| {row['model']} | {row['arithmetic']} | `{row['weights']}` | {sizes} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the table or JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("models", nargs="*", default=list(MODELS), metavar="MODEL")
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    host = PluginHost()
-    print("| model | arithmetic | weights | MB | of plain | processor time | error |")
-    print(f"|{'---|' * 7}")
-    for model in given.models:
-        exact = drawn(host, model, "plain", "float32")
-        for dtype in KINDS:
-            plain = exact if dtype == "float32" else drawn(host, model, "plain", dtype)
-            for kind in KINDS[dtype]:
-                found = plain if kind == "plain" else drawn(host, model, kind, dtype)
-                error = float((found.latents - exact.latents).square().mean().sqrt() / exact.latents.std())
-                sizes = f"{found.bytes / 1e6:.1f} | {found.bytes / plain.bytes:.2f}"
-                print(
-                    f"| {model} | {dtype} | `{kind}` | {sizes} | {found.seconds / plain.seconds:.2f} | {error:.3f} |",
-                    flush=True,
-                )
+    rows = list(measured(given.models))
+    print(json.dumps(rows, indent=2) if given.json else table(rows))
 
 
 if __name__ == "__main__":

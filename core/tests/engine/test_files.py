@@ -6,7 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -27,9 +27,10 @@ from latentry import (
 from latentry._files._finding._access import Access
 from latentry._files._finding._locate import Located, locate
 from latentry._files._finding._parts import NO_PARTS, PartSources
+from latentry._files._finding._repository import own_files
 from latentry._files._fingerprint import Fingerprints
 from latentry._files._safety import check_weights
-from latentry.models import fingerprint
+from latentry.models import fingerprint, model_files
 
 HOST = toy_host()
 
@@ -143,7 +144,7 @@ def test_without_a_model_source_it_says_what_to_install() -> None:
 
 
 SHELF = """
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from latentry import ModelSourceSpec, hookimpl
 from latentry.models import ResolvedPath
 
@@ -457,3 +458,18 @@ def test_a_second_recipe_hashes_no_file(host: PluginHost, model: str, monkeypatc
     monkeypatch.setattr("latentry._files._fingerprint._digest", None)
     assert engine.generate(request).recipes == first
     assert {recipe.model for recipe in first} == {expected}
+
+
+def test_the_files_of_a_model_are_those_of_their_paths(tmp_path: Path) -> None:
+    """Names as strings, judged by the parts and suffixes that ``pathlib`` sees in them."""
+    names = ["config.json", ".hidden.json", "unet/a.safetensors", "unet/.b.json", "unet/c.d/e.json", "v.1/x.txt", "no"]
+    names += ["unet/model.fp16.safetensors", "unet/model.safetensors", "te/model.fp16.safetensors", ".git/config.json"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    seen = [PurePosixPath(name) for name in names if not any(part.startswith(".") for part in Path(name).parts)]
+    texts = [path for path in seen if path.suffix in (".json", ".txt")]
+    weights = [PurePosixPath("te/model.fp16.safetensors"), PurePosixPath("unet/model.safetensors")]
+    expected = sorted(str(path) for path in (*texts, *weights))
+    assert model_files(names, None) == expected
+    assert [file.relative_to(tmp_path).as_posix() for file in own_files(tmp_path)] == expected

@@ -179,6 +179,7 @@ class Drawing:
         size = 1 if setup.one_by_one else setup.request.batch
         batches = [self.indices[i : i + size] for i in range(0, len(self.indices), size)]
         failure: NonFiniteError | None = None
+        given: GenerationResult | None = None
         notes = dict.fromkeys(setup.notes)
         with _Served(self, loaded) as served, reporting_out_of_memory("sampling"):
             if setup.inputs.image is not None:
@@ -198,7 +199,7 @@ class Drawing:
                         found = to_drawn(pictures, sampled, pixels)
                         done.drawn.append(found)
                         notes |= dict.fromkeys(served.setup.notes)
-                        hand_out(self.studio.host, found, served.setup, self.given, model, self.finished)
+                        given = hand_out(self.studio.host, found, served.setup, self.given, model, self.finished)
                     done.batches, done.begun = number + 1, None
             except NonFiniteError as error:
                 failure = error
@@ -209,7 +210,10 @@ class Drawing:
                 done.begun = halted.begun
                 raise
         notes |= dict.fromkeys(note for guard in served.guards for note in guard.notes)
-        result = to_result(self.studio.host, done.drawn, setup, self.given, tuple(notes), model)
+        if given is not None and len(done.drawn) == 1:
+            result: GenerationResult | None = replace(given, notes=tuple(notes))
+        else:
+            result = to_result(self.studio.host, done.drawn, setup, self.given, tuple(notes), model)
         if failure is not None:
             failure.finished = result
             raise failure

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from posixpath import splitext
 
 from latentry._errors import ModelError
 from latentry._files._formats import WEIGHT_SUFFIXES, is_index, shards_of
@@ -34,22 +35,23 @@ def own_files(path: Path) -> list[Path]:
         return [path]
     index = path / PIPELINE
     text = index.read_text(encoding="utf-8") if index.is_file() else None
-    names = [file.relative_to(path).as_posix() for file in _files_in(path)]
-    return [path / name for name in model_files(names, text)]
+    return [path / name for name in model_files(_files_in(path), text)]
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """The files in a folder and in those below it; folders that cannot be read hold nothing.
+def _files_in(folder: Path) -> list[str]:
+    """The files in a folder and in those below it, relative to it, with ``/``.
+
+    Folders that cannot be read hold nothing.
 
     Raises:
         ModelError: there are too many for a model.
     """
-    folders, files, seen = deque([(folder, DEPTH)]), list[Path](), 0
+    folders, files, seen = deque([("", DEPTH)]), list[str](), 0
     while folders:
         here, deeper = folders.popleft()
         try:
-            with os.scandir(here) as found:
-                entries = [(Path(entry), *_file_or_folder(entry)) for entry in found]
+            with os.scandir(folder / here) as found:
+                entries = [(here + entry.name, *_file_or_folder(entry)) for entry in found]
         except OSError:
             continue
         seen += len(entries)
@@ -59,8 +61,8 @@ def _files_in(folder: Path) -> list[Path]:
                 why=f"It holds more than {MOST_ENTRIES} files and folders.",
                 remedy="Give the folder that holds the model itself.",
             )
-        files += [path for path, is_file, _ in entries if is_file]
-        folders += [(path, deeper - 1) for path, _, is_folder in entries if deeper and is_folder]
+        files += [name for name, is_file, _ in entries if is_file]
+        folders += [(f"{name}/", deeper - 1) for name, _, is_folder in entries if deeper and is_folder]
     return files
 
 
@@ -93,17 +95,19 @@ def model_files(names: Iterable[str], index: str | None, *, weights: bool = True
         weights: False for configurations and vocabularies alone.
     """
     parts = None if index is None else _pipeline_parts(index)
+    places = None if parts is None else {*parts, ""}
     texts: list[str] = []
-    stores: dict[str, list[PurePosixPath]] = defaultdict(list)
-    for path in map(PurePosixPath, names):
-        place = path.parent.as_posix()
-        if any(part.startswith(".") for part in path.parts) or (parts is not None and place not in {*parts, "."}):
+    stores: dict[str, list[str]] = defaultdict(list)
+    for name in names:  # strings: paths take several times as long, and every request comes through here
+        place, _, last = name.rpartition("/")
+        if f"/{name}".find("/.") >= 0 or (places is not None and place not in places):
             continue
-        if path.suffix in TEXTS:
-            texts.append(str(path))
-        elif weights and path.suffix in WEIGHT_SUFFIXES and (parts is None or place != "."):
-            stores[place].append(path)
-    return sorted((*texts, *(str(path) for files in stores.values() for path in _one_set(files))))
+        suffix = splitext(last)[1]
+        if suffix in TEXTS:
+            texts.append(name)
+        elif weights and suffix in WEIGHT_SUFFIXES and (parts is None or place):
+            stores[place].append(name)
+    return sorted((*texts, *(name for files in stores.values() for name in _one_set(files))))
 
 
 def undescribed_weights(names: Iterable[str]) -> list[str]:
@@ -113,6 +117,7 @@ def undescribed_weights(names: Iterable[str]) -> list[str]:
     return [] if described else sorted(str(path) for path in paths if path.suffix in WEIGHT_SUFFIXES)
 
 
-def _one_set(files: list[PurePosixPath]) -> list[PurePosixPath]:
-    usual = [path for path in files if _USUAL.fullmatch(path.name)]
-    return usual or [path for path in files if not _PRECISION.fullmatch(path.name)] or files
+def _one_set(files: list[str]) -> list[str]:
+    last = {name: name.rpartition("/")[2] for name in files}
+    usual = [name for name in files if _USUAL.fullmatch(last[name])]
+    return usual or [name for name in files if not _PRECISION.fullmatch(last[name])] or files

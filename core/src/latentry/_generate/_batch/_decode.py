@@ -94,9 +94,12 @@ def to_result(
     )
 
 
-def hand_out(host: PluginHost, batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished) -> None:
-    """Gives the result of one batch away."""
+def hand_out(
+    host: PluginHost, batch: Drawn, setup: Setup, given: GivenNoise, model: Model, finished: Finished
+) -> GenerationResult | None:
+    """Gives the result of one batch away, and returns it; None where nobody wants it."""
     if finished is ignore:
-        return
+        return None
     if (result := to_result(host, [batch], setup, given, setup.notes, model)) is not None:
         finished(result)
+    return result

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(given.threads)
     found: dict[str, Any] = {"machine": machine(given.threads)}
     for name in given.parts:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
         part: Part = PARTS[name]
         found[name] = part.measure(given)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -87,3 +88,26 @@ def test_the_gpu_part_runs_whole_on_a_cpu(tmp_path: Path) -> None:
         assert min(found[way]["evaluation_s"], found[way]["floor_s"]) > 0
         assert found[way]["pictures_per_s"] > 0
     assert "failed" in found["latentry, flash, eager"]
+
+
+def test_only_the_tables_of_measured_parts_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    spec = importlib.util.spec_from_file_location("benchmarks_main", FOLDER / "__main__.py")
+    assert spec is not None and spec.loader is not None
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    blocks = "<!-- benchmarks: {0} -->\n{1}\n<!-- end of {0} -->\n"
+    page = f"a\n{blocks.format('warm', 'old')}b\n{blocks.format('first', 'kept')}"
+    renewed = command.renewed(page, {"warm": "| new |", "steps": "nowhere"})
+    assert renewed == page.replace("old", "| new |")
+    assert command.renewed(renewed, {"warm": "| new |"}) == renewed
+
+
+def test_every_part_has_one_place_in_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from _parts import PARTS  # type: ignore[import-not-found]
+
+    root = FOLDER.parent
+    pages = "".join((root / page).read_text() for page in ("docs/speed.md", "docs/memory.md", "benchmarks/README.md"))
+    for name in PARTS:
+        assert pages.count(f"<!-- benchmarks: {name} -->\n") == pages.count(f"<!-- end of {name} -->") == 1

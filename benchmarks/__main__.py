@@ -7,7 +7,7 @@ fewer models and rounds, and the smallest checkpoint::
     python benchmarks                      # or: tox -e bench
     python benchmarks --quick --json
     python benchmarks warm --rounds 20 --json
-    python benchmarks warm --capture script
+    python benchmarks warm --capture auto
     python benchmarks steps loading
     python benchmarks --write              # renews the tables of the pages, where a part has one
 """
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("docs/speed.md", "docs/memory.md", "benchmarks/README.md", "README.md")
 SUMMARY = ("warm", "captured", "first")
 """The parts of the README's line."""
+CAPTURES = ("off", "auto", "graph", "script", "compile")
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--same-prompt", action="store_true", help="so that our encoded prompts are used again")
-    parser.add_argument("--capture", choices=("off", "script", "compile"), default="off", help="of the warm part")
+    parser.add_argument("--capture", choices=CAPTURES, default="off", help="of the warm part")
     parser.add_argument("--fast", action="store_true", help="additions in another order, in the warm part")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {', '.join(PAGES)}")
@@ -99,7 +100,7 @@ def summary(found: Mapping[str, Any]) -> str:
     mean = {name: sum(row["median"] for row in found[name]) / len(found[name]) for name in SUMMARY}
     return (
         f"- **Fast.** Around the same networks a warm picture takes {mean['warm']:.2f} of diffusers' time, "
-        f"{mean['captured']:.2f} with `--capture script`,\n  and the first one of a process {mean['first']:.2f} "
+        f"{mean['captured']:.2f} with `--capture graph`,\n  and the first one of a process {mean['first']:.2f} "
         "([figures](docs/speed.md))."
     )
 

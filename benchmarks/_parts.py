@@ -41,7 +41,7 @@ def fast(given: argparse.Namespace) -> Rows:
 
 def captured(given: argparse.Namespace) -> Rows:
     """As graphs."""
-    return warm(given, fast=False, capture="script")
+    return warm(given, fast=False, capture="graph")
 
 
 def first(given: argparse.Namespace) -> Rows:
@@ -127,7 +127,7 @@ def _own_table(module: str) -> Callable[[Any], str]:
 PARTS: Mapping[str, Part] = {
     "warm": Part(warm, _warm_table("a warm picture, 20 steps")),
     "fast": Part(fast, _warm_table("a warm picture with `--fast`, 20 steps")),
-    "captured": Part(captured, _warm_table("a warm picture with `--capture script`, 20 steps")),
+    "captured": Part(captured, _warm_table("a warm picture with `--capture graph`, 20 steps")),
     "first": Part(first, _first_table),
     "steps": Part(steps, _own_table("steps")),
     "loading": Part(loading, lambda rows: "\n\n".join(map(_own_table("loading"), rows))),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -17,25 +17,24 @@ class NotCapturable(Exception):
     """A call that cannot be captured, with the reason."""
 
 
-@dataclass(frozen=True)
-class TensorKind:
+class TensorKind(NamedTuple):
     """All that a captured graph depends on of a tensor."""
 
     shape: tuple[int, ...]
+    stride: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
 
 
-@dataclass(frozen=True)
-class Container:
-    """A tuple, a list or a dict."""
+class Container(NamedTuple):
+    """A tuple, a list, a dict or a frozen dataclass."""
 
     make: type
-    keys: tuple[str, ...]
+    keys: tuple[Any, ...]
     items: tuple[Kind, ...]
 
 
-Kind = TensorKind | Container | bool | int | float | str | torch.dtype | torch.device | None
+Kind = TensorKind | Container | frozenset[int] | bool | int | float | str | torch.dtype | torch.device | None
 """The kind of an argument: its structure, with tensors described and constants as they are."""
 
 
@@ -46,14 +45,21 @@ def kind_of(value: Any, tensors: list[Tensor]) -> Kind:
         NotCapturable: it holds something else than tensors and constants.
     """
     if isinstance(value, Tensor):
+        if value.layout is not torch.strided:
+            raise NotCapturable(f"an argument is {value.layout}")
         tensors.append(value)
-        return TensorKind(tuple(value.shape), value.dtype, value.device)
+        return TensorKind(value.shape, value.stride(), value.dtype, value.device)
     if isinstance(value, CONSTANTS):
         return cast("Kind", value)
     if type(value) in (tuple, list):
         return Container(type(value), (), tuple(kind_of(item, tensors) for item in value))
     if type(value) is dict:
         return Container(dict, tuple(value), tuple(kind_of(item, tensors) for item in value.values()))
+    if type(value) is frozenset and all(type(item) is int for item in value):
+        return cast("Kind", value)
+    if is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        names = tuple(field.name for field in fields(value) if field.init)
+        return Container(type(value), names, tuple(kind_of(getattr(value, name), tensors) for name in names))
     raise NotCapturable(f"an argument is a {type(value).__name__}")
 
 
@@ -63,5 +69,15 @@ def value_of(kind: Kind, tensors: Iterator[Tensor]) -> Any:
         return next(tensors)
     if isinstance(kind, Container):
         items = [value_of(item, tensors) for item in kind.items]
-        return dict(zip(kind.keys, items, strict=True)) if kind.make is dict else kind.make(items)
+        named = dict(zip(kind.keys, items, strict=False))
+        return named if kind.make is dict else kind.make(**named) if is_dataclass(kind.make) else kind.make(items)
     return kind
+
+
+def varied(tensor: Tensor) -> Tensor:
+    """A tensor of the same kind with other values, such as a call could have: integers are permuted."""
+    shape, stride = tensor.shape, tensor.stride()
+    reach = 1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True)) if tensor.numel() else 0
+    flat = tensor.as_strided((reach,), (1,))  # expanded tensors stay so
+    other = flat * 0.875 + 0.0625 if tensor.is_floating_point() or tensor.is_complex() else flat.flip(0)
+    return other.as_strided(shape, stride)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Condition
+from time import thread_time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from latentry._capture._call import Kind, NotCapturable, kind_of
+from latentry._capture._form import form_of, hooks_so_far
 from latentry._capture._ways import Graph, Way, capture
 
 log = logging.getLogger("latentry")
@@ -25,22 +29,59 @@ class Captures:
     Attributes:
         way: how graphs are made.
         after: how many generations a kind of call must have been seen in before it is captured.
+        limit: a kind of call that takes longer is not captured: seconds of processor time of the calling thread.
         generations: begun so far.
         graphs: by kind.
         seen: the first generation of each kind that waits.
+        compared: how often the graph of a kind was compared since it was made, and in which generation at last.
+        took: the least time that a call of each kind that waits has taken.
         notes: what could not be captured, one sentence each.
+        form: of the network that the graphs are of.
     """
 
     way: Way
     after: int = 0
+    limit: float = math.inf
     generations: int = 0
     graphs: dict[Kind, Graph | None] = field(default_factory=dict)
     seen: dict[Kind, int] = field(default_factory=dict)
+    compared: dict[Kind, tuple[int, int]] = field(default_factory=dict)
+    took: dict[Kind, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    form: Hashable = None
 
     def due(self, kind: Kind) -> bool:
         """Whether a kind of call is to be captured now."""
         return self.generations - self.seen.setdefault(kind, self.generations) >= self.after
+
+    def begin(self, network: nn.Module) -> None:
+        """Counts a generation, and drops graphs of what the network was before a host changed it."""
+        self.generations += 1
+        if (form := form_of(network)) != self.form:
+            self.form = form
+            self.graphs.clear()
+
+    def add(self, kind: Kind, graph: Graph) -> None:
+        """Takes a graph that was made now."""
+        self.graphs[kind], self.compared[kind] = graph, (0, self.generations)
+
+    def is_to_compare(self, kind: Kind) -> bool:
+        """Whether a graph is to be compared again: at the call after it was made, and at one of a later generation.
+
+        So a network is found out that reads what is set on it for a call or a generation, and not given to it.
+        """
+        times, generation = self.compared.get(kind, (2, 0))
+        if self.way != "graph" or times > 1 or (times == 1 and generation == self.generations):
+            return False
+        self.compared[kind] = times + 1, self.generations
+        return True
+
+    def timed(self, kind: Kind, call: Callable[[], Any]) -> Any:
+        """What a call gives that is not captured yet."""
+        start = thread_time()
+        output = call()
+        self.took[kind] = min(thread_time() - start, self.took.get(kind, math.inf))
+        return output
 
 
 @contextmanager
@@ -49,7 +90,7 @@ def captured(network: nn.Module, captures: Captures) -> Iterator[None]:
 
     The network's ``forward`` is replaced on the instance; with it gone the network is as it was.
     """
-    captures.generations += 1
+    captures.begin(network)
     forward = network.forward
     if "forward" in vars(network):  # a second request inside the same setting
         yield
@@ -66,22 +107,48 @@ class _Calls:
 
     def __init__(self, network: nn.Module, forward: Callable[..., Any], captures: Captures) -> None:
         self._network, self._forward, self._captures = network, forward, captures
+        self._hooks, self._same = hooks_so_far(), True
         self._idle = Condition()
         self._running = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not self._is_as_it_was():
             return self._forward(*args, **kwargs)
         tensors: list[Tensor] = []
         try:
             kind = kind_of((args, kwargs), tensors)
         except NotCapturable:
             return self._forward(*args, **kwargs)
-        if kind not in self._captures.graphs and self._captures.due(kind):
-            self._capture(kind, tensors, args, kwargs)
-        graph = self._captures.graphs.get(kind)
+        if tensors and torch.is_autocast_enabled(tensors[0].device.type):  # graphs were not made for its dtypes
+            return self._forward(*args, **kwargs)
+        captures, network = self._captures, partial(self._forward, *args, **kwargs)
+        if kind not in captures.graphs and captures.due(kind):
+            output = self._capture(kind, tensors, network)
+            if output is not None:
+                return output
         with self._entered():
-            return self._forward(*args, **kwargs) if graph is None else graph(*tensors)
+            if kind not in captures.graphs:
+                return captures.timed(kind, network)
+            graph = captures.graphs[kind]
+            return network() if graph is None else self._replay(graph, kind, tensors, network)
+
+    def _replay(self, graph: Graph, kind: Kind, tensors: list[Tensor], network: Callable[[], Any]) -> Any:
+        """What a graph returns; where it fails, or is to be compared and differs, what the network does."""
+        compared = self._captures.is_to_compare(kind)
+        try:
+            output = graph(*tensors)
+            if compared:
+                _compare(output, network())
+            return output
+        except Exception as error:
+            self._give_up(kind, error)
+            return network()
+
+    def _is_as_it_was(self) -> bool:
+        """Whether no hook has come into the network since the setting began."""
+        if self._hooks != (so_far := hooks_so_far()):
+            self._hooks, self._same = so_far, form_of(self._network) == self._captures.form
+        return self._same
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -94,25 +161,39 @@ class _Calls:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def _capture(self, kind: Kind, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Captures a kind of call once no thread is inside."""
+    def _capture(self, kind: Kind, tensors: list[Tensor], network: Callable[[], Any]) -> Any:
+        """Captures a kind of call, and returns what the network returns; None where that is not known.
+
+        Torch's own tracers change modules meanwhile, and wait until no thread is inside.
+        """
+        captures = self._captures
         with self._idle:
-            self._idle.wait_for(lambda: not self._running)
-            if kind in self._captures.graphs:
-                return
-            log.info("capturing %s by %s", type(self._network).__name__, self._captures.way)
+            if captures.way != "graph":
+                self._idle.wait_for(lambda: not self._running)
+            if kind in captures.graphs:
+                return None
+            if captures.took.get(kind, 0.0) > captures.limit:
+                captures.graphs[kind] = None
+                return None
+            log.info("capturing %s by %s", type(self._network).__name__, captures.way)
+            expected = network()  # first, so that what a network makes at its first call is there
             try:
-                graph = capture(self._network, self._forward, kind, tensors, self._captures.way)
-                if self._captures.way == "script":
-                    _compare(graph(*tensors), self._forward(*args, **kwargs))
-                self._captures.graphs[kind] = graph
+                graph = capture(self._network, self._forward, kind, tensors, captures.way)
+                if captures.way != "compile":
+                    _compare(graph(*tensors), expected)
+                captures.add(kind, graph)
             except Exception as error:  # torch's tracers raise what they like, and the network itself works
-                self._captures.graphs[kind] = None
-                self._captures.notes.append(
-                    f"{type(self._network).__name__} could not be captured by {self._captures.way} and runs as usual: "
-                    f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-                )
-                log.warning("%s", self._captures.notes[-1])
+                self._give_up(kind, error)
+            return expected
+
+    def _give_up(self, kind: Kind, error: Exception) -> None:
+        captures = self._captures
+        captures.graphs[kind] = None
+        captures.notes.append(
+            f"{type(self._network).__name__} could not be captured by {captures.way} and runs as usual: "
+            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        )
+        log.log(logging.INFO if captures.after else logging.WARNING, "%s", captures.notes[-1])
 
 
 def _compare(ours: Any, theirs: Any) -> None:

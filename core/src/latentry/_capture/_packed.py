@@ -6,12 +6,13 @@ deepest levels, with many channels and few pixels, that takes as long as the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function
 
 OWN = "forward"
 """The instance attribute that overrides the ``forward`` of a layer's class."""
@@ -19,6 +20,8 @@ OWN = "forward"
 
 class PackedConvolution:
     """Takes the place of a convolution's ``forward``; the last bits differ, the layer's weight stays as it is.
+
+    To torch's modes it is one function, so that a recorded network calls it, and not what it had made by then.
 
     What it gives lies in memory with the channels last, also for a contiguous input: the layers behind it must not rely
     on strides (``reshape``, not ``view``). Putting it back would take over half of what is gained.
@@ -38,6 +41,8 @@ class PackedConvolution:
 
     def __call__(self, x: Tensor) -> Tensor:
         """What the layer makes of (batch, channels, height, width)."""
+        if has_torch_function((x,)):
+            return handle_torch_function(self, (x,), x)
         layer = self._layer
         weight = layer.weight
         if not (x.dtype is weight.dtype is torch.float32 and x.is_cpu) or torch.is_grad_enabled() or x.dim() != 4:
@@ -50,6 +55,10 @@ class PackedConvolution:
             self._of = of
         made: Tensor = self._convolve(x, self._ready, layer.bias, *ways, "none", [], "")
         return made
+
+    def release(self) -> None:
+        """Drops the copy; the next call makes another."""
+        self._ready, self._of = self._layer.weight, None
 
 
 def can_be_packed(layer: nn.Module) -> bool:
@@ -74,16 +83,24 @@ def is_available() -> bool:
 
 
 @contextmanager
-def packed(network: nn.Module) -> Iterator[None]:
+def packed(network: nn.Module, known: MutableMapping[nn.Module, PackedConvolution] | None = None) -> Iterator[None]:
     """Runs the network's convolutions with weights in order until the end of the context, when these copies go.
 
     Weights may be changed meanwhile, but not through ``Tensor.data``, which autograd does not count.
+
+    Args:
+        network: it.
+        known: what took the places before, by layer; it does so again, and what is new is added.
     """
+    known = {} if known is None else known
     layers: list[Any] = [layer for layer in network.modules() if can_be_packed(layer)] if is_available() else []
     for layer in layers:
-        layer.__dict__[OWN] = PackedConvolution(layer)
+        if layer not in known:
+            known[layer] = PackedConvolution(layer)
+        layer.__dict__[OWN] = known[layer]
     try:
         yield
     finally:
         for layer in layers:
             del layer.__dict__[OWN]
+            known[layer].release()

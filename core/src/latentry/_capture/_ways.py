@@ -1,6 +1,7 @@
-"""How a network is captured: as TorchScript, or by ``torch.compile``.
+"""How a network is captured: as the calls that it made, as TorchScript, or by ``torch.compile``.
 
-``torch.export`` keeps the bits too, but its graphs are run from Python and gain nothing on a CPU.
+``torch.export`` keeps the bits too, but what it makes is run operation by operation by an interpreter in Python, and
+gains nothing on a CPU.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from latentry._capture._call import Kind, value_of
+from latentry._capture._call import Kind, value_of, varied
+from latentry._capture._recording import Recording, replayed
 
-Way = Literal["script", "compile"]
+Way = Literal["graph", "script", "compile"]
 Graph = Callable[..., Any]
 """Takes the tensors of a call in their order, and returns what the network returns."""
 
@@ -46,9 +48,15 @@ def capture(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors
         forward: its own one.
         kind: of the call.
         tensors: of one such call.
-        way: ``script`` keeps PyTorch's own operators and with them the same bits; PyTorch no longer develops it.
+        way: ``graph`` records which functions of torch one call calls, on other values than the example's.
+            ``script`` keeps PyTorch's own operators too, and with them the same bits; PyTorch no longer develops it.
             ``compile`` makes kernels of several operators, whose last bits differ.
+
+    Raises:
+        NotCapturable: by ``graph``, for a network that cannot be repeated so.
     """
+    if way == "graph":
+        return _recorded(network, forward, kind, tensors)
     flat = Flat(network, forward, kind).eval()
     # a graph that was made in inference mode could not be used outside it
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
@@ -58,6 +66,15 @@ def capture(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors
         for _ in range(2):  # both finish their work in the first calls
             graph(*example)
         return graph
+
+
+def _recorded(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors: Sequence[Tensor]) -> Graph:
+    with torch.inference_mode(False), torch.no_grad():  # tensors count how often they are written
+        example = [varied(tensor) for tensor in tensors]
+        args, kwargs = value_of(kind, iter(example))
+        with Recording(example) as recording:
+            output = forward(*args, **kwargs)
+        return replayed(recording, output, type(network).__name__)
 
 
 def _scripted(flat: Flat, example: tuple[Tensor, ...]) -> Graph:

@@ -47,6 +47,7 @@ from latentry._memory._out_of_memory import reporting_out_of_memory
 from latentry._memory._residency import Move
 from latentry._memory._upcast import upcast
 from latentry._request._given_noise import GivenNoise
+from latentry._request._memory_policy import Capture
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup
 
@@ -311,6 +312,7 @@ def _set(
     loaded: LoadedModel, backends: AvailableBackends, setup: Setup, loras: ChosenLoras
 ) -> Iterator[tuple[AttentionGuard, ...]]:
     model, request, memory = loaded.model, setup.request, setup.memory
+    capture = _capture(memory.capture, loaded, loras)
     with ExitStack() as stack:
         with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
             stack.enter_context(model.set_loras(loras.requests, loras.mode))
@@ -318,8 +320,16 @@ def _set(
             stack.enter_context(model.set_tiling(memory.tile, slicing=memory.slicing))
         if setup.float32_autoencoder and "vae" in model.networks:
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
-        if request.fast and memory.capture == "off":
+        if request.fast and capture not in ("script", "compile"):
             stack.enter_context(loaded.packing())
-        # a graph holds the weights of its LoRAs
-        stack.enter_context(loaded.capturing("off" if loras.varying else memory.capture, (setup.attention, loras.key)))
+        stack.enter_context(loaded.capturing(capture, (setup.attention, loras.key, request.fast)))
         yield guards
+
+
+def _capture(wanted: Capture, loaded: LoadedModel, loras: ChosenLoras) -> Capture:
+    """How the networks are captured now, before anything is set on them."""
+    if loras.varying or wanted == "off":  # a graph holds the weights of its LoRAs
+        return "off"
+    if wanted == "auto" and loras.requests and loras.mode == "unmerged":  # and with them memory after its end
+        return "off"
+    return "off" if loaded.is_watched else wanted

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from latentry._request._values._option import Option, Panel
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
-Capture = Literal["off", "auto", "script", "compile"]
+Capture = Literal["off", "auto", "graph", "script", "compile"]
 """Whether and how networks are captured as graphs."""
 WeightStorage = Literal["plain", "float8", "int8", "int4"]
 """What the weights of a network's blocks are kept in: what they are computed with, or fewer bits."""
@@ -33,9 +33,11 @@ class MemoryPolicy(BaseModel):
         vae_tiling: larger pictures go through the autoencoder in tiles: never, always (512 pixels, or a side of your
             own), or where it would take more than half of the device's memory (``auto``).
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
-        capture: the denoiser runs as a graph, without the Python around its operations: never (``off``), as TorchScript
-            (``script``), which gives the same bits, from the third generation of a kind on (``auto``), or through
-            ``torch.compile``, whose last bits differ. Capturing takes seconds, compiling minutes.
+        capture: the denoiser runs as a graph, without the Python around its operations: never (``off``); as the calls
+            of torch that it was seen to make (``graph``), which gives the same bits and takes some evaluations to make;
+            so from the third generation of a kind on, where an evaluation is short (``auto``); as TorchScript
+            (``script``), likewise with the same bits, made in seconds; or through ``torch.compile`` (``compile``),
+            whose last bits differ, made in minutes.
         weights: what the weights of the blocks of denoiser and text encoders are kept in. ``plain`` is what they are
             computed with. The others are made while they load and multiplied out where they are used: ``float8``
             (e4m3, a scale for each row), ``int8`` and ``int4`` (a scale for each 32: 8.5 and 4.5 bits).

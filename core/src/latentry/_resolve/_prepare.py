@@ -294,7 +294,7 @@ def _guide(
 
 
 def _about_graphs(memory: ChosenMemory, loras: ChosenLoras) -> Iterator[str]:
-    if loras.varying and memory.capture != "off":
+    if loras.varying and memory.capture not in ("off", "auto"):
         yield "The network is not captured as graphs: they would hold the LoRAs' weights, which change over the run."
 
 

@@ -104,9 +104,9 @@ class Setup:
     def worn(self, *, shared: bool) -> ChosenLoras:
         """The LoRAs as they are set on the model: in shared passes without weights, which then come with each row.
 
-        Graphs of a network hold the weights of its LoRAs.
+        Graphs of a network hold the weights of its LoRAs: those that were asked for come before sharing.
         """
-        return self.loras.opened if shared and self.memory.capture == "off" else self.loras
+        return self.loras.opened if shared and self.memory.capture in ("off", "auto") else self.loras
 
     @property
     def home(self) -> torch.device:

@@ -7,8 +7,11 @@ from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from torch import nn
+
 from latentry._capture._captured import Captures, captured
-from latentry._capture._packed import packed
+from latentry._capture._form import has_code_inside
+from latentry._capture._packed import PackedConvolution, packed
 from latentry._contract._model import Model
 from latentry._generate._batch._finite import denoiser_of
 from latentry._generate._kept._prompt_cache import PromptCache
@@ -18,6 +21,8 @@ from latentry._request._memory_policy import Capture
 log = logging.getLogger("latentry")
 AUTO_AFTER = 2
 """Generations of a kind before ``auto`` captures the network: most people draw one."""
+AUTO_LIMIT = 0.25
+"""Seconds of an evaluation above which ``auto`` leaves a network as it is: Python is a small share of them."""
 SETTINGS = 4
 """Of how many settings a model keeps its graphs; they share its weights."""
 NAMED = 3
@@ -39,6 +44,7 @@ class LoadedModel:
         self.setting: SharedSetting[Any] = SharedSetting()
         self.captures: dict[Hashable, Captures] = {}
         self._packed: set[str] | None = None
+        self._convolutions: dict[nn.Module, PackedConvolution] = {}
         if unexpected := model.report.unexpected:
             more = f" and {len(unexpected) - NAMED} more" if len(unexpected) > NAMED else ""
             log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)
@@ -49,18 +55,12 @@ class LoadedModel:
 
         Args:
             how: as in ``MemoryPolicy``.
-            setting: equal for equal LoRAs and attention, which a graph holds.
+            setting: equal for equal LoRAs, attention and convolutions, which a graph holds.
         """
         with ExitStack() as stack:
-            for part in () if how == "off" else self._capturable(how):
+            for part in self._capturable(how) if how != "off" else ():
                 key = (how, setting, part)
-                captures = self.captures.pop(key, None)
-                if captures is None:
-                    captures = (
-                        Captures("compile")
-                        if how == "compile"
-                        else Captures("script", AUTO_AFTER if how == "auto" else 0)
-                    )
+                captures = self.captures.pop(key, None) or _captures(how)
                 self.captures[key] = captures  # the last one used is the last one to go
                 stack.enter_context(captured(self.model.networks[part], captures))
             while len(self.captures) > SETTINGS:
@@ -82,6 +82,14 @@ class LoadedModel:
                 )
         return tuple(part for part in denoiser_of(self.model).parts if part not in self._packed)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a host has put code of its own into the denoiser, such as hooks, which graphs would pass by.
+
+        LoRAs and attention must not be set, since they bring some too.
+        """
+        return any(has_code_inside(self.model.networks[part]) for part in denoiser_of(self.model).parts)
+
     @contextmanager
     def packing(self) -> Iterator[None]:
         """Runs the denoiser's convolutions with their weights in order, which differs in the last bits.
@@ -91,5 +99,11 @@ class LoadedModel:
         """
         with ExitStack() as stack:
             for part in denoiser_of(self.model).parts:
-                stack.enter_context(packed(self.model.networks[part]))
+                stack.enter_context(packed(self.model.networks[part], self._convolutions))
             yield
+
+
+def _captures(how: Capture) -> Captures:
+    if how == "off" or how == "auto":
+        return Captures("graph", AUTO_AFTER, AUTO_LIMIT)
+    return Captures(how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, Plan, PluginHost, Recipe
 from latentry.names import understand
-from latentry.solvers import INNER, Guarded, limit_for
+from latentry.solvers import INNER, STAGES, Guarded, GuardedStages, StagedSDE, limit_for
 from latentry.tables import Guard, Table
 from latentry.testing import drive
 from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
@@ -48,8 +49,8 @@ def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
     assert guards(planned(name, LONG))
     assert not guards(planned(name, SHORT))
     assert not guards(planned(name, LONG, guard=False))
-    slack = HOST.schedulers.load(name).guard_slack
-    assert slack == (INNER if (HOST.schedulers[name].evaluations > 1 and name != "pndm") or name == "dpm-fast" else 1.0)
+    several = (HOST.schedulers[name].evaluations > 1 and name != "pndm") or name == "dpm-fast"
+    slack = (INNER if name in INNER_STILL else STAGES) if several else 1.0
     even = guards(planned(name, LONG, guard_limit=0.3, guard_noise=False))
     assert {guard.kappa for guard in even} == {slack * 0.3}
     wider = guards(planned(name, LONG, guard_limit=0.3))
@@ -67,11 +68,56 @@ def test_the_limit_is_wider_where_more_noise_is_left() -> None:
 
 
 DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
+STAGED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedStages)]
+INNER_STILL = {"heun", "restart"} | {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
+"""Those of several evaluations whose limit is as wide as without ``guard_stages``."""
 
 
 @pytest.mark.parametrize("name", [name for name in DETERMINISTIC if name != "dpm-fast"])  # whose steps are several
 def test_drawn_back_all_the_way_it_is_ddim(name: str) -> None:
-    assert torch.allclose(guided(planned(name, LONG, guard_limit=1e-9)), guided(planned("ddim", LONG)), rtol=1e-10)
+    before = {"guard_stages": False} if name in STAGED else {}
+    plan = planned(name, LONG, guard_limit=1e-9, **before)
+    assert torch.allclose(guided(plan), guided(planned("ddim", LONG)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["dpm2", "res-2s", "dpm-fast"])
+def test_drawn_back_to_their_stages_they_are_ddim_from_one_evaluation_to_the_next(name: str) -> None:
+    every = sorted({*LONG, *(0.5 * (a + b) for a, b in pairwise(LONG))}) if name != "dpm-fast" else LONG
+    plan = planned(name, LONG, guard_limit=1e-9)
+    assert plan.evaluations == len(every) - 1
+    assert torch.allclose(guided(plan), guided(planned("ddim", every)), rtol=1e-10)
+
+
+def test_heun_is_drawn_back_to_the_mean_of_both_denoised() -> None:
+    """Which is exact where x̂₀ stays as it is: x ← (σ'/σ)·x + (α' − α·σ'/σ)·(x̂₀ + x̂₀')/2."""
+    plan = planned("heun", LONG, guard_limit=1e-9)
+    oracle = MixtureOracle(((1.0, 0.4), (-0.8, 0.9)), 0.02)
+    begin = plan.noise_scale() * noise(32, 2)
+    x = begin
+    for start, end in pairwise(plan.points):
+        kept = end.sigma / start.sigma
+        here = oracle.predict(x, start)[0]
+        guess = kept * x + (end.alpha - start.alpha * kept) * here
+        there = oracle.predict(guess, end)[0]
+        x = kept * x + (end.alpha - start.alpha * kept) * 0.5 * (here + there)
+    assert torch.allclose(drive(plan, begin, oracle.answer), x, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_a_recipe_from_before_the_stages_draws_as_it_did(name: str, engine: Engine, tmp_path: Path) -> None:
+    model = str(write_toy(tmp_path / "model"))
+    given = {"scheduler": name, "guidance": 9.0, "sigmas": "karras", "steps": 12}
+    before, now = (
+        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, "guard_stages": stages}))
+        for stages in (False, True)
+    )
+    assert not torch.equal(before.latents, now.latents)
+    (recipe,) = before.recipes
+    options = {k: v for k, v in recipe.request.scheduler_options.items() if k != "guard_stages"}
+    old = recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
+    again = engine.reproduce(old)
+    assert torch.equal(again.latents, before.latents)
+    assert torch.equal(engine.reproduce(now.recipes[0]).latents, now.latents)
 
 
 @pytest.mark.parametrize("name", GUARDED)

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn, raised_sample
     from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
-    from latentry._numerics._solvers._guard import INNER, Guarded, extrapolation_gain, guarded, limit_for
+    from latentry._numerics._solvers._guard import (
+        INNER,
+        STAGES,
+        Guarded,
+        GuardedStages,
+        extrapolation_gain,
+        guarded,
+        limit_for,
+    )
     from latentry._numerics._solvers._heun import heun_step
     from latentry._numerics._solvers._multistep import exponential_multistep
     from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
@@ -52,7 +60,9 @@ else:
             "extrapolation_gain": "_numerics._solvers._guard",
             "guarded": "_numerics._solvers._guard",
             "Guarded": "_numerics._solvers._guard",
+            "GuardedStages": "_numerics._solvers._guard",
             "INNER": "_numerics._solvers._guard",
+            "STAGES": "_numerics._solvers._guard",
             "limit_for": "_numerics._solvers._guard",
             "exponential_step": "_numerics._solvers._exponential",
             "heun_step": "_numerics._solvers._heun",
@@ -74,6 +84,7 @@ else:
 
 __all__ = [
     "INNER",
+    "STAGES",
     "Adaptive",
     "Ancestral",
     "Churn",
@@ -81,6 +92,7 @@ __all__ = [
     "EtaRule",
     "Form",
     "Guarded",
+    "GuardedStages",
     "Hook",
     "InitialNoise",
     "Rule",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from latentry._discovery import PluginHost
 from latentry._errors import RecipeDiffers, RecipeError
 from latentry._files._finding._locate import Located
+from latentry._numerics._solvers._guard import LATER
 from latentry._request._generation_request import GenerationRequest
 from latentry._request._given_noise import GivenNoise
 from latentry._request._recipe import REVISION, Recipe
@@ -34,14 +35,18 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
 
 def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
     """The recipe with the guard of its time, so that it draws as it did then: none if its scheduler had none yet
-    (``SchedulerSpec.guard_since``), and one of an even limit if it has no ``guard_noise`` among its options.
+    (``SchedulerSpec.guard_since``), and without what guards learned later (``LATER``) if its options do not name that.
     """
     used = recipe.plugins.get("scheduler")
     if used is None or used.revision is None or used.name not in host.schedulers:
         return recipe
     since, options = host.schedulers[used.name].guard_since, recipe.request.scheduler_options
-    if since is not None and options.get("guard") and "guard_noise" not in options:  # a recipe names every option
-        options = {"guard_noise": False, **options}
+    if since is not None and options.get("guard"):
+        known = host.schedulers.load(used.name).model_fields
+        # a recipe names every option that there was
+        options = {name: False for name in LATER if name in known and name not in options} | options
+        if options == recipe.request.scheduler_options:
+            return recipe
         return recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
     if since is None or used.revision != since - 1:
         return recipe

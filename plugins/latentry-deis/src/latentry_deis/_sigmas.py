@@ -1,7 +1,8 @@
 """The default sigma schedules of DEIS: by noise process.
 
-Those of `receding` are fitted to targets drawn by a seed (``python benchmarks/defaults.py`` measures them on others);
-the others keep the error below diffusers' on the oracles of ``latentry.testing``, where one rule did not.
+Few steps have the checkpoint's grid on VP. The rest is fitted to targets drawn by a seed, which
+``python benchmarks/defaults.py`` measures on others, but for `polyexponential`: it keeps the error below the peer's on
+the oracles of ``latentry.testing``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
+    ("vp", 4, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", 6, "latentry:beta", {"alpha": 0.8, "beta": 1.0}),
-    ("flow", None, "latentry:beta", {}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 7}),
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 FAST = sigma_preferences(
+    ("vp", 4, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.3, "rho": 0.8, "few": 8, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
 )
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Node, Noise, Scheduler, Step
-from latentry.solvers import INNER, Guarded, slope_step
+from latentry.solvers import INNER, STAGES, GuardedStages, slope_step
 from latentry_dpm_adaptive._single_step import linear, second_order
 
 
@@ -26,7 +26,7 @@ class Group(NamedTuple):
     nodes: tuple[Node, ...] = ()
 
 
-class DPMFast(Guarded, Scheduler):
+class DPMFast(GuardedStages, Scheduler):
     """DPM-Solver-fast (Lu et al. 2022, arXiv:2206.00927, section 3.4 and appendix D.2).
 
     N intervals with one evaluation each. Three of them make one step of DPM-Solver-3, whose stages end on the
@@ -38,7 +38,6 @@ class DPMFast(Guarded, Scheduler):
 
     Memory: ClassVar[type] = Group
 
-    guard_slack: ClassVar[float] = INNER
     longest_step: float = Field(
         default=1.5, gt=0.0, description="longest single step in λ; a longer one is made of steps of first order"
     )
@@ -60,8 +59,11 @@ class DPMFast(Guarded, Scheduler):
             along = second_order if memory.order == 2 else linear
             begun = nodes[0]
             full = along(memory.x, begun, node, end)
-            first = slope_step(memory.x, begun.point, end, (end.s - begun.point.s,), (begun.value,))
-            result = self.drawn_back(full, denoised, end, first=first, start=begun.point)
+            first, slack = denoised.at(end), STAGES
+            if not self.guard_stages:
+                first = slope_step(memory.x, begun.point, end, (end.s - begun.point.s,), (begun.value,))
+                slack = INNER
+            result = self.drawn_back(full, denoised, end, first=first, start=begun.point, slack=slack)
         return result, Group() if len(nodes) == memory.order else memory._replace(nodes=nodes)
 
     def _continues(self, first: Node, node: Node, interval: Interval) -> bool:

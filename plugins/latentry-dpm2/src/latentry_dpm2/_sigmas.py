@@ -9,7 +9,7 @@ from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
 )
 

@@ -8,11 +8,11 @@ from collections.abc import Generator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Point, Query
-from latentry.solvers import Guarded, slope_step
+from latentry.solvers import GuardedStages, slope_step
 
 
 def two_stages(
-    guard: Guarded, x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
+    guard: GuardedStages, x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
 ) -> Generator[Query, Denoised, Tensor]:
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 4): a second evaluation at λ_start + r·h.
 
@@ -37,4 +37,4 @@ def two_stages(
     whole = end.s - start.s
     later = whole / (2.0 * r)
     full = slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))
-    return guard.drawn_back(full, there, end, first=here.at(end), start=start)
+    return guard.drawn_back_to_stages(full, here, there, end)

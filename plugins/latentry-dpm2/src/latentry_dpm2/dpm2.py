@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import INNER, Churn, Guarded
+from latentry.solvers import Churn, GuardedStages
 from latentry_dpm2._two_stages import two_stages
 
 
-class DPM2(Churn, Guarded, Scheduler):
+class DPM2(Churn, GuardedStages, Scheduler):
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 1), with EDM's churn as in k-diffusion.
 
     Order 2, two evaluations a step, the second within it; one where the step leaves pure noise or reaches σ = 0.
     """
 
-    guard_slack: ClassVar[float] = INNER
     r: float = Field(default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
     longest_step: float = Field(
         default=math.inf, gt=0.0, description="longest step in λ at full order; longer steps are first order"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import INNER, Ancestral, Guarded, exponential_step, midpoint_weights
+from latentry.solvers import Ancestral, GuardedStages, exponential_step, midpoint_weights
 
 
-class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
+class DPMpp2SAncestral(Ancestral, GuardedStages, Scheduler):
     """DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1) to a level below the end's, then fresh noise up
     to it (Crowson's k-diffusion): two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -20,7 +19,6 @@ class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
     deterministic part, which is of order 2.
     """
 
-    guard_slack: ClassVar[float] = INNER
     r: float = Field(
         default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the way down"
     )
@@ -37,5 +35,5 @@ class DPMpp2SAncestral(Ancestral, Guarded, Scheduler):
             between = yield middle.query(denoised.at(middle))
             weights = midpoint_weights(middle.lam, start.lam, below.lam)
             full = exponential_step(x, start, below, weights, [denoised.x0, between.x0])
-            end = self.drawn_back(full, between, below, first=denoised.at(below), start=start)
+            end = self.drawn_back_to_stages(full, denoised, between, below)
         return self.renoised(end, deviation, interval, noise), memory

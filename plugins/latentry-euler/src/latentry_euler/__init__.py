@@ -17,6 +17,7 @@ __all__ = ["Euler"]
 
 _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
 """diffusers' grid on Stable Diffusion."""
+_FEW = SigmaPreference("latentry:linspace", options=(("multistep", True),), max_steps=4, processes=frozenset({"vp"}))
 _TIMES = SigmaPreference("latentry:beta", options=(("alpha", 0.6), ("beta", 0.8)), processes=frozenset({"vp"}))
 _EDM = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 
@@ -50,7 +51,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 name="Euler", peer="AUTOMATIC1111", others=("k_euler",), sigmas=SigmaPreference("latentry:normal")
             ),
         ),
-        sigmas=(_TIMES, _EDM, SigmaPreference("latentry:trailing")),
+        sigmas=(_FEW, _TIMES, _EDM, SigmaPreference("latentry:trailing")),
         revision=2,
         cases=(SchedulerCase(options=(("churn", 4.0),), order=1, stochastic=True),),
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
+    ("vp", 5, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 6, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 8}),
 )

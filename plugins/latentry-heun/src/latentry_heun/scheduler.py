@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import INNER, Churn, Guarded, heun_step
+from latentry.solvers import Churn, GuardedStages, heun_step
 
 
-class Heun(Churn, Guarded, Scheduler):
+class Heun(Churn, GuardedStages, Scheduler):
     """Heun's second-order method (Karras et al. 2022, arXiv:2206.00364, algorithm 2).
 
     Order 2, two evaluations a step; Euler's method, one evaluation, into σ = 0 and, on s, out of pure noise.
     """
 
-    guard_slack: ClassVar[float] = INNER
     clock: Literal["t", "s"] = Field(
         default="t", description="what the slopes are averaged over: t = σ/(α + σ), a rectified flow's time, or s = σ/α"
     )

@@ -1,6 +1,7 @@
 """The default sigma schedules of LMS, chosen by error on the oracles of ``latentry.testing``.
 
-With more steps, the last one starts at a lower noise level.
+With more steps, the last one starts at a lower noise level. Those of flows are fitted to targets drawn by a
+seed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ _TO_THE_TABLES_END = sigma_preferences(
 )
 
 _TO_ZERO = sigma_preferences(
-    ("vp", 3, "latentry:beta", {"alpha": 0.6, "beta": 0.8}),
-    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.6}),
+    ("vp", 3, "latentry:linspace", {"multistep": True}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
+    ("edm", 3, "latentry:karras", {}),
     ("edm", 5, "latentry:kl-optimal", {"sigma_min": 0.2}),
     ("edm", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.15}),
     ("edm", None, "latentry:karras", {"rho": 7.0, "sigma_min": 0.01}),

@@ -8,12 +8,14 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 TWO_M = sigma_preferences(
+    ("vp", 5, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
 )
 
 THREE_M = sigma_preferences(
+    ("vp", 6, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.6, "rho": 0.8, "few": 4}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 1.0, "few": 7}),
@@ -21,6 +23,6 @@ THREE_M = sigma_preferences(
 
 TWO_S = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 2}),
-    ("flow", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6, "top": 20.0}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
 )

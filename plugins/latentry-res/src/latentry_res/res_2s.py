@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import INNER, Guarded, exponential_step, exponential_weights
+from latentry.solvers import GuardedStages, exponential_step, exponential_weights
 
 
-class RES2S(Guarded, Scheduler):
+class RES2S(GuardedStages, Scheduler):
     """The single-step refined exponential solver (Zhang et al. 2023, arXiv:2308.02157, algorithm 1): order 2, two
     evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -19,7 +17,6 @@ class RES2S(Guarded, Scheduler):
     which DPM-Solver++(2S)'s b₂ = φ₁/(2·c₂) does not.
     """
 
-    guard_slack: ClassVar[float] = INNER
     c2: float = Field(default=0.5, gt=0.0, le=1.0, description="where in λ the second evaluation lies within the step")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
@@ -33,4 +30,4 @@ class RES2S(Guarded, Scheduler):
         between = yield middle.query(denoised.at(middle))
         b1, b2 = exponential_weights((start.lam, middle.lam), start.lam, end.lam)
         full = exponential_step(x, start, end, (b1, b2), (denoised.x0, between.x0))
-        return self.drawn_back(full, between, end, first=denoised.at(end), start=start), memory
+        return self.drawn_back_to_stages(full, denoised, between, end), memory

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Noise, Point, Query, Scheduler, Step
-from latentry.solvers import INNER, Guarded, heun_step, raised_sample
+from latentry.solvers import GuardedStages, heun_step, raised_sample
 
 SPACING = 7.0
 """ρ of the levels within a restart (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
@@ -23,7 +23,7 @@ class Begun(NamedTuple):
     s: float = 0.0
 
 
-class Restart(Guarded, Scheduler):
+class Restart(GuardedStages, Scheduler):
     """Restart sampling (Xu et al. 2023, arXiv:2306.14878, algorithm 1) with Heun's method.
 
     At σ/α = ``restart_min`` noise is added up to ``restart_max`` and removed again, ``restarts`` times. Errors made on
@@ -35,7 +35,6 @@ class Restart(Guarded, Scheduler):
 
     Memory: ClassVar[type] = Begun
 
-    guard_slack: ClassVar[float] = INNER
     restart_min: float = Field(default=0.3, gt=0.0, description="t_min: the σ/α at which noise is added again")
     restart_max: float = Field(default=1.0, gt=0.0, description="t_max: the σ/α that it is added up to")
     restarts: int = Field(default=1, ge=1, le=20, description="K: number of restarts")

@@ -1,7 +1,8 @@
 """The default sigma schedules of UniPC: by noise process.
 
-Those of `receding` are fitted to targets drawn by a seed (``python benchmarks/defaults.py`` measures them on others);
-the others keep the error below diffusers' on the oracles of ``latentry.testing``, where one rule did not.
+Few steps have the checkpoint's grid on VP. The rest is fitted to targets drawn by a seed, which
+``python benchmarks/defaults.py`` measures on others, but for `polyexponential`: it keeps the error below the peer's on
+the oracles of ``latentry.testing``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
+    ("vp", 4, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 4}),
-    ("flow", 4, "latentry:beta", {"alpha": 1.2, "beta": 0.8}),
+    ("flow", 4, "latentry:trailing", {}),
     ("flow", 5, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2, "sigma_max": 25.0}),
     ("flow", 6, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.15, "sigma_max": 30.0}),
     ("flow", 8, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.1, "sigma_max": 30.0}),
-    ("flow", 15, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.07, "sigma_max": 40.0}),
+    ("flow", 10, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.07, "sigma_max": 40.0}),
+    ("flow", 15, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
     ("flow", 25, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.03, "sigma_max": 60.0}),
     ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.02, "sigma_max": 60.0}),
     ("edm", None, "latentry:receding", {"end": 0.25, "rho": 1.0, "few": 7}),

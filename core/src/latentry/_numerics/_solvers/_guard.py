@@ -23,6 +23,10 @@ it pulls x̂₀ about, and what is extrapolated from that runs away sooner.
 """
 INNER = 2.0
 """Of methods with evaluations within the step; see ``Guarded.guard_slack``."""
+LATER = ("guard_noise", "guard_stages")
+"""Options that came after the guard; recipes from before have the values False."""
+STAGES = 0.5
+"""Of the same where they are drawn back to steps between their evaluations, which are less far from the full step."""
 
 
 def limit_for(guidance: float) -> float:
@@ -58,7 +62,14 @@ class Guarded(BaseModel):
     )
 
     def drawn_back(
-        self, full: Tensor, denoised: Denoised, end: Point, *, first: Tensor | None = None, start: Point | None = None
+        self,
+        full: Tensor,
+        denoised: Denoised,
+        end: Point,
+        *,
+        first: Tensor | None = None,
+        start: Point | None = None,
+        slack: float | None = None,
     ) -> Tensor:
         """A step of higher order, or less of it (``guarded``); the step itself where it is short.
 
@@ -68,14 +79,42 @@ class Guarded(BaseModel):
             end: where the step ends; the level below the end where noise is added from there.
             first: the first-order step; by default that of ``denoised`` from its own sample.
             start: where the step begins; by default the level of ``denoised``.
+            slack: what κ is multiplied by; by default ``guard_slack``.
         """
         h = end.lam - (denoised.point if start is None else start).lam
         if not self.guard or abs(h) <= FREE:
             return full
         first = denoised.at(end) if first is None else first
         allowance = noise_allowance(end.s) if self.guard_noise else 1.0
-        kappa = self.guard_slack * self.guard_limit * allowance
+        kappa = (self.guard_slack if slack is None else slack) * self.guard_limit * allowance
         return guarded(first, full, denoised.x0, gain=extrapolation_gain(end.alpha, h), kappa=kappa)
+
+
+class GuardedStages(Guarded):
+    """The options of schedulers that extrapolate from evaluations within a step.
+
+    Drawn back, such a step is two of first order, to the inner level and on from there: no evaluation is lost.
+    """
+
+    guard_slack: ClassVar[float] = INNER
+
+    guard_stages: bool = Field(
+        default=True,
+        description="draw back to first-order steps from one evaluation to the next, not to one over the whole step; "
+        "pictures made before there was this option are made again without it",
+    )
+
+    def drawn_back_to_stages(self, full: Tensor, here: Denoised, there: Denoised, end: Point) -> Tensor:
+        """A step of two evaluations, or less of it.
+
+        Args:
+            full: the step, before noise is added.
+            here: the evaluation at its start.
+            there: the one within it, of the sample that the first-order step from ``here`` leads to.
+            end: as of ``drawn_back``.
+        """
+        first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), INNER)
+        return self.drawn_back(full, there, end, first=first, start=here.point, slack=slack)
 
 
 def noise_allowance(s: float) -> float:

@@ -9,8 +9,9 @@ from typing import Literal
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
+from latentry._numerics._linear import combine
 from latentry._numerics._processes._point import Point, Query
-from latentry._numerics._solvers._guard import Guarded
+from latentry._numerics._solvers._guard import GuardedStages, extrapolation_gain
 from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
 
 Clock = Literal["t", "s"]
@@ -18,13 +19,14 @@ Clock = Literal["t", "s"]
 
 
 def heun_step(
-    guard: Guarded, x: Tensor, start: Point, end: Point, clock: Clock = "t", longest: float = math.inf
+    guard: GuardedStages, x: Tensor, start: Point, end: Point, clock: Clock = "t", longest: float = math.inf
 ) -> Generator[Query, Denoised, Tensor]:
     """An Euler step, the slope at its end, and the step again with the mean of both slopes (Karras et al. 2022,
     arXiv:2206.00364, algorithm 2, lines 7 to 11). Into σ = 0 and, on s, out of pure noise, the Euler step alone.
 
     Args:
-        guard: draws the step back where it extrapolates too far.
+        guard: draws the step back where it extrapolates too far: to one with the mean of both x̂₀ that is exact where
+            x̂₀ stays as it is, or to the Euler step without ``guard_stages``.
         x: the sample at ``start``.
         start: where the step begins.
         end: where it ends.
@@ -47,4 +49,8 @@ def heun_step(
     else:
         half = 0.5 * (end.s - start.s)
         full = slope_step(x, start, end, (half, half), (here.eps, there.eps))
-    return guard.drawn_back(full, there, end, first=guess, start=start)
+    first = guess
+    if guard.guard_stages:
+        half = 0.5 / extrapolation_gain(end.alpha, h)
+        first = combine((1.0, guess), (half, there.x0), (-half, here.x0))
+    return guard.drawn_back(full, there, end, first=first, start=start)

@@ -25,7 +25,7 @@ from latentry._guidance._method import GuidanceMethod
 from latentry._numerics._plan import Plan
 from latentry._numerics._processes._point import Query
 from latentry._numerics._processes._prediction import Prediction
-from latentry._numerics._solvers._guard import Guarded
+from latentry._numerics._solvers._guard import LATER, Guarded
 from latentry._resolve._scheduler import ChosenScheduler
 from latentry._resolve._sigmas import ChosenSigmas
 
@@ -147,7 +147,7 @@ def _idle(model: BaseModel, outcome: Callable[[Any], Numbers]) -> Iterator[str]:
         if isinstance(model, Guarded) and name == "guard":
             base = model.model_copy(update={"guard_limit": TIGHT})
             before = _outcome(base, outcome)
-        if isinstance(model, Guarded) and name == "guard_noise" and model.guard:
+        if isinstance(model, Guarded) and name in LATER and model.guard:
             continue  # it matters only where q lies between two limits, which other networks may reach
         others = (_with(base, {name: value}) for value in _values(field))
         if not any(other is not None and _outcome(other, outcome) != before for other in others):

@@ -19,8 +19,10 @@ from latentry.testing._networks._drawn import DrawnTargets
 from latentry.testing._networks._processes import process
 from latentry.testing._subject import Subject
 
-GUIDANCE = (1.0, 2.0, 3.0, 5.0, 7.5, 9.0)
+GUIDANCE = (1.0, 2.0, 3.0, 5.0, 7.5, 9.0, 15.0)
 """Scales that the targets have in turn."""
+BOUNDED = 9.0
+"""Up to this scale ``Cells.worst`` looks."""
 CHECKPOINT_GRIDS: dict[ProcessKind, SigmaPreference] = {
     "vp": SigmaPreference("latentry:linspace", options=(("multistep", True),)),
     "flow": SigmaPreference("latentry:trailing"),
@@ -55,7 +57,7 @@ class Cells:
         error: under its defaults.
         stock: on the checkpoint's grid, without guard.
         better: the lower of UniPC's and DDIM's there.
-        first: first order's there.
+        first: first order's there, in as many evaluations as the defaults take: a step of two may leave one unspent.
         guidance: of the targets.
     """
 
@@ -72,8 +74,8 @@ class Cells:
 
     @property
     def worst(self) -> float:
-        """The largest error ÷ better."""
-        return float((self.error / self.better).max())
+        """The largest error ÷ better, up to guidance ``BOUNDED``."""
+        return float((self.error / self.better)[self.guidance <= BOUNDED].max())
 
     @property
     def blown_up(self) -> Tensor:
@@ -121,7 +123,7 @@ class Drawn:
             self.errors(name, setting),
             self.stock(name, setting),
             torch.minimum(self.stock("unipc", setting), self.stock("ddim", setting)),
-            self.stock("ddim", setting),
+            self.stock("ddim", setting._replace(evaluations=self._spent(name, setting))),
             self.guidance,
         )
 
@@ -136,6 +138,12 @@ class Drawn:
             plan = self._on_checkpoint_grid(name, setting)
             self._stock[key] = torch.cat([group.errors(plan) for group in self.groups])
         return self._stock[key]
+
+    def _spent(self, name: str, setting: Setting) -> int:
+        """Evaluations of the plan under defaults."""
+        spent = self._default(name, setting, self.groups[0]).evaluations
+        assert spent is not None  # most_steps
+        return spent
 
     def _default(self, name: str, setting: Setting, group: DrawnTargets) -> Plan:
         subject, on = Subject.of(name, host=self._host), process(setting.kind)

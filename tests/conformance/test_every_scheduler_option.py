@@ -18,6 +18,8 @@ TIGHT = 1e-6
 BESIDE: dict[str, tuple[dict[str, Any], ...]] = {
     "accept_safety": ({"first_step": 8.0, "rtol": 0.001},),
     "guard": ({"guard_limit": TIGHT}, {"guard_limit": TIGHT, "longest_step": math.inf}),
+    # where a step is one of its stages, ``longest_step`` has nothing to do
+    "guard_stages": ({"guard_limit": TIGHT}, *({"guard_limit": k, "longest_step": math.inf} for k in (TIGHT, 0.01))),
     "guard_limit": ({"longest_step": math.inf},),
     "longest_step": ({"guard": False},),
     "solver": ({"guard": False},),

@@ -18,8 +18,7 @@ TIGHT = 1e-6
 BESIDE: dict[str, tuple[dict[str, Any], ...]] = {
     "accept_safety": ({"first_step": 8.0, "rtol": 0.001},),
     "guard": ({"guard_limit": TIGHT}, {"guard_limit": TIGHT, "longest_step": math.inf}),
-    # where a step is one of its stages, ``longest_step`` has nothing to do
-    "guard_stages": ({"guard_limit": TIGHT}, *({"guard_limit": k, "longest_step": math.inf} for k in (TIGHT, 0.01))),
+    "guard_stages": ({"guard_limit": TIGHT}, {"guard_limit": TIGHT, "longest_step": math.inf}),
     "guard_limit": ({"longest_step": math.inf},),
     "longest_step": ({"guard": False},),
     "solver": ({"guard": False},),
@@ -58,9 +57,9 @@ def _useless(engine: Engine, field: str, options: list[dict[str, Any]], **base: 
 
     def counts(name: str, beside: dict[str, Any]) -> bool:
         before = _drawn(engine, field, beside, base) if beside else plain
-        if isinstance(before, LatentryError):  # the scheduler has no such option, or nothing for it to do
-            return False
         found = [_drawn(engine, field, {**beside, name: value}, base) for value in values[name]]
+        if isinstance(before, LatentryError):  # unknown, or without effect, unless this gives it one
+            return not all(isinstance(each, LatentryError) for each in found)
         return any(
             each != before if not isinstance(each, LatentryError) else bool(each.why) or name in str(each)
             for each in found

@@ -12,7 +12,7 @@ from support.oracles import noise
 from support.toy import PLUGIN, write_toy
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, Plan, PluginHost, Recipe
+from latentry import Engine, GenerationRequest, Plan, PluginHost, Prediction, Recipe
 from latentry.names import understand
 from latentry.solvers import INNER, STAGES, Guarded, GuardedStages, StagedSDE, limit_for
 from latentry.tables import Guard, Table
@@ -88,11 +88,13 @@ def test_drawn_back_to_their_stages_they_are_ddim_from_one_evaluation_to_the_nex
     assert torch.allclose(guided(plan), guided(planned("ddim", every)), rtol=1e-10)
 
 
-def test_heun_is_drawn_back_to_the_mean_of_both_denoised() -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_heun_is_drawn_back_to_the_mean_of_both_denoised(reverse: bool) -> None:
     """Which is exact where x̂₀ stays as it is: x ← (σ'/σ)·x + (α' − α·σ'/σ)·(x̂₀ + x̂₀')/2."""
     plan = planned("heun", LONG, guard_limit=1e-9)
+    plan = plan.reversed() if reverse else plan
     oracle = MixtureOracle(((1.0, 0.4), (-0.8, 0.9)), 0.02)
-    begin = plan.noise_scale() * noise(32, 2)
+    begin = noise(32, 2)
     x = begin
     for start, end in pairwise(plan.points):
         kept = end.sigma / start.sigma
@@ -101,6 +103,15 @@ def test_heun_is_drawn_back_to_the_mean_of_both_denoised() -> None:
         there = oracle.predict(guess, end)[0]
         x = kept * x + (end.alpha - start.alpha * kept) * 0.5 * (here + there)
     assert torch.allclose(drive(plan, begin, oracle.answer), x, rtol=1e-9)
+
+
+@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("name", sorted({*STAGED} & {*DETERMINISTIC}))
+def test_a_guarded_plan_goes_back_to_pure_noise(name: str, guard: bool) -> None:
+    scheduler = HOST.schedulers.create(name, guard=guard)
+    plan = scheduler.plan(6, process=process("flow"), prediction=Prediction.FLOW).reversed()
+    assert plan.points[-1].alpha == 0.0
+    assert bool(drive(plan, noise(4, 2), MixtureOracle().answer).isfinite().all())
 
 
 @pytest.mark.parametrize("name", STAGED)

@@ -23,10 +23,10 @@ it pulls x̂₀ about, and what is extrapolated from that runs away sooner.
 """
 INNER = 2.0
 """Of methods with evaluations within the step; see ``Guarded.guard_slack``."""
-LATER = ("guard_noise", "guard_stages")
-"""Options that came after the guard; recipes from before have the values False."""
 STAGES = 0.5
 """Of the same where they are drawn back to steps between their evaluations, which are less far from the full step."""
+LATER = ("guard_noise", "guard_stages")
+"""Options that came after the guard; recipes from before have the values False."""
 
 
 def limit_for(guidance: float) -> float:
@@ -79,10 +79,10 @@ class Guarded(BaseModel):
             end: where the step ends; the level below the end where noise is added from there.
             first: the first-order step; by default that of ``denoised`` from its own sample.
             start: where the step begins; by default the level of ``denoised``.
-            slack: what κ is multiplied by; by default ``guard_slack``.
+            slack: what κ is multiplied by, where ``guard_slack`` is not.
         """
         h = end.lam - (denoised.point if start is None else start).lam
-        if not self.guard or abs(h) <= FREE:
+        if not self.guard or abs(h) <= FREE or end.alpha == 0.0:  # no x₀ is left in pure noise
             return full
         first = denoised.at(end) if first is None else first
         allowance = noise_allowance(end.s) if self.guard_noise else 1.0
@@ -93,7 +93,8 @@ class Guarded(BaseModel):
 class GuardedStages(Guarded):
     """The options of schedulers that extrapolate from evaluations within a step.
 
-    Drawn back, such a step is two of first order, to the inner level and on from there: no evaluation is lost.
+    Drawn back, such a step is two of first order, to the inner level and on from there: no evaluation is lost. κ is
+    multiplied by ``STAGES`` then, and by ``guard_slack`` without ``guard_stages``.
     """
 
     guard_slack: ClassVar[float] = INNER
@@ -113,7 +114,7 @@ class GuardedStages(Guarded):
             there: the one within it, of the sample that the first-order step from ``here`` leads to.
             end: as of ``drawn_back``.
         """
-        first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), INNER)
+        first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
         return self.drawn_back(full, there, end, first=first, start=here.point, slack=slack)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._linear import combine
 from latentry._numerics._processes._point import Point, Query
-from latentry._numerics._solvers._guard import GuardedStages, extrapolation_gain
+from latentry._numerics._solvers._guard import GuardedStages
 from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
 
 Clock = Literal["t", "s"]
@@ -50,7 +50,7 @@ def heun_step(
         half = 0.5 * (end.s - start.s)
         full = slope_step(x, start, end, (half, half), (here.eps, there.eps))
     first = guess
-    if guard.guard_stages:
-        half = 0.5 / extrapolation_gain(end.alpha, h)
+    if guard.guard_stages and start.sigma > 0.0:
+        half = 0.5 * (end.alpha - start.alpha * end.sigma / start.sigma)  # of what x̂₀ has in a first-order step
         first = combine((1.0, guess), (half, there.x0), (-half, here.x0))
     return guard.drawn_back(full, there, end, first=first, start=start)

@@ -99,9 +99,9 @@ def summary(found: Mapping[str, Any]) -> str:
     """The README's line."""
     mean = {name: sum(row["median"] for row in found[name]) / len(found[name]) for name in SUMMARY}
     return (
-        f"- **Fast.** Around the same networks a warm picture takes {mean['warm']:.2f} of diffusers' time, "
-        f"{mean['captured']:.2f} with `--capture graph`,\n  and the first one of a process {mean['first']:.2f} "
-        "([figures](docs/speed.md))."
+        f"- **Fast.** Around the same networks a warm picture takes {mean['captured']:.2f} of diffusers' time, "
+        f"{mean['warm']:.2f} before\n  the network's calls are known (the first two of a kind), and the first one of a "
+        f"process {mean['first']:.2f} ([figures](docs/speed.md))."
     )
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, group_norm, interpolate, scaled_dot_product_attention, silu
 
 from latentry._capture._call import kind_of, value_of, varied
-from latentry._capture._captured import Captures, captured
+from latentry._capture._captured import KINDS, Captures, captured
+from latentry._capture._form import has_code_inside
 from latentry._capture._ways import Graph, capture
 
 Function = Callable[..., Any]
@@ -34,6 +35,13 @@ class Does(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(self, *args, **kwargs)
+
+
+class Doubled(Does):
+    """A class that a host gives to a network later."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return 2.0 * self._function(self, *args, **kwargs)
 
 
 def graph_of(network: nn.Module, *args: Any) -> Graph:
@@ -106,6 +114,19 @@ def writes_input(network: Any, x: Tensor) -> Tensor:
     return x.view(-1).add_(1.0)
 
 
+def counts(network: Any, x: Tensor) -> Tensor:
+    return x / (x > 0).nonzero().shape[0]
+
+
+def masks(network: Any, x: Tensor) -> Tensor:
+    return x * x[x > 0].numel()
+
+
+def keeps(network: Any, x: Tensor) -> Tensor:
+    network.features = x * 2.0
+    return x + 1.0
+
+
 def writes_state(network: Any, x: Tensor) -> Tensor:
     network.table[0] += 1.0
     return x * network.table[0]
@@ -120,6 +141,9 @@ def writes_state(network: Any, x: Tensor) -> Tensor:
         (truth, "reads values of tensors .__bool__"),
         (listed, "reads values of tensors .tolist"),
         (array, "reads values of tensors .numpy"),
+        (counts, "size depends on values .nonzero"),
+        (masks, "size depends on values .__getitem__"),
+        (keeps, "sets values on itself"),
         (writes_input, "writes into tensors that it did not make"),
         (writes_state, "writes into tensors that it did not make"),
     ],
@@ -241,6 +265,8 @@ def test_other_modules_and_weights_make_other_graphs() -> None:
         lambda: setattr(network.layer, "weight", nn.Parameter(torch.ones_like(network.layer.weight))),
         lambda: network.load_state_dict(Does(hooked).state_dict(), assign=True),
         lambda: network.double(),
+        lambda: setattr(network, "__class__", Doubled),
+        lambda: setattr(network.layer, "padding", (0, 0)),
     )
     with torch.no_grad():
         for change in changes:
@@ -324,8 +350,55 @@ def test_what_is_set_on_a_network_and_not_given_to_it_is_found_out(each: str) ->
                 for number in range(3):
                     network.told = torch.tensor(float(number if each == "call" else generation))
                     assert torch.equal(network(X), X + network.told)
+    if each == "call":  # the other is seen when a generation begins
+        assert list(captures.graphs.values()) == [None]
+        assert captures.notes
+
+
+def test_what_a_network_puts_into_its_arguments_is_there() -> None:
+    def puts(network: Any, x: Tensor, store: dict[str, Tensor]) -> Tensor:
+        store["doubled"] = x * 2.0
+        return x + 1.0
+
+    network, captures = Does(puts).eval(), Captures("graph")
+    with torch.no_grad(), captured(network, captures):
+        for number in range(4):
+            network(X + number, store := {})
+            assert torch.equal(store["doubled"], (X + number) * 2.0)
     assert list(captures.graphs.values()) == [None]
-    assert captures.notes
+
+
+def test_equal_numbers_of_other_types_are_other_calls() -> None:
+    def times(network: Any, x: Tensor, number: float) -> Tensor:
+        return x.long() * number
+
+    network = Does(times).eval()
+    with torch.no_grad(), captured(network, Captures("graph")):
+        for number in (2, 2.0, 2, 2.0):
+            assert network(X, number).dtype == (X.long() * number).dtype
+
+
+def test_hooks_of_all_modules_are_run() -> None:
+    network, seen = Does(hooked).eval(), []
+    with torch.no_grad(), captured(network, Captures("graph")):
+        for _ in range(3):
+            network(X)
+        handle = nn.modules.module.register_module_forward_hook(lambda module, given, out: seen.append(module))
+        try:
+            assert has_code_inside(network)
+            network(X)
+        finally:
+            handle.remove()
+    assert network.inner in seen
+    assert not has_code_inside(network)
+
+
+def test_graphs_of_very_many_kinds_are_let_go() -> None:
+    network, captures = Does(hooked).eval(), Captures("graph")
+    with torch.no_grad(), captured(network, captures):
+        for rows in range(1, KINDS + 4):
+            network(torch.ones(rows, *X.shape[1:]))
+    assert len(captures.graphs) == KINDS
 
 
 def test_a_graph_that_fails_gives_way_to_the_network() -> None:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-CONSTANTS = (bool, int, float, str, torch.dtype, torch.device, type(None))
-"""Types of arguments that a capture may hold."""
+CONSTANTS = (str, torch.dtype, torch.device, type(None))
+"""Types of arguments that a capture may hold, beside numbers."""
 
 
 class NotCapturable(Exception):
@@ -26,6 +26,13 @@ class TensorKind(NamedTuple):
     device: torch.device
 
 
+class Number(NamedTuple):
+    """A bool, an int or a float: 1, 1.0 and True are equal, and lead to other dtypes."""
+
+    type: type
+    value: float
+
+
 class Container(NamedTuple):
     """A tuple, a list, a dict or a frozen dataclass."""
 
@@ -34,7 +41,7 @@ class Container(NamedTuple):
     items: tuple[Kind, ...]
 
 
-Kind = TensorKind | Container | frozenset[int] | bool | int | float | str | torch.dtype | torch.device | None
+Kind = TensorKind | Number | Container | frozenset[int] | str | torch.dtype | torch.device | None
 """The kind of an argument: its structure, with tensors described and constants as they are."""
 
 
@@ -49,6 +56,8 @@ def kind_of(value: Any, tensors: list[Tensor]) -> Kind:
             raise NotCapturable(f"an argument is {value.layout}")
         tensors.append(value)
         return TensorKind(value.shape, value.stride(), value.dtype, value.device)
+    if isinstance(value, bool | int | float):
+        return Number(type(value), value)
     if isinstance(value, CONSTANTS):
         return cast("Kind", value)
     if type(value) in (tuple, list):
@@ -67,6 +76,8 @@ def value_of(kind: Kind, tensors: Iterator[Tensor]) -> Any:
     """The value of a kind, with tensors taken in order."""
     if isinstance(kind, TensorKind):
         return next(tensors)
+    if isinstance(kind, Number):
+        return kind.value
     if isinstance(kind, Container):
         items = [value_of(item, tensors) for item in kind.items]
         named = dict(zip(kind.keys, items, strict=False))

@@ -20,6 +20,8 @@ from latentry._capture._form import form_of, hooks_so_far
 from latentry._capture._ways import Graph, Way, capture
 
 log = logging.getLogger("latentry")
+KINDS = 64
+"""Of how many kinds of call there are graphs at once: sizes, rows and lengths of prompts."""
 
 
 @dataclass
@@ -62,8 +64,10 @@ class Captures:
             self.graphs.clear()
 
     def add(self, kind: Kind, graph: Graph) -> None:
-        """Takes a graph that was made now."""
+        """Takes a graph that was made now, and lets the oldest of very many go."""
         self.graphs[kind], self.compared[kind] = graph, (0, self.generations)
+        while len(self.graphs) > KINDS:
+            del self.graphs[next(iter(self.graphs))]
 
     def is_to_compare(self, kind: Kind) -> bool:
         """Whether a graph is to be compared again: at the call after it was made, and at one of a later generation.

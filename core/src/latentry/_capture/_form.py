@@ -6,28 +6,36 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.utils.hooks import RemovableHandle
 
 OWN = "forward"
 """The instance attribute that overrides the ``forward`` of a module's class."""
+PLAIN = (bool, int, float, str, type(None))
+"""Types of settings that are compared by value."""
 
 
 def form_of(network: nn.Module) -> Hashable:
-    """Equal as long as the network has the same modules, parameters and buffers, and as much code inside.
+    """Equal as long as the network has the same modules, parameters and buffers, as much code inside, and the same
+    values and objects set on its modules, such as attention processors.
 
-    Values of parameters are not part of it: graphs refer to them.
+    Values of parameters are not part of it: graphs refer to them. Nor is what is set on such objects.
     """
-    form: list[Any] = []
+    form: list[Any] = [_are_all_watched()]
     for module, own in _walk(network):
-        form += (id(module), own["training"], module is not network and _code(own))
+        form += (id(module), type(module), module is not network and _code(own))
+        form += (_set(value) for name, value in own.items() if name[0] != "_" and name != OWN)
         form += map(id, own["_parameters"].values())
         form += map(id, own["_buffers"].values())
     return tuple(form)
 
 
 def has_code_inside(network: nn.Module) -> bool:
-    """Whether a module inside has hooks or a ``forward`` of its own, or is compiled; hooks of the whole network run."""
-    if _is_compiled(vars(network)):
+    """Whether a module inside has hooks or a ``forward`` of its own, or is compiled, or all modules have hooks.
+
+    Hooks of the network alone run beside a graph.
+    """
+    if _is_compiled(vars(network)) or _are_all_watched():
         return True
     return any(_code(own) for module, own in _walk(network) if module is not network)
 
@@ -44,6 +52,14 @@ def _walk(network: nn.Module) -> Iterator[tuple[nn.Module, dict[str, Any]]]:
         own = vars(module := rest.pop())
         rest += [inner for inner in own["_modules"].values() if inner is not None]
         yield module, own
+
+
+def _are_all_watched() -> bool:
+    return bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+
+
+def _set(value: Any) -> Any:
+    return value if type(value) in PLAIN else id(value)
 
 
 def _code(own: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -33,6 +34,10 @@ RANDOM = frozenset(
     | {"multinomial", "poisson", "binomial", "gumbel_softmax", "normal_", "uniform_", "bernoulli_", "exponential_"}
     | {"cauchy_", "geometric_", "log_normal_", "random_"}
 )
+SIZED = frozenset(
+    {"nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "_unique2", "bincount", "combinations"}
+)
+"""What gives tensors whose size depends on values."""
 CHANCE = ("training", "train", "dropout_p")
 """Named arguments that make a function random where they are true."""
 
@@ -126,6 +131,8 @@ class Recording(TorchFunctionMode):
         results = list(made) if isinstance(made, tuple | list) else [made]
         if name in RANDOM or kwargs.get("generator") is not None or any(map(kwargs.get, CHANCE)):
             self.why_not = f"it draws random numbers, or works as in training ({name})"
+        elif _is_sized_by_values(name, args, kwargs):
+            self.why_not = f"it makes tensors whose size depends on values ({name})"
         elif not any(isinstance(each, Tensor) for each in results) and not written:
             self.why_not = "" if name in QUERIES else f"it reads values of tensors ({name})"
         elif name == "__set__" or any(isinstance(each, tuple | list | dict) for each in results):
@@ -205,6 +212,14 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(each)
     elif isinstance(value, dict):
         yield from _tensors(tuple(value.values()))
+
+
+def _is_sized_by_values(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    if name == "__getitem__":
+        return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in _tensors(args[1:]))
+    if name == "repeat_interleave":
+        return any(True for _ in _tensors((args[1:], kwargs))) or len(args) + len(kwargs) == 1
+    return name in SIZED or (name == "where" and len(args) + len(kwargs) == 1)
 
 
 def _version(tensor: Tensor) -> int:

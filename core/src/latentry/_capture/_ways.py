@@ -13,7 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from latentry._capture._call import Kind, value_of, varied
+from latentry._capture._call import Kind, NotCapturable, kind_of, value_of, varied
+from latentry._capture._form import form_of
 from latentry._capture._recording import Recording, replayed
 
 Way = Literal["graph", "script", "compile"]
@@ -71,9 +72,14 @@ def capture(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors
 def _recorded(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors: Sequence[Tensor]) -> Graph:
     with torch.inference_mode(False), torch.no_grad():  # tensors count how often they are written
         example = [varied(tensor) for tensor in tensors]
-        args, kwargs = value_of(kind, iter(example))
+        given, form = value_of(kind, iter(example)), form_of(network)
         with Recording(example) as recording:
-            output = forward(*args, **kwargs)
+            output = forward(*given[0], **given[1])
+        left: list[Tensor] = []
+        if kind_of(given, left) != kind or any(a is not b for a, b in zip(left, example, strict=True)):
+            raise NotCapturable("it puts values into what it is given")
+        if form_of(network) != form:
+            raise NotCapturable("it sets values on itself")
         return replayed(recording, output, type(network).__name__)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,8 @@ from latentry._request._given_noise import GivenNoise
 from latentry._request._memory_policy import Capture
 from latentry._request._result import GenerationResult
 from latentry._resolve._setup import Setup
+
+log = logging.getLogger("latentry")
 
 T = TypeVar("T")
 
@@ -332,4 +335,7 @@ def _capture(wanted: Capture, loaded: LoadedModel, loras: ChosenLoras) -> Captur
         return "off"
     if wanted == "auto" and loras.requests and loras.mode == "unmerged":  # and with them memory after its end
         return "off"
-    return "off" if loaded.is_watched else wanted
+    if loaded.is_watched:
+        log.info("the denoiser is not captured: a host has put hooks or code of its own into it")
+        return "off"
+    return wanted

@@ -59,7 +59,7 @@ class MemoryPolicy(BaseModel):
     )
     vae_tiling: Tiling = "auto"
     vae_slicing: bool = False
-    capture: Capture = "off"
+    capture: Capture = "auto"
     weights: WeightStorage = "plain"
     dtypes: dict[str, DtypeName] = Field(default_factory=dict)
 

@@ -26,7 +26,7 @@ class Resident:
 
     Attributes:
         name: as it is asked for.
-        bytes: of its weights; what a request makes of them while it runs (``fast``, graphs) is not counted.
+        bytes: of its weights; what is made of them (``fast``, graphs) is not counted.
         device: where they are while they are not used.
         dtype: what its denoiser runs in.
         pinned: it stays whatever comes.

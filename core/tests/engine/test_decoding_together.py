@@ -139,7 +139,8 @@ def test_jobs_that_end_at_the_same_step_are_decoded_together(host: PluginHost, m
     engine = Engine(host, batch_invariant=invariant)
     with decoded(engine.load(engine.prepare(wanted[0]))) as calls:
         found = [job.result(LONG) for job in together(engine, wanted)]
-    assert sorted(calls) == ([1] * 5 if invariant else [2, 3])
+    assert sum(calls) == 5
+    assert (max(calls) == 1) == invariant
     for ours, own in zip(found, alone, strict=True):
         assert float((ours.latents - own.latents).abs().max()) <= (0 if invariant else 1e-4)
         levels = [torch.tensor(list(each.images[0].tobytes()), dtype=torch.int16) for each in (ours, own)]

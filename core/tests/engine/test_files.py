@@ -144,7 +144,7 @@ def test_without_a_model_source_it_says_what_to_install() -> None:
 
 
 SHELF = """
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from latentry import ModelSourceSpec, hookimpl
 from latentry.models import ResolvedPath
 

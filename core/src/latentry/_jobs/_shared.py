@@ -133,6 +133,8 @@ class Decoding:
         latents = self.latents if len(several) == 1 else torch.cat([each.latents for each in several])
         with plugin_call(self.model), inference():
             pixels = self.model.decode(latents)
+            if len(pixels) != len(latents):
+                raise ValueError(f"decode gave {len(pixels)} pictures for {len(latents)} latents")
         return torch.split(normal(pixels), [each.size for each in several])
 
 

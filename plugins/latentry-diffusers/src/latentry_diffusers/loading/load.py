@@ -140,7 +140,8 @@ def fill(
 
 def _anywhere(network: nn.Module) -> frozenset[str]:
     """The weights that may lie anywhere in memory: of embeddings, which are looked up, and of layers in blocks, which
-    multiply one row for each token. A product with a single row, as of times and pooled texts, depends on it.
+    multiply one row for each token. A product with a single row, as of times and pooled texts, depends on it, and so
+    does a convolution at a single position: pictures so small that a UNet's middle is one differ in last bits.
     """
     embeddings = (name for name, module in network.named_modules() if type(module) is nn.Embedding)
     return frozenset(f"{layer}.weight" for layer in (*layers_in_blocks(network), *embeddings))

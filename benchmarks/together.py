@@ -5,6 +5,7 @@ alone would gain, where each pass has the rows that jobs can share at that step:
 
     python benchmarks/together.py --rounds 3
     python benchmarks/together.py --threads 2         # then wall time is what counts, on a machine that is idle
+    python benchmarks/together.py --capture off       # here, too, networks run as they do in diffusers
     python benchmarks/together.py --sizes --json      # by the size of the latents, jobs against one after another
 """
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--capture", choices=("off", "auto", "graph"), default="auto", help="of networks here")
     parser.add_argument("--sizes", action="store_true", help="by size instead, with the first model")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -48,7 +50,9 @@ def main() -> None:
     from _paired import machine
 
     torch.set_num_threads(given.threads)
-    rows = list(by_size(given.model[0], given.rounds) if given.sizes else by_model(given.model, given.rounds))
+    kept = {"capture": given.capture}
+    models, rounds = given.model, given.rounds
+    rows = list(by_size(models[0], rounds, **kept) if given.sizes else by_model(models, rounds, **kept))
     found = {"machine": machine(given.threads), "rows": rows}
     print(json.dumps(found, indent=2) if given.json else table(found))
 
@@ -73,7 +77,7 @@ def requests(model: str, schedulers: Sequence[str], **given: Any) -> list[Any]:
     ]
 
 
-def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
+def by_model(models: Sequence[str], rounds: int, **kept: Any) -> Iterator[dict[str, Any]]:
     """Jobs, one after another, and diffusers one after another."""
     from latentry import Engine, PluginHost
 
@@ -81,7 +85,7 @@ def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
     for model in models:
         spec = host.checkpoints[model]
         peers = FLOW if host.families[spec.family].process == "flow" else DISCRETE
-        wanted = requests(model, tuple(peers))
+        wanted = requests(model, tuple(peers), **kept)
         engine, pipelines = Engine(host), _pipelines(Path(host.checkpoints.load(model)()), peers, spec.size)
         ways = _ours(engine) | {"diffusers": lambda some, draw=pipelines: [draw(each) for each in some]}
         yield {
@@ -92,13 +96,13 @@ def by_model(models: Sequence[str], rounds: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def by_size(model: str, rounds: int) -> Iterator[dict[str, Any]]:
+def by_size(model: str, rounds: int, **kept: Any) -> Iterator[dict[str, Any]]:
     """Jobs and one after another, by the side of the pictures in pixels."""
     from latentry import Engine, PluginHost
 
     host = PluginHost()
     for side in SIZES:
-        wanted = requests(model, tuple(DISCRETE), width=side, height=side)
+        wanted = requests(model, tuple(DISCRETE), width=side, height=side, **kept)
         engine = Engine(host)
         wanted = [each.model_copy(update={"steps": 4 + each.steps % 3}) for each in wanted]
         height = engine.prepare(wanted[0]).latent_shape[1]

@@ -21,8 +21,9 @@ _TO_THE_TABLES_END = sigma_preferences(
 _TO_ZERO = sigma_preferences(
     ("vp", 3, "latentry:linspace", {"multistep": True}),
     ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
-    ("edm", 3, "latentry:beta", {"alpha": 1.2, "beta": 0.6}),
-    ("edm", 5, "latentry:karras", {"rho": 7.0, "sigma_min": 0.03}),
+    ("edm", 3, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
+    ("edm", 5, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.2}),
+    ("edm", 7, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.2}),
     ("edm", 12, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.07}),
     ("edm", None, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.02}),
 )

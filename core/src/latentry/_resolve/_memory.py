@@ -26,6 +26,7 @@ class ChosenMemory:
         dtypes: of the parts that have a dtype of their own.
         capture: whether and how the networks are captured as graphs.
         weights: what weights are kept in.
+        asked: what was asked of ``capture``, which recipes hold: offload is no part of a picture.
     """
 
     policy: MemoryPolicy
@@ -34,6 +35,7 @@ class ChosenMemory:
     dtypes: Mapping[str, torch.dtype]
     capture: Capture
     weights: WeightStorage = "plain"
+    asked: Capture = "auto"
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class ChosenMemory:
         return {
             "vae_tiling": self.tile or False,
             "vae_slicing": self.slicing,
-            "capture": self.capture,
+            "capture": self.asked,
             "weights": self.weights,
             "dtypes": {part: str(dtype).split(".")[-1] for part, dtype in self.dtypes.items()},
         }
@@ -96,8 +98,9 @@ def choose_memory(
         memory=memory_of(device),
     )
     kept = policy.weights if weights is None else weights
-    graphs = _capture(policy.capture if capture is None else capture, policy, kept, step_cache=step_cache)
-    return ChosenMemory(policy, tile, one_by_one, chosen, graphs, kept)
+    asked = policy.capture if capture is None else capture
+    graphs = _capture(asked, policy, kept, step_cache=step_cache)
+    return ChosenMemory(policy, tile, one_by_one, chosen, graphs, kept, asked)
 
 
 def _capture(capture: Capture, policy: MemoryPolicy, weights: WeightStorage, *, step_cache: bool) -> Capture:

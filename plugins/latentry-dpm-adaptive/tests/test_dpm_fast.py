@@ -70,7 +70,7 @@ def test_longer_steps_are_of_first_order() -> None:
     first = x
     for a, b in pairwise(points):
         first = solver(1, first, a.lam, b.lam - a.lam)
-    short, long = (Plan(DPMFast(longest_step=h), EDM(), Prediction.EDM, points) for h in (1.9, 3.1))
+    short, long = (Plan(DPMFast(longest_step=h, guard=False), EDM(), Prediction.EDM, points) for h in (1.9, 3.1))
     assert torch.allclose(drive(short, x, DATA.answer), first, rtol=1e-12)
     assert not torch.allclose(drive(long, x, DATA.answer), first, rtol=1e-2)
 

@@ -17,8 +17,6 @@ __all__ = ["DDIM"]
 
 _OWN = SigmaPreference("latentry:leading", options=(("offset", 1),), final="table")
 """Stable Diffusion's."""
-_FEW = SigmaPreference("latentry:linspace", options=(("multistep", True),), max_steps=4, processes=frozenset({"vp"}))
-"""In few steps it is better to begin at the noisiest level."""
 _EDM = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 
 
@@ -52,7 +50,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 differs="where N does not divide 1000 it makes more steps than it was asked for",
             ),
         ),
-        sigmas=(_FEW, _OWN, _EDM, SigmaPreference("latentry:trailing")),
+        sigmas=(_OWN, _EDM, SigmaPreference("latentry:trailing")),
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=1, stochastic=True),
             SchedulerCase(options=(("eta", 1.0),), order=1, stochastic=True),

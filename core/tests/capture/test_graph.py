@@ -195,7 +195,9 @@ def test_weights_are_referred_to() -> None:
     with torch.no_grad():
         before = graph(X)
         network.layer.weight.mul_(2.0)
-        network.layer.bias.data = network.layer.bias.data + 1.0
+        bias = network.layer.bias
+        assert bias is not None
+        bias.data = bias.data + 1.0
         assert not torch.equal(graph(X), before)
         assert torch.equal(graph(X), network(X))
 

@@ -26,7 +26,7 @@ class ChosenMemory:
         dtypes: of the parts that have a dtype of their own.
         capture: whether and how the networks are captured as graphs.
         weights: what weights are kept in.
-        asked: what was asked of ``capture``, which recipes hold: offload is no part of a picture.
+        asked: what was asked of ``capture``, which recipes hold: a picture does not depend on offload.
     """
 
     policy: MemoryPolicy

@@ -114,23 +114,6 @@ def test_a_guarded_plan_goes_back_to_pure_noise(name: str, guard: bool) -> None:
     assert bool(drive(plan, noise(4, 2), MixtureOracle().answer).isfinite().all())
 
 
-@pytest.mark.parametrize("name", STAGED)
-def test_a_recipe_from_before_the_stages_draws_as_it_did(name: str, engine: Engine, tmp_path: Path) -> None:
-    model = str(write_toy(tmp_path / "model"))
-    given = {"scheduler": name, "guidance": 9.0, "sigmas": "karras", "steps": 12}
-    before, now = (
-        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, "guard_stages": stages}))
-        for stages in (False, True)
-    )
-    assert not torch.equal(before.latents, now.latents)
-    (recipe,) = before.recipes
-    options = {k: v for k, v in recipe.request.scheduler_options.items() if k != "guard_stages"}
-    old = recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
-    again = engine.reproduce(old)
-    assert torch.equal(again.latents, before.latents)
-    assert torch.equal(engine.reproduce(now.recipes[0]).latents, now.latents)
-
-
 @pytest.mark.parametrize("name", GUARDED)
 def test_over_short_steps_nothing_changes(name: str) -> None:
     free = guided(planned(name, SHORT, guard=False))
@@ -180,21 +163,26 @@ def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path
     assert not guards(engine.prepare(request(model, scheduler="uni_pc_bh2", guidance=9.0)).plan)
 
 
-def test_a_recipe_from_before_the_wider_limits_draws_as_it_did(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "option"), [("dpmpp-2m", "guard_noise"), *((name, "guard_stages") for name in STAGED)]
+)
+def test_a_recipe_from_before_an_option_of_the_guard_draws_as_it_did(
+    engine: Engine, tmp_path: Path, name: str, option: str
+) -> None:
     model = str(write_toy(tmp_path / "model"))
-    given = {"scheduler": "dpmpp-2m", "guidance": 9.0, "sigmas": "karras"}
-    even, wide = (
-        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, "guard_noise": noise}))
-        for noise in (False, True)
+    given = {"scheduler": name, "guidance": 9.0, "sigmas": "karras", "steps": 12}
+    before, now = (
+        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, option: value}))
+        for value in (False, True)
     )
-    assert not torch.equal(even.latents, wide.latents)
-    (recipe,) = even.recipes
-    options = {k: v for k, v in recipe.request.scheduler_options.items() if k != "guard_noise"}
+    assert not torch.equal(before.latents, now.latents)
+    (recipe,) = before.recipes
+    options = {k: v for k, v in recipe.request.scheduler_options.items() if k != option}
     old = recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
     again = engine.reproduce(old)
-    assert torch.equal(again.latents, even.latents)
-    assert again.recipes[0].request.scheduler_options["guard_noise"] is False
-    assert torch.equal(engine.reproduce(wide.recipes[0]).latents, wide.latents)
+    assert torch.equal(again.latents, before.latents)
+    assert again.recipes[0].request.scheduler_options[option] is False
+    assert torch.equal(engine.reproduce(now.recipes[0]).latents, now.latents)
 
 
 def test_a_recipe_from_before_the_guard_draws_as_it_did(engine: Engine, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
-from latentry._resolve import _prepare
-from latentry._resolve._useless import _known_idle
+from latentry._resolve import _lately, _prepare
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def test_two_engines_know_nothing_of_each_other(host: PluginHost, model: str, tr
 
 
 def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch, engine: Engine, model: str, tries: list[Any]) -> None:
-    monkeypatch.setattr(_known_idle, "CAPACITY", 2)
+    monkeypatch.setattr(_lately, "CAPACITY", 2)
     for steps in (3, 4, 5, 4, 3):
         engine.prepare(request(model, steps=steps))
     assert len(tries) == 4

@@ -10,8 +10,7 @@ import pytest
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost
-from latentry._resolve import _prepare
-from latentry._resolve._planning import _known_plans
+from latentry._resolve import _lately, _prepare
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_another_process_has_its_own(
 def test_the_oldest_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, engine: Engine, model: str, laid_out: list[int]
 ) -> None:
-    monkeypatch.setattr(_known_plans, "CAPACITY", 2)
+    monkeypatch.setattr(_lately, "CAPACITY", 2)
     for steps in (3, 4, 5, 4, 3):
         engine.prepare(request(model, steps=steps))
     assert laid_out == [3, 4, 5, 3]

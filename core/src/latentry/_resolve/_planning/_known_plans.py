@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from threading import Lock
-from typing import Any
+from collections.abc import Callable
 
 from latentry._contract._noise_settings import NoiseSettings
 from latentry._numerics._plan import Plan
 from latentry._numerics._scheduler import Scheduler
 from latentry._request._values._strength import StepCounts
+from latentry._resolve._lately import Lately
 from latentry._resolve._sigmas import ChosenSigmas
-
-CAPACITY = 64
-"""How many plans are remembered; the least recently used goes first."""
 
 
 class KnownPlans:
@@ -23,8 +18,7 @@ class KnownPlans:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Plan, tuple[Any, ...]]] = OrderedDict()
-        self._lock = Lock()
+        self._lately = Lately[Plan]()
 
     def __call__(
         self,
@@ -47,13 +41,4 @@ class KnownPlans:
             lay_out: makes the plan, where no equal one is remembered.
         """
         key = repr(scheduler), repr(sigmas.schedule), sigmas.final, counts, noise.prediction, on_grid
-        parts = scheduler, sigmas.schedule, noise.process
-        with self._lock:
-            kept = self._kept.get(key)
-        plan = kept[0] if kept is not None and kept[1] == parts else lay_out()
-        with self._lock:
-            self._kept[key] = plan, parts
-            self._kept.move_to_end(key)
-            while len(self._kept) > CAPACITY:
-                self._kept.popitem(last=False)
-        return plan
+        return self._lately(key, (scheduler, sigmas.schedule, noise.process), lay_out)

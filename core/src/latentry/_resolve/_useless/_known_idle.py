@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from threading import Lock
+from collections.abc import Callable
 
 from latentry._numerics._plan import Plan
 from latentry._request._values._strength import StepCounts
+from latentry._resolve._lately import Lately
 from latentry._resolve._sigmas import ChosenSigmas
 from latentry._resolve._useless._idle_options import Idle
-
-CAPACITY = 64
-"""How many plans are remembered; the least recently used goes first."""
 
 
 class KnownIdle:
@@ -21,8 +17,7 @@ class KnownIdle:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Plan, Idle]] = OrderedDict()
-        self._lock = Lock()
+        self._lately = Lately[Idle]()
 
     def __call__(
         self, plan: Plan, sigmas: ChosenSigmas, counts: StepCounts, *, on_grid: bool, find: Callable[[], Idle]
@@ -37,12 +32,4 @@ class KnownIdle:
             find: tries them, where no equal plan is remembered.
         """
         key = plan.fingerprint, sigmas.name, repr(sigmas.schedule), sigmas.final, counts, on_grid
-        with self._lock:
-            kept = self._kept.get(key)
-        found = find() if kept is None or kept[0] != plan else kept[1]
-        with self._lock:
-            self._kept[key] = plan, found
-            self._kept.move_to_end(key)
-            while len(self._kept) > CAPACITY:
-                self._kept.popitem(last=False)
-        return found
+        return self._lately(key, plan, find)

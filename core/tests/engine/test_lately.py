@@ -6,7 +6,8 @@ from latentry._resolve._lately import Lately
 
 
 def test_a_value_is_found_once_for_equals_and_anew_for_others_of_the_same_key() -> None:
-    lately, found = Lately[int](), []
+    lately = Lately[int]()
+    found: list[int] = []
 
     def find() -> int:
         found.append(len(found))

@@ -177,6 +177,24 @@ def test_auto_begins_with_the_third_picture(host: PluginHost, tmp_path: Path) ->
     assert seen == [0, 0, 1]
 
 
+def test_a_graph_is_made_once_and_anew_after_a_host_has_set_something(host: PluginHost, tmp_path: Path) -> None:
+    """With attention backends, whose objects are other ones in each generation."""
+    folder, engine = TINY["latentry-sd:sd"].write(tmp_path / "model"), Engine(host, MemoryPolicy(capture="auto"))
+    graphs = []
+    for seed in range(6):
+        latents(engine, folder, seed=seed)
+        graphs.append(made(engine, folder))
+    assert [len(each) for each in graphs] == [0, 0, 1, 1, 1, 1]
+    assert all(each[0] is graphs[2][0] for each in graphs[2:])
+    setup = engine.prepare(GenerationRequest(prompt="", model=str(folder), width=SIDE, height=SIDE))
+    network: Any = engine.load(setup).networks["unet"]
+    before = latents(engine, folder)
+    network.conv_norm_out.eps = 0.5
+    after = latents(engine, folder)
+    assert not torch.equal(after, before)
+    assert torch.equal(latents(Engine(host, MemoryPolicy(capture="off")), folder), before)
+
+
 @pytest.mark.parametrize("how", ["graph", "script", "compile"])
 def test_graphs_and_offload_are_refused_together(host: PluginHost, tmp_path: Path, how: str) -> None:
     folder = TINY["latentry-flux:flux"].write(tmp_path / "model")

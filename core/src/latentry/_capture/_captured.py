@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry._capture._call import Kind, NotCapturable, kind_of
-from latentry._capture._form import form_of, hooks_so_far
+from latentry._capture._form import form_of, hooks_so_far, settings_of
 from latentry._capture._ways import Graph, Way, capture
 
 log = logging.getLogger("latentry")
@@ -39,6 +39,7 @@ class Captures:
         took: the least time that a call of each kind that waits has taken.
         notes: what could not be captured, one sentence each.
         form: of the network that the graphs are of.
+        settings: that were on it.
     """
 
     way: Way
@@ -51,16 +52,17 @@ class Captures:
     took: dict[Kind, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     form: Hashable = None
+    settings: Hashable = None
 
     def due(self, kind: Kind) -> bool:
         """Whether a kind of call is to be captured now."""
         return self.generations - self.seen.setdefault(kind, self.generations) >= self.after
 
-    def begin(self, network: nn.Module) -> None:
+    def begin(self, network: nn.Module, settings: Hashable) -> None:
         """Counts a generation, and drops graphs of what the network was before a host changed it."""
         self.generations += 1
-        if (form := form_of(network)) != self.form:
-            self.form = form
+        if (now := (form_of(network), settings)) != (self.form, self.settings):
+            self.form, self.settings = now
             self.graphs.clear()
 
     def add(self, kind: Kind, graph: Graph) -> None:
@@ -89,12 +91,17 @@ class Captures:
 
 
 @contextmanager
-def captured(network: nn.Module, captures: Captures) -> Iterator[None]:
+def captured(network: nn.Module, captures: Captures, settings: Hashable = None) -> Iterator[None]:
     """Sends a network's calls to graphs, which are made on the way, until the end of the context.
 
     The network's ``forward`` is replaced on the instance; with it gone the network is as it was.
+
+    Args:
+        network: its calls.
+        captures: its graphs.
+        settings: ``settings_of`` the network as its host left it; by default those on it now.
     """
-    captures.begin(network)
+    captures.begin(network, settings_of(network) if settings is None else settings)
     forward = network.forward
     if "forward" in vars(network):  # a second request inside the same setting
         yield

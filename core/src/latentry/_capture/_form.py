@@ -16,18 +16,29 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 def form_of(network: nn.Module) -> Hashable:
-    """Equal as long as the network has the same modules, parameters and buffers, as much code inside, and the same
-    values and objects set on its modules, such as attention processors.
+    """Equal as long as the network has the same modules, parameters and buffers, and as much code inside.
 
-    Values of parameters are not part of it: graphs refer to them. Nor is what is set on such objects.
+    Values of parameters are not part of it: graphs refer to them.
     """
     form: list[Any] = [_are_all_watched()]
     for module, own in _walk(network):
-        form += (id(module), type(module), module is not network and _code(own))
-        form += (_set(value) for name, value in own.items() if name[0] != "_" and name != OWN)
+        form += (id(module), type(module), own["training"], module is not network and _code(own))
         form += map(id, own["_parameters"].values())
         form += map(id, own["_buffers"].values())
     return tuple(form)
+
+
+def settings_of(network: nn.Module) -> Hashable:
+    """Equal as long as the same values and objects are set on its modules, such as sizes and attention processors.
+
+    What is set on such objects is not part of it.
+    """
+    return tuple(
+        value if type(value) in PLAIN else id(value)
+        for _, own in _walk(network)
+        for name, value in own.items()
+        if name[0] != "_" and name != OWN
+    )
 
 
 def has_code_inside(network: nn.Module) -> bool:
@@ -56,10 +67,6 @@ def _walk(network: nn.Module) -> Iterator[tuple[nn.Module, dict[str, Any]]]:
 
 def _are_all_watched() -> bool:
     return bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
-
-
-def _set(value: Any) -> Any:
-    return value if type(value) in PLAIN else id(value)
 
 
 def _code(own: dict[str, Any]) -> int:

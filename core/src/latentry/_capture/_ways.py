@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from latentry._capture._call import Kind, NotCapturable, kind_of, value_of, varied
-from latentry._capture._form import form_of
+from latentry._capture._form import settings_of
 from latentry._capture._recording import Recording, replayed
 
 Way = Literal["graph", "script", "compile"]
@@ -72,14 +72,14 @@ def capture(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors
 def _recorded(network: nn.Module, forward: Callable[..., Any], kind: Kind, tensors: Sequence[Tensor]) -> Graph:
     with torch.inference_mode(False), torch.no_grad():  # tensors count how often they are written
         example = [varied(tensor) for tensor in tensors]
-        given, form = value_of(kind, iter(example)), form_of(network)
+        given, settings = value_of(kind, iter(example)), settings_of(network)
         with Recording(example) as recording:
             output = forward(*given[0], **given[1])
         left: list[Tensor] = []
         kind_of(given, left)
         if any(all(tensor is not one for one in example) for tensor in left):  # what it takes out does not matter
             raise NotCapturable("it puts values into what it is given")
-        if form_of(network) != form:
+        if settings_of(network) != settings:
             raise NotCapturable("it sets values on itself")
         return replayed(recording, output, type(network).__name__)
 

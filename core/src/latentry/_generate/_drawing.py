@@ -316,6 +316,7 @@ def _set(
 ) -> Iterator[tuple[AttentionGuard, ...]]:
     model, request, memory = loaded.model, setup.request, setup.memory
     capture = _capture(memory.capture, loaded, loras)
+    settings = loaded.settings() if capture != "off" else {}
     with ExitStack() as stack:
         with plugin_call(model):  # around entering alone: what is raised inside the context is not the family's
             stack.enter_context(model.set_loras(loras.requests, loras.mode))
@@ -325,7 +326,7 @@ def _set(
             stack.enter_context(upcast(model.networks["vae"], torch.float32))
         if request.fast and capture not in ("script", "compile"):
             stack.enter_context(loaded.packing())
-        stack.enter_context(loaded.capturing(capture, (setup.attention, loras.key, request.fast)))
+        stack.enter_context(loaded.capturing(capture, (setup.attention, loras.key, request.fast), settings))
         yield guards
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
 
 from latentry._capture._captured import Captures, captured
-from latentry._capture._form import has_code_inside
+from latentry._capture._form import has_code_inside, settings_of
 from latentry._capture._packed import PackedConvolution, packed
 from latentry._contract._model import Model
 from latentry._generate._batch._finite import denoiser_of
@@ -50,19 +50,20 @@ class LoadedModel:
             log.warning("unknown tensors were not loaded: %s%s", ", ".join(unexpected[:NAMED]), more)
 
     @contextmanager
-    def capturing(self, how: Capture, setting: Hashable) -> Iterator[None]:
+    def capturing(self, how: Capture, setting: Hashable, settings: Mapping[str, Hashable]) -> Iterator[None]:
         """Runs the denoiser as graphs, as far as it can be captured.
 
         Args:
             how: as in ``MemoryPolicy``.
             setting: equal for equal LoRAs, attention and convolutions, which a graph holds.
+            settings: of the parts, as a host left them.
         """
         with ExitStack() as stack:
             for part in self._capturable(how) if how != "off" else ():
                 key = (how, setting, part)
                 captures = self.captures.pop(key, None) or _captures(how)
                 self.captures[key] = captures  # the last one used is the last one to go
-                stack.enter_context(captured(self.model.networks[part], captures))
+                stack.enter_context(captured(self.model.networks[part], captures, settings[part]))
             while len(self.captures) > SETTINGS:
                 del self.captures[next(iter(self.captures))]
             yield
@@ -81,6 +82,10 @@ class LoadedModel:
                     " and the ".join(sorted(self._packed)),
                 )
         return tuple(part for part in denoiser_of(self.model).parts if part not in self._packed)
+
+    def settings(self) -> Mapping[str, Hashable]:
+        """What is set on the parts of the denoiser; attention must not be set, which brings objects of its own."""
+        return {part: settings_of(self.model.networks[part]) for part in denoiser_of(self.model).parts}
 
     @property
     def is_watched(self) -> bool:

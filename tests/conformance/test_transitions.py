@@ -18,6 +18,8 @@ from latentry.testing._networks._processes import NATURAL, process
 
 HOST = PluginHost()
 SHAPE = (2, 3)
+SEED = 7
+"""Of outputs under which the guard acts in each case that needs it to."""
 
 
 def stochastic() -> Iterator[Any]:
@@ -72,7 +74,7 @@ def test_mean_and_spread_are_what_unit_draws_show(scheduler: Scheduler, kind: st
     as it was drawn, since a guard's part in the step depends on it.
     """
     plan = planned(scheduler, kind)
-    given = list(itertools.islice(outputs(3), 400))
+    given = list(itertools.islice(outputs(SEED), 400))
     run = plan.start(next(outputs(1)), seed=2)
     keyed, at, noisy = KeyedNoise(2, (0, 1)), 0, 0
     while not run.done:
@@ -132,7 +134,7 @@ def test_the_guard_takes_part_in_the_cases_above(name: str, options: dict[str, A
     """It acts on noise that the network was shown, which tells the mean above from a linear one."""
     ends = []
     for guard in (True, False):
-        plan, given = planned(HOST.schedulers.create(name, guard=guard, **options), "vp"), outputs(3)
+        plan, given = planned(HOST.schedulers.create(name, guard=guard, **options), "vp"), outputs(SEED)
         run = plan.start(next(outputs(1)))
         while not run.done:
             step(run, given)

@@ -70,7 +70,7 @@ def stops_before_weights(monkeypatch: pytest.MonkeyPatch) -> None:
             BUILT[key] = real(part)
         return BUILT[key]
 
-    def fill(*_: Any) -> None:
+    def fill(*_: Any, **__: Any) -> None:
         raise Reached
 
     monkeypatch.setattr(load, "build", built)

@@ -109,7 +109,8 @@ def test_a_recipe_repeats_it(engine: Engine, folders: dict[str, Path], family: s
 @pytest.mark.parametrize("family", KIND)
 def test_a_picture_does_not_depend_on_its_neighbours(engine: Engine, folders: dict[str, Path], family: str) -> None:
     """In a batch, and in passes that jobs of other steps share."""
-    wanted = [request(folders[family], step_cache=KIND[family], seed=seed, steps=3 + seed) for seed in (1, 2, 3)]
+    told = {"step_cache": KIND[family], "guidance": 2.0}
+    wanted = [request(folders[family], seed=seed, steps=3 + seed, **told) for seed in (1, 2, 3)]
     alone = [engine.generate(each) for each in wanted]
     jobs = [engine.submit(each) for each in wanted]
     for job, meant in zip(jobs, alone, strict=True):

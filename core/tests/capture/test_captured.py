@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latentry._capture._captured import Captures, captured
+from latentry._capture._captured import Captures, captured, shared_calls
 
 
 class Network(nn.Module):
@@ -108,6 +108,20 @@ def test_auto_waits_for_the_third_generation(network: Network) -> None:
             call(network, 1)
             call(network, 2)
         assert len(captures.graphs) == expected
+
+
+def test_calls_of_several_requests_wait_for_a_number_of_their_kind(network: Network) -> None:
+    captures = Captures("graph", after_shared=2)
+    with captured(network, captures):
+        for expected in (0, 0, 1, 1):
+            with shared_calls([network]):
+                call(network, 1)
+            assert len(captures.graphs) == expected
+        with shared_calls([network, nn.Identity()]):
+            call(network, 1, batch=3)
+        assert len(captures.graphs) == 1
+        call(network, 1, batch=3)
+        assert len(captures.graphs) == 2
 
 
 def test_threads_share_a_graph(network: Network) -> None:

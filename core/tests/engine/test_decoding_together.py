@@ -29,6 +29,7 @@ class Autoencoder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
+        self.networks: dict[str, Any] = {}
 
     def decode(self, latents: Tensor) -> Tensor:
         if (latents == 13).any():

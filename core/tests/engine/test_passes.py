@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 from support.toy import write_toy
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentry import Engine, GenerationRequest, IncompatibleError, PluginHost, ProgressEvent
+from latentry._capture._captured import Captures, captured
 from latentry._guidance._rows import Rows
 from latentry._jobs import _shared
 from latentry._jobs._device import Device
@@ -95,6 +96,7 @@ class Network:
 
     def __init__(self, room: int = 1000) -> None:
         self.room, self.passes = room, list[list[float]]()
+        self.networks = {"unet": nn.Identity()}
 
     def predict(self, x: Tensor, timestep: Any, conditioning: Conditioning, *, skip_layers: Any = ()) -> Tensor:
         if len(x) > self.room:
@@ -102,7 +104,8 @@ class Network:
         if (x == 13).any():
             raise IncompatibleError("Thirteen.")
         self.passes.append(x.flatten().tolist())
-        return 2 * x
+        doubled: Tensor = 2 * self.networks["unet"](x)
+        return doubled
 
 
 def asked(network: Any, *values: float, timestep: float = 1.0, length: int = 1) -> Evaluation:
@@ -128,6 +131,22 @@ def test_rows_of_one_kind_go_together_and_others_apart() -> None:
     several = [asked(network, 1), asked(network, 2, 3, timestep=5), asked(network, 4, length=2), asked(other, 5)]
     assert answers(Device(), several) == [[2], [4, 6], [8], [10]]
     assert sorted(sorted(each) for each in network.passes) == [[1, 2, 3], [1, 2, 3], [4], [4]]
+
+
+def test_a_pass_of_several_waits_longer_for_its_graph_than_one_request_does() -> None:
+    network, captures = Network(), Captures("graph", after_shared=3)
+    with captured(network.networks["unet"], captures):
+        for _ in range(3):
+            assert answers(Device(batch_invariant=True), [asked(network, 1)]) == [[2]]
+        assert rows_of_graphs(captures) == [1]
+        for graphs in ([1], [1, 2]):
+            assert answers(Device(), [asked(network, 1), asked(network, 2)]) == [[2], [4]]
+            assert answers(Device(), [asked(network, 1)]) == [[2]]
+            assert rows_of_graphs(captures) == graphs
+
+
+def rows_of_graphs(captures: Captures) -> list[int]:
+    return sorted(kind.items[0].items[0].shape[0] for kind in captures.graphs)  # type: ignore[union-attr]
 
 
 def test_a_fault_of_one_request_is_its_own() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Condition
+from threading import Condition, local
 from time import thread_time
 from typing import Any
 
@@ -32,9 +33,12 @@ class Captures:
         way: how graphs are made.
         after: how many generations a kind of call must have been seen in before it is captured.
         limit: a kind of call that takes longer is not captured: seconds of processor time of the calling thread.
+        after_shared: how many calls of a kind must have been those of several requests before it is captured for
+            these: their kinds are as many as there are numbers of rows.
         generations: begun so far.
         graphs: by kind.
         seen: the first generation of each kind that waits.
+        shared: how many calls of each kind were those of several requests.
         compared: how often the graph of a kind was compared since it was made, and in which generation at last.
         took: the least time that a call of each kind that waits has taken.
         notes: what could not be captured, one sentence each.
@@ -45,17 +49,22 @@ class Captures:
     way: Way
     after: int = 0
     limit: float = math.inf
+    after_shared: int = 0
     generations: int = 0
     graphs: dict[Kind, Graph | None] = field(default_factory=dict)
     seen: dict[Kind, int] = field(default_factory=dict)
+    shared: Counter[Kind] = field(default_factory=Counter)
     compared: dict[Kind, tuple[int, int]] = field(default_factory=dict)
     took: dict[Kind, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     form: Hashable = None
     settings: Hashable = None
 
-    def due(self, kind: Kind) -> bool:
-        """Whether a kind of call is to be captured now."""
+    def due(self, kind: Kind, *, shared: bool) -> bool:
+        """Whether a kind of call is to be captured now, which several requests share or one has for itself."""
+        if shared:
+            self.shared[kind] += 1
+            return self.shared[kind] > self.after_shared
         return self.generations - self.seen.setdefault(kind, self.generations) >= self.after
 
     def begin(self, network: nn.Module, settings: Hashable) -> None:
@@ -113,13 +122,23 @@ def captured(network: nn.Module, captures: Captures, settings: Hashable = None) 
         del network.forward
 
 
+@contextmanager
+def shared_calls(networks: Iterable[nn.Module]) -> Iterator[None]:
+    """Around a pass of several requests, in the thread that makes it: its kind waits longer for its graph."""
+    with ExitStack() as stack:
+        for network in networks:
+            if isinstance(calls := vars(network).get("forward"), _Calls):
+                stack.enter_context(calls.sharing())
+        yield
+
+
 class _Calls:
     """Takes the place of ``forward``."""
 
     def __init__(self, network: nn.Module, forward: Callable[..., Any], captures: Captures) -> None:
         self._network, self._forward, self._captures = network, forward, captures
         self._hooks, self._same = hooks_so_far(), True
-        self._idle = Condition()
+        self._idle, self._thread = Condition(), local()
         self._running = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -133,7 +152,7 @@ class _Calls:
         if tensors and torch.is_autocast_enabled(tensors[0].device.type):  # graphs were not made for its dtypes
             return self._forward(*args, **kwargs)
         captures, network = self._captures, partial(self._forward, *args, **kwargs)
-        if kind not in captures.graphs and captures.due(kind):
+        if kind not in captures.graphs and captures.due(kind, shared=getattr(self._thread, "shared", False)):
             output = self._capture(kind, tensors, network)
             if output is not None:
                 return output
@@ -142,6 +161,15 @@ class _Calls:
                 return captures.timed(kind, network)
             graph = captures.graphs[kind]
             return network() if graph is None else self._replay(graph, kind, tensors, network)
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Calls of this thread are those of several requests, until the end of the context."""
+        self._thread.shared = True
+        try:
+            yield
+        finally:
+            self._thread.shared = False
 
     def _replay(self, graph: Graph, kind: Kind, tensors: list[Tensor], network: Callable[[], Any]) -> Any:
         """What a graph returns; where it fails, or is to be compared and differs, what the network does."""

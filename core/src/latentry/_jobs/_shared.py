@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from latentry._capture._captured import shared_calls
 from latentry._contract._inference import inference, normal
 from latentry._contract._model import Model
 from latentry._discovery import plugin_call
@@ -92,7 +93,10 @@ class Evaluation:
 
     def together(self, several: Sequence[Evaluation]) -> Sequence[Tensor]:
         """The outputs."""
-        return predict_together([each.rows for each in several])
+        if len(several) == 1:
+            return [self.rows.predict()]
+        with shared_calls(self.rows.model.networks.values()):
+            return predict_together([each.rows for each in several])
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,9 @@ AUTO_AFTER = 2
 """Generations of a kind before ``auto`` captures the network: most people draw one."""
 AUTO_LIMIT = 0.25
 """Seconds of an evaluation above which ``auto`` leaves a network as it is: Python is a small share of them."""
+AUTO_SHARED = 100
+"""Passes of a kind that several requests shared, before ``auto`` captures it for them: recording takes as long as four,
+and the more rows, the less of a pass is Python."""
 SETTINGS = 4
 """Of how many settings a model keeps its graphs; they share its weights."""
 NAMED = 3
@@ -110,5 +113,5 @@ class LoadedModel:
 
 def _captures(how: Capture) -> Captures:
     if how == "off" or how == "auto":
-        return Captures("graph", AUTO_AFTER, AUTO_LIMIT)
+        return Captures("graph", AUTO_AFTER, AUTO_LIMIT, AUTO_SHARED)
     return Captures(how)

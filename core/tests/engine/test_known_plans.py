@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,23 @@ import pytest
 from support.toy import write_toy
 
 from latentry import Engine, GenerationRequest, PluginHost
-from latentry._resolve import _lately, _prepare
+from latentry._resolve import _lately
+from latentry._resolve._deciding import _laying_out
+from latentry._resolve._plan import lay_out
+from latentry._resolve._useless._idle_options import Idle
 
 
 @pytest.fixture
 def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps of each plan that was laid out, without those of ``find_idle``."""
     found: list[int] = []
-    original: Callable[..., Any] = _prepare.lay_out
 
     def counted(chosen: Any, sigmas: Any, noise: Any, counts: Any, located: Any) -> Any:
         found.append(counts.laid_out)
-        return original(chosen, sigmas, noise, counts, located)
+        return lay_out(chosen, sigmas, noise, counts, located)
 
-    monkeypatch.setattr(_prepare, "lay_out", counted)
-    monkeypatch.setattr(_prepare, "find_idle", lambda *_: _prepare.Idle())
+    monkeypatch.setattr(_laying_out, "lay_out", counted)
+    monkeypatch.setattr(_laying_out, "find_idle", lambda *_: Idle())
     return found
 
 

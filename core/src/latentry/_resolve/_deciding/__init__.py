@@ -1,0 +1,1 @@
+"""What a pass of a request is decided in: what it works with, in turn."""

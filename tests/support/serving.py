@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +62,18 @@ class Running:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
+
+
+SOON = 60.0
+"""Seconds for what comes at once where the machine is idle."""
+
+
+def until(ready: Callable[[], bool]) -> None:
+    """Waits for something that comes soon."""
+    end = time.monotonic() + SOON
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @contextmanager

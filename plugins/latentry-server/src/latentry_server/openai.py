@@ -19,7 +19,7 @@ from latentry_server.errors import Missing, option_error
 from latentry_server.pictures import read_picture, to_base64
 from latentry_server.record import Record
 from latentry_server.service import Service, Wanted
-from latentry_server.waiting import KEEP_ALIVE, drawn_for, event_line, event_stream, followed_by_owner
+from latentry_server.waiting import KEEP_ALIVE, drawn_for, event_line, event_stream
 
 SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 FURTHER = re.compile(r"latentry\[(\w+)\]")
@@ -153,7 +153,7 @@ async def _answer(
     with body.naming_size():
         record = await service.submit(wanted, "openai")
         if body.stream:
-            return event_stream(followed_by_owner(record, _events(record, body, operation)))
+            return event_stream(_events(record, body, operation), record)
         await drawn_for(record, client)
     suffix = SUFFIX[body.output_format or "png"]
     files = [await asyncio.to_thread(one.encoded, suffix) for _, one in sorted(record.pictures.items())]

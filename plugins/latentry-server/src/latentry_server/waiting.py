@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from latentry_server.record import Record
 
@@ -32,16 +33,6 @@ async def drawn_for(record: Record, client: Request) -> None:
         finished.cancel()
 
 
-async def followed_by_owner(record: Record, lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The lines of a stream; cancels the job where its reader leaves before the end."""
-    try:
-        async for line in lines:
-            yield line
-    finally:
-        if record.job is not None:
-            record.job.cancel()
-
-
 def event_line(data: Mapping[str, Any], event: str | None = None) -> str:
     """A server-sent event."""
     head = "" if event is None else f"event: {event}\n"
@@ -52,7 +43,26 @@ KEEP_ALIVE = ": waiting\n\n"
 """A comment, so that nobody on the way takes the stream for dead."""
 
 
-def event_stream(lines: AsyncIterator[str]) -> StreamingResponse:
-    """Server-sent events."""
+def event_stream(lines: AsyncIterator[str], owned: Record | None = None) -> StreamingResponse:
+    """Server-sent events.
+
+    Args:
+        lines: of the stream.
+        owned: a job that is cancelled where the reader leaves before the end.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    return _Stream(lines, owned, headers)
+
+
+class _Stream(StreamingResponse):
+    def __init__(self, lines: AsyncIterator[str], owned: Record | None, headers: Mapping[str, str]) -> None:
+        super().__init__(lines, media_type="text/event-stream", headers=headers)
+        self._owned = owned
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # not around the lines: those are not told of a reader that leaves while a line is being sent
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._owned is not None and self._owned.job is not None:
+                self._owned.job.cancel()

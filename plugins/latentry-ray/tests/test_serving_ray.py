@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -202,16 +203,19 @@ def test_why_a_job_cannot_be_paused_is_told() -> None:
 
 
 def test_a_replica_that_is_killed_fails_its_jobs_and_comes_back(engine: RemoteEngine, models: Path) -> None:
-    job = engine.submit(wanted(models, steps=150, count=16, batch=1))
+    job, before, killed = engine.submit(wanted(models, steps=150, count=16, batch=1)), actors(), set[str]()
 
     def kill(event: Any) -> None:
         if isinstance(event, Drawn):
             (actor,) = (each for each in ray.util.list_named_actors(True) if job.replica in each["name"])
+            killed.add(actor["name"])
             ray.kill(ray.get_actor(actor["name"], actor["namespace"]), no_restart=False)
 
     ended = followed(job, kill)[-1]
     assert (ended.state, type(ended.error)) == ("failed", ResourceError)
     assert followed(engine.submit(wanted(models)))[-1].state == "done"
+    until(lambda: not killed & actors() and len(actors()) == len(before))
+    until(lambda: set(applications().values()) == {"RUNNING"})
 
 
 def test_others_of_the_cluster_go_on(engine: RemoteEngine, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,21 +225,35 @@ def test_others_of_the_cluster_go_on(engine: RemoteEngine, models: Path, monkeyp
         def __init__(self, *given: Any) -> None:
             pass
 
-    def applications() -> dict[str, str]:
-        return {name: found.status.value for name, found in serve.status().applications.items()}
-
     monkeypatch.setattr("latentry_ray.serving.multiplexed", lambda kept: Idle)
     monkeypatch.setattr("latentry_ray.serving.resources", lambda: {"num_cpus": 0})
     serve.run(serve.deployment(Idle, ray_actor_options={"num_cpus": 0}).bind(), name="other", route_prefix=None)
     try:
-        before = applications()
+        before, running = applications(), actors()
+        assert set(before.values()) == {"RUNNING"}
         with pytest.raises(KeyboardInterrupt), replicas(BatchSettings(workers=1)):
             assert len(applications()) == len(before) + 1
             raise KeyboardInterrupt
-        assert applications() == before
-        assert set(before.values()) == {"RUNNING"}
+        until(lambda: applications() == before)
+        assert actors() == running  # none was ended and replaced
     finally:
         serve.delete("other")
+
+
+def applications() -> dict[str, str]:
+    return {name: found.status.value for name, found in serve.status().applications.items()}
+
+
+def actors() -> set[str]:
+    return {each["name"] for each in ray.util.list_named_actors(all_namespaces=True)}
+
+
+def until(ready: Callable[[], bool]) -> None:
+    """Waits for what Ray does in its own time, which is long on a busy machine."""
+    end = time.monotonic() + LONG
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 @contextmanager

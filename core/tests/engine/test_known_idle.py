@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 
 from latentry import Engine, GenerationRequest, OptionError, PluginHost
-from latentry._resolve import _lately, _prepare
+from latentry._resolve import _lately
+from latentry._resolve._deciding import _laying_out
 
 
 @pytest.fixture
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was tried."""
     found: list[Any] = []
-    original: Callable[..., Any] = _prepare.find_idle
+    original: Callable[..., Any] = _laying_out.find_idle
 
     def counted(chosen: Any, *rest: Any) -> Any:
         found.append(chosen.scheduler)
         return original(chosen, *rest)
 
-    monkeypatch.setattr(_prepare, "find_idle", counted)
+    monkeypatch.setattr(_laying_out, "find_idle", counted)
     return found
 
 

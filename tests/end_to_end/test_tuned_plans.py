@@ -85,10 +85,11 @@ def test_the_plan_that_suits_is_taken_and_is_in_the_recipe(latentry: CommandLine
 
 
 @pytest.mark.slow
-def test_the_shipped_plans_come_nearer_than_the_default_on_noises_of_another_seed() -> None:
+@pytest.mark.parametrize("model", ["shapes-flux", "shapes-sd3"])
+def test_the_shipped_plans_come_nearer_than_the_default_on_noises_of_another_seed(model: str) -> None:
     engine = Engine(PluginHost())
     prompts = ("a yellow ring on a gray background", "an orange cross above a green triangle on a white background")
-    request = GenerationRequest(prompt=prompts, count=4, model="shapes-flux", seed=77, batch=8)
+    request = GenerationRequest(prompt=prompts, count=4, model=model, seed=77, batch=8)
 
     def drawn(**options: Any) -> Tensor:
         return engine.generate(request.model_copy(update=options)).latents

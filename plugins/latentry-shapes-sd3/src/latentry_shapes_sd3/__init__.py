@@ -22,9 +22,15 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         licence="Apache-2.0",
         guidance=2.0,
         measured_grids=True,
+        plans="latentry_shapes_sd3:plans",
     )
 
 
 def folder() -> Path:
     """The folder of the model, in diffusers' layout."""
     return Path(__file__).parent / "model"
+
+
+def plans() -> Path:
+    """The folder of its tuned plans, made by ``latentry tune``."""
+    return Path(__file__).parent / "plans"

@@ -85,7 +85,7 @@ def test_the_plan_that_suits_is_taken_and_is_in_the_recipe(latentry: CommandLine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["shapes-flux", "shapes-sd3"])
+@pytest.mark.parametrize("model", ["shapes", "shapes-sdxl", "shapes-sd3", "shapes-flux"])
 def test_the_shipped_plans_come_nearer_than_the_default_on_noises_of_another_seed(model: str) -> None:
     engine = Engine(PluginHost())
     prompts = ("a yellow ring on a gray background", "an orange cross above a green triangle on a white background")

@@ -21,9 +21,15 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         size=64,
         licence="Apache-2.0",
         guidance=1.5,
+        plans="latentry_shapes_sdxl:plans",
     )
 
 
 def folder() -> Path:
     """The folder of the model, in diffusers' layout."""
     return Path(__file__).parent / "model"
+
+
+def plans() -> Path:
+    """The folder of its tuned plans, made by ``latentry tune``."""
+    return Path(__file__).parent / "plans"

@@ -20,6 +20,7 @@ def latentry_checkpoints() -> Iterable[CheckpointSpec]:
         size=64,
         licence="Apache-2.0",
         guidance=1.5,
+        plans="latentry_shapes:plans",
         default=True,
     )
 
@@ -58,3 +59,8 @@ def control_folder() -> Path:
 def folder() -> Path:
     """The folder of the model, in diffusers' layout."""
     return Path(__file__).parent / "model"
+
+
+def plans() -> Path:
+    """The folder of its tuned plans, made by ``latentry tune``."""
+    return Path(__file__).parent / "plans"

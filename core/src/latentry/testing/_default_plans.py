@@ -43,7 +43,7 @@ def default_plan(
     shifted = {} if shift == 1.0 or schedule.absolute else {"shift": shift}
     if guidance is not None and isinstance(scheduler, Guarded):
         scheduler = scheduler.model_copy(update={"guard_limit": limit_for(guidance)})
-    sigmas = schedule(**dict(preference.options), **shifted)
+    sigmas = schedule(**{**shifted, **dict(preference.options)})
     return scheduler.plan(steps, process=on, prediction=NATURAL[on.kind], sigmas=sigmas, final=preference.final)
 
 

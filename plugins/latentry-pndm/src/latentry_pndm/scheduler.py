@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Denoised, History, Interval, Noise, Point, Query, Scheduler, Step, remember
-from latentry.solvers import Guarded, combine, polynomial_weights, slope_step
+from latentry.solvers import STAGES, GuardedStages, combine, polynomial_weights, slope_step
 
 Slope = Generator[Query, Denoised, Tensor]
-"""Asks for further evaluations, and gives the ε of a step."""
+"""Asks for further evaluations, and gives the ε of a step, or where the step leads."""
 
 
-class PNDM(Guarded, Scheduler):
+class PNDM(GuardedStages, Scheduler):
     """PNDM (Liu et al. 2022, arXiv:2202.09778): pseudo linear multistep (PLMS, eq. 12) after three pseudo Runge-Kutta
     steps (PRK, eq. 13) or, with ``skip_prk``, after one of improved Euler, as Stable Diffusion uses it.
 
@@ -24,6 +24,7 @@ class PNDM(Guarded, Scheduler):
     """
 
     Memory: ClassVar[type] = History
+    guard_slack: ClassVar[float] = 1.0  # most steps look back, and have not seen where they lead
 
     skip_prk: bool = Field(default=True, description="begin with one step of two evaluations in place of three of four")
     middle: Literal["s", "timestep"] = Field(
@@ -43,8 +44,10 @@ class PNDM(Guarded, Scheduler):
         here = yield start.query(x)
         nodes = remember(memory.nodes, here, "eps", 4)
         order = interval.order(4, nodes, lower_final=False, into_clean=self.arrival == "full")
-        if not interval.singular and order < (2 if self.skip_prk else 4):
-            prime = yield from (self._improved_euler(here, end) if self.skip_prk else self._prk(x, here, interval))
+        if not interval.singular and order < 2 and self.skip_prk:
+            return (yield from self._improved_euler(x, here, end)), History(nodes)
+        if not interval.singular and order < 4 and not self.skip_prk:
+            prime = yield from self._prk(x, here, interval)
         elif order == 1:
             return here.at(end), History(nodes)
         else:
@@ -53,11 +56,14 @@ class PNDM(Guarded, Scheduler):
             prime = combine(*((w, node.value) for w, node in zip(weights, nodes, strict=False)))
         return self.drawn_back(_transfer(x, prime, start, end), here, end), History(nodes)
 
-    @staticmethod
-    def _improved_euler(here: Denoised, end: Point) -> Slope:
-        """The mean of ε at both ends."""
-        there = yield end.query(here.at(end))
-        return combine((0.5, here.eps), (0.5, there.eps))
+    def _improved_euler(self, x: Tensor, here: Denoised, end: Point) -> Slope:
+        """The step with the mean of ε at both ends."""
+        guess = here.at(end)
+        there = yield end.query(guess)
+        full = _transfer(x, combine((0.5, here.eps), (0.5, there.eps)), here.point, end)
+        if not self.guard_stages:
+            return self.drawn_back(full, here, end)
+        return self.drawn_back_to_mean(full, guess, here, there, end, slack=STAGES)
 
     def _prk(self, x: Tensor, first: Denoised, interval: Interval) -> Slope:
         """Eq. 13, e₁ to e₄."""

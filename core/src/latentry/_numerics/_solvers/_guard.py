@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
+from latentry._numerics._linear import combine
 from latentry._numerics._processes._point import Point
 from latentry._numerics._table._symbol import Symbol
 
@@ -116,6 +117,26 @@ class GuardedStages(Guarded):
         """
         first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
         return self.drawn_back(full, there, end, first=first, start=here.point, slack=slack)
+
+    def drawn_back_to_mean(
+        self, full: Tensor, guess: Tensor, here: Denoised, there: Denoised, end: Point, *, slack: float | None = None
+    ) -> Tensor:
+        """A step of two evaluations, one at each of its ends, or less of it: the one with the mean of both x̂₀, which is
+        exact where x̂₀ stays as it is; the first-order step without ``guard_stages``.
+
+        Args:
+            full: the step, before noise is added.
+            guess: the first-order step from ``here``.
+            here: the evaluation at its start.
+            there: the one at its end, of ``guess``.
+            end: as of ``drawn_back``.
+            slack: as of ``drawn_back``.
+        """
+        start, first = here.point, guess
+        if self.guard_stages and start.sigma > 0.0:
+            half = 0.5 * (end.alpha - start.alpha * end.sigma / start.sigma)  # of what x̂₀ has in a first-order step
+            first = combine((1.0, guess), (half, there.x0), (-half, here.x0))
+        return self.drawn_back(full, there, end, first=first, start=start, slack=slack)
 
 
 def noise_allowance(s: float) -> float:

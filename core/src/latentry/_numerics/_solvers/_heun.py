@@ -9,7 +9,6 @@ from typing import Literal
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
-from latentry._numerics._linear import combine
 from latentry._numerics._processes._point import Point, Query
 from latentry._numerics._solvers._guard import GuardedStages
 from latentry._numerics._solvers._slopes import slope_step, time_of, velocity_step
@@ -25,8 +24,7 @@ def heun_step(
     arXiv:2206.00364, algorithm 2, lines 7 to 11). Into σ = 0 and, on s, out of pure noise, the Euler step alone.
 
     Args:
-        guard: draws the step back where it extrapolates too far: to one with the mean of both x̂₀ that is exact where
-            x̂₀ stays as it is, or to the Euler step without ``guard_stages``.
+        guard: draws the step back where it extrapolates too far.
         x: the sample at ``start``.
         start: where the step begins.
         end: where it ends.
@@ -49,8 +47,4 @@ def heun_step(
     else:
         half = 0.5 * (end.s - start.s)
         full = slope_step(x, start, end, (half, half), (here.eps, there.eps))
-    first = guess
-    if guard.guard_stages and start.sigma > 0.0:
-        half = 0.5 * (end.alpha - start.alpha * end.sigma / start.sigma)  # of what x̂₀ has in a first-order step
-        first = combine((1.0, guess), (half, there.x0), (-half, here.x0))
-    return guard.drawn_back(full, there, end, first=first, start=start)
+    return guard.drawn_back_to_mean(full, guess, here, there, end)

@@ -49,12 +49,14 @@ def test_two_evaluations_a_step_get_more_accurate_with_more_of_them(drawn: Drawn
 
 
 @pytest.mark.parametrize("name", ["dpmpp-2m-sde", "er-sde", "sa-solver"])
-@pytest.mark.parametrize("kind", ["vp", "flow", "edm"])
-def test_the_variance_is_right_within_15_percent_in_10_evaluations_and_5_in_20(name: str, kind: str) -> None:
-    """Without chance, the guard included, for samples of many elements."""
+@pytest.mark.parametrize(("kind", "shift"), [("vp", 1.0), ("flow", 1.0), ("flow", 3.0), ("edm", 1.0)])
+def test_the_variance_is_right_within_15_percent_in_10_evaluations_and_5_in_20(
+    name: str, kind: str, shift: float
+) -> None:
+    """Without chance, the guard included, for samples of many elements; ``benchmarks/variances.py`` has the others."""
     subject, on = Subject.of(name), process(kind)  # type: ignore[arg-type]
     for evaluations, most in ((10, 0.15), (20, 0.05)):
-        found = affordable(subject, evaluations, on)
+        found = affordable(subject, evaluations, on, shift=shift)
         assert found is not None
         assert float((moments(found[0], GAUSSIANS, mean=0.0)[1] / GAUSSIANS - 1.0).abs().max()) < most
 

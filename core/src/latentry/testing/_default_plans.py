@@ -47,7 +47,9 @@ def default_plan(
     return scheduler.plan(steps, process=on, prediction=NATURAL[on.kind], sigmas=sigmas, final=preference.final)
 
 
-def affordable(subject: Subject, evaluations: int, on: Process) -> tuple[Plan, SigmaPreference] | None:
+def affordable(
+    subject: Subject, evaluations: int, on: Process, *, shift: float = 1.0
+) -> tuple[Plan, SigmaPreference] | None:
     """The plan with the most steps that takes no more than so many evaluations, and its schedule.
 
     None if there is no such plan, or if the evaluations are chosen at run time.
@@ -57,7 +59,7 @@ def affordable(subject: Subject, evaluations: int, on: Process) -> tuple[Plan, S
         if preference is None:
             continue
         try:
-            plan = default_plan(subject, preference, steps, on)
+            plan = default_plan(subject, preference, steps, on, shift=shift)
         except LatentryError:
             continue
         if plan.evaluations is not None and plan.evaluations <= evaluations:

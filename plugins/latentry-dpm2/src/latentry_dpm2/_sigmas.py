@@ -1,4 +1,4 @@
-"""The default sigma schedules of DPM2 and DPM2Ancestral: one rule for each noise process.
+"""The default sigma schedules of DPM2 and DPM2Ancestral: by noise process.
 
 Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
 """
@@ -10,7 +10,8 @@ from latentry import sigma_preferences
 SIGMAS = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 3}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
-    ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
+    ("edm", 2, "latentry:receding", {"end": 3.0, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.8, "rho": 0.8, "few": 0}),
 )
 
 ANCESTRAL = sigma_preferences(

@@ -16,7 +16,9 @@ TWO_M = sigma_preferences(
     ("flow", 10, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.1, "sigma_max": 40.0}),
     ("flow", 15, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
     ("flow", None, "latentry:beta", {"alpha": 1.0, "beta": 1.05}),
-    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8}),
 )
 
 THREE_M = sigma_preferences(
@@ -29,12 +31,14 @@ THREE_M = sigma_preferences(
     ("flow", 15, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
     ("flow", 25, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.03, "sigma_max": 60.0}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
-    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 1.0, "few": 7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.4}),
 )
 
 TWO_M_SDE = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.3, "rho": 1.2, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 6, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "rho": 1.2, "few": 5, "top": 4.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )
 
@@ -53,12 +57,12 @@ SDE = sigma_preferences(
     ("vp", 3, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.05}),
     ("vp", 12, "latentry:beta", {"alpha": 0.2, "beta": 0.8}),
     ("vp", None, "latentry:exponential", {}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "few": 0, "top": 4.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )
 
 TWO_S = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.3, "few": 2, "top": 4.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )

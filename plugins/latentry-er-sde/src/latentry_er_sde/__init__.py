@@ -16,7 +16,7 @@ __all__ = ["ERSDE"]
 
 _SIGMAS = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.3, "rho": 1.0, "few": 4}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 6, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 0, "top": 8.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 4}),
 )
 """Chosen by variance error on Gaussians."""

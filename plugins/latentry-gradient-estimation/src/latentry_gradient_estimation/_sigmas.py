@@ -1,4 +1,4 @@
-"""The default sigma schedules of gradient estimation: one rule for each noise process.
+"""The default sigma schedules of gradient estimation: by noise process.
 
 Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
 """
@@ -10,6 +10,10 @@ from latentry import sigma_preferences
 SIGMAS = sigma_preferences(
     ("vp", 5, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
+    ("flow", 7, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
+    ("flow", 15, "latentry:receding", {"end": 0.8, "few": 0, "top": 25.0}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
-    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 8}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8}),
 )

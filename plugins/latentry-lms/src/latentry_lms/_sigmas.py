@@ -1,6 +1,6 @@
 """The default sigma schedules of LMS, chosen by error on the oracles of ``latentry.testing``.
 
-With more steps, the last one starts at a lower noise level. Those of flows are fitted to targets drawn by a
+With more steps, the last one starts at a lower noise level. Those of flows, and of few steps on EDM, are fitted to targets drawn by a
 seed.
 """
 
@@ -18,8 +18,8 @@ _TO_THE_TABLES_END = sigma_preferences(
 _TO_ZERO = sigma_preferences(
     ("vp", 3, "latentry:linspace", {"multistep": True}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
-    ("edm", 3, "latentry:karras", {}),
-    ("edm", 5, "latentry:kl-optimal", {"sigma_min": 0.2}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 5, "latentry:receding", {"end": 1.5, "few": 0}),
     ("edm", 12, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.15}),
     ("edm", None, "latentry:karras", {"rho": 7.0, "sigma_min": 0.01}),
 )

@@ -1,4 +1,4 @@
-"""The default sigma schedules of RES: one rule for each noise process.
+"""The default sigma schedules of RES: by noise process.
 
 Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
 """
@@ -11,18 +11,24 @@ TWO_M = sigma_preferences(
     ("vp", 5, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
-    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8}),
 )
 
 THREE_M = sigma_preferences(
     ("vp", 6, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.6, "rho": 0.8, "few": 4}),
     ("flow", None, "latentry:beta", {"alpha": 0.9, "beta": 0.9}),
-    ("edm", None, "latentry:receding", {"end": 0.4, "rho": 1.0, "few": 7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.4}),
 )
 
 TWO_S = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 2}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
-    ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8, "few": 6}),
+    ("edm", 2, "latentry:receding", {"end": 3.0, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 0.8, "rho": 0.8, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.2, "rho": 0.8}),
 )

@@ -9,6 +9,6 @@ from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "few": 0, "top": 4.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )

@@ -12,6 +12,6 @@ SIGMAS = sigma_preferences(
     ("vp", 6, "latentry:kl-optimal", {}),
     ("vp", 20, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.05}),
     ("vp", None, "latentry:exponential", {}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.5, "few": 6, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.3, "rho": 1.2, "few": 5, "top": 8.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )

@@ -1,4 +1,4 @@
-"""The default sigma schedules of SEEDS: one rule for each noise process.
+"""The default sigma schedules of SEEDS: by noise process.
 
 Chosen by the variance of results on Gaussians.
 """
@@ -9,12 +9,12 @@ from latentry import sigma_preferences
 
 TWO = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
+    ("flow", None, "latentry:receding", {"end": 0.3, "few": 0, "top": 4.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )
 
 THREE = sigma_preferences(
     ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
-    ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
+    ("flow", None, "latentry:receding", {"end": 0.1, "few": 0, "top": 4.0}),
+    ("edm", None, "latentry:receding", {"end": 0.3, "few": 0}),
 )

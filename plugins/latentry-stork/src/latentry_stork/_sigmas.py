@@ -1,4 +1,4 @@
-"""The default sigma schedules of STORK: one rule for each noise process.
+"""The default sigma schedules of STORK: by noise process.
 
 Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
 """
@@ -10,6 +10,8 @@ from latentry import sigma_preferences
 SIGMAS = sigma_preferences(
     ("vp", 5, "latentry:linspace", {"multistep": True}),
     ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 8}),
 )

@@ -20,7 +20,9 @@ SIGMAS = sigma_preferences(
     ("flow", 15, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
     ("flow", 25, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.03, "sigma_max": 60.0}),
     ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.02, "sigma_max": 60.0}),
-    ("edm", None, "latentry:receding", {"end": 0.25, "rho": 1.0, "few": 7}),
+    ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
+    ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
+    ("edm", None, "latentry:receding", {"end": 0.25}),
 )
 
 ADAPTIVE = sigma_preferences(

@@ -1,7 +1,7 @@
 """The default sigma schedules of LMS, chosen by error on the oracles of ``latentry.testing``.
 
-With more steps, the last one starts at a lower noise level. Those of flows, and of few steps on EDM, are fitted to targets drawn by a
-seed.
+With more steps, the last one starts at a lower noise level. Those of flows, and of few steps on
+EDM, are fitted to targets drawn by a seed.
 """
 
 from __future__ import annotations

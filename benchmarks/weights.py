@@ -42,7 +42,7 @@ def drawn(host: PluginHost, model: str, kind: str, dtype: str) -> Drawn:
     """Draws every prompt, after one that warms up."""
     engine = Engine(host)
     requests = [
-        GenerationRequest(prompt=prompt, model=model, seed=7 + seed, steps=20, dtype=dtype, weights=kind)
+        GenerationRequest(prompt=prompt, model=model, seed=7 + seed, steps=20, dtype=dtype, weights=kind, capture="off")
         for seed, prompt in enumerate(PROMPTS)
     ]
     engine.generate(requests[0].model_copy(update={"steps": 2}))

@@ -401,6 +401,7 @@ def test_graphs_of_very_many_kinds_are_let_go() -> None:
         for rows in range(1, KINDS + 4):
             network(torch.ones(rows, *X.shape[1:]))
     assert len(captures.graphs) == KINDS
+    assert set(captures.compared) == set(captures.seen) == set(captures.graphs)  # the others wait as new ones
 
 
 def test_a_graph_that_fails_gives_way_to_the_network() -> None:

@@ -78,7 +78,9 @@ class Captures:
         """Takes a graph that was made now, and lets the oldest of very many go."""
         self.graphs[kind], self.compared[kind] = graph, (0, self.generations)
         while len(self.graphs) > KINDS:
-            del self.graphs[next(iter(self.graphs))]
+            oldest = next(iter(self.graphs))
+            for kept in (self.graphs, self.compared, self.seen, self.took, self.shared):
+                kept.pop(oldest, None)  # it waits as a new kind would
 
     def is_to_compare(self, kind: Kind) -> bool:
         """Whether a graph is to be compared again: at the call after it was made, and at one of a later generation.

@@ -88,7 +88,7 @@ def choose_sampling(
         return choose_guidance(options, replace(method, method=tried), located.variant, checkpoint, plan)
 
     guidance = guide(method.method, plan)
-    useless = tuple(without_effect(request, canvas, guidance, plan))
+    useless = without_effect(request, canvas, guidance, plan)
     if strict:
         idle_guidance = find_idle_of_guidance(method.method, guide, plan)
         unread = not_read(request, companions.conditioning, companions.checkpoints, guidance)

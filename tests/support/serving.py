@@ -68,11 +68,11 @@ SOON = 60.0
 """Seconds for what comes at once where the machine is idle."""
 
 
-def until(ready: Callable[[], bool]) -> None:
-    """Waits for something that comes soon."""
+def until(ready: Callable[[], bool], what: str) -> None:
+    """Waits for something that comes soon, and fails by its name."""
     end = time.monotonic() + SOON
     while not ready():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"waited {SOON:.0f} s for {what}"
         time.sleep(0.02)
 
 

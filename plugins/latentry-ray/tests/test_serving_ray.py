@@ -214,8 +214,8 @@ def test_a_replica_that_is_killed_fails_its_jobs_and_comes_back(engine: RemoteEn
     ended = followed(job, kill)[-1]
     assert (ended.state, type(ended.error)) == ("failed", ResourceError)
     assert followed(engine.submit(wanted(models)))[-1].state == "done"
-    until(lambda: not killed & actors() and len(actors()) == len(before))
-    until(lambda: set(applications().values()) == {"RUNNING"})
+    until(lambda: not killed & actors() and len(actors()) == len(before), "as many replicas as before")
+    until(lambda: set(applications().values()) == {"RUNNING"}, "applications that run")
 
 
 def test_others_of_the_cluster_go_on(engine: RemoteEngine, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,8 +234,8 @@ def test_others_of_the_cluster_go_on(engine: RemoteEngine, models: Path, monkeyp
         with pytest.raises(KeyboardInterrupt), replicas(BatchSettings(workers=1)):
             assert len(applications()) == len(before) + 1
             raise KeyboardInterrupt
-        until(lambda: applications() == before)
-        assert actors() == running  # none was ended and replaced
+        until(lambda: applications() == before, "the applications of before")
+        until(lambda: actors() == running, "the same actors, none ended and replaced")
     finally:
         serve.delete("other")
 
@@ -248,11 +248,11 @@ def actors() -> set[str]:
     return {each["name"] for each in ray.util.list_named_actors(all_namespaces=True)}
 
 
-def until(ready: Callable[[], bool]) -> None:
-    """Waits for what Ray does in its own time, which is long on a busy machine."""
+def until(ready: Callable[[], bool], what: str) -> None:
+    """Waits for what Ray does in its own time, which is long on a busy machine; fails by its name."""
     end = time.monotonic() + LONG
     while not ready():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"waited {LONG:.0f} s for {what}"
         time.sleep(0.2)
 
 

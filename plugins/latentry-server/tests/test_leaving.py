@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -71,11 +71,11 @@ def states(server: Running) -> list[str]:
 
 def assert_idle(server: Running) -> None:
     """Nothing is left of those who left, and the next one is served."""
-    until(lambda: not any(record.live for record in server.service.records))
-    until(lambda: not server.service._following)
+    until(lambda: not any(record.live for record in server.service.records), "no live job")
+    until(lambda: not server.service._following, "nobody who follows a job")
     assert server.service.metrics.live._value.get() == 0
-    assert not any(record._changed._waiters for record in server.service.records)
-    until(lambda: not any(resident.used for resident in server.service.loaded()))
+    until(lambda: not any(record._changed._waiters for record in server.service.records), "nobody who waits for events")
+    until(lambda: not any(resident.used for resident in server.service.loaded()), "no model in use")
     assert server.events(server.job()["id"])[-1]["state"] == "done"
 
 
@@ -86,9 +86,9 @@ def test_a_job_ends_with_the_client_that_waits_for_it(
 ) -> None:
     server = start()
     with asked(server, "POST", *PATHS[way]) as connection:
-        until(lambda: states(server) == ["running"] and server.service.records[0].step > 3)
+        until(lambda: states(server) == ["running"] and server.service.records[0].step > 3, "a job past its third step")
         leave(connection)
-    until(lambda: states(server) == ["cancelled"])
+    until(lambda: states(server) == ["cancelled"], "the end of the job")
     assert_idle(server)
 
 
@@ -98,10 +98,10 @@ def test_a_job_ends_with_a_client_that_left_before_it_began(
     start: Callable[..., Running], way: str, leave: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start()
-    prepare, left = server.service.engine.prepare, []
+    prepare, left = server.service.engine.prepare, list[bool]()
 
     def slow(*args: Any, **given: Any) -> Any:
-        until(lambda: bool(left))
+        until(lambda: bool(left), "a client that leaves")
         time.sleep(0.2)  # the server has seen it
         return prepare(*args, **given)
 
@@ -111,7 +111,7 @@ def test_a_job_ends_with_a_client_that_left_before_it_began(
             time.sleep(0.1)
             left.append(True)
             leave(connection)
-        until(lambda: states(server) == ["cancelled"])
+        until(lambda: states(server) == ["cancelled"], "the end of the job")
     assert_idle(server)
 
 
@@ -140,9 +140,14 @@ def test_a_reader_may_leave_while_it_is_sent_something() -> None:
         def cancel(self) -> None:
             self.cancelled = True
 
-    async def lines() -> AsyncIterator[str]:
-        while True:
-            yield "data: 1\n\n"
+    closed = []
+
+    async def lines() -> AsyncGenerator[str]:
+        try:
+            while True:
+                yield "data: 1\n\n"
+        finally:
+            closed.append(True)
 
     async def answered(record: Any) -> bool:
         stuck = asyncio.Event()
@@ -158,7 +163,7 @@ def test_a_reader_may_leave_while_it_is_sent_something() -> None:
 
         scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
         await asyncio.wait_for(event_stream(lines(), record)(scope, receive, send), SOON)
-        return bool(record.job.cancelled)  # now, and not when the loop ends
+        return bool(record.job.cancelled and closed)  # now, and not when the loop ends
 
     assert asyncio.run(answered(SimpleNamespace(job=Job())))
 
@@ -168,18 +173,28 @@ def test_others_go_on(start: Callable[..., Running]) -> None:
     server = start()
     other = server.job(**WHOLE)
     with asked(server, "POST", *PATHS["automatic1111"]):
-        until(lambda: states(server) == ["running", "running"])
-    until(lambda: states(server)[1] == "cancelled")
+        until(lambda: states(server) == ["running", "running"], "two jobs that run")
+    until(lambda: states(server)[1] == "cancelled", "the end of the one job")
     assert server.events(other["id"])[-1]["state"] == "done"
     assert_idle(server)
 
 
-def test_one_that_waits_in_the_queue_frees_its_place(start: Callable[..., Running]) -> None:
-    server = start(queue=1)
-    with asked(server, "POST", *PATHS["openai"]):
-        until(lambda: states(server) == ["running"])
+@pytest.mark.parametrize("way", PATHS)
+def test_one_that_waits_in_the_queue_frees_its_place(
+    start: Callable[..., Running], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(queue=2)
+    engine: Any = server.service.engine
+    monkeypatch.setattr(engine._queue, "_most", 1)
+    first = server.job(**LONG)
+    until(lambda: states(server) == ["running"], "the first job")
+    with asked(server, "POST", *PATHS[way]):
+        until(lambda: states(server) == ["running", "queued"], "a job that waits")
         assert server.ask("POST", "/latentry/v1/jobs", json={"request": {"prompt": "a"}}).status_code == 429
-    until(lambda: states(server) == ["cancelled"])
+    until(lambda: states(server) == ["running", "cancelled"], "the end of the job that waits")
+    server.job()
+    assert states(server) == ["running", "cancelled", "queued"]
+    assert server.ask("DELETE", f"/latentry/v1/jobs/{first['id']}").status_code == 200
     assert_idle(server)
 
 

@@ -29,7 +29,10 @@ def test_a_job_ends_with_the_model_that_it_began_with(start: Callable[..., Runni
     alone = drawn(server, SEVERAL)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(drawn, server, SEVERAL)
-        until(lambda: any(record.state == "running" and record.step > 3 for record in server.service.records))
+        until(
+            lambda: any(record.state == "running" and record.step > 3 for record in server.service.records),
+            "a job past its third step",
+        )
         switch(server, "toy-flow")
         name, (picture,) = drawn(server, {**BODY, "steps": 3})
         assert not running.done()
@@ -46,7 +49,10 @@ def test_a_model_that_is_dropped_stays_for_those_that_draw_with_it(start: Callab
     alone = drawn(server, SEVERAL)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(drawn, server, SEVERAL)
-        until(lambda: any(record.state == "running" and record.step > 3 for record in server.service.records))
+        until(
+            lambda: any(record.state == "running" and record.step > 3 for record in server.service.records),
+            "a job past its third step",
+        )
         assert server.ask("POST", "/sdapi/v1/unload-checkpoint").status_code == 200
         assert server.ask("GET", "/sdapi/v1/memory").json()["models"] == []
         assert not running.done()

@@ -293,7 +293,8 @@ class GenerationRequest(BaseModel):
     capture: Annotated[Capture | None, Option(Panel.DEVICE)] = Field(
         default=None,
         description="Run the denoiser as a graph: as the calls it makes (graph) or TorchScript (script), of the same "
-        "bits; as graph from the third time on (auto); or by torch.compile, made in minutes.",
+        "bits; as graph from the third time on (auto; passes that jobs share wait longer); or by torch.compile, made "
+        "in minutes.",
     )
     fast: Annotated[bool, Option(Panel.DEVICE)] = Field(
         default=False,

@@ -35,8 +35,9 @@ class MemoryPolicy(BaseModel):
         vae_slicing: the pictures of a batch go through the autoencoder one after another.
         capture: the denoiser runs as a graph, without the Python around its operations: never (``off``); as the calls
             of torch that it was seen to make (``graph``), which gives the same bits and takes some evaluations to make;
-            so from the third generation of a kind on, where an evaluation is short (``auto``); as TorchScript
-            (``script``), likewise with the same bits, made in seconds; or through ``torch.compile`` (``compile``),
+            so from the third generation of a kind on, where an evaluation is short (``auto``; for passes that jobs
+            share, after a hundred of a kind); as TorchScript (``script``), likewise with the same bits, made in
+            seconds; or through ``torch.compile`` (``compile``),
             whose last bits differ, made in minutes.
         weights: what the weights of the blocks of denoiser and text encoders are kept in. ``plain`` is what they are
             computed with. The others are made while they load and multiplied out where they are used: ``float8``

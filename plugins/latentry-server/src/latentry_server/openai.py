@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -162,7 +162,7 @@ async def _answer(
     return JSONResponse({"created": int(record.created), "background": "opaque", "data": data, **about})
 
 
-async def _events(record: Record, body: Asked, operation: Operation) -> AsyncIterator[str]:
+async def _events(record: Record, body: Asked, operation: Operation) -> AsyncGenerator[str]:
     """At most so many partial pictures as were asked for, spread over the steps, and each finished one."""
     wanted, told = body.partial_images or 0, 0
     shown = {"background": "opaque", "quality": "auto", "output_format": body.output_format or "png"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from io import BytesIO
 from typing import Annotated, Any
@@ -222,7 +222,7 @@ def _data_routes(router: APIRouter, service: Service) -> None:
         return [{"name": name, "summary": service.host.schedulers[name].summary} for name in service.host.schedulers]
 
 
-async def _lines(record: Record) -> AsyncIterator[str]:
+async def _lines(record: Record) -> AsyncGenerator[str]:
     async for event in record.events():
         yield KEEP_ALIVE if event is None else event_line(event)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import Request
@@ -43,11 +44,11 @@ KEEP_ALIVE = ": waiting\n\n"
 """A comment, so that nobody on the way takes the stream for dead."""
 
 
-def event_stream(lines: AsyncIterator[str], owned: Record | None = None) -> StreamingResponse:
+def event_stream(lines: AsyncGenerator[str], owned: Record | None = None) -> StreamingResponse:
     """Server-sent events.
 
     Args:
-        lines: of the stream.
+        lines: of the stream; closed with it.
         owned: a job that is cancelled where the reader leaves before the end.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -55,14 +56,15 @@ def event_stream(lines: AsyncIterator[str], owned: Record | None = None) -> Stre
 
 
 class _Stream(StreamingResponse):
-    def __init__(self, lines: AsyncIterator[str], owned: Record | None, headers: Mapping[str, str]) -> None:
+    def __init__(self, lines: AsyncGenerator[str], owned: Record | None, headers: Mapping[str, str]) -> None:
         super().__init__(lines, media_type="text/event-stream", headers=headers)
-        self._owned = owned
+        self._lines, self._owned = lines, owned
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # not around the lines: those are not told of a reader that leaves while a line is being sent
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            if self._owned is not None and self._owned.job is not None:
-                self._owned.job.cancel()
+        async with aclosing(self._lines):
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                if self._owned is not None and self._owned.job is not None:
+                    self._owned.job.cancel()

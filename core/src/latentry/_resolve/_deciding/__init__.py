@@ -1,1 +1,1 @@
-"""What a pass of a request is decided in: what it works with, in turn."""
+"""The stages in which a pass of a request is decided, each a record of what it settles."""

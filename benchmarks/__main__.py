@@ -1,7 +1,7 @@
 """Latentry beside diffusers around the same networks: every figure of the pages, by one command.
 
 Everything is a ratio of two ways that were timed in turn on the same machine, with its spread. It needs the shipped
-models, and takes over half an hour on a machine that does nothing else; ``--quick`` takes
+models, and takes ten minutes to half an hour on a machine that does nothing else; ``--quick`` takes
 fewer models and rounds, and the smallest checkpoint::
 
     python benchmarks                      # or: tox -e bench

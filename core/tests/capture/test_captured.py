@@ -124,6 +124,15 @@ def test_calls_of_several_requests_wait_for_a_number_of_their_kind(network: Netw
         assert len(captures.graphs) == 2
 
 
+def test_what_one_thread_shares_is_not_shared_for_another(network: Network) -> None:
+    captures = Captures("graph", after_shared=9)
+    with captured(network, captures), ThreadPoolExecutor(1) as pool, shared_calls([network]):
+        call(network, 1)
+        assert len(captures.graphs) == 0
+        pool.submit(call, network, 1).result()
+        assert len(captures.graphs) == 1
+
+
 def test_threads_share_a_graph(network: Network) -> None:
     expected = [call(network, seed) for seed in range(16)]
     captures = Captures("script")

@@ -24,15 +24,20 @@ def switch(server: Running, model: str) -> None:
     assert server.ask("POST", "/sdapi/v1/options", json={"sd_model_checkpoint": model}).status_code == 200
 
 
+def until_drawing(server: Running) -> None:
+    """Waits for a job in the middle of its steps."""
+    until(
+        lambda: any(record.state == "running" and record.step > 3 for record in server.service.records),
+        "a job past its third step",
+    )
+
+
 def test_a_job_ends_with_the_model_that_it_began_with(start: Callable[..., Running]) -> None:
     server = start()
     alone = drawn(server, SEVERAL)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(drawn, server, SEVERAL)
-        until(
-            lambda: any(record.state == "running" and record.step > 3 for record in server.service.records),
-            "a job past its third step",
-        )
+        until_drawing(server)
         switch(server, "toy-flow")
         name, (picture,) = drawn(server, {**BODY, "steps": 3})
         assert not running.done()
@@ -49,10 +54,7 @@ def test_a_model_that_is_dropped_stays_for_those_that_draw_with_it(start: Callab
     alone = drawn(server, SEVERAL)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(drawn, server, SEVERAL)
-        until(
-            lambda: any(record.state == "running" and record.step > 3 for record in server.service.records),
-            "a job past its third step",
-        )
+        until_drawing(server)
         assert server.ask("POST", "/sdapi/v1/unload-checkpoint").status_code == 200
         assert server.ask("GET", "/sdapi/v1/memory").json()["models"] == []
         assert not running.done()

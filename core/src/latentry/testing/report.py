@@ -60,7 +60,7 @@ Mixtures of five Gaussians in 24 dimensions with the spectrum of images, six of 
 were fitted on targets of the seeds 100, 4100 and {CHOSEN_ON}, and not on those of seed {HELD_OUT}, which were drawn
 when the grids stood. Each cell is the geometric mean of the error, as a part of the signal, on those of {CHOSEN_ON} /
 of {HELD_OUT}; in parentheses, that on the latter as a part of the same scheduler's without guard on the grid that
-checkpoints come with (linspace, trailing, Karras). UniPC is on a grid on VP that was fitted to shipped networks, too.
+checkpoints come with (linspace, trailing, Karras). UniPC's grid on VP was fitted to shipped networks as well.
 `python benchmarks/defaults.py` measures any other seed."""
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 CLOSE = 0.06

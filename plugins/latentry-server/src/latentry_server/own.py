@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latentry import (
     GenerationRequest,
     OptionError,
+    Policy,
     compatible,
     option_schema,
     read_recipe,
@@ -65,6 +66,15 @@ class StateBody(BaseModel):
 def own_router(service: Service) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix=PREFIX, tags=["latentry"])
+    _request_routes(router, service)
+    _job_routes(router, service)
+    _picture_routes(router, service)
+    _data_routes(router, service)
+    return router
+
+
+def _request_routes(router: APIRouter, service: Service) -> None:
+    """What takes a request: to draw it, or to say what it comes to."""
     policy = service.settings.policy
 
     def wanted(body: JobBody) -> Wanted:
@@ -76,6 +86,23 @@ def own_router(service: Service) -> APIRouter:
     async def submit(body: JobBody) -> dict[str, Any]:
         """Submits a job. What cannot be drawn is refused at once."""
         return (await service.submit(await asyncio.to_thread(wanted, body), "latentry")).summary()
+
+    @router.post("/prepare")
+    async def prepare(body: JobBody) -> dict[str, Any]:
+        """What a request comes to, with every choice made; nothing is drawn."""
+        given = await asyncio.to_thread(wanted, body)
+        request = service.with_model(given.request)
+        setup = await asyncio.to_thread(service.engine.prepare, request, init_image=given.init_image, mask=given.mask)
+        named = await asyncio.to_thread(service.shelf.named, setup.request)
+        return {
+            "request": named.model_dump(mode="json"),
+            "evaluations": setup.plan.evaluations,
+            "notes": list(setup.notes),
+        }
+
+
+def _job_routes(router: APIRouter, service: Service) -> None:
+    """Jobs that were submitted."""
 
     @router.post("/jobs/resume", status_code=202)
     async def resume(body: StateBody) -> dict[str, Any]:
@@ -124,6 +151,10 @@ def own_router(service: Service) -> APIRouter:
         """Server-sent events, from the job's first to its last: steps, previews, finished pictures."""
         return event_stream(_lines(service.record(job)))
 
+
+def _picture_routes(router: APIRouter, service: Service) -> None:
+    """Finished pictures, and what is written in any."""
+
     @router.get("/jobs/{job}/images/{index}.{suffix}", response_class=Response)
     async def image(job: str, index: int, suffix: str) -> Response:
         """A finished picture as png, jpg, webp or avif, with its recipe in it."""
@@ -142,27 +173,7 @@ def own_router(service: Service) -> APIRouter:
     @router.post("/recipe")
     async def read(body: PictureBody) -> dict[str, Any]:
         """The recipe in a picture."""
-        return await asyncio.to_thread(_read, body.image)
-
-    @router.post("/prepare")
-    async def prepare(body: JobBody) -> dict[str, Any]:
-        """What a request comes to, with every choice made; nothing is drawn."""
-        given = await asyncio.to_thread(wanted, body)
-        request = service.with_model(given.request)
-        setup = await asyncio.to_thread(service.engine.prepare, request, init_image=given.init_image, mask=given.mask)
-        named = await asyncio.to_thread(service.shelf.named, setup.request)
-        return {
-            "request": named.model_dump(mode="json"),
-            "evaluations": setup.plan.evaluations,
-            "notes": list(setup.notes),
-        }
-
-    def _read(text: str) -> dict[str, Any]:
-        found: dict[str, Any] = read_recipe(BytesIO(from_base64(text, "image")), policy).model_dump(mode="json")
-        return found
-
-    _data_routes(router, service)
-    return router
+        return await asyncio.to_thread(_recipe_in, body.image, service.settings.policy)
 
 
 def _data_routes(router: APIRouter, service: Service) -> None:
@@ -230,4 +241,9 @@ async def _lines(record: Record) -> AsyncGenerator[str]:
 def _picture(record: Record, index: int) -> Picture:
     if (found := record.pictures.get(index)) is None:
         raise Missing("There is no such picture, or it is not finished.")
+    return found
+
+
+def _recipe_in(text: str, policy: Policy) -> dict[str, Any]:
+    found: dict[str, Any] = read_recipe(BytesIO(from_base64(text, "image")), policy).model_dump(mode="json")
     return found

@@ -9,7 +9,7 @@ import pytest
 from support.oracles import SD, ZTSNR
 
 from latentry import ALL_PROCESSES, EDM, Flow, IncompatibleError, OptionError, PluginHost, Process
-from latentry.sigmas import ExactSigmas, SigmaSchedule
+from latentry.sigmas import ExactSigmas, Receding, SigmaSchedule
 
 HOST = PluginHost(load=("latentry",))
 NAMES = HOST.sigma_schedules.names()
@@ -177,3 +177,12 @@ def test_every_kind_of_process_has_schedules() -> None:
     for kind in ALL_PROCESSES:
         fitting = [name for name in NAMES if kind in HOST.sigma_schedules[name].processes]
         assert len(fitting) >= 12
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_both_ends_of_receding_move_with_the_number_of_steps(shift: float) -> None:
+    for steps, top in ((8, 20.0), (40, 60.0)):
+        first, second, *_, last = Receding(end=0.75, top=20.0, rise=1.5, shift=shift).points(steps, Flow())
+        assert first.alpha == 0.0
+        assert second.s == pytest.approx(shift * top)
+        assert last.s == pytest.approx(shift * 0.75 / steps)

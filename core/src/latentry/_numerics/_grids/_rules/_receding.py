@@ -17,7 +17,8 @@ class Receding(SigmaSchedule):
     Few steps are even in t = s/(1 + s), a rectified flow's time, which keeps the first of them short enough for strong
     guidance; more are even in λ = −log s, or by ρ in a power of it. A time shift multiplies the levels, the end too.
 
-    On a process that begins with pure noise the first level is pure noise, and the second is s = ``top``.
+    On a process that begins with pure noise the first level is pure noise, and the second is s = ``top``, or
+    s = ``rise``·N where that is more: the more steps, the closer to pure noise, too.
     """
 
     end: float = Field(
@@ -28,6 +29,9 @@ class Receding(SigmaSchedule):
     )
     top: float = Field(
         default=15.0, gt=0.0, allow_inf_nan=False, description="s of the second level, where the first is pure noise"
+    )
+    rise: float = Field(
+        default=0.0, ge=0.0, allow_inf_nan=False, description="the same by the number of steps, where that is more"
     )
     few: int = Field(default=6, ge=0, description="up to so many steps are even in t")
 
@@ -41,7 +45,7 @@ class Receding(SigmaSchedule):
             times = (whole * (1.0 - i / steps) for i in range(1, steps))
             return (first, *(process.at(s=t / (1.0 - t)) for t in times))
         from_noise = first.alpha == 0.0
-        high = lam_of(self.top) if from_noise else first.lam
+        high = lam_of(max(self.top, self.rise * steps)) if from_noise else first.lam
         low = lam_of(max(self.end / steps, process.cleanest.s))
         pieces = steps - 2 if from_noise else steps - 1
         inner = (1.0 - (1.0 - i / pieces) ** self.rho for i in range(0 if from_noise else 1, pieces))

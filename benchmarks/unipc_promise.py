@@ -6,6 +6,11 @@ seeds counts, at guidance 1 and at the guidance that suits the model::
 
     OMP_NUM_THREADS=1 python benchmarks/unipc_promise.py --model shapes
 
+Beside schedulers, ``tuned`` is the plan that ships with the model, on prompts and noises it was not fitted to, and
+``former`` is UniPC as it was before it had a guard and its grids were fitted to drawn targets::
+
+    OMP_NUM_THREADS=1 python benchmarks/unipc_promise.py --model shapes-flux --guidance own --compare tuned:8 former:8
+
 It needs ``latentry``, the schedulers that are compared and the model's family.
 """
 
@@ -36,6 +41,14 @@ all that lies between is off by .03 on `shapes-flux` however many follow; from 1
 `trailing` to .0006.
 """
 
+FORMER = {
+    ("vp", 5): ("beta", {"alpha": 0.8, "beta": 1.0}),
+    ("vp", 8): ("polyexponential", {"rho": 0.92, "sigma_min": 0.07}),
+    ("flow", 5): ("polyexponential", {"rho": 1.2, "sigma_min": 0.2, "sigma_max": 25.0}),
+    ("flow", 8): ("polyexponential", {"rho": 1.0, "sigma_min": 0.1, "sigma_max": 30.0}),
+}
+"""UniPC's grids by process and steps, as of 83fc4a3d and until the guard came with 483ff5dc."""
+
 
 def main() -> None:
     """Measures what was asked for, and prints it."""
@@ -45,11 +58,14 @@ def main() -> None:
     if given.json:
         print(json.dumps(rows, indent=2))
         return
-    print("| guidance | scheduler | steps | median | quartiles | better than the last |\n|---|---|---|---|---|---|")
+    print("| guidance | scheduler | steps | median | mean | quartiles | better than the last |")
+    print("|---|---|---|---|---|---|---|")
     for row in rows:
         low, high = row["quartiles"]
-        line = (row["guidance"], row["scheduler"], row["steps"], f"{row['median']:.4f}", f"{low:.4f} to {high:.4f}")
-        print(f"| {' | '.join(map(str, line))} | {row['wins']} of {given.seeds} |")
+        figures = f"{row['median']:.4f} | {row['mean']:.4f} | {low:.4f} to {high:.4f}"
+        print(
+            f"| {row['guidance']} | {row['scheduler']} | {row['steps']} | {figures} | {row['wins']} of {given.seeds} |"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,15 +93,27 @@ def measure(engine: Engine, given: argparse.Namespace, guidance: float | None) -
     prompts = tuple(given.prompt[seed % len(given.prompt)] for seed in range(given.seeds))
     common = {"prompt": prompts, "model": given.model, "guidance": guidance, "batch": given.batch, "seed": 0}
     common |= {"device": given.device, "dtype": "float32"}
-    from_noise = engine.prepare(GenerationRequest(**common)).plan.points[0].alpha == 0.0
-    levels = FROM_NOISE if from_noise else EVEN
+    process = engine.prepare(GenerationRequest(**common)).plan.process
+    levels = FROM_NOISE if process.noisiest.alpha == 0.0 else EVEN
     reference, scale = run(engine, {**common, **REFERENCE, **levels, "steps": given.reference_steps})
     distances: dict[str, list[float]] = {}
     for one in given.compare:
-        name, _, steps = one.partition(":")
-        latents, _ = run(engine, {**common, "scheduler": name, "steps": int(steps)})
+        latents, _ = run(engine, {**common, **asked(one, process.kind)})
         distances[one] = (latents - reference).square().flatten(1).mean(1).sqrt().tolist()
     return [row(one, found, distances[given.compare[-1]], scale) for one, found in distances.items()]
+
+
+def asked(one: str, kind: str) -> dict[str, Any]:
+    """What ``--compare`` asks for, on a noise process."""
+    name, _, count = one.partition(":")
+    steps = int(count)
+    if name == "tuned":
+        return {"plan": "tuned", "steps": steps}
+    if name == "former":
+        sigmas, options = FORMER[kind, steps]
+        grid = {"sigmas": sigmas, "sigma_options": options}
+        return {"scheduler": "unipc", "scheduler_options": {"guard": False}, **grid, "steps": steps}
+    return {"scheduler": name, "steps": steps}
 
 
 def run(engine: Engine, request: Mapping[str, Any]) -> tuple[Tensor, float | None]:
@@ -108,6 +136,7 @@ def row(one: str, found: Sequence[float], last: Sequence[float], guidance: float
         "scheduler": name,
         "steps": int(steps),
         "median": median,
+        "mean": statistics.mean(found),
         "quartiles": [low, high],
         "wins": sum(mine <= other for mine, other in zip(found, last, strict=True)),
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, Plan, PluginHost, Prediction, Recipe
 from latentry.names import understand
-from latentry.solvers import INNER, STAGES, Guarded, GuardedStages, StagedSDE, limit_for
+from latentry.solvers import FITTED, INNER, STAGES, Guarded, GuardedStages, StagedSDE, limit_for
 from latentry.tables import Guard, Table
 from latentry.testing import drive
 from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
@@ -50,7 +50,8 @@ def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
     assert not guards(planned(name, SHORT))
     assert not guards(planned(name, LONG, guard=False))
     several = HOST.schedulers[name].evaluations > 1 or name == "dpm-fast"
-    slack = (INNER if name in INNER_STILL else STAGES) if several else 1.0
+    staged = FITTED if name in FITTING else STAGES
+    slack = (INNER if name in INNER_STILL else staged) if several else 1.0
     slacks = {slack, 1.0} if name == "pndm" else {slack}  # which looks back after one step of two evaluations
     even = guards(planned(name, LONG, guard_limit=0.3, guard_noise=False))
     assert {guard.kappa for guard in even} == {each * 0.3 for each in slacks}
@@ -73,6 +74,7 @@ DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochasti
 STAGED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedStages)]
 INNER_STILL = {"heun", "restart"} | {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
 """Those of several evaluations whose limit is as wide as without ``guard_stages``."""
+FITTING = [name for name in GUARDED if "fitted" in HOST.schedulers.load(name).model_fields]
 
 
 @pytest.mark.parametrize("name", [name for name in DETERMINISTIC if name != "dpm-fast"])  # whose steps are several
@@ -88,6 +90,17 @@ def test_drawn_back_to_their_stages_they_are_ddim_from_one_evaluation_to_the_nex
     plan = planned(name, LONG, guard_limit=1e-9)
     assert plan.evaluations == len(every) - 1
     assert torch.allclose(guided(plan), guided(planned("ddim", every)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["seeds-2", "dpmpp-sde"])
+def test_drawn_back_on_one_noise_path_they_are_ancestral_from_one_evaluation_to_the_next(name: str) -> None:
+    every = sorted({*LONG, *(0.5 * (a + b) for a, b in pairwise(LONG))})
+    begin, answer = noise(32, 2), MixtureOracle(((1.0, 0.4), (-0.8, 0.9)), 0.02).answer
+    draws = [torch.randn(32, 2, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in range(20)]
+    plan = planned(name, LONG, guard_limit=1e-9)
+    found = drive(plan, begin, answer, noise=lambda like, step, draw, clock: draws[2 * step + draw])
+    ancestral = planned("euler-ancestral", every)
+    assert torch.allclose(found, drive(ancestral, begin, answer, noise=lambda like, step, *_: draws[step]), rtol=1e-6)
 
 
 def test_pndms_first_step_is_drawn_back_to_that_of_heun() -> None:
@@ -175,17 +188,21 @@ def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("dpmpp-2m", "guard_noise"), *((name, "guard_stages") for name in STAGED)]
+    ("name", "option", "beside"),
+    [
+        ("dpmpp-2m", "guard_noise", {"guard_limit": 3e-4}),
+        *((name, "guard_stages", {"guard_limit": 3e-4}) for name in STAGED),
+        *((name, "fitted", beside) for name in FITTING for beside in ({}, {"guard": False})),
+    ],
 )
-def test_a_recipe_from_before_an_option_of_the_guard_draws_as_it_did(
-    engine: Engine, tmp_path: Path, name: str, option: str
+def test_a_recipe_from_before_an_option_draws_as_it_did(
+    engine: Engine, tmp_path: Path, name: str, option: str, beside: dict[str, object]
 ) -> None:
     model = str(write_toy(tmp_path / "model"))
     steps = 6 if name == "pndm" else 12  # of whose steps only the first has stages; of 12 it is short
     given = {"scheduler": name, "guidance": 9.0, "sigmas": "karras", "steps": steps}
     before, now = (
-        engine.generate(request(model, **given, scheduler_options={"guard_limit": 3e-4, option: value}))
-        for value in (False, True)
+        engine.generate(request(model, **given, scheduler_options={**beside, option: value})) for value in (False, True)
     )
     assert not torch.equal(before.latents, now.latents)
     (recipe,) = before.recipes

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from latentry._numerics._solvers._ancestral import Ancestral, EtaRule, ancestral
     from latentry._numerics._solvers._churn import Churn, raised_sample
     from latentry._numerics._solvers._exponential import Rule, exponential_sde_step, exponential_step
+    from latentry._numerics._solvers._fitted import Fitted, fitted_weights
     from latentry._numerics._solvers._guard import (
+        FITTED,
         INNER,
         STAGES,
         Guarded,
@@ -57,10 +59,13 @@ else:
             "raised_sample": "_numerics._solvers._churn",
             "Rule": "_numerics._solvers._exponential",
             "exponential_sde_step": "_numerics._solvers._exponential",
+            "Fitted": "_numerics._solvers._fitted",
+            "fitted_weights": "_numerics._solvers._fitted",
             "extrapolation_gain": "_numerics._solvers._guard",
             "guarded": "_numerics._solvers._guard",
             "Guarded": "_numerics._solvers._guard",
             "GuardedStages": "_numerics._solvers._guard",
+            "FITTED": "_numerics._solvers._guard",
             "INNER": "_numerics._solvers._guard",
             "STAGES": "_numerics._solvers._guard",
             "limit_for": "_numerics._solvers._guard",
@@ -83,6 +88,7 @@ else:
     )
 
 __all__ = [
+    "FITTED",
     "INNER",
     "STAGES",
     "Adaptive",
@@ -90,6 +96,7 @@ __all__ = [
     "Churn",
     "DynamicThreshold",
     "EtaRule",
+    "Fitted",
     "Form",
     "Guarded",
     "GuardedStages",
@@ -108,6 +115,7 @@ __all__ = [
     "exponential_step",
     "exponential_weights",
     "extrapolation_gain",
+    "fitted_weights",
     "guarded",
     "heun_step",
     "limit_for",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from latentry import EDM, Flow, Plan, Prediction, Query, VariancePreserving
+from latentry import EDM, Flow, Plan, Prediction, Process, Query, Scheduler, VariancePreserving
 from latentry.testing import GaussianOracle, SchedulerSuite, drive
 from latentry_dpm2 import DPM2, DPM2Ancestral
 
@@ -55,7 +56,9 @@ def test_the_ancestral_step_goes_below_its_end_and_up_again(eta: float) -> None:
     down = math.sqrt(1.5**2 - up**2)
     middle = math.sqrt(2.0 * down)
     eps = lambda query, plan: torch.full_like(query.x, query.point.s**2)  # noqa: E731
-    plan = Plan(DPM2Ancestral(guard=False, eta=eta), EDM(), Prediction.EPSILON, (EDM().at(s=2.0), EDM().at(s=1.5)))
+    plan = Plan(
+        DPM2Ancestral(guard=False, fitted=False, eta=eta), EDM(), Prediction.EPSILON, (EDM().at(s=2.0), EDM().at(s=1.5))
+    )
     z = torch.tensor([[1.0, 0.0, -2.0]], dtype=torch.float64)
     found = drive(plan, X, eps, noise=lambda *_: z)
     assert torch.allclose(found, X + (down - 2.0) * middle**2 + up * z, rtol=1e-12)
@@ -64,7 +67,7 @@ def test_the_ancestral_step_goes_below_its_end_and_up_again(eta: float) -> None:
 def test_without_stochasticity_the_two_are_one() -> None:
     points = tuple(Flow().at(s=s) for s in (4.0, 2.0, 1.0, 0.4, 0.0))
     oracle = GaussianOracle(0.3, 0.4)
-    schedulers = (DPM2(guard=False, longest_step=math.inf), DPM2Ancestral(guard=False, eta=0.0, longest_step=math.inf))
+    schedulers = (DPM2(guard=False, longest_step=math.inf), DPM2Ancestral(guard=False, fitted=False, eta=0.0))
     one, other = (drive(Plan(s, Flow(), Prediction.FLOW, points), X, oracle.answer) for s in schedulers)
     assert torch.equal(one, other)
 
@@ -78,3 +81,26 @@ def test_the_second_evaluation_of_an_ancestral_step_may_lie_below_its_end() -> N
 
 def _queries(plan: Plan) -> tuple[Query, ...]:
     return plan.queries or ()
+
+
+def spread(scheduler: Scheduler, process: Process, variance: float, lams: Sequence[float]) -> float:
+    """The variance at the end on N(0, variance), as a part of what it should be. No random number is drawn: the sample
+    holds what it is made of, in units of its start and of each draw.
+    """
+    points = tuple(process.at(lam=lam) for lam in lams)
+    x = torch.zeros(1, 1 + len(lams) - 1, dtype=torch.float64)
+    x[0, 0] = math.sqrt(points[0].alpha ** 2 * variance + points[0].sigma ** 2)
+
+    def unit(like: Tensor, interval: int, draw: int, clock: object) -> Tensor:
+        return torch.eye(x.shape[1], dtype=torch.float64)[1 + interval].reshape(1, -1)
+
+    end = drive(Plan(scheduler, process, Prediction.V, points), x, GaussianOracle(0.0, variance).answer, noise=unit)
+    return float(end.square().sum()) / (points[-1].alpha ** 2 * variance + points[-1].sigma ** 2)
+
+
+@pytest.mark.parametrize("process", [SD, EDM(), Flow()], ids=lambda process: process.kind)
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_long_ancestral_steps_keep_the_variance_of_normal_data(eta: float, process: Process) -> None:
+    lams = (-2.6, -1.4, -0.2, 1.0, 2.2)
+    assert spread(DPM2Ancestral(guard=False, eta=eta), process, 1.0, lams) == pytest.approx(1.0, rel=1e-12)
+    assert abs(spread(DPM2Ancestral(guard=False, fitted=False, eta=eta), process, 1.0, lams) - 1.0) > 0.05

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,11 @@ def test_2m_is_algorithm_2() -> None:
 
 
 @pytest.mark.parametrize(
-    "scheduler", [DPMppSDE(guard=False, eta=0.0, solver="midpoint"), DPMpp2SAncestral(guard=False, eta=0.0)]
+    "scheduler",
+    [
+        DPMppSDE(guard=False, fitted=False, eta=0.0, solver="midpoint"),
+        DPMpp2SAncestral(guard=False, fitted=False, eta=0.0),
+    ],
 )
 def test_single_steps_without_noise_are_algorithm_1(scheduler: Scheduler) -> None:
     oracle = GaussianOracle(0.3, 0.4)
@@ -223,3 +228,53 @@ def test_after_pure_noise_x0_is_linear_in_the_signal() -> None:
 def test_backwards_there_is_no_noise(scheduler: Scheduler) -> None:
     plan = on(scheduler, SD).reversed()
     assert torch.equal(drive(plan, X, DATA.answer, seed=1), drive(plan, X, DATA.answer, seed=2))
+
+
+LONG = (-2.6, -1.4, -0.2, 1.0, 2.2)
+
+
+def spread(scheduler: Scheduler, process: Process, variance: float, lams: Sequence[float]) -> float:
+    """The variance at the end on N(0, variance), as a part of what it should be. No random number is drawn: the sample
+    holds what it is made of, in units of its start and of each draw.
+    """
+    points = tuple(process.at(lam=lam) for lam in lams)
+    x = torch.zeros(1, 1 + 2 * (len(lams) - 1), dtype=torch.float64)
+    x[0, 0] = math.sqrt(points[0].alpha ** 2 * variance + points[0].sigma ** 2)
+
+    def unit(like: Tensor, interval: int, draw: int, clock: object) -> Tensor:
+        return torch.eye(x.shape[1], dtype=torch.float64)[1 + 2 * interval + draw].reshape(1, -1)
+
+    end = drive(Plan(scheduler, process, Prediction.V, points), x, GaussianOracle(0.0, variance).answer, noise=unit)
+    return float(end.square().sum()) / (points[-1].alpha ** 2 * variance + points[-1].sigma ** 2)
+
+
+@pytest.mark.parametrize("process", [SD, EDM(), Flow()], ids=lambda process: process.kind)
+@pytest.mark.parametrize("options", [{}, {"eta": 0.4}, {"eta": 0.0}, {"r": 0.3}, {"eta_rule": "ancestral", "eta": 0.7}])
+@pytest.mark.parametrize("scheduler", [DPMppSDE, DPMpp2SAncestral])
+def test_long_single_steps_keep_the_variance_of_normal_data(
+    scheduler: type[DPMppSDE | DPMpp2SAncestral], options: dict[str, Any], process: Process
+) -> None:
+    assert spread(scheduler(guard=False, **options), process, 1.0, LONG) == pytest.approx(1.0, rel=1e-12)
+    assert spread(scheduler(guard=False, fitted=False, **options), process, 1.0, LONG) != pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize("scheduler", [DPMppSDE, DPMpp2SAncestral])
+def test_they_lose_less_of_other_variances_too(scheduler: type[DPMppSDE | DPMpp2SAncestral]) -> None:
+    for variance in (0.2, 0.5, 2.0, 5.0):
+        fitted, before = (
+            abs(spread(scheduler(guard=False, fitted=on), SD, variance, LONG) - 1) for on in (True, False)
+        )
+        assert fitted < 0.5 * before
+
+
+def test_a_long_ancestral_step_goes_no_further_down_than_2_in_lambda() -> None:
+    """Its second evaluation lies halfway; without ``fitted``, halfway to where all of the noise is new."""
+    points = SD.at(lam=-0.7), SD.at(lam=0.7)
+
+    def halfway(scheduler: Scheduler) -> float:
+        queries = Plan(scheduler, SD, Prediction.V, points).queries
+        assert queries is not None
+        return queries[1].point.lam - points[0].lam
+
+    assert halfway(DPMpp2SAncestral()) == pytest.approx(1.0)
+    assert halfway(DPMpp2SAncestral(fitted=False)) == pytest.approx(1.4)

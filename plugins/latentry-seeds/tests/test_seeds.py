@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from latentry import EDM, Flow, OptionError, Plan, Prediction, Process, Scheduler, VariancePreserving
-from latentry.testing import MixtureOracle, SchedulerSuite, drive
+from latentry.testing import GaussianOracle, MixtureOracle, SchedulerSuite, drive
 from latentry_seeds import SEEDS2, SEEDS3
 
 DATA = MixtureOracle()
@@ -87,7 +89,7 @@ def test_seeds_2_is_the_papers(process: Process, r: float) -> None:
     expected = X
     for i, (a, b) in enumerate(pairwise(LAMS)):
         expected = seeds_2(expected, a, b - a, Z[i], r)
-    assert torch.allclose(found(SEEDS2(guard=False, r=r), process), expected, rtol=1e-10, atol=1e-12)
+    assert torch.allclose(found(SEEDS2(guard=False, fitted=False, r=r), process), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
@@ -106,7 +108,7 @@ def test_at_r_1_the_ode_is_the_exponential_form_of_heuns_method() -> None:
         h, first = b - a, x0(expected, a)
         guess = math.exp(-h) * expected + (1 - math.exp(-h)) * first
         expected = guess + (h - 1 + math.exp(-h)) / h * (x0(guess, b) - first)
-    result = found(SEEDS2(guard=False, r=1.0, solver="exact", eta=0.0), EDM())
+    result = found(SEEDS2(guard=False, fitted=False, r=1.0, solver="exact", eta=0.0), EDM())
     assert torch.allclose(result, expected, rtol=1e-10, atol=1e-12)
     plan = Plan(SEEDS2(guard=False, r=1.0), EDM(), Prediction.EDM, tuple(EDM().at(lam=lam) for lam in LAMS))
     assert plan.off_grid is None
@@ -115,3 +117,26 @@ def test_at_r_1_the_ode_is_the_exponential_form_of_heuns_method() -> None:
 def test_stages_out_of_order_are_refused() -> None:
     with pytest.raises(OptionError, match="the third evaluation lies after the second"):
         SEEDS3(r1=0.7, r2=0.5)
+
+
+def spread(scheduler: SEEDS2, process: Process, variance: float, lams: Sequence[float]) -> float:
+    """The variance at the end on N(0, variance), as a part of what it should be. No random number is drawn: the sample
+    holds what it is made of, in units of its start and of each draw.
+    """
+    points = tuple(process.at(lam=lam) for lam in lams)
+    x = torch.zeros(1, 1 + 2 * (len(lams) - 1), dtype=torch.float64)
+    x[0, 0] = math.sqrt(points[0].alpha ** 2 * variance + points[0].sigma ** 2)
+
+    def unit(like: Tensor, interval: int, draw: int, clock: object) -> Tensor:
+        return torch.eye(x.shape[1], dtype=torch.float64)[1 + 2 * interval + draw].reshape(1, -1)
+
+    end = drive(Plan(scheduler, process, Prediction.V, points), x, GaussianOracle(0.0, variance).answer, noise=unit)
+    return float(end.square().sum()) / (points[-1].alpha ** 2 * variance + points[-1].sigma ** 2)
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.kind)
+@pytest.mark.parametrize("options", [{}, {"eta": 0.4}, {"r": 1.0}, {"eta_rule": "ancestral", "eta": 0.7}])
+def test_long_steps_of_two_stages_keep_the_variance_of_normal_data(options: dict[str, Any], process: Process) -> None:
+    lams = (-2.6, -1.4, -0.2, 1.0, 2.2)
+    assert spread(SEEDS2(guard=False, **options), process, 1.0, lams) == pytest.approx(1.0, rel=1e-12)
+    assert spread(SEEDS2(guard=False, fitted=False, **options), process, 1.0, lams) < 0.98

@@ -35,21 +35,22 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
 
 def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
     """The recipe with the guard of its time, so that it draws as it did then: none if its scheduler had none yet
-    (``SchedulerSpec.guard_since``), and without what guards learned later (``LATER``) if its options do not name that.
+    (``SchedulerSpec.guard_since``), and without what guards and steps learned later if its options do not name that.
     """
     used = recipe.plugins.get("scheduler")
     if used is None or used.revision is None or used.name not in host.schedulers:
         return recipe
     since, options = host.schedulers[used.name].guard_since, recipe.request.scheduler_options
-    if since is not None and options.get("guard"):
-        known = host.schedulers.load(used.name).model_fields
-        # a recipe names every option that there was
-        options = {name: False for name in LATER if name in known and name not in options} | options
+    if since is None or used.revision < since - 1:
+        return recipe
+    known = host.schedulers.load(used.name).model_fields
+    # a recipe names every option that there was
+    later = ("fitted", *LATER) if options.get("guard") else ("fitted",)
+    options = {name: False for name in later if name in known and name not in options} | options
+    if used.revision >= since:
         if options == recipe.request.scheduler_options:
             return recipe
         return recipe.model_copy(update={"request": recipe.request.model_copy(update={"scheduler_options": options})})
-    if since is None or used.revision != since - 1:
-        return recipe
     options = {"guard": False, **options}
     request = recipe.request.model_copy(update={"scheduler_options": options})
     plugins = {**recipe.plugins, "scheduler": used.model_copy(update={"revision": since})}

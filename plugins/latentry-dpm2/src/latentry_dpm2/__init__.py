@@ -23,6 +23,7 @@ _LINSPACE = SigmaPreference("latentry:linspace", processes=frozenset({"vp"}))
 
 _KARRAS = SigmaPreference("latentry:karras")
 _UNCAPPED = (("longest_step", math.inf),)
+_UNFITTED = (("fitted", False),)
 _DROPPED = "it lays out N + 1 levels and leaves out the last but one"
 
 
@@ -68,17 +69,17 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         stochastic=True,
         off_grid=True,
         peers=(
-            PeerName(name="KDPM2AncestralDiscreteScheduler", peer="diffusers", options=_UNCAPPED, sigmas=_LINSPACE),
+            PeerName(name="KDPM2AncestralDiscreteScheduler", peer="diffusers", options=_UNFITTED, sigmas=_LINSPACE),
             PeerName(
                 name="DPM2 a",
                 peer="AUTOMATIC1111",
                 others=("k_dpm_2_a", "k_dpm_2_ancestral"),
-                options=_UNCAPPED,
+                options=_UNFITTED,
                 sigmas=_KARRAS,
                 differs=_DROPPED,
             ),
-            PeerName(name="dpm_2_ancestral", peer="ComfyUI", options=_UNCAPPED, differs=_DROPPED),
-            PeerName(name="sample_dpm_2_ancestral", peer="k-diffusion", options=_UNCAPPED),
+            PeerName(name="dpm_2_ancestral", peer="ComfyUI", options=_UNFITTED, differs=_DROPPED),
+            PeerName(name="sample_dpm_2_ancestral", peer="k-diffusion", options=_UNFITTED),
         ),
         sigmas=ANCESTRAL,
         revision=3,
@@ -86,5 +87,6 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),
+            SchedulerCase(options=_UNFITTED, order=2, evaluations=2, stochastic=True),
         ),
     )

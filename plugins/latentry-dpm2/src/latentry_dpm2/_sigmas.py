@@ -1,6 +1,7 @@
 """The default sigma schedules of DPM2 and DPM2Ancestral: by noise process.
 
-Chosen on targets drawn by a seed; ``python benchmarks/defaults.py`` measures them on others.
+Chosen on targets drawn by a seed, and the ancestral ones by the variance of results on Gaussians; ``python
+benchmarks/defaults.py`` and ``variances.py`` measure them on others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SIGMAS = sigma_preferences(
 )
 
 ANCESTRAL = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4, "top": 8.0}),
-    ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
+    ("vp", None, "latentry:receding", {"end": 0.4, "few": 2}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "few": 0, "top": 6.0}),
+    ("edm", None, "latentry:receding", {"end": 0.5, "few": 0}),
 )

@@ -8,11 +8,19 @@ from collections.abc import Generator
 from torch import Tensor
 
 from latentry import Denoised, Interval, Point, Query
-from latentry.solvers import GuardedStages, slope_step
+from latentry.solvers import GuardedStages, exponential_step, fitted_weights, slope_step
 
 
 def two_stages(
-    guard: GuardedStages, x: Tensor, here: Denoised, end: Point, interval: Interval, r: float, longest_step: float
+    guard: GuardedStages,
+    x: Tensor,
+    here: Denoised,
+    end: Point,
+    interval: Interval,
+    r: float,
+    longest_step: float,
+    *,
+    fitted: bool = False,
 ) -> Generator[Query, Denoised, Tensor]:
     """DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, algorithm 4): a second evaluation at λ_start + r·h.
 
@@ -27,6 +35,7 @@ def two_stages(
         interval: the step.
         r: r₁ of the paper; 1/2 is algorithm 1.
         longest_step: h up to which there is a second stage.
+        fitted: weight it as ``fitted_weights`` does.
     """
     start = here.point
     h = end.lam - start.lam
@@ -37,4 +46,9 @@ def two_stages(
     whole = end.s - start.s
     later = whole / (2.0 * r)
     full = slope_step(x, start, end, (whole - later, later), (here.eps, there.eps))
-    return guard.drawn_back_to_stages(full, here, there, end)
+    if fitted:
+        # the same step, told as weights of x̂₀: ε̂(u) − ε̂ is (x̂₀ − x̂₀(u))/u
+        w = -later / between.s
+        weights = fitted_weights(start, between, end, (-whole / start.s - w, w))
+        full = exponential_step(x, start, end, weights, (here.x0, there.x0))
+    return guard.drawn_back_to_stages(full, here, there, end, fitted=fitted)

@@ -31,6 +31,7 @@ else:
 
 __all__ = ["DPMpp2M", "DPMpp2MSDE", "DPMpp2SAncestral", "DPMpp3M", "DPMpp3MSDE", "DPMppSDE"]
 
+_UNFITTED = (("fitted", False),)
 _PAPER = "Lu et al. 2022, DPM-Solver++, arXiv:2211.01095"
 
 
@@ -121,7 +122,7 @@ def _single_step() -> Iterable[SchedulerSpec]:
         revision=3,
         guard_since=3,
         cases=(
-            SchedulerCase(options=(("solver", "midpoint"),), order=2, evaluations=2, stochastic=True),
+            SchedulerCase(options=(*_UNFITTED, ("solver", "midpoint")), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("r", 0.3),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),
         ),
@@ -140,6 +141,7 @@ def _single_step() -> Iterable[SchedulerSpec]:
         revision=3,
         guard_since=3,
         cases=(
+            SchedulerCase(options=_UNFITTED, order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),
             SchedulerCase(options=(("eta", 0.5),), order=2, evaluations=2, stochastic=True),
         ),

@@ -14,6 +14,7 @@ _ROUNDED = SigmaPreference(
 _EDM_KARRAS = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 _KARRAS, _EXPONENTIAL = SigmaPreference("latentry:karras"), SigmaPreference("latentry:exponential")
 _UNCAPPED = (("longest_step", math.inf),)
+_UNFITTED = (("fitted", False),)
 _HEUN = (("solver", "exact"), *_UNCAPPED)
 _THREE = (*_UNCAPPED, ("lower_order_final", False))
 _HALF = "its second difference counts half (variant=halved)"
@@ -77,19 +78,31 @@ THREE_M_SDE = (
     PeerName(name="sample_dpmpp_3m_sde", peer="k-diffusion", options=_THREE, differs=_HALF),
 )
 SDE = (
-    PeerName(name="DPMSolverSDEScheduler", peer="diffusers", sigmas=_LINSPACE, differs=_CLOCK),
-    PeerName(name="DPM++ SDE", peer="AUTOMATIC1111", others=("k_dpmpp_sde",), sigmas=_KARRAS, differs=_CLOCK),
-    PeerName(name="dpmpp_sde", peer="ComfyUI", others=("dpmpp_sde_gpu",), differs=_CLOCK),
-    PeerName(name="sample_dpmpp_sde", peer="k-diffusion", differs=_CLOCK),
+    PeerName(name="DPMSolverSDEScheduler", peer="diffusers", options=_UNFITTED, sigmas=_LINSPACE, differs=_CLOCK),
+    PeerName(
+        name="DPM++ SDE",
+        peer="AUTOMATIC1111",
+        others=("k_dpmpp_sde",),
+        options=_UNFITTED,
+        sigmas=_KARRAS,
+        differs=_CLOCK,
+    ),
+    PeerName(name="dpmpp_sde", peer="ComfyUI", others=("dpmpp_sde_gpu",), options=_UNFITTED, differs=_CLOCK),
+    PeerName(name="sample_dpmpp_sde", peer="k-diffusion", options=_UNFITTED, differs=_CLOCK),
 )
 TWO_S = (
     PeerName(
         name="DPMSolverSinglestepScheduler",
         peer="diffusers",
-        options=(("eta", 0.0),),
+        options=(*_UNFITTED, ("eta", 0.0)),
         differs="its N steps are N evaluations, two of them a step here, and the first lies on a boundary of its grid",
     ),
-    PeerName(name="DPM++ 2S a", peer="AUTOMATIC1111", others=("k_dpmpp_2s_a",), sigmas=_KARRAS),
-    PeerName(name="dpmpp_2s_ancestral", peer="ComfyUI", differs="on flow models its η counts in t (eta_rule=flow)"),
-    PeerName(name="sample_dpmpp_2s_ancestral", peer="k-diffusion"),
+    PeerName(name="DPM++ 2S a", peer="AUTOMATIC1111", others=("k_dpmpp_2s_a",), options=_UNFITTED, sigmas=_KARRAS),
+    PeerName(
+        name="dpmpp_2s_ancestral",
+        peer="ComfyUI",
+        options=_UNFITTED,
+        differs="on flow models its η counts in t (eta_rule=flow)",
+    ),
+    PeerName(name="sample_dpmpp_2s_ancestral", peer="k-diffusion", options=_UNFITTED),
 )

@@ -6,12 +6,12 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import EtaRule, SlopeWeight, StagedSDE, exponential_stages, two_point_rule
+from latentry.solvers import EtaRule, Fitted, SlopeWeight, StagedSDE, exponential_stages, two_point_rule
 from latentry_dpmpp._rules import SOLVER_TEXT
 from latentry_dpmpp._sde import ETA_TEXT
 
 
-class DPMppSDE(StagedSDE, Scheduler):
+class DPMppSDE(Fitted, StagedSDE, Scheduler):
     """The SDE form of DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1; Crowson's k-diffusion): weak
     order 2, two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -24,5 +24,6 @@ class DPMppSDE(StagedSDE, Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """Takes a first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""
-        end = yield from exponential_stages(self, x, interval, noise, (self.r,), (two_point_rule(self.solver),))
+        rules = (two_point_rule(self.solver),)
+        end = yield from exponential_stages(self, x, interval, noise, (self.r,), rules, fitted=self.fitted)
         return end, memory

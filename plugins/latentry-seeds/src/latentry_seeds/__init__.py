@@ -17,7 +17,8 @@ else:
 __all__ = ["SEEDS2", "SEEDS3"]
 
 _PAPER = "Gonzalez et al. 2023, SEEDS: Exponential SDE Solvers, arXiv:2305.14267"
-_HEUN = (("r", 1.0), ("solver", "exact"))
+_UNFITTED = (("fitted", False),)
+_HEUN = (*_UNFITTED, ("r", 1.0), ("solver", "exact"))
 
 
 @hookimpl
@@ -33,7 +34,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         stochastic=True,
         off_grid=True,
         peers=(
-            PeerName(name="seeds_2", peer="ComfyUI", others=("SEEDS",)),
+            PeerName(name="seeds_2", peer="ComfyUI", others=("SEEDS",), options=_UNFITTED),
             PeerName(name="exp_heun_2_x0", peer="ComfyUI", options=(*_HEUN, ("eta", 0.0))),
             PeerName(name="exp_heun_2_x0_sde", peer="ComfyUI", options=_HEUN),
         ),
@@ -41,7 +42,8 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
         revision=2,
         guard_since=2,
         cases=(
-            SchedulerCase(options=(("solver", "exact"),), order=2, evaluations=2, stochastic=True),
+            SchedulerCase(options=(*_UNFITTED, ("solver", "exact")), order=2, evaluations=2, stochastic=True),
+            SchedulerCase(options=(("r", 1.0),), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=_HEUN, order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.5), ("r", 0.3)), order=2, evaluations=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=2, evaluations=2),

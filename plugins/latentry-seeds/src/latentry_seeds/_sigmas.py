@@ -8,9 +8,9 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 TWO = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 3}),
-    ("flow", None, "latentry:receding", {"end": 0.3, "few": 0, "top": 4.0}),
-    ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
+    ("vp", None, "latentry:receding", {"end": 0.3, "few": 0}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "few": 0, "top": 6.0}),
+    ("edm", None, "latentry:receding", {"end": 0.6, "few": 4}),
 )
 
 THREE = sigma_preferences(

@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import Interval, Noise, NoMemory, Scheduler, Step
-from latentry.solvers import EtaRule, SlopeWeight, StagedSDE, exponential_stages, two_point_rule
+from latentry.solvers import EtaRule, Fitted, SlopeWeight, StagedSDE, exponential_stages, two_point_rule
 from latentry_seeds._texts import ETA_TEXT
 
 
-class SEEDS2(StagedSDE, Scheduler):
+class SEEDS2(Fitted, StagedSDE, Scheduler):
     """The stochastic exponential solver of two stages (Gonzalez et al. 2023, arXiv:2305.14267, algorithm 3), with data
     prediction: weak order 2, two evaluations a step, one where it leaves α = 0 or reaches σ = 0.
 
@@ -25,5 +25,6 @@ class SEEDS2(StagedSDE, Scheduler):
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """Takes a first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""
-        end = yield from exponential_stages(self, x, interval, noise, (self.r,), (two_point_rule(self.solver),))
+        rules = (two_point_rule(self.solver),)
+        end = yield from exponential_stages(self, x, interval, noise, (self.r,), rules, fitted=self.fitted)
         return end, memory

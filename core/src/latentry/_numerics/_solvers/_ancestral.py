@@ -18,7 +18,9 @@ EtaRule = Literal["ancestral", "sde", "flow"]
 """What η means; see ``ancestral``."""
 
 
-def ancestral(start: Point, end: Point, eta: float, rule: EtaRule = "ancestral") -> tuple[Point, float]:
+def ancestral(
+    start: Point, end: Point, eta: float, rule: EtaRule = "ancestral", longest: float = math.inf
+) -> tuple[Point, float]:
     """Where the deterministic part of a step ends, and σ of the fresh noise that brings it up to ``end``.
 
     The first is a level in the scale of ``end``: its α is the end's, so what arrives there is not rescaled before the
@@ -39,6 +41,7 @@ def ancestral(start: Point, end: Point, eta: float, rule: EtaRule = "ancestral")
         end: where it ends.
         eta: stochasticity; 0 is deterministic, 1 the posterior of DDPM.
         rule: what η means between.
+        longest: how far in λ the deterministic part may go; where it would go further, there is less fresh noise.
     """
     if eta == 0.0 or end.sigma == 0.0 or end.s >= start.s:
         return end, 0.0
@@ -51,6 +54,8 @@ def ancestral(start: Point, end: Point, eta: float, rule: EtaRule = "ancestral")
             kept = r**eta
         case "flow":
             kept = _kept_in_t(start.s, end.s, eta)
+    if r > 0.0:
+        kept = max(kept, min(1.0, math.exp(-longest) / r))
     fresh = math.sqrt((1.0 - kept) * (1.0 + kept))
     below = end._replace(lam=lam_of(kept * end.s), sigma=kept * end.sigma)
     return below, end.sigma * fresh
@@ -77,9 +82,9 @@ class Ancestral(BaseModel):
         default=1.0, ge=0.0, le=100.0, description="S_noise: multiplies the fresh noise; 1 keeps the variance right"
     )
 
-    def lowered(self, interval: Interval) -> tuple[Point, float]:
-        """Where the deterministic part ends, and σ of the fresh noise."""
-        return ancestral(interval.start, interval.end, self.eta, self.eta_rule)
+    def lowered(self, interval: Interval, longest: float = math.inf) -> tuple[Point, float]:
+        """Where the deterministic part ends, at most ``longest`` in λ, and σ of the fresh noise."""
+        return ancestral(interval.start, interval.end, self.eta, self.eta_rule, longest)
 
     def renoised(self, x: Tensor, fresh: float, interval: Interval, noise: Noise) -> Tensor:
         """x with the fresh noise added."""

@@ -59,6 +59,11 @@ def exponential_sde_step(
         nodes: evaluations of x₀, in the order that the rule takes them in.
         rule: the weights.
     """
-    rate = (below.lam - start.lam) / (end.lam - start.lam)
-    weights = rule([node.point.lam for node in nodes], start.lam, end.lam, rate)
+    weights = sde_weights(start, end, below, nodes, rule)
     return exponential_step(x, start, below, weights, [node.value for node in nodes])
+
+
+def sde_weights(start: Point, end: Point, below: Point, nodes: Sequence[Node], rule: Rule) -> tuple[float, ...]:
+    """The weights of ``exponential_sde_step``, whose arguments these are."""
+    rate = (below.lam - start.lam) / (end.lam - start.lam)
+    return rule([node.point.lam for node in nodes], start.lam, end.lam, rate)

@@ -26,6 +26,8 @@ INNER = 2.0
 """Of methods with evaluations within the step; see ``Guarded.guard_slack``."""
 STAGES = 0.5
 """Of the same where they are drawn back to steps between their evaluations, which are less far from the full step."""
+FITTED = 1.0
+"""Of such where the step is exact on N(0, 1): over 2 in λ, where it ends, it is 0.7 of x₀ from those between there."""
 LATER = ("guard_noise", "guard_stages")
 """Options that came after the guard; recipes from before have the values False."""
 
@@ -95,7 +97,7 @@ class GuardedStages(Guarded):
     """The options of schedulers that extrapolate from evaluations within a step.
 
     Drawn back, such a step is two of first order, to the inner level and on from there: no evaluation is lost. κ is
-    multiplied by ``STAGES`` then, and by ``guard_slack`` without ``guard_stages``.
+    multiplied by ``STAGES`` or ``FITTED`` then, and by ``guard_slack`` without ``guard_stages``.
     """
 
     guard_slack: ClassVar[float] = INNER
@@ -106,7 +108,9 @@ class GuardedStages(Guarded):
         "pictures made before there was this option are made again without it",
     )
 
-    def drawn_back_to_stages(self, full: Tensor, here: Denoised, there: Denoised, end: Point) -> Tensor:
+    def drawn_back_to_stages(
+        self, full: Tensor, here: Denoised, there: Denoised, end: Point, *, fitted: bool = False
+    ) -> Tensor:
         """A step of two evaluations, or less of it.
 
         Args:
@@ -114,8 +118,11 @@ class GuardedStages(Guarded):
             here: the evaluation at its start.
             there: the one within it, of the sample that the first-order step from ``here`` leads to.
             end: as of ``drawn_back``.
+            fitted: whether its weights are ``fitted_weights``.
         """
-        first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
+        first, slack = (
+            (there.at(end), FITTED if fitted else STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
+        )
         return self.drawn_back(full, there, end, first=first, start=here.point, slack=slack)
 
     def drawn_back_to_mean(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from latentry._numerics._denoised import Denoised
 from latentry._numerics._interval import Interval, Node
 from latentry._numerics._linear import combine
-from latentry._numerics._processes._point import Query
+from latentry._numerics._processes._point import Point, Query
+from latentry._numerics._processes._process import lam_of
 from latentry._numerics._running._noise import Noise
 from latentry._numerics._solvers._ancestral import Ancestral, ancestral
-from latentry._numerics._solvers._exponential import Rule, exponential_sde_step
+from latentry._numerics._solvers._exponential import Rule, exponential_step, sde_weights
+from latentry._numerics._solvers._fitted import NormalData
 from latentry._numerics._solvers._guard import INNER, Guarded
+from latentry._numerics._solvers._weights import exponential_weights
 
 
 class StagedSDE(Ancestral, Guarded):
@@ -25,7 +29,14 @@ class StagedSDE(Ancestral, Guarded):
 
 
 def exponential_stages(
-    sde: StagedSDE, x: Tensor, interval: Interval, noise: Noise, places: Sequence[float], rules: Sequence[Rule]
+    sde: StagedSDE,
+    x: Tensor,
+    interval: Interval,
+    noise: Noise,
+    places: Sequence[float],
+    rules: Sequence[Rule],
+    *,
+    fitted: bool = False,
 ) -> Generator[Query, Denoised, Tensor]:
     """One step: from its start to each inner level, and then to its end, with x̂₀ linear in λ through the evaluation at
     the start and the newest one (DPM-Solver++, arXiv:2211.01095, algorithm 1; SEEDS, arXiv:2305.14267).
@@ -40,6 +51,8 @@ def exponential_stages(
         noise: of the step.
         places: where in λ the inner levels lie, as parts of the step, ascending, at most 1.
         rules: the weights of all but the first stage, the end's included.
+        fitted: make each stage exact on data of N(0, 1) instead (``NormalData``), and where the guard draws it back, go
+            on by a first-order step from the evaluation before.
 
     Returns:
         the sample at the interval's end.
@@ -53,25 +66,43 @@ def exponential_stages(
     inner = [end if place == 1.0 else interval.at(lam=start.lam + place * interval.h) for place in places]
     levels = [*inner, end]
     drawn = sde.lowered(interval)[1] > 0.0
-    paths = along_path(noise, [sde.clock(point) for point in (start, *levels)]) if drawn else ()
-    latest, first = denoised, Node(start, denoised.x0)
-    newest = first
-    for stage, level in enumerate(levels):
-        below, deviation = ancestral(start, level, sde.eta, sde.eta_rule)
+    times = [sde.clock(point) for point in (start, *levels)]
+    paths = along_path(noise, times) if drawn else ()
+    normal = NormalData(start, shares_of_path(times) if drawn else ()) if fitted else None
+    latest = denoised
+    nodes: tuple[Node, ...] = (Node(start, denoised.x0),)
+    aims = [ancestral(start, level, sde.eta, sde.eta_rule) for level in levels]
+    for stage, (level, (below, deviation)) in enumerate(zip(levels, aims, strict=True)):
+        weights = sde_weights(start, level, below, nodes, rules[stage - 1] if stage else exponential_weights)
+        if normal is not None:
+            weights = normal.weights(weights, below, level, deviation)
         if stage == 0:
             y = denoised.at(below)
         else:
-            full = exponential_sde_step(x, start, level, below, (first, newest), rules[stage - 1])
-            y = sde.drawn_back(full, latest, below, first=denoised.at(below), start=start)
+            full = exponential_step(x, start, below, weights, [node.value for node in nodes])
+            before, seen = aims[stage - 1]
+            added = (sde.noise_scale * seen, paths[stage - 1]) if drawn else None
+            first = _onward(latest, before, below, added) if fitted else denoised.at(below)
+            y = sde.drawn_back(full, latest, below, first=first, start=start)
         if drawn:
             y = combine((1.0, y), (sde.noise_scale * deviation, paths[stage]))
         if stage < len(inner):
             latest = yield level.query(y)
-            newest = Node(level, latest.x0)
+            nodes = (nodes[0], Node(level, latest.x0))
     return y
 
 
-def along_path(noise: Noise, times: Sequence[float]) -> tuple[Tensor, ...]:
+def _onward(latest: Denoised, before: Point, below: Point, added: tuple[float, Tensor] | None) -> Tensor:
+    """The first-order step from the newest evaluation on, as far as ``below`` is from ``before``, where that stage's
+    deterministic part ended; without the noise that was added there, which is part of what the step adds in the end.
+    """
+    kept = below.sigma / before.sigma
+    sigma = kept * latest.point.sigma
+    y = latest.at(below._replace(lam=lam_of(sigma / below.alpha), sigma=sigma))
+    return y if added is None else combine((1.0, y), (-kept * added[0], added[1]))
+
+
+def along_path(noise: Callable[[float, float], Tensor], times: Sequence[float]) -> tuple[Tensor, ...]:
     """One Brownian path from the first time to each of the others, as standard normal noise: W(t)/√(t − t₀).
 
     Args:
@@ -88,3 +119,9 @@ def along_path(noise: Noise, times: Sequence[float]) -> tuple[Tensor, ...]:
         found.append(path)
         before = time
     return tuple(found)
+
+
+def shares_of_path(times: Sequence[float]) -> list[list[float]]:
+    """What ``along_path`` makes of its draws: for each of its results, the coefficient of each draw."""
+    units = iter(torch.eye(len(times) - 1, dtype=torch.float64, device="cpu"))
+    return [path.tolist() for path in along_path(lambda begin, end: next(units), times)]

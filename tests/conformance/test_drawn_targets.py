@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentry import PluginHost
+from latentry import Plan, PluginHost, ProcessKind
 from latentry.testing import GaussianOracle, drive
-from latentry.testing._default_plans import affordable
-from latentry.testing._measuring._cells import Cells, Drawn, Setting
+from latentry.testing._default_plans import affordable, default_plan, preferred
+from latentry.testing._measuring._cells import Cells, Drawn, Setting, most_steps
 from latentry.testing._networks._drawn import DrawnTargets
 from latentry.testing._networks._moments import moments
 from latentry.testing._networks._processes import process
@@ -59,6 +59,25 @@ def test_the_variance_is_right_within_15_percent_in_10_evaluations_and_5_in_20(
         found = affordable(subject, evaluations, on, shift=shift)
         assert found is not None
         assert float((moments(found[0], GAUSSIANS, mean=0.0)[1] / GAUSSIANS - 1.0).abs().max()) < most
+
+
+@pytest.mark.parametrize("name", ["dpm2-ancestral", "dpmpp-2s-ancestral", "dpmpp-sde", "seeds-2"])
+@pytest.mark.parametrize(("kind", "shift"), [("vp", 1.0), ("flow", 1.0), ("flow", 3.0), ("edm", 1.0)])
+def test_so_is_that_of_two_evaluations_a_step_on_gaussians_drawn_by_the_seed(
+    name: str, kind: ProcessKind, shift: float
+) -> None:
+    """Variances of .05 to 4, even in their logarithm; with the guard that requests have without strong guidance."""
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = 0.05 * 80.0 ** torch.rand(8, generator=generator, dtype=torch.float64)
+    data, subject, on = torch.cat((GAUSSIANS, drawn)), Subject.of(name), process(kind)
+
+    def laid_out(steps: int) -> Plan | None:
+        preference = preferred(subject, steps, on)
+        return preference and default_plan(subject, preference, steps, on, shift=shift, guidance=1.0)
+
+    for evaluations, most in ((10, 0.15), (20, 0.05), (40, 0.05)):
+        plan = most_steps(laid_out, evaluations)
+        assert float((moments(plan, data, mean=0.0)[1] / data - 1.0).abs().max()) < most
 
 
 def test_exact_variances_with_a_guard_are_those_of_many_elements() -> None:

@@ -246,7 +246,9 @@ class TestKDiffusion:
     def test_2s_ancestral(self, process: Process, eta: float) -> None:
         draws = [noise(32, 2, seed=i) for i in range(9)]
         x, mine = self.found(
-            DPMpp2SAncestral(guard=False, eta=eta), process, lambda like, interval, draw, clock: draws[interval]
+            DPMpp2SAncestral(guard=False, fitted=False, eta=eta),
+            process,
+            lambda like, interval, draw, clock: draws[interval],
         )
         assert far(mine, k_2s_ancestral(x, draws, eta)) < ROUNDING
 
@@ -267,7 +269,7 @@ class TestKDiffusion:
             (early, math.sqrt(share) * early + math.sqrt(1 - share) * late)
             for share, (early, late) in zip(shares, pieces, strict=False)
         ]
-        scheduler = DPMppSDE(guard=False, eta=eta, eta_rule="ancestral", solver="midpoint")
+        scheduler = DPMppSDE(guard=False, fitted=False, eta=eta, eta_rule="ancestral", solver="midpoint")
         x, mine = self.found(scheduler, process, lambda like, interval, draw, clock: pieces[interval][draw])
         assert far(mine, k_sde(x, [*draws, draws[-1]], eta)) < ROUNDING
 

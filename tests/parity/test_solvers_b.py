@@ -88,7 +88,7 @@ def test_dpm2_ancestral(patch: Patch, steps: int) -> None:
     peer = diffusers.KDPM2AncestralDiscreteScheduler(**SD15, timestep_spacing="trailing")
     peer.set_timesteps(steps)
     process = table(peer)
-    plan = made(DPM2Ancestral(guard=False, longest_step=math.inf), process, levels(peer, process))
+    plan = made(DPM2Ancestral(guard=False, fitted=False), process, levels(peer, process))
     x, drawn = start(plan), draws(steps)
     patch(MODULE + "k_dpm_2_ancestral_discrete", drawn)
     assert relative(ours(plan, x, drawn), theirs(peer, plan, x)) < WITHIN

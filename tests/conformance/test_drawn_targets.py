@@ -48,7 +48,7 @@ def test_two_evaluations_a_step_get_more_accurate_with_more_of_them(drawn: Drawn
         assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["dpmpp-2m-sde", "er-sde", "sa-solver"])
+@pytest.mark.parametrize("name", ["dpmpp-2m-sde", "dpmpp-3m-sde", "er-sde", "sa-solver"])
 @pytest.mark.parametrize(("kind", "shift"), [("vp", 1.0), ("flow", 1.0), ("flow", 3.0), ("edm", 1.0)])
 def test_the_variance_is_right_within_15_percent_in_10_evaluations_and_5_in_20(
     name: str, kind: str, shift: float

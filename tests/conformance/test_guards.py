@@ -193,6 +193,7 @@ def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path
         ("dpmpp-2m", "guard_noise", {"guard_limit": 3e-4}),
         *((name, "guard_stages", {"guard_limit": 3e-4}) for name in STAGED),
         *((name, "fitted", beside) for name in FITTING for beside in ({}, {"guard": False})),
+        ("dpmpp-3m-sde", "steady", {}),
     ],
 )
 def test_a_recipe_from_before_an_option_draws_as_it_did(

@@ -254,7 +254,9 @@ class TestKDiffusion:
 
     def test_3m_sde(self, process: Process, eta: float) -> None:
         draws = [noise(32, 2, seed=i) for i in range(9)]
-        scheduler = DPMpp3MSDE(guard=False, eta=eta, variant="halved", longest_step=math.inf, lower_order_final=False)
+        scheduler = DPMpp3MSDE(
+            guard=False, steady=False, eta=eta, variant="halved", longest_step=math.inf, lower_order_final=False
+        )
         x, mine = self.found(scheduler, process, lambda like, interval, draw, clock: draws[interval])
         assert far(mine, k_3m_sde(x, draws, eta)) < ROUNDING
 

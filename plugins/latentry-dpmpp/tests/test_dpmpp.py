@@ -278,3 +278,16 @@ def test_a_long_ancestral_step_goes_no_further_down_than_2_in_lambda() -> None:
 
     assert halfway(DPMpp2SAncestral()) == pytest.approx(1.0)
     assert halfway(DPMpp2SAncestral(fitted=False)) == pytest.approx(1.4)
+
+
+def test_3m_sde_goes_as_2m_sde_where_the_way_down_is_longer_than_three_quarters_in_lambda() -> None:
+    def end(scheduler: Scheduler, h: float) -> Tensor:
+        return drive(on(scheduler, SD, tuple(-2.0 + h * i for i in range(6))), X, DATA.answer, seed=3)
+
+    three, two = DPMpp3MSDE(guard=False, lower_order_final=False), DPMpp2MSDE(guard=False)
+    before = three.model_copy(update={"steady": False})
+    assert torch.equal(end(three, 0.38), end(two, 0.38))  # (1 + η)·h is .76
+    assert not torch.allclose(end(before, 0.38), end(two, 0.38))
+    assert torch.equal(end(three, 0.37), end(before, 0.37))
+    ode = three.model_copy(update={"eta": 0.0})
+    assert torch.equal(end(ode, 0.9), end(ode.model_copy(update={"steady": False}), 0.9))

@@ -19,6 +19,10 @@ ANYWAY = "continue anyway"
 """``Engine.reproduce(anyway=True)``; the command line says how it is typed."""
 
 
+STEPS_LATER = ("fitted", "steady")
+"""Options of steps that came after the guard; recipes from before have the values False."""
+
+
 def check_plugins(recipe: Recipe, host: PluginHost) -> None:
     """Refuses a recipe whose plugins are missing or have other versions here.
 
@@ -45,7 +49,7 @@ def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
         return recipe
     known = host.schedulers.load(used.name).model_fields
     # a recipe names every option that there was
-    later = ("fitted", *LATER) if options.get("guard") else ("fitted",)
+    later = (*STEPS_LATER, *LATER) if options.get("guard") else STEPS_LATER
     options = {name: False for name in later if name in known and name not in options} | options
     if used.revision >= since:
         if options == recipe.request.scheduler_options:

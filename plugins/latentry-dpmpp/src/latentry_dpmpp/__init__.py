@@ -102,6 +102,7 @@ def _multistep_sde() -> Iterable[SchedulerSpec]:
         guard_since=3,
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=2, stochastic=True),
+            SchedulerCase(options=(("steady", False),), order=2, stochastic=True),
             SchedulerCase(options=(("eta", 0.0),), order=3),
         ),
     )

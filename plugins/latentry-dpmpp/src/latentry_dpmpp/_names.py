@@ -16,7 +16,7 @@ _KARRAS, _EXPONENTIAL = SigmaPreference("latentry:karras"), SigmaPreference("lat
 _UNCAPPED = (("longest_step", math.inf),)
 _UNFITTED = (("fitted", False),)
 _HEUN = (("solver", "exact"), *_UNCAPPED)
-_THREE = (*_UNCAPPED, ("lower_order_final", False))
+_THREE = (*_UNCAPPED, ("lower_order_final", False), ("steady", False))
 _HALF = "its second difference counts half (variant=halved)"
 _CLOCK = "its slope counts half (solver=midpoint), and its noise within a step is a path in σ, not in the SDE's time"
 

@@ -1,8 +1,8 @@
 """The default sigma schedules of DPM-Solver++: by noise process.
 
-Few steps of most have the checkpoint's grid on VP. `SDE` and `TWO_S` are chosen by the variance of results on
-Gaussians. The rest is fitted to targets drawn by a seed, which ``python benchmarks/defaults.py`` measures on others,
-but for `polyexponential`: it keeps the error below the peer's on the oracles of ``latentry.testing``.
+Few steps of most have the checkpoint's grid on VP. Those of the stochastic schedulers are chosen by the variance of
+results on Gaussians. The rest is fitted to targets drawn by a seed, which ``python benchmarks/defaults.py`` measures on
+others, but for `polyexponential`: it keeps the error below the peer's on the oracles of ``latentry.testing``.
 """
 
 from __future__ import annotations
@@ -43,13 +43,8 @@ TWO_M_SDE = sigma_preferences(
 )
 
 THREE_M_SDE = sigma_preferences(
-    ("vp", None, "latentry:receding", {"end": 0.5, "rho": 1.0, "few": 4}),
-    ("flow", 4, "latentry:beta", {"alpha": 1.2, "beta": 2.0}),
-    ("flow", 6, "latentry:beta", {"alpha": 1.4, "beta": 3.5}),
-    ("flow", 7, "latentry:beta", {"alpha": 1.2, "beta": 2.0}),
-    ("flow", 9, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.12, "sigma_max": 12.0}),
-    ("flow", 12, "latentry:polyexponential", {"rho": 1.5, "sigma_min": 0.05, "sigma_max": 12.0}),
-    ("flow", None, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.02, "sigma_max": 15.0}),
+    ("vp", None, "latentry:receding", {"end": 0.4, "few": 4}),
+    ("flow", None, "latentry:receding", {"end": 0.2, "few": 4, "top": 6.0}),
     ("edm", None, "latentry:receding", {"end": 0.5, "rho": 1.2, "few": 4}),
 )
 

@@ -21,7 +21,14 @@ class DPMpp3MSDE(MultistepSDE, Scheduler):
 
     variant: Variant = Field(default="exact", description=VARIANT_TEXT)
     lower_order_final: bool = Field(default=True, description=FINAL_TEXT)
+    steady: bool = Field(
+        default=True,
+        description="go as 2M SDE where the way down, (1 + η)·h, is longer than 0.75 in λ: three evaluations "
+        "extrapolate too far there; pictures made before there was this option are made again without it",
+    )
 
     def step(self, x: Tensor, interval: Interval, memory: History, noise: Noise) -> Step:
         """Takes x̂₀ as quadratic in λ through the last three evaluations; then adds noise."""
-        return self.multistep(x, interval, memory, noise, 3, three_step(self.variant), self.lower_order_final)
+        return self.multistep(
+            x, interval, memory, noise, 3, three_step(self.variant), self.lower_order_final, steady=self.steady
+        )

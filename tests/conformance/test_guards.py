@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentry import Engine, GenerationRequest, Plan, PluginHost, Prediction, Recipe
 from latentry.names import understand
-from latentry.solvers import FITTED, INNER, STAGES, Guarded, GuardedStages, StagedSDE, limit_for
+from latentry.solvers import FITTED, INNER, STAGES, Guarded, GuardedOrders, GuardedStages, StagedSDE, limit_for
 from latentry.tables import Guard, Table
 from latentry.testing import drive
 from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
@@ -22,6 +22,12 @@ from latentry.testing._networks._processes import plan_on, process
 
 HOST = PluginHost()
 GUARDED = [name for name in HOST.schedulers if HOST.schedulers[name].guard_since is not None]
+DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
+STAGED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedStages)]
+INNER_STILL = {"heun", "restart"} | {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
+"""Those of several evaluations whose limit is as wide as without ``guard_stages``."""
+FITTING = [name for name in GUARDED if "fitted" in HOST.schedulers.load(name).model_fields]
+ORDERED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedOrders)]
 LONG = [-2.6 + 0.6 * i for i in range(11)]
 SHORT = [-2.6 + 0.14 * i for i in range(44)]
 """λ of boundaries: steps longer than those that are left alone, and so short that three of them are."""
@@ -53,9 +59,10 @@ def test_long_steps_are_guarded_and_short_ones_are_not(name: str) -> None:
     staged = FITTED if name in FITTING else STAGES
     slack = (INNER if name in INNER_STILL else staged) if several else 1.0
     slacks = {slack, 1.0} if name == "pndm" else {slack}  # which looks back after one step of two evaluations
-    even = guards(planned(name, LONG, guard_limit=0.3, guard_noise=False))
+    before = {"guard_length": False} if name in STAGED else {}  # some take several intervals, or begin anew above one
+    even = guards(planned(name, LONG, guard_limit=0.3, guard_noise=False, **before))
     assert {guard.kappa for guard in even} == {each * 0.3 for each in slacks}
-    wider = guards(planned(name, LONG, guard_limit=0.3))
+    wider = guards(planned(name, LONG, guard_limit=0.3, **before))
     assert len(wider) == len(even)
     assert min(guard.kappa for guard in wider) >= min(slacks) * 0.3
     assert max(guard.kappa for guard in wider) > max(slacks) * 0.3
@@ -70,11 +77,35 @@ def test_the_limit_is_wider_where_more_noise_is_left() -> None:
     assert len(found) > 3
 
 
-DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
-STAGED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedStages)]
-INNER_STILL = {"heun", "restart"} | {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
-"""Those of several evaluations whose limit is as wide as without ``guard_stages``."""
-FITTING = [name for name in GUARDED if "fitted" in HOST.schedulers.load(name).model_fields]
+@pytest.mark.parametrize("name", ["heun", "dpm2", "res-2s"])
+def test_the_limit_falls_with_the_length_of_a_step_that_evaluates_within_it(name: str) -> None:
+    """Where that is over 1; out of pure noise it is infinite, and nothing of the step is left."""
+    lams = [-2.6, -2.0, -0.9, 0.6, 2.6]
+    given = {"guard_limit": 0.3, "guard_noise": False}
+    kappas, before = (
+        [guard.kappa for guard in guards(planned(name, lams, **given, guard_length=length))] for length in (True, False)
+    )
+    lengths = [1.0, 1.1, 1.5, 2.0]
+    assert kappas == pytest.approx([k / h for k, h in zip(before, lengths, strict=True)], rel=1e-9)
+
+
+def test_heuns_step_out_of_pure_noise_is_the_one_with_the_mean() -> None:
+    plans = [
+        HOST.schedulers.create("heun", guard_limit=limit).plan(2, process=process("flow"), prediction=Prediction.FLOW)
+        for limit in (1e-9, 1e9)
+    ]
+    assert torch.allclose(guided(plans[0][:1]), guided(plans[1][:1]), rtol=1e-9)
+    assert not guards(plans[1][:1])
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_third_order_is_drawn_back_to_second_and_then_to_first(name: str) -> None:
+    plan, before = (planned(name, LONG, guard_limit=0.3, guard_orders=orders) for orders in (True, False))
+    third = 10 - 2 - 2  # of ten steps two begin, and the last two are of lower order
+    assert len(guards(plan)) == len(guards(before)) + third
+    assert not torch.allclose(guided(plan), guided(before), rtol=1e-3)
+    tight = guided(planned(name, LONG, guard_limit=1e-9))
+    assert torch.allclose(tight, guided(planned("ddim", LONG)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", [name for name in DETERMINISTIC if name != "dpm-fast"])  # whose steps are several
@@ -187,21 +218,27 @@ def test_the_limit_follows_the_guidance_and_is_recorded(engine: Engine, tmp_path
     assert not guards(engine.prepare(request(model, scheduler="uni_pc_bh2", guidance=9.0)).plan)
 
 
+# steps and limits at which some of this network's extrapolations lie between what the option is and what it is not
 @pytest.mark.parametrize(
-    ("name", "option", "beside"),
+    ("name", "option", "steps", "limit"),
     [
-        ("dpmpp-2m", "guard_noise", {"guard_limit": 3e-4}),
-        *((name, "guard_stages", {"guard_limit": 3e-4}) for name in STAGED),
-        *((name, "fitted", beside) for name in FITTING for beside in ({}, {"guard": False})),
-        ("dpmpp-3m-sde", "steady", {}),
+        ("dpmpp-2m", "guard_noise", 12, 3e-4),
+        # only pndm's first step has stages, and of 12 it is short
+        *((name, "guard_stages", 6 if name == "pndm" else 12, 3e-4) for name in STAGED),
+        *((name, "guard_length", 4, 3e-3) for name in ("heun", "pndm", "res-2s", "restart")),
+        ("dpm2", "guard_length", 6, 1e-3),
+        ("dpm-fast", "guard_length", 12, 2e-3),
+        *((name, "guard_orders", 12, 1e-3) for name in ("dpmpp-3m", "res-3m")),
+        *((name, "fitted", 12, limit) for name in FITTING for limit in (1.0, None)),
+        ("dpmpp-3m-sde", "steady", 12, 1.0),
     ],
 )
 def test_a_recipe_from_before_an_option_draws_as_it_did(
-    engine: Engine, tmp_path: Path, name: str, option: str, beside: dict[str, object]
+    engine: Engine, tmp_path: Path, name: str, option: str, steps: int, limit: float | None
 ) -> None:
     model = str(write_toy(tmp_path / "model"))
-    steps = 6 if name == "pndm" else 12  # of whose steps only the first has stages; of 12 it is short
     given = {"scheduler": name, "guidance": 9.0, "sigmas": "karras", "steps": steps}
+    beside = {"guard": False} if limit is None else {"guard_limit": limit}
     before, now = (
         engine.generate(request(model, **given, scheduler_options={**beside, option: value})) for value in (False, True)
     )

@@ -55,7 +55,7 @@ class Family:
 
 
 FAMILIES = {
-    "sd": Family(write_stable_diffusion, StableDiffusionPipeline, 4, {"scheduler": "ddim"}),
+    "sd": Family(write_stable_diffusion, StableDiffusionPipeline, 4, SCHEDULERS["ddim"]),
     "sdxl": Family(write_stable_diffusion_xl, StableDiffusionXLPipeline, 4, SCHEDULERS["ddim"]),
     "sd3": Family(
         write_stable_diffusion_3,

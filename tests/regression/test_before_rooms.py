@@ -5,7 +5,7 @@ made again when a test fails: then the code has changed pictures.
 
 Edited since: a file's path in ``sd-image-to-image-lora.png`` is relative, and two requests no longer give options that
 had no effect (``lora_mode`` without LoRAs, ``skip_layers`` at no step), which are refused today; the recipes still hold
-them. Three requests say what was the default then: no guard, and its sigma schedule. The recipes are as they were.
+them. Four requests say what was the default then: no guard, and its sigma schedule. The recipes are as they were.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from support.recorded_pipeline import recording_of
 from support.recording import Recording
 
 SCHEDULERS: Mapping[str, Mapping[str, Any]] = {
-    "ddim": {"scheduler": "ddim"},
+    "ddim": {"scheduler": "DDIMScheduler"},
     "euler": {"scheduler": "euler", "sigmas": "leading", "final": "zero"},
     "turbo": {"scheduler": "euler-ancestral", "sigmas": "trailing", "final": "zero", "initial_noise": "sigma"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports
+from latentry import PeerName, SchedulerCase, SchedulerSpec, SigmaPreference, hookimpl, lazy_exports, sigma_preferences
 from latentry_ddim._evidence import EVIDENCE
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ __all__ = ["DDIM"]
 
 _OWN = SigmaPreference("latentry:leading", options=(("offset", 1),), final="table")
 """Stable Diffusion's."""
+_FEW = sigma_preferences(
+    ("vp", 4, "latentry:trailing", {}),
+    ("vp", 7, "latentry:karras", {"span": "leading", "rho": 2.0, "sigma_min": 0.25}),
+    final="table",
+)
+"""Stable Diffusion's begins too low in few steps, the lower the fewer: of three at timestep 667. From five on a start
+lower than the noisiest level keeps the error to the path from there below diffusers'.
+"""
 _EDM = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 
 
@@ -50,7 +58,7 @@ def latentry_schedulers() -> Iterable[SchedulerSpec]:
                 differs="where N does not divide 1000 it makes more steps than it was asked for",
             ),
         ),
-        sigmas=(_OWN, _EDM, SigmaPreference("latentry:trailing")),
+        sigmas=(*_FEW, _OWN, _EDM, SigmaPreference("latentry:trailing")),
         cases=(
             SchedulerCase(options=(("eta", 0.5),), order=1, stochastic=True),
             SchedulerCase(options=(("eta", 1.0),), order=1, stochastic=True),

@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Point, Scheduler, Step, remember
-from latentry.solvers import Guarded, exponential_step, exponential_weights, polynomial_weights
+from latentry.solvers import GuardedOrders, exponential_step, exponential_weights, polynomial_weights
 from latentry_deis._time import time_weights
 
 Variable = Literal["log-rho", "rho", "t"]
 
 
-class DEIS(Guarded, Scheduler):
+class DEIS(GuardedOrders, Scheduler):
     """Diffusion exponential integrator sampler (Zhang and Chen 2022, arXiv:2204.13902, eq. 14), the Adams-Bashforth
     kind: ε̂ is extrapolated by the polynomial through the last evaluations, and that is integrated exactly.
 
@@ -40,9 +40,14 @@ class DEIS(Guarded, Scheduler):
         order = interval.order(self.order, nodes, lower_final=self.lower_order_final, from_noise=bounded)
         if order == 1:
             return denoised.at(end), History(nodes)
-        weights = self._weights([node.point for node in nodes[:order]], interval)
-        full = exponential_step(x, start, end, weights, [node.value for node in nodes], "eps")
-        return self.drawn_back(full, denoised, end), History(nodes)
+
+        def full(order: int) -> Tensor:
+            weights = self._weights([node.point for node in nodes[:order]], interval)
+            return exponential_step(x, start, end, weights, [node.value for node in nodes], "eps")
+
+        if order > 2:
+            return self.drawn_back_by_orders(full(order), lambda: full(2), denoised, end), History(nodes)
+        return self.drawn_back(full(order), denoised, end), History(nodes)
 
     def _weights(self, nodes: Sequence[Point], interval: Interval) -> tuple[float, ...]:
         """∫ L_j dρ over the step, divided by ρ at its end."""

@@ -63,7 +63,7 @@ class DPMFast(GuardedStages, Scheduler):
             if not self.guard_stages:
                 first = slope_step(memory.x, begun.point, end, (end.s - begun.point.s,), (begun.value,))
                 slack = INNER
-            result = self.drawn_back(full, denoised, end, first=first, start=begun.point, slack=slack)
+            result = self.drawn_back_over_its_length(full, begun.point, denoised, end, first, slack)
         return result, Group() if len(nodes) == memory.order else memory._replace(nodes=nodes)
 
     def _continues(self, first: Node, node: Node, interval: Interval) -> bool:

@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry.solvers import Guarded, exponential_multistep
+from latentry.solvers import GuardedOrders, exponential_multistep
 from latentry_dpmpp._rules import FINAL_TEXT, VARIANT_TEXT, Variant, three_step
 
 
-class DPMpp3M(Guarded, Scheduler):
+class DPMpp3M(GuardedOrders, Scheduler):
     """The three-step member of DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): order 3, one evaluation a step."""
 
     Memory = History

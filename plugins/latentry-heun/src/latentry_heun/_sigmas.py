@@ -13,9 +13,8 @@ from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
     ("vp", 3, "latentry:linspace", {"multistep": True}),
-    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 3}),
+    ("vp", None, "latentry:receding", {"end": 0.8, "rho": 0.8, "few": 0}),
     ("flow", 2, "latentry:receding", {"end": 4.0, "few": 0, "shift": 1.0}),
-    ("flow", 3, "latentry:beta", {"alpha": 0.8, "beta": 0.8}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", 3, "latentry:receding", {"end": 3.5, "rho": 1.6, "few": 0}),
     ("edm", None, "latentry:receding", {"end": 0.8, "rho": 0.8, "few": 0}),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 _TO_THE_TABLES_END = sigma_preferences(
-    ("vp", 3, "latentry:polyexponential", {"rho": 0.8, "sigma_min": 0.2}),
     ("vp", 5, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.25}),
     ("vp", 7, "latentry:polyexponential", {"rho": 1.2, "sigma_min": 0.2}),
     ("vp", 15, "latentry:polyexponential", {"rho": 1.0, "sigma_min": 0.12}),
@@ -18,6 +17,7 @@ _TO_THE_TABLES_END = sigma_preferences(
 )
 
 _TO_ZERO = sigma_preferences(
+    ("vp", 4, "latentry:beta", {"alpha": 0.8, "beta": 0.7}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
     ("edm", 6, "latentry:receding", {"end": 1.5, "few": 0}),

@@ -16,7 +16,7 @@ _TO_THE_TABLES_END = sigma_preferences(
 )
 
 _TO_ZERO = sigma_preferences(
-    ("vp", 3, "latentry:linspace", {"multistep": True}),
+    ("vp", 3, "latentry:beta", {"alpha": 0.8, "beta": 0.7}),
     ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
     ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
     ("edm", 5, "latentry:receding", {"end": 1.5, "few": 0}),

@@ -6,10 +6,10 @@ from pydantic import Field
 from torch import Tensor
 
 from latentry import History, Interval, Noise, Scheduler, Step
-from latentry.solvers import Guarded, exponential_multistep
+from latentry.solvers import GuardedOrders, exponential_multistep
 
 
-class RES3M(Guarded, Scheduler):
+class RES3M(GuardedOrders, Scheduler):
     """Multistep refined exponential solver (Zhang et al. 2023, arXiv:2308.02157): order 3, one evaluation a step.
 
     The weights are the exact integrals: the φ functions of its order conditions.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from latentry import sigma_preferences
 
 SIGMAS = sigma_preferences(
-    ("vp", 5, "latentry:linspace", {"multistep": True}),
-    ("vp", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 4}),
-    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.7}),
+    ("vp", 4, "latentry:beta", {"alpha": 0.8, "beta": 0.7}),
+    ("vp", None, "latentry:receding", {"end": 0.8, "rho": 0.8, "few": 0}),
+    ("flow", 5, "latentry:beta", {"alpha": 0.9, "beta": 0.7}),
+    ("flow", None, "latentry:beta", {"alpha": 0.7, "beta": 0.65}),
     ("edm", 4, "latentry:receding", {"end": 3.0, "rho": 1.2, "few": 0}),
     ("edm", 7, "latentry:receding", {"end": 1.5, "few": 0}),
     ("edm", None, "latentry:receding", {"end": 0.4, "rho": 0.8, "few": 8}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, cast
 
 import torch
@@ -28,7 +29,7 @@ STAGES = 0.5
 """Of the same where they are drawn back to steps between their evaluations, which are less far from the full step."""
 FITTED = 1.0
 """Of such where the step is exact on N(0, 1): over 2 in λ, where it ends, it is 0.7 of x₀ from those between there."""
-LATER = ("guard_noise", "guard_stages")
+LATER = ("guard_noise", "guard_stages", "guard_length", "guard_orders")
 """Options that came after the guard; recipes from before have the values False."""
 
 
@@ -90,7 +91,37 @@ class Guarded(BaseModel):
         first = denoised.at(end) if first is None else first
         allowance = noise_allowance(end.s) if self.guard_noise else 1.0
         kappa = (self.guard_slack if slack is None else slack) * self.guard_limit * allowance
+        if kappa == 0.0:
+            return first
         return guarded(first, full, denoised.x0, gain=extrapolation_gain(end.alpha, h), kappa=kappa)
+
+
+class GuardedOrders(Guarded):
+    """The options of multistep schedulers of the third order.
+
+    Drawn back to first order at once, a step would lose its second order where only the third runs away.
+    """
+
+    guard_orders: bool = Field(
+        default=True,
+        description="draw a step of third order back towards second order first, and the rest towards first order; "
+        "pictures made before there was this option are made again without it",
+    )
+
+    def drawn_back_by_orders(
+        self, full: Tensor, second: Callable[[], Tensor], denoised: Denoised, end: Point
+    ) -> Tensor:
+        """A step of an order over 2, or less of it.
+
+        Args:
+            full: the step.
+            second: gives the step of order 2.
+            denoised: as of ``drawn_back``.
+            end: as of ``drawn_back``.
+        """
+        if self.guard and self.guard_orders and abs(end.lam - denoised.point.lam) > FREE:
+            full = self.drawn_back(full, denoised, end, first=second())
+        return self.drawn_back(full, denoised, end)
 
 
 class GuardedStages(Guarded):
@@ -107,6 +138,11 @@ class GuardedStages(Guarded):
         description="draw back to first-order steps from one evaluation to the next, not to one over the whole step; "
         "pictures made before there was this option are made again without it",
     )
+    guard_length: bool = Field(
+        default=True,
+        description="divide κ by the step's length in λ, if that is over 1: evaluations say less about longer steps; "
+        "pictures made before there was this option are made again without it",
+    )
 
     def drawn_back_to_stages(
         self, full: Tensor, here: Denoised, there: Denoised, end: Point, *, fitted: bool = False
@@ -120,10 +156,10 @@ class GuardedStages(Guarded):
             end: as of ``drawn_back``.
             fitted: whether its weights are ``fitted_weights``.
         """
-        first, slack = (
-            (there.at(end), FITTED if fitted else STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
-        )
-        return self.drawn_back(full, there, end, first=first, start=here.point, slack=slack)
+        if fitted and self.guard_stages:
+            return self.drawn_back(full, there, end, first=there.at(end), start=here.point, slack=FITTED)
+        first, slack = (there.at(end), STAGES) if self.guard_stages else (here.at(end), self.guard_slack)
+        return self.drawn_back_over_its_length(full, here.point, there, end, first, slack)
 
     def drawn_back_to_mean(
         self, full: Tensor, guess: Tensor, here: Denoised, there: Denoised, end: Point, *, slack: float | None = None
@@ -143,7 +179,24 @@ class GuardedStages(Guarded):
         if self.guard_stages and start.sigma > 0.0:
             half = 0.5 * (end.alpha - start.alpha * end.sigma / start.sigma)  # of what x̂₀ has in a first-order step
             first = combine((1.0, guess), (half, there.x0), (-half, here.x0))
-        return self.drawn_back(full, there, end, first=first, start=start, slack=slack)
+        slack = self.guard_slack if slack is None else slack
+        return self.drawn_back_over_its_length(full, start, there, end, first, slack)
+
+    def drawn_back_over_its_length(
+        self, full: Tensor, start: Point, there: Denoised, end: Point, first: Tensor, slack: float
+    ) -> Tensor:
+        """``drawn_back`` by a κ that falls with the step's length: from pure noise, whose step is infinite, to 0.
+
+        Args:
+            full: the step, before noise is added.
+            start: where the step begins.
+            there: the evaluation whose x̂₀ is the measure.
+            end: as of ``drawn_back``.
+            first: what it is drawn back to.
+            slack: what κ is multiplied by, besides.
+        """
+        length = abs(end.lam - start.lam) if self.guard_length else 1.0
+        return self.drawn_back(full, there, end, first=first, start=start, slack=slack / max(1.0, length))
 
 
 def noise_allowance(s: float) -> float:

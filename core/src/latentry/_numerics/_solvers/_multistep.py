@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latentry._numerics._interval import History, Interval, remember
 from latentry._numerics._solvers._exponential import Rule, exponential_step
-from latentry._numerics._solvers._guard import Guarded
+from latentry._numerics._solvers._guard import Guarded, GuardedOrders
 from latentry._numerics._solvers._weights import exponential_weights
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def exponential_multistep(
     order = interval.order(order, nodes, lower_final=lower_final, from_noise=True)
     if order == 1:
         return denoised.at(end), History(nodes)
-    weights = rule([node.point.lam for node in nodes[:order]], start.lam, end.lam, 1.0)
-    full = exponential_step(x, start, end, weights, [node.value for node in nodes])
-    return guard.drawn_back(full, denoised, end), History(nodes)
+
+    def step(order: int) -> Tensor:
+        weights = rule([node.point.lam for node in nodes[:order]], start.lam, end.lam, 1.0)
+        return exponential_step(x, start, end, weights, [node.value for node in nodes])
+
+    if order > 2 and isinstance(guard, GuardedOrders):
+        return guard.drawn_back_by_orders(step(order), lambda: step(2), denoised, end), History(nodes)
+    return guard.drawn_back(step(order), denoised, end), History(nodes)

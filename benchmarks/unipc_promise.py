@@ -110,6 +110,8 @@ def asked(one: str, kind: str) -> dict[str, Any]:
     if name == "tuned":
         return {"plan": "tuned", "steps": steps}
     if name == "former":
+        if (kind, steps) not in FORMER:
+            raise SystemExit(f"{one}: the former grids are known for 5 and 8 steps.")
         sigmas, options = FORMER[kind, steps]
         grid = {"sigmas": sigmas, "sigma_options": options}
         return {"scheduler": "unipc", "scheduler_options": {"guard": False}, **grid, "steps": steps}

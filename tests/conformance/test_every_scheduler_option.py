@@ -9,7 +9,15 @@ import pytest
 from support.option_values import options_of
 from support.toy import PLUGIN, write_toy
 
-from latentry import Engine, GenerationRequest, LatentryError, OptionError, PluginHost
+from latentry import (
+    Engine,
+    GenerationRequest,
+    IncompatibleError,
+    LatentryError,
+    NonFiniteError,
+    OptionError,
+    PluginHost,
+)
 from latentry.solvers import Guarded
 
 KINDS = ("vp", "flow")
@@ -69,10 +77,10 @@ def _useless(engine: Engine, field: str, options: list[dict[str, Any]], **base: 
 
 
 def _drawn(engine: Engine, field: str, options: dict[str, Any], base: dict[str, Any]) -> Any:
-    """The latents, or the error with which they are refused."""
+    """The latents, or the error with which they are refused; a scheduler that fails is another matter."""
     try:
         return _latents(engine, **base, **{field: options})
-    except LatentryError as error:
+    except (OptionError, IncompatibleError, NonFiniteError) as error:
         return error
 
 

@@ -12,21 +12,24 @@ from support.oracles import noise
 from support.toy import PLUGIN, write_toy
 from torch import Tensor
 
-from latentry import Engine, GenerationRequest, Plan, PluginHost, Prediction, Recipe
+from latentry import Engine, GenerationRequest, Plan, PluginHost, Prediction, ProcessKind, Recipe
 from latentry.names import understand
 from latentry.solvers import FITTED, INNER, STAGES, Guarded, GuardedOrders, GuardedStages, StagedSDE, limit_for
 from latentry.tables import Guard, Table
 from latentry.testing import drive
+from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._networks._oracles import GuidedOracle, MixtureOracle
 from latentry.testing._networks._processes import plan_on, process
+from latentry.testing._subject import Subject
 
 HOST = PluginHost()
 GUARDED = [name for name in HOST.schedulers if HOST.schedulers[name].guard_since is not None]
 DETERMINISTIC = [name for name in GUARDED if not HOST.schedulers[name].stochastic]
 STAGED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedStages)]
-INNER_STILL = {"heun", "restart"} | {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
-"""Those of several evaluations whose limit is as wide as without ``guard_stages``."""
 FITTING = [name for name in GUARDED if "fitted" in HOST.schedulers.load(name).model_fields]
+ON_A_PATH = {name for name in GUARDED if issubclass(HOST.schedulers.load(name), StagedSDE)}
+INNER_STILL = {"heun", "restart"} | ON_A_PATH - set(FITTING)
+"""Those of several evaluations whose limit is as wide as without ``guard_stages``."""
 ORDERED = [name for name in GUARDED if issubclass(HOST.schedulers.load(name), GuardedOrders)]
 LONG = [-2.6 + 0.6 * i for i in range(11)]
 SHORT = [-2.6 + 0.14 * i for i in range(44)]
@@ -90,12 +93,18 @@ def test_the_limit_falls_with_the_length_of_a_step_that_evaluates_within_it(name
 
 
 def test_heuns_step_out_of_pure_noise_is_the_one_with_the_mean() -> None:
-    plans = [
-        HOST.schedulers.create("heun", guard_limit=limit).plan(2, process=process("flow"), prediction=Prediction.FLOW)
-        for limit in (1e-9, 1e9)
-    ]
-    assert torch.allclose(guided(plans[0][:1]), guided(plans[1][:1]), rtol=1e-9)
-    assert not guards(plans[1][:1])
+    """It is infinite in λ, where evaluations say nothing about each other; ε is that of the start whatever they say."""
+    plan = HOST.schedulers.create("heun", guard_limit=1e9).plan(2, process=process("flow"), prediction=Prediction.X0)
+    assert not guards(plan[:1])
+    run = plan.start(noise(4, 2), table=False)
+    answers = (torch.full((4, 2), 0.3, dtype=torch.float64), torch.full((4, 2), -1.1, dtype=torch.float64))
+    for answer in answers:
+        guess = run.query
+        assert guess is not None
+        run.advance(answer)
+    after = run.query
+    assert after is not None
+    assert torch.allclose(after.x, guess.x + 0.5 * guess.point.alpha * (answers[1] - answers[0]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ORDERED)
@@ -276,3 +285,35 @@ def test_a_recipe_from_before_the_guard_draws_as_it_did(engine: Engine, tmp_path
         engine.reproduce(dated(since - 2))
     assert not guards(engine.prepare(again.recipes[0].request).plan)
     assert guards(engine.prepare(dated(since).request).plan)
+
+
+@pytest.mark.parametrize(("kind", "shift"), [("vp", 1.0), ("flow", 1.0), ("flow", 3.0), ("edm", 1.0)])
+@pytest.mark.parametrize("name", FITTING)
+def test_fitted_steps_hold_under_guidance_as_first_order_does(name: str, kind: ProcessKind, shift: float) -> None:
+    """In four steps no more samples leave the component that is asked for than of first order's in eight."""
+    for scale in (5.0, 7.5):
+        ours, first = (_lost(each, steps, kind, shift, scale) for each, steps in ((name, 4), ("euler-ancestral", 8)))
+        assert ours <= first + 0.01, scale
+
+
+def _lost(name: str, steps: int, kind: ProcessKind, shift: float, scale: float) -> float:
+    """The share of results that lie more than 1 from the component that the guidance asks for."""
+    asked, others = ((1.0, 0.4),), ((-0.8, 0.9), (0.2, -1.0))
+    oracle = GuidedOracle(MixtureOracle(asked, 0.02), MixtureOracle(asked + others, 0.02), scale)
+    subject, on = Subject.of(name, host=HOST), process(kind)
+    preference = preferred(subject, steps, on)
+    assert preference is not None
+    plan = default_plan(subject, preference, steps, on, shift=shift, guidance=scale)
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(11), dtype=torch.float64) * plan.noise_scale()
+    off = drive(plan, x, oracle.answer, seed=5) - torch.tensor(asked[0], dtype=torch.float64)
+    return float((off.norm(dim=1) > 1.0).double().mean())
+
+
+@pytest.mark.parametrize("rule", ["sde", "ancestral", "flow"])
+@pytest.mark.parametrize("name", sorted(ON_A_PATH & set(FITTING)))
+def test_steps_may_replace_all_noise(name: str, rule: str) -> None:
+    """η so large that nothing of the noise at the step's start is kept, not even up to its inner level."""
+    for eta in (2.0, 5.0):
+        plan = planned(name, LONG, eta=eta, eta_rule=rule)
+        x = torch.randn(16, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        assert drive(plan, x, MixtureOracle(((1.0, 0.4),), 0.02).answer, seed=5).isfinite().all()

@@ -55,8 +55,8 @@ def test_where_no_weight_is_right_it_is_the_quadratures() -> None:
     """Noise of which there is more than the level has."""
     a, u, b = levels(EDM(), -1.0, 0.5, 0.5)
     data = NormalData(a, [[1.0, 0.0], [0.6, 0.8]])
-    data.weights((1.0,), u, u, 0.0)
-    assert data.weights((0.3, 0.4), b, b, 40.0)[1] == pytest.approx(0.4)
+    data.next_weights((1.0,), u, u, 0.0)
+    assert data.next_weights((0.3, 0.4), b, b, 40.0)[1] == pytest.approx(0.4)
 
 
 def test_shares_of_a_path_are_those_of_a_brownian_motion() -> None:

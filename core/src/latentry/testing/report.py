@@ -63,10 +63,11 @@ CHOSEN_ON, HELD_OUT, TARGETS = 2026, 58203, 12
 ON_DRAWN = f"""## Targets drawn by a seed
 
 Mixtures of five Gaussians in 24 dimensions with the spectrum of images, six of seven guided, at 2 to 15. The grids
-were fitted on targets of the seeds 100, 4100 and {CHOSEN_ON}, and not on those of seed {HELD_OUT}, which were drawn
-when the grids stood. Each cell is the geometric mean of the error, as a part of the signal, on those of {CHOSEN_ON} /
-of {HELD_OUT}; in parentheses, that on the latter as a part of the same scheduler's without guard on the grid that
-checkpoints come with (linspace, trailing, Karras). UniPC's grid on VP was fitted to shipped networks as well.
+were fitted on targets of the seeds 100, 4100, {CHOSEN_ON} and others, and not on those of seed {HELD_OUT}, which were
+drawn when the grids stood. Each cell is the geometric mean of the error, as a part of the signal, on those of
+{CHOSEN_ON} / of {HELD_OUT}; in parentheses, that on the latter as a part of the same scheduler's without guard on the
+grid that checkpoints come with (linspace, trailing, Karras). UniPC's grids on VP and on flow were fitted to shipped
+networks as well.
 `python benchmarks/defaults.py` measures any other seed."""
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 CLOSE = 0.06

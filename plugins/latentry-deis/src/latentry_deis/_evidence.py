@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentry import Evidence
 
 EVIDENCE = (
-    Evidence("flow", "shapes-flux", 3.0, ((5, 0.31), (8, 0.11), (12, 0.057), (20, 0.026))),
-    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.1), (8, 0.077), (12, 0.043), (20, 0.019))),
-    Evidence("vp", "shapes", 1.5, ((5, 0.091), (8, 0.034), (12, 0.015), (20, 0.0049))),
+    Evidence("flow", "shapes-flux", 3.0, ((5, 0.31), (8, 0.11), (12, 0.05), (20, 0.027))),
+    Evidence("flow", "shapes-sd3", 2.0, ((5, 0.1), (8, 0.077), (12, 0.041), (20, 0.016))),
+    Evidence("vp", "shapes", 1.5, ((5, 0.075), (8, 0.033), (12, 0.015), (20, 0.0047))),
 )

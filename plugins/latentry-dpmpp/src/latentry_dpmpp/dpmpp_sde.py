@@ -20,7 +20,7 @@ class DPMppSDE(Fitted, StagedSDE, Scheduler):
 
     eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
     r: float = Field(default=0.5, gt=0.0, lt=1.0, description="where in λ the second evaluation lies within the step")
-    solver: SlopeWeight = Field(default="exact", description=SOLVER_TEXT)
+    solver: SlopeWeight = Field(default="exact", description=f"with fitted=false: {SOLVER_TEXT}")
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:
         """Takes a first-order step to λ_start + r·h, then the whole step with x̂₀ linear in λ."""

@@ -20,7 +20,8 @@ class SEEDS2(Fitted, StagedSDE, Scheduler):
     eta_rule: EtaRule = Field(default="sde", description=ETA_TEXT)
     r: float = Field(default=0.5, gt=0.0, le=1.0, description="where in λ the second evaluation lies within the step")
     solver: SlopeWeight = Field(
-        default="midpoint", description="weight of the slope in λ: half that of x̂₀ (φ₁), or its exact integral (φ₂)"
+        default="midpoint",
+        description="with fitted=false: weight of the slope in λ, half that of x̂₀ (φ₁), or its exact integral (φ₂)",
     )
 
     def step(self, x: Tensor, interval: Interval, memory: NoMemory, noise: Noise) -> Step:

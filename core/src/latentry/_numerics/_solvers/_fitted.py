@@ -16,11 +16,9 @@ Weights = tuple[float, ...]
 
 SHORT = 1e-3
 """Up to this length in λ a step is as a quadrature has it: what it lacks on Gaussian data drowns in rounding."""
-
-
 LONGEST = 2.0
-"""How far in λ two evaluations may go: further down they are exact on N(0, 1) still, and no longer near on other data.
-Fresh noise up to the step's end comes on top, so there is less of it in long steps.
+"""How far down in λ the deterministic part of an ancestral step goes to make room for fresh noise: further down two
+evaluations are exact on N(0, 1) still, and no longer near on other data. A step that is longer by itself has none.
 """
 
 
@@ -62,7 +60,7 @@ class NormalData:
         self._x[0] = math.sqrt(_variance(start))
         self._here = self._newest = _denoised(self._x, start)
 
-    def weights(self, own: Weights, below: Point, level: Point, deviation: float = 0.0) -> Weights:
+    def next_weights(self, own: Weights, below: Point, level: Point, deviation: float = 0.0) -> Weights:
         """Weights of the next stage, which the data then has gone through.
 
         Args:
@@ -90,11 +88,11 @@ def fitted_weights(start: Point, middle: Point, end: Point, own: Weights) -> Wei
         start: where it begins; 0 < σ.
         middle: the level of the second evaluation.
         end: where it ends; 0 < σ.
-        own: those of a quadrature, as for ``NormalData.weights``.
+        own: those of a quadrature, as for ``NormalData.next_weights``.
     """
     data = NormalData(start)
-    data.weights((1.0,), middle, middle)
-    return data.weights(own, end, end)
+    data.next_weights((1.0,), middle, middle)
+    return data.next_weights(own, end, end)
 
 
 def _variance(point: Point) -> float:

@@ -28,7 +28,7 @@ INNER = 2.0
 STAGES = 0.5
 """Of the same where they are drawn back to steps between their evaluations, which are less far from the full step."""
 FITTED = 1.0
-"""Of such where the step is exact on N(0, 1): over 2 in λ, where it ends, it is 0.7 of x₀ from those between there."""
+"""Of such where the step is exact on N(0, 1): it differs more from those between its evaluations, and is right."""
 LATER = ("guard_noise", "guard_stages", "guard_length", "guard_orders")
 """Options that came after the guard; recipes from before have the values False."""
 
@@ -140,8 +140,9 @@ class GuardedStages(Guarded):
     )
     guard_length: bool = Field(
         default=True,
-        description="divide κ by the step's length in λ, if that is over 1: evaluations say less about longer steps; "
-        "pictures made before there was this option are made again without it",
+        description="divide κ by the step's length in λ, if that is over 1: evaluations say less about longer steps "
+        "(fitted ones are exact on a Gaussian at any length, and have it whole); pictures made before there was this "
+        "option are made again without it",
     )
 
     def drawn_back_to_stages(

@@ -18,7 +18,7 @@ from latentry._numerics._running._noise import Noise
 from latentry._numerics._solvers._ancestral import Ancestral, ancestral
 from latentry._numerics._solvers._exponential import Rule, exponential_step, sde_weights
 from latentry._numerics._solvers._fitted import NormalData
-from latentry._numerics._solvers._guard import INNER, Guarded
+from latentry._numerics._solvers._guard import FITTED, INNER, Guarded
 from latentry._numerics._solvers._weights import exponential_weights
 
 
@@ -64,42 +64,57 @@ def exponential_stages(
         return sde.renoised(denoised.at(below), deviation, interval, noise)
     # on the end itself, not within rounding of it
     inner = [end if place == 1.0 else interval.at(lam=start.lam + place * interval.h) for place in places]
-    levels = [*inner, end]
-    drawn = sde.lowered(interval)[1] > 0.0
+    return (yield from _through(sde, x, denoised, [*inner, end], noise, rules, fitted))
+
+
+def _through(
+    sde: StagedSDE,
+    x: Tensor,
+    denoised: Denoised,
+    levels: Sequence[Point],
+    noise: Noise,
+    rules: Sequence[Rule],
+    fitted: bool,
+) -> Generator[Query, Denoised, Tensor]:
+    """The stages of ``exponential_stages``: from where ``denoised`` is of to each level."""
+    start = denoised.point
+    aims = [ancestral(start, level, sde.eta, sde.eta_rule) for level in levels]
+    drawn = aims[-1][1] > 0.0
     times = [sde.clock(point) for point in (start, *levels)]
     paths = along_path(noise, times) if drawn else ()
     normal = NormalData(start, shares_of_path(times) if drawn else ()) if fitted else None
-    latest = denoised
-    nodes: tuple[Node, ...] = (Node(start, denoised.x0),)
-    aims = [ancestral(start, level, sde.eta, sde.eta_rule) for level in levels]
+    latest, nodes = denoised, [Node(start, denoised.x0)]
     for stage, (level, (below, deviation)) in enumerate(zip(levels, aims, strict=True)):
         weights = sde_weights(start, level, below, nodes, rules[stage - 1] if stage else exponential_weights)
         if normal is not None:
-            weights = normal.weights(weights, below, level, deviation)
+            weights = normal.next_weights(weights, below, level, deviation)
         if stage == 0:
             y = denoised.at(below)
         else:
             full = exponential_step(x, start, below, weights, [node.value for node in nodes])
-            before, seen = aims[stage - 1]
-            added = (sde.noise_scale * seen, paths[stage - 1]) if drawn else None
-            first = _onward(latest, before, below, added) if fitted else denoised.at(below)
-            y = sde.drawn_back(full, latest, below, first=first, start=start)
+            first, slack = denoised.at(below), sde.guard_slack
+            if fitted:
+                before, seen = aims[stage - 1]
+                path = (-sde.noise_scale * seen, paths[stage - 1]) if drawn else None
+                first, slack = _onward(latest, before, below, path), FITTED
+            y = sde.drawn_back(full, latest, below, first=first, start=start, slack=slack)
         if drawn:
             y = combine((1.0, y), (sde.noise_scale * deviation, paths[stage]))
-        if stage < len(inner):
+        if stage < len(levels) - 1:
             latest = yield level.query(y)
-            nodes = (nodes[0], Node(level, latest.x0))
+            nodes = [nodes[0], Node(level, latest.x0)]
     return y
 
 
-def _onward(latest: Denoised, before: Point, below: Point, added: tuple[float, Tensor] | None) -> Tensor:
+def _onward(latest: Denoised, before: Point, below: Point, path: tuple[float, Tensor] | None) -> Tensor:
     """The first-order step from the newest evaluation on, as far as ``below`` is from ``before``, where that stage's
-    deterministic part ended; without the noise that was added there, which is part of what the step adds in the end.
+    deterministic part ended; ``path`` takes out the noise that was added there, which is part of what the step adds in
+    the end.
     """
-    kept = below.sigma / before.sigma
+    kept = below.sigma / before.sigma if before.sigma > 0.0 else 0.0  # all noise is fresh there
     sigma = kept * latest.point.sigma
     y = latest.at(below._replace(lam=lam_of(sigma / below.alpha), sigma=sigma))
-    return y if added is None else combine((1.0, y), (-kept * added[0], added[1]))
+    return y if path is None else combine((1.0, y), (kept * path[0], path[1]))
 
 
 def along_path(noise: Callable[[float, float], Tensor], times: Sequence[float]) -> tuple[Tensor, ...]:

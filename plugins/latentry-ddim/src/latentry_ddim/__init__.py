@@ -24,7 +24,7 @@ _FEW = sigma_preferences(
 )
 """Stable Diffusion's begins too low in few steps, the lower the fewer: of three at timestep 667. Up to four `trailing`
 is the nearest to the exact result; from five on its error is over that of diffusers' grid from the level where that
-begins (``tests/parity/test_defaults_diffusers.py``), and Karras's levels between the same ends lose to neither.
+begins (``tests/parity/test_defaults_diffusers.py``), and Karras's levels from there to s = 0.25 lose to neither.
 """
 _EDM = SigmaPreference("latentry:karras", processes=frozenset({"edm"}))
 

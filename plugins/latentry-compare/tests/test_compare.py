@@ -59,7 +59,7 @@ def exact(engine: Engine, compared: Comparison, scale: float, seed: int) -> Tens
 
 def test_distances_are_those_to_the_exact_solution(engine: Engine, tmp_path: Path) -> None:
     flow = {"model": str(write_toy(tmp_path / "flow", kind="flow"))}  # its runs go down to σ = 0 in many steps
-    compared = comparison(flow, guidance=[1.0, 3.0], schedulers=["first"], seeds=(3,))
+    compared = comparison(flow, 64, guidance=[1.0, 3.0], schedulers=["first"], seeds=(3,))
     report = compare(engine, compared, tmp_path / "out")
     assert [(row.guidance, row.steps) for row in report.rows] == [(1.0, 4), (3.0, 4), (1.0, 16), (3.0, 16)]
     for number, reference in enumerate(report.references):

@@ -29,8 +29,8 @@ from latentry._generate._reproduction import (
     check_plugins,
     check_revision,
     check_same,
-    with_its_guard,
     with_its_weights,
+    with_options_of_its_time,
 )
 from latentry._generate._saved import SavedJob
 from latentry._jobs._company import Alone, InJob
@@ -343,7 +343,7 @@ class Engine:
         check_inputs(recipe, [name for name, picture in pictures.items() if picture is not None], given)
         policy = self.policy if policy is None else policy
         check_request(policy, recipe.request)
-        recipe = with_its_guard(recipe, self.host)
+        recipe = with_options_of_its_time(recipe, self.host)
         if not anyway:
             check_plugins(recipe, self.host)
         request = with_its_weights(recipe.request)

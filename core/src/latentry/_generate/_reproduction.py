@@ -37,7 +37,7 @@ def check_plugins(recipe: Recipe, host: PluginHost) -> None:
         )
 
 
-def with_its_guard(recipe: Recipe, host: PluginHost) -> Recipe:
+def with_options_of_its_time(recipe: Recipe, host: PluginHost) -> Recipe:
     """The recipe with the guard of its time, so that it draws as it did then: none if its scheduler had none yet
     (``SchedulerSpec.guard_since``), and without what guards and steps learned later if its options do not name that.
     """

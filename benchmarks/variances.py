@@ -15,7 +15,7 @@ import torch
 from latentry import LatentryError, Plan, PluginHost, ProcessKind
 from latentry.testing._default_plans import default_plan, preferred
 from latentry.testing._measuring._cells import most_steps
-from latentry.testing._networks._moments import moments
+from latentry.testing._networks._moments import kept_variance
 from latentry.testing._networks._processes import process
 from latentry.testing._subject import Subject
 
@@ -96,7 +96,7 @@ def measured(host: PluginHost, name: str, kind: ProcessKind, shift: float) -> It
             plan = most_steps(laid_out, evaluations)
         except ValueError:  # restart's steps take twelve
             continue
-        off = moments(plan, GAUSSIANS, mean=0.0)[1] / GAUSSIANS - 1.0
+        off = kept_variance(plan, GAUSSIANS) - 1.0
         yield Cell(name, subject.spec.order, kind, shift, evaluations, tuple(off.tolist()))
 
 

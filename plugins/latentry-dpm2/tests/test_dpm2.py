@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentry import EDM, Flow, Plan, Prediction, Process, Query, Scheduler, VariancePreserving
 from latentry.testing import GaussianOracle, SchedulerSuite, drive
+from latentry.testing._networks._moments import kept_variance
 from latentry_dpm2 import DPM2, DPM2Ancestral
 
 SD = VariancePreserving.from_betas()
@@ -84,18 +85,9 @@ def _queries(plan: Plan) -> tuple[Query, ...]:
 
 
 def spread(scheduler: Scheduler, process: Process, variance: float, lams: Sequence[float]) -> float:
-    """The variance at the end on N(0, variance), as a part of what it should be. No random number is drawn: the sample
-    holds what it is made of, in units of its start and of each draw.
-    """
-    points = tuple(process.at(lam=lam) for lam in lams)
-    x = torch.zeros(1, 1 + len(lams) - 1, dtype=torch.float64)
-    x[0, 0] = math.sqrt(points[0].alpha ** 2 * variance + points[0].sigma ** 2)
-
-    def unit(like: Tensor, interval: int, draw: int, clock: object) -> Tensor:
-        return torch.eye(x.shape[1], dtype=torch.float64)[1 + interval].reshape(1, -1)
-
-    end = drive(Plan(scheduler, process, Prediction.V, points), x, GaussianOracle(0.0, variance).answer, noise=unit)
-    return float(end.square().sum()) / (points[-1].alpha ** 2 * variance + points[-1].sigma ** 2)
+    """The variance at the end on N(0, variance), as a part of what it should be."""
+    plan = Plan(scheduler, process, Prediction.V, tuple(process.at(lam=lam) for lam in lams))
+    return float(kept_variance(plan, torch.tensor([variance], dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("process", [SD, EDM(), Flow()], ids=lambda process: process.kind)

@@ -64,10 +64,10 @@ def exponential_stages(
         return sde.renoised(denoised.at(below), deviation, interval, noise)
     # on the end itself, not within rounding of it
     inner = [end if place == 1.0 else interval.at(lam=start.lam + place * interval.h) for place in places]
-    return (yield from _through(sde, x, denoised, [*inner, end], noise, rules, fitted))
+    return (yield from _run_stages(sde, x, denoised, [*inner, end], noise, rules, fitted))
 
 
-def _through(
+def _run_stages(
     sde: StagedSDE,
     x: Tensor,
     denoised: Denoised,
@@ -76,7 +76,7 @@ def _through(
     rules: Sequence[Rule],
     fitted: bool,
 ) -> Generator[Query, Denoised, Tensor]:
-    """The stages of ``exponential_stages``: from where ``denoised`` is of to each level."""
+    """The stages of ``exponential_stages``, from the level of ``denoised`` to each of ``levels``."""
     start = denoised.point
     aims = [ancestral(start, level, sde.eta, sde.eta_rule) for level in levels]
     drawn = aims[-1][1] > 0.0
@@ -96,7 +96,7 @@ def _through(
             if fitted:
                 before, seen = aims[stage - 1]
                 path = (-sde.noise_scale * seen, paths[stage - 1]) if drawn else None
-                first, slack = _onward(latest, before, below, path), FITTED
+                first, slack = _first_order_from(latest, before, below, path), FITTED
             y = sde.drawn_back(full, latest, below, first=first, start=start, slack=slack)
         if drawn:
             y = combine((1.0, y), (sde.noise_scale * deviation, paths[stage]))
@@ -106,7 +106,7 @@ def _through(
     return y
 
 
-def _onward(latest: Denoised, before: Point, below: Point, path: tuple[float, Tensor] | None) -> Tensor:
+def _first_order_from(latest: Denoised, before: Point, below: Point, path: tuple[float, Tensor] | None) -> Tensor:
     """The first-order step from the newest evaluation on, as far as ``below`` is from ``before``, where that stage's
     deterministic part ended; ``path`` takes out the noise that was added there, which is part of what the step adds in
     the end.

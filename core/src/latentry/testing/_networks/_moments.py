@@ -22,6 +22,16 @@ def moments(plan: Plan, data: Tensor, *, mean: float = 1.0, together: bool = Fal
     return reached, gains[:, 0].square() * _begun(plan, data) + gains[:, 1:].square().sum(1)
 
 
+def kept_variance(plan: Plan, data: Tensor) -> Tensor:
+    """The variance of a run's result as a part of what the process has at the plan's last level, (variances,).
+
+    Args:
+        plan, data: as for ``response``.
+    """
+    end = plan.points[-1]
+    return moments(plan, data, mean=0.0)[1] / (end.alpha**2 * data + end.sigma**2)
+
+
 def response(plan: Plan, data: Tensor, *, mean: float = 1.0, together: bool = False) -> tuple[Tensor, Tensor]:
     """What a run makes of its start and of each of its draws.
 

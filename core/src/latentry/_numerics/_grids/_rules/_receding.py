@@ -31,7 +31,7 @@ class Receding(SigmaSchedule):
         default=15.0, gt=0.0, allow_inf_nan=False, description="s of the second level, where the first is pure noise"
     )
     rise: float = Field(
-        default=0.0, ge=0.0, allow_inf_nan=False, description="the same by the number of steps, where that is more"
+        default=0.0, ge=0.0, allow_inf_nan=False, description="s of the second level for each step, if that is more"
     )
     few: int = Field(default=6, ge=0, description="up to so many steps are even in t")
 
